@@ -1,0 +1,46 @@
+# make demo   the main job: five rules side by side on embedded data, set-up included
+# make test   the tests              make slow    the learning tests
+# make check  lint, format, types    make bench   speed and memory, beside PyTorch
+# make docs   build the docs
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test slow check format bench docs clean
+
+demo: $(READY)
+	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
+
+test: $(VENV)/.ready-dev
+	$(BIN)/pytest -n 2 -m "not slow"
+
+slow: $(VENV)/.ready-dev
+	$(BIN)/pytest -m slow
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready-bench
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.ready-docs
+	$(BIN)/mkdocs build --strict
+
+$(READY): pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	touch $@
+
+$(VENV)/.ready-%: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .[$*]
+	touch $@
+
+clean:
+	rm -rf $(VENV) runs site .pytest_cache .ruff_cache

@@ -1,0 +1,60 @@
+"""Byway: train neural networks without backpropagation, and measure what that costs and buys."""
+
+import contextlib
+import importlib
+import os
+
+import jax
+
+__version__ = "0.1.0"
+
+# One host device a core, so that seeds can run side by side. JAX takes this only before its first computation; after
+# that, or where the user has chosen a number, seeds share what devices there are.
+if jax.config.read("jax_num_cpu_devices") < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+    with contextlib.suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+
+_HOME = {
+    "fit": "training.fit",
+    "Result": "training.fit",
+    "mlp": "network.builders",
+    "convnet": "network.builders",
+    "graph": "network.builders",
+    "Network": "network.network",
+    "Rule": "core.rule",
+    "Claims": "core.rule",
+    "Update": "core.rule",
+    "hyper": "core.hyper",
+    "Record": "core.record",
+    "Phase": "core.record",
+    "Signal": "core.signal",
+    "Task": "core.task",
+    "Learner": "core.learner",
+    "BywayError": "core.errors",
+}
+__all__ = ["rule", "task", *_HOME]  # noqa: PLE0604  the names of _HOME are strings
+
+
+def __getattr__(name):
+    """Import a public name when it is first used: `import byway` costs little more than `import jax`."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'byway' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"byway.{_HOME[name]}"), name)
+
+
+def __dir__():
+    return sorted(__all__)
+
+
+def rule(name: str, **hyper):
+    """The rule called `name`, with its hyper-parameters."""
+    from byway.rules import RULES
+
+    return RULES.get(name)(**hyper)
+
+
+def task(name: str, **hyper):
+    """The task called `name`, with its settings."""
+    from byway.tasks import TASKS
+
+    return TASKS.get(name)(**hyper)

@@ -1,0 +1,1 @@
+"""The nouns: rule, record, signal, task, learner. Imports nothing else of ours."""

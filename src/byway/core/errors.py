@@ -1,0 +1,50 @@
+"""Errors that say what was given, what was wanted, and what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BywayError(Exception):
+    """Base of every error that Byway raises on purpose.
+
+    Args:
+        given: what the caller handed in, in the caller's own words.
+        wanted: what would have been right.
+        fix: the next thing to do.
+    """
+
+    def __init__(self, given: str, wanted: str, fix: str):
+        super().__init__(f"{given}\n  wanted: {wanted}\n  do: {fix}")
+        self.given, self.wanted, self.fix = given, wanted, fix
+
+
+class ShapeError(BywayError):
+    """Arrays, populations or weights whose shapes do not fit together."""
+
+
+class UnknownNameError(BywayError):
+    """A name that nothing answers to."""
+
+
+class RuleError(BywayError):
+    """A rule that cannot train the network it was given."""
+
+
+class DataError(BywayError):
+    """A data file that is missing, broken or out of range."""
+
+
+class ConfigError(BywayError):
+    """A setting outside its range, or one that does not exist."""
+
+
+class RunError(BywayError):
+    """A run folder that cannot be written or read."""
+
+
+def unknown_name(kind: str, given: str, known: Iterable[str]) -> UnknownNameError:
+    """The error for a name that does not exist, with the nearest names that do."""
+    known = sorted(known)
+    near = difflib.get_close_matches(given, known, n=3, cutoff=0.4)
+    fix = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else f"see 'byway list' for every {kind}"
+    return UnknownNameError(f"there is no {kind} called {given!r}", f"one of: {', '.join(known)}", fix)

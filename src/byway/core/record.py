@@ -1,0 +1,41 @@
+"""What one run of the network left behind."""
+
+import equinox as eqx
+from jaxtyping import Array
+
+
+class Phase(eqx.Module):
+    """One phase of a run: the activity that a learning rule may look at.
+
+    Attributes:
+        pre: by projection, what arrived at it, "batch *pre".
+        u: by population, its potential (summed current), "batch *units".
+        post: by population, its activity phi(u), "batch *units".
+        slope: by population, phi'(u), "batch *units"; the number 1.0 where phi is the identity, and absent where the
+            population is a black box.
+        injected: whatever the rule itself put in (noise, a probe), by population.
+    """
+
+    pre: dict[str, Array]
+    u: dict[str, Array]
+    post: dict[str, Array]
+    slope: dict[str, Array | float]
+    injected: dict[str, Array] = eqx.field(default_factory=dict)
+
+
+class Record(eqx.Module):
+    """The phases of one run and the network's prediction.
+
+    Attributes:
+        phases: by name: "free", "positive", "negative", "clean", "noisy", "settled" ...
+        output: the prediction, "batch *out". For classification, scores whose largest entry is the answer.
+        readouts: other ways to read a prediction from the same run, by name, each "batch *out".
+    """
+
+    phases: dict[str, Phase]
+    output: Array
+    readouts: dict[str, Array] = eqx.field(default_factory=dict)
+
+    def __getitem__(self, phase: str) -> Phase:
+        """The phase called `phase`."""
+        return self.phases[phase]

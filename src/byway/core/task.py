@@ -1,0 +1,65 @@
+"""A task: it hands out inputs and signals, and scores outputs."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int, Key
+
+from byway.core.hyper import check_ranges
+from byway.core.registry import snake_case
+from byway.core.signal import Signal
+
+
+class Split(NamedTuple):
+    """The samples of one part of a task, as they lie on the device (images stay uint8).
+
+    Attributes:
+        x: inputs, "samples *inputs".
+        y: what the target is made of, "samples ...".
+    """
+
+    x: Array
+    y: Array
+
+    @property
+    def size(self) -> int:
+        """How many samples there are."""
+        return self.x.shape[0]
+
+
+class Task(eqx.Module):
+    """Abstract base of every task; each task is one final class in one file.
+
+    Nothing may be selected on the test split: training looks at `train`, progress and tuning at `validation`.
+    """
+
+    def __check_init__(self):
+        check_ranges(self)
+
+    @property
+    def id(self) -> str:
+        """The task's name on the command line: its class name in snake case, which is also its file's name."""
+        return snake_case(type(self).__name__)
+
+    @property
+    @abstractmethod
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """How many outputs a network needs for this task."""
+
+    @abstractmethod
+    def load(self) -> dict[str, Split]:
+        """The splits "train", "validation" and "test"."""
+
+    @abstractmethod
+    def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
+        """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise, shifts)."""
+
+    @abstractmethod
+    def score(self, output: Float[Array, "batch out"], signal: Signal) -> dict[str, Float[Array, " batch"]]:
+        """How good each output is, by metric name; "accuracy" and "loss" for classification."""

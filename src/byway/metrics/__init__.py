@@ -1,0 +1,1 @@
+"""Measurements of a learner: plain functions of what it holds."""

@@ -1,0 +1,1 @@
+"""Networks: populations joined by projections, cycles allowed."""

@@ -1,0 +1,190 @@
+"""Builders of the usual networks, each in one line."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from byway.core.errors import ConfigError, ShapeError, unknown_name
+from byway.network.activations import activation as find_activation
+from byway.network.network import Network
+from byway.network.populations import Population
+from byway.network.projections import Conv, Dense
+from byway.network.space import sheet
+
+Shape = int | tuple[int, ...]
+
+
+def mlp(
+    *sizes: Shape,
+    activation: str = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    readout_from: Sequence[int] = (-1,),
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """A multi-layer perceptron.
+
+    Args:
+        sizes: the input (a size or a shape), each hidden layer, the output; `mlp(784, 500, 500, 10)`.
+        activation: phi of the hidden layers. The output is linear: its link belongs to the loss.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether projections have a bias.
+        readout_from: which hidden layers feed the output, as indices into them; the last one by default.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than two sizes, or a size below 1.
+        ConfigError: `readout_from` names a layer that does not exist.
+    """
+    _check_sizes(sizes)
+    shapes = [_shape(s) for s in sizes]
+    names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
+    populations = _populations(names, shapes, activation, norm)
+    edges = list(pairwise(names[:-1]))
+    edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
+    return _drawn(_dense_graph(populations, edges, bias, "input", "output"), key)
+
+
+def convnet(
+    input_shape: tuple[int, int, int],
+    channels: Sequence[int],
+    outputs: int,
+    *,
+    hidden: Sequence[int] = (),
+    kernel: int = 3,
+    stride: int = 1,
+    padding: str = "SAME",
+    pool: int = 2,
+    activation: str = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """Convolutions, then dense layers.
+
+    Args:
+        input_shape: (height, width, channels) of the input.
+        channels: output channels of each convolution.
+        outputs: size of the output.
+        hidden: dense layers between the last convolution and the output.
+        kernel: side of every kernel.
+        stride: step of every kernel.
+        padding: "SAME" or "VALID".
+        pool: side of the mean-pooling window after each convolution, 1 for none.
+        activation: phi of every hidden population; the output is linear.
+        norm: whether input and hidden populations send their activity divided by its root mean square.
+        bias: whether projections have a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: an input that is no image, or one that shrinks to nothing.
+    """
+    if len(input_shape) != 3:
+        raise ShapeError(f"a convnet for inputs of shape {input_shape}", "(height, width, channels)", "use an mlp, or reshape the input")
+    if not channels:
+        raise ConfigError("a convnet without channels", "one number of channels for each convolution", "for example channels=(16, 32)")
+    _check_sizes((*channels, *hidden, outputs))
+    names, shapes, convs = ["input"], [tuple(input_shape)], []
+    for i, out in enumerate(channels, 1):
+        name = f"conv{i}"
+        b = jnp.zeros(out) if bias else None
+        conv = Conv(
+            src=names[-1],
+            dst=name,
+            src_shape=shapes[-1],
+            weight=jnp.zeros((kernel, kernel, shapes[-1][2], out)),
+            bias=b,
+            stride=stride,
+            padding=padding,
+            pool=pool,
+        )
+        names, shapes, convs = [*names, name], [*shapes, conv.dst_shape], [*convs, conv]
+    dense = [*(f"hidden{i}" for i in range(1, len(hidden) + 1)), "output"]
+    edges = list(zip([names[-1], *dense], dense, strict=False))
+    populations = _populations([*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm)
+    flat = _dense_graph(populations, edges, bias, "input", "output")
+    return _drawn(Network(flat.populations, [*convs, *flat.projections], "input", "output"), key)
+
+
+def graph(
+    sizes: Mapping[str, Shape],
+    edges: Iterable[tuple[str, str]],
+    *,
+    input: str = "input",
+    output: str = "output",
+    activation: str | Mapping[str, str] = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """Any directed graph of dense projections; cycles and self-loops are allowed.
+
+    Args:
+        sizes: the populations, by name, upstream first: a size or a shape each.
+        edges: (src, dst) pairs of population names.
+        input: the population that inputs are clamped to.
+        output: the population that predictions are read from; it is linear unless `activation` names it.
+        activation: phi of the hidden populations, one for all or by name.
+        norm: whether input and hidden populations send their activity divided by its root mean square.
+        bias: whether the first projection into each population has a bias (a second one would only repeat it).
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        UnknownNameError: an edge, input or output that is not in `sizes`.
+    """
+    _check_sizes(list(sizes.values()))
+    populations = _populations(list(sizes), [_shape(s) for s in sizes.values()], activation, norm, input, output)
+    return _drawn(_dense_graph(populations, list(edges), bias, input, output), key)
+
+
+def _check_sizes(sizes) -> None:
+    if len(sizes) < 2 or any(n < 1 for s in sizes for n in _shape(s)):
+        raise ShapeError(
+            f"layer sizes {tuple(sizes)}", "an input and an output at least, each of one unit or more", "see 'mlp(784, 500, 10)'"
+        )
+
+
+def _shape(size: Shape) -> tuple[int, ...]:
+    return tuple(size) if isinstance(size, Sequence) else (size,)
+
+
+def _pick(names: list[str], indices: Sequence[int]) -> list[str]:
+    """The layers at `indices`; `names` is the input followed by the hidden layers, which the indices count."""
+    hidden = names[1:] or names
+    if not all(-len(hidden) <= i < len(hidden) for i in indices) or not indices:
+        raise ConfigError(f"readout_from {tuple(indices)}", f"indices of {len(hidden)} hidden layers", "count from 0, or from -1 backwards")
+    return [hidden[i] for i in indices]
+
+
+def _populations(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
+    chosen = activation if isinstance(activation, Mapping) else {}
+    common = "relu" if isinstance(activation, Mapping) else activation
+    made = []
+    for depth, (name, shape) in enumerate(zip(names, shapes, strict=True)):
+        phi = chosen.get(name, "identity" if name in (input, output) else common)
+        position = jnp.asarray(sheet(shape, depth))
+        made.append(Population(name, shape, find_activation(phi), norm and name != output, position))
+    return made
+
+
+def _dense_graph(populations, edges, bias, input, output) -> Network:
+    shapes = {p.name: p.shape for p in populations}
+    projections, biased = [], set()
+    for src, dst in edges:
+        for end in (src, dst):
+            if end not in shapes:
+                raise unknown_name("population", end, shapes)
+        n_src, n_dst = math.prod(shapes[src]), math.prod(shapes[dst])
+        b = jnp.zeros(n_dst) if bias and dst not in biased else None
+        biased.add(dst)
+        projections.append(Dense(src=src, dst=dst, src_shape=shapes[src], dst_shape=shapes[dst], weight=jnp.zeros((n_src, n_dst)), bias=b))
+    return Network(populations, projections, input, output)
+
+
+def _drawn(net: Network, key) -> Network:
+    return net.redraw(jax.random.key(key) if isinstance(key, int | np.integer) else key)

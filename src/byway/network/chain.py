@@ -1,0 +1,34 @@
+"""Errors sent back along the projections, one after another: what backprop and its feedback relatives share."""
+
+from jaxtyping import Array, Float
+
+from byway.core.record import Phase
+from byway.network.network import Network
+
+
+def chained_deltas(
+    net: Network, phase: Phase, error: Float[Array, "batch out"], feedback: dict[str, Array]
+) -> dict[str, Float[Array, "batch *units"]]:
+    """The teaching value delta of every population, from the output down.
+
+        delta_L = error * phi'(u_L)          delta_l = (sum over projections l -> k of B_k delta_k) * phi'(u_l)
+
+    Args:
+        net: a network without cycles.
+        phase: the phase whose potentials and slopes count.
+        error: dLoss/d(output), "batch out".
+        feedback: the weights B that carry delta back, by projection name, each shaped like that projection's weight.
+
+    Returns:
+        delta by population name, the ascent direction of the loss; the input is left out.
+    """
+    delta = {}
+    for population in reversed(net.populations):
+        name = population.name
+        if name == net.input:
+            continue
+        arriving = error if name == net.output else 0.0
+        for p in net.outgoing(name):
+            arriving = arriving + population.unsend(phase.post[name], p.backward(delta[p.dst], feedback[p.name]))
+        delta[name] = arriving * phase.slope[name]
+    return delta

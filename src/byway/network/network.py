@@ -1,0 +1,151 @@
+"""A network: populations joined by projections. A pytree; its topology is static, cycles are allowed."""
+
+import functools
+import graphlib
+import operator
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float, Key
+
+from byway.core.errors import RuleError, ShapeError, unknown_name
+from byway.core.record import Phase
+from byway.network.populations import Population
+from byway.network.projections import Projection
+
+
+class Network(eqx.Module):
+    """A directed graph of populations and projections.
+
+    Attributes:
+        populations: the nodes. In a network without cycles they stand upstream first.
+        projections: the edges. In a network without cycles they stand in the order of what they feed.
+        input: the population that inputs are clamped to.
+        output: the population that predictions are read from.
+    """
+
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    input: str = eqx.field(static=True)
+    output: str = eqx.field(static=True)
+
+    def __init__(self, populations, projections, input, output):
+        named = {p.name: p for p in populations}
+        if len(named) < len(populations):
+            raise ShapeError(f"populations {[p.name for p in populations]}", "each name once", "rename the doubles")
+        for p in projections:
+            for end, shape in ((p.src, p.src_shape), (p.dst, p.dst_shape)):
+                if end not in named:
+                    raise unknown_name("population", end, named)
+                if shape != named[end].shape:
+                    raise ShapeError(
+                        f"projection {p.name!r} takes {end!r} to have shape {shape}", f"{named[end].shape}", "make the two agree"
+                    )
+        if len({p.name for p in projections}) < len(projections):
+            raise ShapeError("two projections between the same two populations", "one for each ordered pair", "join them")
+        for end in (input, output):
+            if end not in named:
+                raise unknown_name("population", end, named)
+        order = _upstream_first(list(named), projections)
+        self.populations = tuple(named[name] for name in order)
+        self.projections = tuple(sorted(projections, key=lambda p: order.index(p.dst)))
+        self.input, self.output = input, output
+
+    def __getitem__(self, population: str) -> Population:
+        """The population called `population`."""
+        return next(p for p in self.populations if p.name == population)
+
+    def incoming(self, population: str) -> tuple[Projection, ...]:
+        """The projections that end at `population`."""
+        return tuple(p for p in self.projections if p.dst == population)
+
+    def outgoing(self, population: str) -> tuple[Projection, ...]:
+        """The projections that start at `population`."""
+        return tuple(p for p in self.projections if p.src == population)
+
+    @property
+    def hidden(self) -> tuple[Population, ...]:
+        """Every population but the input and the output."""
+        return tuple(p for p in self.populations if p.name not in (self.input, self.output))
+
+    @property
+    def cyclic(self) -> bool:
+        """Whether some population can be reached from itself."""
+        return any(p.dst in self.upstream(p.src) for p in self.projections)
+
+    def upstream(self, population: str) -> set[str]:
+        """The populations that reach `population`, itself included."""
+        found = {population}
+        while more := {p.src for p in self.projections if p.dst in found} - found:
+            found |= more
+        return found
+
+    @property
+    def theta(self) -> dict[str, dict[str, Array]]:
+        """What a rule may train, by projection name."""
+        return {p.name: p.theta for p in self.projections}
+
+    def with_theta(self, theta: dict[str, dict[str, Array]]) -> "Network":
+        """The same network with other weights; projections that `theta` leaves out keep theirs."""
+        projections = tuple(p.with_theta(theta[p.name]) if p.name in theta else p for p in self.projections)
+        return eqx.tree_at(lambda n: n.projections, self, projections)
+
+    def redraw(self, key: Key[Array, ""]) -> "Network":
+        """The same network with fresh random weights."""
+        keys = jax.random.split(key, len(self.projections))
+        projections = tuple(p.redraw(k, self[p.dst].activation.gain) for p, k in zip(self.projections, keys, strict=True))
+        return eqx.tree_at(lambda n: n.projections, self, projections)
+
+    def require_acyclic(self, rule_id: str) -> None:
+        """Raise `RuleError` if this network has a cycle."""
+        if self.cyclic:
+            raise RuleError(
+                f"{rule_id} was given a network with a cycle",
+                "a network without cycles: this rule runs it once, from input to output",
+                "use a rule that settles, or take the cycle out",
+            )
+
+    def place(self, x: Float[Array, "batch *inputs"]) -> Float[Array, "batch *units"]:
+        """The input, shaped like the input population; only reshaping is allowed."""
+        population = self[self.input]
+        if x[0].size != population.size:
+            raise ShapeError(
+                f"inputs of shape {x.shape[1:]}", f"{population.shape}, as the network's input", "build the network for this task"
+            )
+        return x.reshape(x.shape[0], *population.shape)
+
+    def potential(self, population: str, pre: Mapping[str, Array]) -> Float[Array, "batch *units"]:
+        """The summed current into `population`, given what arrives at its projections."""
+        currents = [p.forward(pre[p.name]) for p in self.incoming(population)]
+        return functools.reduce(operator.add, currents)
+
+    def forward(self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = MappingProxyType({})) -> Phase:
+        """One feed-forward pass: u = sum of currents, post = phi(u), upstream first. Needs a network without cycles.
+
+        Args:
+            x: the input, clamped to the input population.
+            inject: added to the potential of a population, by name: noise or a probe that a rule puts in.
+        """
+        pre, u, post, slope = {}, {}, {}, {}
+        post[self.input] = self.place(x)
+        for population in self.populations:
+            name = population.name
+            if name != self.input:
+                u[name] = self.potential(name, pre)
+                if name in inject:
+                    u[name] = u[name] + inject[name]
+                post[name] = population.activation.phi(u[name])
+                slope[name] = population.slope(u[name])
+            sent = population.send(post[name])
+            pre |= {p.name: sent for p in self.outgoing(name)}
+        return Phase(pre, u, post, slope, dict(inject))
+
+
+def _upstream_first(names: list[str], projections) -> list[str]:
+    """The names in topological order, or as given where there is a cycle."""
+    try:
+        return list(graphlib.TopologicalSorter({n: [p.src for p in projections if p.dst == n] for n in names}).static_order())
+    except graphlib.CycleError:
+        return names

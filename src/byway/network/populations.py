@@ -1,0 +1,70 @@
+"""Populations: the nodes of a network."""
+
+import math
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from byway.core.errors import ConfigError, ShapeError
+from byway.core.tag import SLOPE, tag
+from byway.network.activations import Activation
+
+# Keeps RMS normalisation finite for a silent population.
+NORM_EPSILON = 1e-8
+
+
+class Population(eqx.Module):
+    """A group of rate units with one activation.
+
+    Attributes:
+        name: what projections call it.
+        shape: the shape of its units, () never; (n,) or (height, width, channels).
+        activation: phi with its slope.
+        norm: whether it sends its activity divided by its root mean square (as forward-forward needs).
+        position: where each unit sits, "units 3" [um].
+    """
+
+    name: str = eqx.field(static=True)
+    shape: tuple[int, ...] = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
+    norm: bool = eqx.field(static=True)
+    position: Float[Array, "units 3"]
+
+    def __check_init__(self):
+        if not self.shape or any(n < 1 for n in self.shape):
+            raise ShapeError(f"population {self.name!r} of shape {self.shape}", "at least one unit on each axis", "give positive sizes")
+        if "-" in self.name or not self.name:
+            raise ConfigError(f"a population called {self.name!r}", "a name without '-'", "rename it: '-' joins names to projections")
+        if self.position.shape != (self.size, 3):
+            raise ShapeError(f"positions of shape {self.position.shape}", f"({self.size}, 3)", "give one point in space to each unit")
+
+    @property
+    def size(self) -> int:
+        """How many units it has."""
+        return math.prod(self.shape)
+
+    def slope(self, u: Array) -> Array | float:
+        """phi'(u), tagged for the audit; the plain number 1.0 where phi is the identity."""
+        slope = self.activation.slope(u)
+        return slope if isinstance(slope, float | int) else tag(slope, SLOPE)
+
+    def send(self, post: Array) -> Array:
+        """What its projections receive of the activity "batch *units": itself, or post / rms(post)."""
+        return post / (self._rms(post) + NORM_EPSILON) if self.norm else post
+
+    def unsend(self, post: Array, delta: Array) -> Array:
+        """The transpose of the derivative of `send` at `post`, applied to `delta` "batch *units".
+
+        With r = rms(h) + eps:  J^T d = d / r - h (h . d) / (n rms(h) r^2).
+        """
+        if not self.norm:
+            return delta
+        rms = self._rms(post)
+        axes = tuple(range(1, post.ndim))
+        r = rms + NORM_EPSILON
+        overlap = jnp.mean(post * delta, axes, keepdims=True)
+        return delta / r - post * overlap / (jnp.maximum(rms, NORM_EPSILON) * r**2)
+
+    def _rms(self, post: Array) -> Array:
+        return jnp.sqrt(jnp.mean(post**2, tuple(range(1, post.ndim)), keepdims=True))

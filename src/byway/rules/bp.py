@@ -1,0 +1,50 @@
+"""Backpropagation (BP), as an explicit recursion.
+
+The baseline, and the oracle that every other rule is measured against. It is written out, not differentiated, so that
+its agreement with autodiff is a test and not a tautology.
+
+    f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
+    g:  delta_L = e * phi'(u_L),   delta_l = (W_{l+1}^T delta_{l+1}) * phi'(u_l),   dW_l = <delta_l h_{l-1}^T>
+
+Shapes   pre "batch pre", post "batch post", W "pre post"
+Units    activity dimensionless
+Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory none
+Limits   needs every weight twice, once in each direction, and the slope of every unit
+Source   Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature 323:533, 1986
+"""
+
+from typing import ClassVar
+
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
+from byway.network.chain import chained_deltas
+
+
+class BP(Rule):
+    """Backpropagation, written out."""
+
+    claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none")
+
+    def accepts(self, net):
+        """See `Rule.accepts`."""
+        net.require_acyclic(self.id)
+
+    def init(self, net, key):
+        """See `Rule.init`."""
+        return {}
+
+    def start(self, gamma, net, batch):
+        """See `Rule.start`."""
+        return (), ()
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        free = net.forward(x)
+        return state, Record({"free": free}, free.post[net.output])
+
+    def g(self, gamma, net, memory, record, signal):
+        """See `Rule.g`."""
+        free = record["free"]
+        transported = {p.name: p.weight for p in net.projections}
+        delta = chained_deltas(net, free, signal.error(record.output), transported)
+        return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})

@@ -1,0 +1,59 @@
+"""Feedback alignment (FA).
+
+Backprop with fixed random feedback weights B in place of the transposed forward weights. The forward weights come to
+align with B, so that the random feedback becomes useful.
+
+    f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
+    g:  delta_L = e * phi'(u_L),   delta_l = (B_{l+1} delta_{l+1}) * phi'(u_l),   dW_l = <delta_l h_{l-1}^T>
+
+Shapes   pre "batch pre", post "batch post", W "pre post", gamma[p] shaped like the weight of p
+Units    activity dimensionless
+Claims   transport no | locking yes | derivative yes | signal error | phases 1 | memory none
+Limits   falls far behind backprop in deep convolutional networks
+Source   Lillicrap, Cownden, Tweed and Akerman, Random synaptic feedback weights support error backpropagation for deep
+         learning, Nature Communications 7:13276, 2016 (arXiv 1411.0247); differs in: B is uniform with the standard
+         deviation 1 / sqrt(fan_out) of each projection, and never drawn from the key of the weights
+"""
+
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
+from byway.network.chain import chained_deltas
+
+
+class FA(Rule):
+    """Feedback alignment."""
+
+    claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
+
+    def accepts(self, net):
+        """See `Rule.accepts`."""
+        net.require_acyclic(self.id)
+
+    def init(self, net, key):
+        """Fixed random feedback for every projection that does not start at the input."""
+        feedback = {}
+        for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
+            if p.src != net.input:
+                bound = np.sqrt(3 / p.fan_out).item()  # a uniform variable on +-b has variance b^2 / 3
+                feedback[p.name] = jax.random.uniform(k, p.weight.shape, p.weight.dtype, -bound, bound)
+        return feedback
+
+    def start(self, gamma, net, batch):
+        """See `Rule.start`."""
+        return (), ()
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        free = net.forward(x)
+        return state, Record({"free": free}, free.post[net.output])
+
+    def g(self, gamma, net, memory, record, signal):
+        """See `Rule.g`."""
+        free = record["free"]
+        delta = chained_deltas(net, free, signal.error(record.output), gamma)
+        return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})

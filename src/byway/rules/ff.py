@@ -1,0 +1,132 @@
+"""Forward-forward (FF), supervised: the label is written into the input.
+
+Each hidden layer learns on its own to be active for an image with its right label and quiet for one with a wrong label.
+No error travels between layers. Wrong labels are hard ones: drawn from the softmax head's own belief.
+
+    f:  z = x with its first C inputs := label;   h_l = relu(W_l n(h_{l-1}) + b_l),   n(h) = h / rms(h)
+        three passes: "neutral" (label 1/C each), "positive" (right label), "negative" (wrong label)
+        wrong label ~ softmax(head of the neutral pass) without the right one
+    g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),   C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
+        delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,   dW_l = <delta_l n(h_{l-1})^T> over both passes
+        peers: m_l <- keep m_l + (1 - keep) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its gradient passes through
+        the relu as if it were the identity, so that silent units come back
+        head: softmax regression on what the output population receives in the neutral pass
+
+    prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C passes).
+    readouts["head"]: the softmax head after one neutral pass.
+
+Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
+Units    activity dimensionless
+Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory units
+Limits   a hard negative depends on the head's answer for this sample, so the negative pass waits for the neutral one: the
+         lock is through one sampled label, and no gradient flows through it. A convolution sees the label only where
+         its kernel covers the first inputs
+Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv 2212.13345; peer normalisation
+         and head as in its published code; differs in: weights drawn as He et al., any optimiser
+"""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from byway.core.errors import RuleError
+from byway.core.hyper import hyper
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
+
+
+class FF(Rule):
+    """Supervised forward-forward with hard negatives and peer normalisation."""
+
+    claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"target", "error"}), 3, "units")
+    network_options: ClassVar[dict[str, Any]] = {"norm": True}
+
+    threshold: float = hyper(1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0)
+    peer: float = hyper(0.03, "strength of peer normalisation", low=0.0)
+    keep: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
+
+    def accepts(self, net):
+        """A network without cycles whose hidden layers are relu and, like its input, send normalised activity."""
+        net.require_acyclic(self.id)
+        wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
+        wrong += [h.name for h in net.hidden if h.activation.name != "relu"]
+        if wrong or not net.hidden:
+            given = f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
+            raise RuleError(f"ff was given a network with {given}", "relu hidden layers, normalised", "build it with norm=True")
+        if net[net.input].size < net[net.output].size:
+            raise RuleError(
+                f"ff was given {net[net.input].size} inputs", f"at least {net[net.output].size}: the label is written there", "widen x"
+            )
+
+    def init(self, net, key):
+        """See `Rule.init`."""
+        return {}
+
+    def start(self, gamma, net, batch):
+        """The running mean activity of every hidden unit; it starts at one half."""
+        return (), {h.name: jnp.full(h.shape, 0.5, net.projections[0].weight.dtype) for h in net.hidden}
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        x = net.place(x)
+        classes = net[net.output].size
+        neutral = net.forward(_with_label(x, jnp.full((x.shape[0], classes), 1 / classes, x.dtype)))
+        head = neutral.post[net.output]
+        if signal is None:
+
+            def goodness(label):
+                phase = net.forward(_with_label(x, jnp.broadcast_to(label[None, :], (x.shape[0], classes))))
+                return sum(_goodness(phase.post[name]) for name in self._judges(net))
+
+            scores = jax.lax.map(goodness, jnp.eye(classes, dtype=x.dtype)).T
+            return state, Record({"neutral": neutral}, scores, {"head": head})
+        others = jnp.where(signal.target > 0, -jnp.inf, head)
+        wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
+        both = net.forward(_with_label(jnp.concatenate([x, x]), jnp.concatenate([signal.target, wrong])))
+        half = x.shape[0]
+        positive, negative = (jax.tree.map(lambda a, s=s: a[s] if eqx.is_array(a) else a, both) for s in (slice(half), slice(half, None)))
+        return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)
+
+    def g(self, gamma, net, memory, record, signal):
+        """See `Rule.g`."""
+        positive, negative, neutral = record["positive"], record["negative"], record["neutral"]
+        means, delta = {}, {}
+        for h in net.hidden:
+            up, down = positive.post[h.name], negative.post[h.name]
+            theta = self.threshold * h.size
+            means[h.name] = self.keep * memory[h.name] + (1 - self.keep) * up.mean(0)
+            unlike = (means[h.name] - means[h.name].mean()) / h.size
+            # `outer` averages over both passes, while the mean activity is over positives alone: hence the 2.
+            peers = 2 * self.peer * 2 * (1 - self.keep) * unlike
+            toward = -2 * up * _per_sample(jax.nn.sigmoid(theta - _goodness(up)), up) + peers[None]
+            away = 2 * down * _per_sample(jax.nn.sigmoid(_goodness(down) - theta), down)
+            delta[h.name] = jnp.concatenate([toward, away])
+        update = {}
+        for p in net.projections:
+            if p.dst == net.output:
+                update[p.name] = p.outer(neutral.pre[p.name], signal.error(record.output))
+            else:
+                pre = jnp.concatenate([positive.pre[p.name], negative.pre[p.name]])
+                update[p.name] = p.outer(pre, delta[p.dst])
+        return means, Update(update)
+
+    def _judges(self, net) -> list[str]:
+        """The layers whose goodness counts when predicting: all but those fed by the input, if there are others."""
+        first = {p.dst for p in net.outgoing(net.input)}
+        return [h.name for h in net.hidden if h.name not in first] or [h.name for h in net.hidden]
+
+
+def _with_label(x, label):
+    """`x` "batch *inputs" with its first inputs replaced by `label` "batch classes"."""
+    flat = x.reshape(x.shape[0], -1)
+    return jnp.concatenate([label, flat[:, label.shape[1] :]], 1).reshape(x.shape)
+
+
+def _goodness(post):
+    return jnp.sum(post**2, tuple(range(1, post.ndim)))
+
+
+def _per_sample(value, like):
+    return value.reshape(-1, *[1] * (like.ndim - 1))

@@ -1,0 +1,48 @@
+"""Frozen hidden layers (FROZEN): the control.
+
+Hidden layers keep their random start and only the readout learns, by the delta rule. A rule that does not beat this has
+taught its hidden layers nothing, however good its accuracy looks.
+
+    f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
+    g:  dW_L = <(e * phi'(u_L)) h_{L-1}^T>,   every other weight stays
+
+Shapes   pre "batch pre", post "batch post", W "pre post"
+Units    activity dimensionless
+Claims   transport no | locking no | derivative no | signal error | phases 1 | memory none
+Limits   a random-feature model: its hidden layers never learn
+Source   the delta rule of Widrow and Hoff, Adaptive switching circuits, 1960
+"""
+
+from typing import ClassVar
+
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
+
+
+class Frozen(Rule):
+    """The control: only the readout learns."""
+
+    claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
+
+    def accepts(self, net):
+        """See `Rule.accepts`."""
+        net.require_acyclic(self.id)
+
+    def init(self, net, key):
+        """See `Rule.init`."""
+        return {}
+
+    def start(self, gamma, net, batch):
+        """See `Rule.start`."""
+        return (), ()
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        free = net.forward(x)
+        return state, Record({"free": free}, free.post[net.output])
+
+    def g(self, gamma, net, memory, record, signal):
+        """See `Rule.g`."""
+        free = record["free"]
+        delta = signal.error(record.output) * free.slope[net.output]
+        return memory, Update({p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)})

@@ -1,0 +1,83 @@
+"""What every image classification task shares: splits, batches and scores."""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from byway.core.errors import ConfigError, DataError
+from byway.core.signal import CrossEntropy, Signal
+from byway.core.task import Split, Task
+from byway.tasks._files import DataFile, locate, read_idx
+
+
+class Images(NamedTuple):
+    """A data set as read: pixels uint8 "samples height width channels", labels uint8 "samples"."""
+
+    train_x: np.ndarray
+    train_y: np.ndarray
+    test_x: np.ndarray
+    test_y: np.ndarray
+
+
+class ImageTask(Task):
+    """Abstract: classify uint8 images, softmax and cross-entropy.
+
+    Attributes:
+        validation: how many of the last training samples make the validation split.
+        white: the largest pixel value: pixels are divided by it, so inputs lie in [0, 1].
+    """
+
+    validation: eqx.AbstractVar[int]
+    white: eqx.AbstractClassVar[int]
+
+    @abstractmethod
+    def read(self) -> Images:
+        """Read the official training and test parts."""
+
+    def load(self):
+        """See `Task.load`. Labels are checked; pixels stay uint8."""
+        images = self.read()
+        for part, x, y in (("training", images.train_x, images.train_y), ("test", images.test_x, images.test_y)):
+            check_images(part, x, y, self.input_shape, self.outputs)
+        train = len(images.train_x) - self.validation
+        if not 0 < self.validation < len(images.train_x):
+            raise ConfigError(
+                f"validation = {self.validation}", f"a number from 1 to {len(images.train_x) - 1}", "leave some samples to both splits"
+            )
+        return {
+            "train": Split(jnp.asarray(images.train_x[:train]), jnp.asarray(images.train_y[:train])),
+            "validation": Split(jnp.asarray(images.train_x[train:]), jnp.asarray(images.train_y[train:])),
+            "test": Split(jnp.asarray(images.test_x), jnp.asarray(images.test_y)),
+        }
+
+    def batch(self, split, index, key):
+        """See `Task.batch`."""
+        pixels, labels = (a.at[index].get(mode="promise_in_bounds") for a in split)
+        x = pixels.astype(float) / self.white
+        target = jax.nn.one_hot(labels, self.outputs, dtype=float)
+        return x, Signal(target, CrossEntropy())
+
+    def score(self, output, signal):
+        """See `Task.score`."""
+        right = jnp.argmax(output, -1) == jnp.argmax(signal.target, -1)
+        return {"accuracy": right.astype(float), "loss": signal.criterion.value(output, signal.target)}
+
+
+def check_images(part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int) -> None:
+    """Raise `DataError` unless `x` are uint8 images of `shape` and `y` as many labels below `classes`."""
+    if x.dtype != np.uint8 or x.shape[1:] != shape:
+        raise DataError(f"{part} images of type {x.dtype} and shape {x.shape[1:]}", f"uint8 and {shape}", "convert them")
+    if len(x) != len(y) or len(x) == 0:
+        raise DataError(f"{len(x):,} {part} images and {len(y):,} labels", "as many of each, and some", "check the two files")
+    if y.min() < 0 or y.max() >= classes:
+        raise DataError(f"{part} labels from {y.min()} to {y.max()}", f"from 0 to {classes - 1}", "check how the classes are numbered")
+
+
+def read_idx_images(files: tuple[DataFile, ...]) -> Images:
+    """Four IDX files: training images and labels, test images and labels."""
+    train_x, train_y, test_x, test_y = (read_idx(locate(file)) for file in files)
+    return Images(train_x[..., None], train_y, test_x[..., None], test_y)

@@ -1,0 +1,189 @@
+"""Train any rule on any network and task: `fit`."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import optax
+
+from byway.core.errors import ConfigError, ShapeError
+from byway.core.folders import cache_folder
+from byway.core.learner import Learner
+from byway.core.rule import Rule
+from byway.core.task import Task
+from byway.network.network import Network
+from byway.training.loop import Loop
+from byway.training.optimisers import optimiser as optimiser_called
+from byway.training.progress import bar
+from byway.training.step import Optimisers
+
+Scores = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What was measured after one epoch; every array has one entry a seed.
+
+    Attributes:
+        epoch: how many epochs were trained; 0 is the start.
+        step: how many updates that is.
+        seconds: training time so far, without compiling and scoring [s].
+        train: scores averaged over the epoch while it ran; empty at the start.
+        validation: scores on the validation split.
+        angle: by projection, the angle to the true gradient [degree].
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    train: Scores
+    validation: Scores
+    angle: Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A finished training: curves, test scores and the learners themselves.
+
+    Attributes:
+        rule: the rule that trained.
+        task: the task it trained on.
+        seeds: the seeds, in the order of every array.
+        rows: one for the start and one for each epoch.
+        test: scores on the test split after the last epoch; NaN for a seed that failed.
+        failures: by seed, why it stopped early.
+        learners: the trained learners, arrays with a leading axis of seeds.
+        seconds: training time of all seeds together [s].
+        compile_seconds: time to compile the training program [s].
+        step_bytes: memory of one compiled update of one learner [B].
+    """
+
+    rule: Rule
+    task: Task
+    seeds: list[int]
+    rows: list[Row]
+    test: Scores
+    failures: dict[int, str]
+    learners: Learner
+    seconds: float
+    compile_seconds: float
+    step_bytes: int
+
+    def learner(self, index: int = 0) -> Learner:
+        """The learner of the seed at `index`."""
+        return jax.tree.map(lambda a: a[index], self.learners)
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Test accuracy of each seed, from 0 to 1."""
+        return self.test["accuracy"]
+
+    def __str__(self) -> str:
+        good = self.accuracy[np.isfinite(self.accuracy)]
+        mean = f"{100 * good.mean():.2f} %" if good.size else "no seed survived"
+        spread = f" ± {100 * good.std(ddof=1):.2f}" if good.size > 1 else ""
+        lost = f", {len(self.failures)} failed" if self.failures else ""
+        return f"{self.rule.id} on {self.task.id}: test accuracy {mean}{spread}, {len(self.seeds)} seeds in {self.seconds:.1f} s{lost}"
+
+
+def fit(
+    net: Network,
+    rule: Rule,
+    task: Task,
+    *,
+    epochs: int = 10,
+    batch: int = 128,
+    seeds: int = 1,
+    first_seed: int = 0,
+    optimiser: str | optax.GradientTransformation = "adam",
+    lr: float | None = None,
+    lr_gamma: float | None = None,
+    schedule: str = "cosine",
+    probe: int = 256,
+    progress: bool | None = None,
+    on_row: Callable[[Row], None] | None = None,
+) -> Result:
+    """Train `net` by `rule` on `task`, for several seeds in one compiled program.
+
+    Args:
+        net: the network; each seed draws its own weights for this topology.
+        rule: the learning rule.
+        task: what to learn.
+        epochs: passes over the training split.
+        batch: samples in an update.
+        seeds: how many learners, seeded first_seed, first_seed + 1, ...
+        first_seed: the first of them.
+        optimiser: a name (see `OPTIMISERS`) or any optax transformation, used as it is for theta and gamma.
+        lr: learning rate of the weights; the rule's own by default.
+        lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
+        schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name.
+        probe: validation samples on which angles to the true gradient are measured.
+        progress: whether to draw a progress bar; by default where a person is watching a terminal.
+        on_row: called after each epoch, with what was measured.
+
+    Returns:
+        Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on the test split.
+
+    Raises:
+        RuleError: the rule cannot train this network.
+        ShapeError: the network does not fit the task.
+        ConfigError: a setting outside its range.
+    """
+    _check(net, task, epochs, seeds, probe)
+    rule.accepts(net)
+    use_compilation_cache()
+    splits = task.load()
+    total = epochs * (splits["train"].size // max(batch, 1))
+    if isinstance(optimiser, str):
+        lr = rule.learning_rate if lr is None else lr
+        rates = (lr, lr if lr_gamma is None else lr_gamma)
+        optimisers = Optimisers(*(optimiser_called(optimiser, rate, schedule, total) for rate in rates))
+    else:
+        optimisers = Optimisers(optimiser, optimiser)
+    loop = Loop(rule, net, task, splits, optimisers, batch, [first_seed + i for i in range(seeds)], probe)
+    rows = []
+    with bar(rule.id, epochs, progress) as advance:
+        rows.append(Row(0, 0, 0.0, {}, loop.score("validation"), loop.angles()))
+        _tell(on_row, rows[-1])
+        for epoch in range(1, epochs + 1):
+            train, seconds = loop.epoch()
+            seconds += rows[-1].seconds
+            rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation"), loop.angles()))
+            _tell(on_row, rows[-1])
+            advance(rows[-1])
+    failed = np.asarray(loop.learners.failed)[:seeds]
+    test = {k: np.where(failed < 0, v, np.nan) for k, v in loop.score("test").items()}
+    learners = loop.real_learners()
+    failures = {seed: _explain(int(at), loop.steps, lr) for seed, at in zip(loop.seeds, failed, strict=True) if at >= 0}
+    return Result(rule, task, loop.seeds, rows, test, failures, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "")."""
+    if jax.config.read("jax_compilation_cache_dir") is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _check(net: Network, task: Task, epochs: int, seeds: int, probe: int) -> None:
+    for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
+        if value < 1:
+            raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
+    if math.prod(task.input_shape) != net[net.input].size or task.outputs != net[net.output].size:
+        raise ShapeError(
+            f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}",
+            f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
+            "build the network from task.input_shape and task.outputs",
+        )
+
+
+def _tell(on_row, row: Row) -> None:
+    if on_row is not None:
+        on_row(row)
+
+
+def _explain(step: int, steps: int, lr: float | None) -> str:
+    rate = "" if lr is None else f" (lr was {lr:g})"
+    return f"a number stopped being finite at update {step}, in epoch {step // steps + 1}; try a smaller learning rate{rate}"

@@ -1,0 +1,80 @@
+"""One step of learning: f, then g, then optax. A pure function, so it can be scanned, mapped and differentiated."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float, Int, Key
+
+from byway.core.learner import Learner
+from byway.core.record import Record
+from byway.core.rule import Rule, Update
+from byway.core.signal import Signal
+from byway.network.network import Network
+
+# Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
+# see the same initial weights and the same order of data.
+WEIGHTS, GAMMA, ORDER, NOISE = range(4)
+
+
+class Optimisers(NamedTuple):
+    """One optax transformation for the weights, one for the rule's own parameters."""
+
+    theta: optax.GradientTransformation
+    gamma: optax.GradientTransformation
+
+
+def branch(key: Key[Array, ""], which: int, step: Int[Array, ""] | int = 0) -> Key[Array, ""]:
+    """The key for one purpose (WEIGHTS, GAMMA, ORDER or NOISE) at one step."""
+    return jax.random.fold_in(jax.random.fold_in(key, which), step)
+
+
+def new_learner(
+    rule: Rule, net: Network, optimisers: Optimisers, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]
+) -> Learner:
+    """A learner at its start: fresh weights, fresh gamma, empty moments.
+
+    Args:
+        rule: the learning rule.
+        net: the network whose topology it gets; the weights are drawn anew from `key`.
+        optimisers: for theta and gamma.
+        x: a batch, for its shape alone.
+        signal: that batch's signal, for its shape alone.
+        key: the learner's key.
+    """
+    net = net.redraw(branch(key, WEIGHTS))
+    gamma = rule.init(net, branch(key, GAMMA))
+    state, memory = rule.start(gamma, net, x.shape[0])
+
+    def one_update(x, signal):
+        _, record = rule.f(gamma, net, state, x, signal, key)
+        return rule.g(gamma, net, memory, record, signal)[1]
+
+    taught: Update = eqx.filter_eval_shape(one_update, x, signal)
+    moments = (
+        optimisers.theta.init({name: net.theta[name] for name in taught.net}),
+        None if taught.gamma is None else optimisers.gamma.init(gamma),
+    )
+    return Learner(net, gamma, state, memory, moments, jnp.int32(0), key, jnp.int32(-1))
+
+
+def learn(rule: Rule, optimisers: Optimisers, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal) -> tuple[Learner, Record]:
+    """Apply one update.
+
+    Returns:
+        The learner after it, and the record that the update came from.
+    """
+    net, gamma = learner.net, learner.gamma
+    state, record = rule.f(gamma, net, learner.state, x, signal, branch(learner.key, NOISE, learner.step))
+    memory, update = rule.g(gamma, net, learner.memory, record, signal)
+    theta = {name: net.theta[name] for name in update.net}
+    change, theta_moments = optimisers.theta.update(update.net, learner.moments[0], theta)
+    net = net.with_theta(optax.apply_updates(theta, change))
+    gamma_moments = learner.moments[1]
+    if update.gamma is not None:
+        change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, gamma)
+        gamma = optax.apply_updates(gamma, change)
+    moments = (theta_moments, gamma_moments)
+    return Learner(net, gamma, state, memory, moments, learner.step + 1, learner.key, learner.failed), record

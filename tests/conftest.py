@@ -1,0 +1,20 @@
+"""Tests run in float64 with strict promotion, so that an exact test is exact."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real data sets, or a skip that says how to get one."""
+    folder = os.environ.get("BYWAY_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs real data: set BYWAY_DATA to a folder with mnist/, fashion_mnist/ ...")
+    return Path(folder)
