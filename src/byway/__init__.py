@@ -10,7 +10,8 @@ __version__ = "0.1.0"
 
 # One host device a core, so that seeds can run side by side. JAX takes this only before its first computation; after
 # that, or where the user has chosen a number, seeds share what devices there are.
-if jax.config.read("jax_num_cpu_devices") < 0 and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
+_chosen = jax.config.jax_num_cpu_devices >= 0  # pyright: ignore[reportAttributeAccessIssue]
+if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     with contextlib.suppress(RuntimeError):
         jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
 
@@ -32,7 +33,7 @@ _HOME = {
     "Learner": "core.learner",
     "BywayError": "core.errors",
 }
-__all__ = ["rule", "task", *_HOME]  # noqa: PLE0604  the names of _HOME are strings
+__all__ = ["rule", "task", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name):

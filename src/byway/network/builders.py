@@ -93,7 +93,7 @@ def convnet(
     for i, out in enumerate(channels, 1):
         name = f"conv{i}"
         b = jnp.zeros(out) if bias else None
-        conv = Conv(
+        conv = Conv(  # pyright: ignore[reportCallIssue]  its dst_shape follows from the rest
             src=names[-1],
             dst=name,
             src_shape=shapes[-1],

@@ -162,7 +162,7 @@ def fit(
 
 def use_compilation_cache() -> None:
     """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "")."""
-    if jax.config.read("jax_compilation_cache_dir") is None:
+    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
