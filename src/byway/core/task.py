@@ -1,7 +1,7 @@
 """A task: it hands out inputs and signals, and scores outputs."""
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 from jaxtyping import Array, Float, Int, Key
@@ -28,11 +28,30 @@ class Split(NamedTuple):
         return self.x.shape[0]
 
 
+class Suggestion(NamedTuple):
+    """What trains well on a task, for those who say nothing else.
+
+    Attributes:
+        hidden: sizes of the hidden layers of an mlp.
+        epochs: passes over the training split.
+        batch: samples in an update.
+    """
+
+    hidden: tuple[int, ...]
+    epochs: int
+    batch: int
+
+
 class Task(eqx.Module):
     """Abstract base of every task; each task is one final class in one file.
 
     Nothing may be selected on the test split: training looks at `train`, progress and tuning at `validation`.
+
+    Attributes:
+        suggests: the network size and the budget that the command line starts from.
     """
+
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(500, 500), epochs=10, batch=128)
 
     def __check_init__(self):
         check_ranges(self)

@@ -8,7 +8,7 @@ import numpy as np
 UNIT_PITCH, LAYER_PITCH = 10.0, 100.0
 
 
-def sheet(shape: tuple[int, ...], depth: float) -> np.ndarray:
+def sheet(shape: tuple[int, ...], depth: int) -> np.ndarray:
     """Positions "units 3" of a layer at z = depth * LAYER_PITCH, centred on the z axis.
 
     A flat layer fills a square grid row by row; an image keeps its grid, with its channels as patches side by side.

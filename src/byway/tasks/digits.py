@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from byway.core.hyper import hyper
+from byway.core.task import Suggestion
 from byway.tasks._images import Images, ImageTask
 
 TEST_SIZE = 360
@@ -20,6 +21,7 @@ TEST_SIZE = 360
 class Digits(ImageTask):
     """8x8 digits, embedded."""
 
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
     validation: int = hyper(180, "images kept from training for validation", low=1)
 
     input_shape: ClassVar[tuple[int, ...]] = (8, 8, 1)

@@ -1,7 +1,7 @@
 """Fashion-MNIST (fashion_mnist): articles of clothing, 28x28.
 
     x   (28, 28, 1), grey levels scaled to [0, 1]
-    y   10 classes; 50,000 train, 10,000 validation (the last of the official training part), 10,000 test
+    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000 test
 
 Source   Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms, 2017,
          arXiv 1708.07747
@@ -28,7 +28,7 @@ FILES = tuple(
 class FashionMNIST(ImageTask):
     """28x28 articles of clothing."""
 
-    validation: int = hyper(10_000, "images kept from training for validation", low=1)
+    validation: int = hyper(5_000, "images kept from training for validation", low=1)
 
     input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
     outputs: ClassVar[int] = 10

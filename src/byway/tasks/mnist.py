@@ -1,7 +1,7 @@
 """MNIST (mnist): handwritten digits, 28x28.
 
     x   (28, 28, 1), grey levels scaled to [0, 1]
-    y   10 classes; 50,000 train, 10,000 validation (the last of the official training part), 10,000 test
+    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000 test
 
 Source   LeCun, Cortes and Burges, The MNIST database of handwritten digits
 """
@@ -27,7 +27,7 @@ FILES = tuple(
 class MNIST(ImageTask):
     """28x28 handwritten digits."""
 
-    validation: int = hyper(10_000, "images kept from training for validation", low=1)
+    validation: int = hyper(5_000, "images kept from training for validation", low=1)
 
     input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
     outputs: ClassVar[int] = 10

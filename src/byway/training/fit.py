@@ -131,8 +131,7 @@ def fit(
         ShapeError: the network does not fit the task.
         ConfigError: a setting outside its range.
     """
-    _check(net, task, epochs, seeds, probe)
-    rule.accepts(net)
+    check(rule, net, task, epochs, seeds, probe)
     use_compilation_cache()
     splits = task.load()
     total = epochs * (splits["train"].size // max(batch, 1))
@@ -167,7 +166,8 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def _check(net: Network, task: Task, epochs: int, seeds: int, probe: int) -> None:
+def check(rule: Rule, net: Network, task: Task, epochs: int, seeds: int, probe: int) -> None:
+    """Raise what `fit` would raise of these arguments, before any work is done."""
     for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
         if value < 1:
             raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
@@ -177,6 +177,7 @@ def _check(net: Network, task: Task, epochs: int, seeds: int, probe: int) -> Non
             f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
             "build the network from task.input_shape and task.outputs",
         )
+    rule.accepts(net)
 
 
 def _tell(on_row, row: Row) -> None:

@@ -1,0 +1,96 @@
+"""The numeric cross-check: the Jacobian of each update by the weights, on a tiny network in float64.
+
+It looks at numbers where `verdict` looks at the program. A derivative where the program was found to read nothing
+would mean that the audit missed something. The reverse is common and harmless: a dependence through a discrete choice
+(a sampled label) has no derivative.
+"""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from byway.audit.verdict import Verdict, example
+from byway.core.rule import Rule
+from byway.network.network import Network
+
+Norms = dict[str, dict[str, float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Jacobian:
+    """Norms of d(update of p)/d(weight of q).
+
+    Attributes:
+        alone: of g, the record held fixed: what an update reads of the weights by itself.
+        composed: of f and then g: what it depends on in all.
+        missed: dependences that the program's audit did not list; each is a fault of the audit.
+        silent: locks that the program shows and the derivative does not.
+    """
+
+    alone: Norms
+    composed: Norms
+    missed: list[str]
+    silent: list[str]
+
+
+def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jacobian:
+    """Measure how each update changes with every weight, and hold the verdict to it.
+
+    Args:
+        rule: the rule.
+        net: a tiny network; its weights are used as they are, in float64.
+        verdict: the audit of the same rule on the same network.
+        batch: samples in the batch.
+    """
+    with jax.enable_x64(True):
+        net = _float64(net)
+        x, signal = example(net, batch)
+        key = jax.random.key(0)
+        gamma = rule.init(net, key)
+        state, memory = rule.start(gamma, net, batch)
+        _, record = eqx.filter_jit(rule.f)(gamma, net, state, x, signal, key)
+
+        def with_weights(weights):
+            return net.with_theta({name: {"weight": w} for name, w in weights.items()})
+
+        def alone(weights):
+            return rule.g(gamma, with_weights(weights), memory, record, signal)[1].net
+
+        def composed(weights):
+            _, record = rule.f(gamma, with_weights(weights), state, x, signal, key)
+            return rule.g(gamma, with_weights(weights), memory, record, signal)[1].net
+
+        weights = {p.name: p.weight for p in net.projections}
+        of_g, of_both = jax.jit(lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights)))(weights)
+        return _compare(_norms(of_g), _norms(of_both), verdict)
+
+
+def _compare(alone: Norms, composed: Norms, verdict: Verdict) -> Jacobian:
+    missed, silent = [], []
+    for name, update in verdict.updates.items():
+        for other in alone[name]:
+            if alone[name][other] > 0 and f"net.{other}.weight" not in update.reads:
+                missed.append(f"g's update of {name} changes with the weights of {other}")
+        if still := [other for other in update.waits_for if composed[name][other] == 0]:
+            silent.append(f"{name} waits for {', '.join(still)} without a derivative by it: through a discrete choice, or zero here")
+    for name, norms in composed.items():
+        for other, norm in norms.items():
+            if norm > 0 and other not in verdict.updates[name].depends_on:
+                missed.append(f"the update of {name} changes with the weights of {other}")
+    return Jacobian(alone, composed, missed, silent)
+
+
+def _norms(tree) -> Norms:
+    """The norm of each block, from a Jacobian nested as update -> parameter -> weight."""
+    return {
+        name: {
+            other: float(jnp.sqrt(sum(jnp.sum(block[other] ** 2) for block in blocks.values()))) for other in next(iter(blocks.values()))
+        }
+        for name, blocks in tree.items()
+    }
+
+
+def _float64(net: Network) -> Network:
+    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, net)

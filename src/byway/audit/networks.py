@@ -1,0 +1,20 @@
+"""The tiny networks on which rules are audited: large enough to have a middle, small enough for a full Jacobian."""
+
+from collections.abc import Callable
+
+from byway.core.errors import unknown_name
+from byway.core.rule import Rule
+from byway.network.builders import convnet, mlp
+from byway.network.network import Network
+
+KINDS: dict[str, Callable[..., Network]] = {
+    "mlp": lambda **options: mlp(8, 7, 6, 4, **options),
+    "convnet": lambda **options: convnet((6, 6, 1), (3, 3), 4, hidden=(5,), **options),
+}
+
+
+def tiny(kind: str, rule: Rule) -> Network:
+    """The tiny network of a kind, built with the options that `rule` needs."""
+    if kind not in KINDS:
+        raise unknown_name("network kind", kind, KINDS)
+    return KINDS[kind](**rule.network_options)

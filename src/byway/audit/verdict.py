@@ -1,0 +1,287 @@
+"""From label sets to verdicts: what a rule's updates read on a given network.
+
+Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record and signal as a
+named source: it says what an update reads by itself. The *composed* trace runs f and then g, from the input and the
+signal: it says which weights the signal met on its way (weight transport) and which downstream weights an update had to
+wait for (update locking). Weights can hide in gamma, in the state or in the memory, so what those hold is carried from
+`init`, `start` and each update back to the start until nothing changes.
+"""
+
+import dataclasses
+from typing import Any, Literal
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from byway.audit.flow import Flow, trace, union
+from byway.core.rule import Claims, Rule
+from byway.core.signal import CrossEntropy, Signal
+from byway.network.network import Network
+
+Leaves = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reads:
+    """What the audit found of the update of one projection.
+
+    Attributes:
+        reads: the sources that g reads for it.
+        transported: other projections whose weights reached it with the signal, or are read by g.
+        waits_for: projections downstream whose weights it depends on, on the same sample.
+        depends_on: all projections whose weights it depends on, on the same sample.
+    """
+
+    reads: list[str]
+    transported: list[str]
+    waits_for: list[str]
+    depends_on: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """The audit of one rule on one network.
+
+    Attributes:
+        rule: the rule's id.
+        found: what the program says, in the terms of the rule's claims.
+        claims: what the rule says of itself.
+        updates: by projection that learns.
+        dead_gamma: parts of gamma that no update reads.
+        findings: anything a person should look at.
+    """
+
+    rule: str
+    found: Claims
+    claims: Claims
+    updates: dict[str, Reads]
+    dead_gamma: list[str]
+    findings: list[str]
+
+    @property
+    def disagreements(self) -> list[str]:
+        """The claims that the program contradicts, each as "what: claimed, found"."""
+        pairs = ((f.name, getattr(self.claims, f.name), getattr(self.found, f.name)) for f in dataclasses.fields(Claims))
+        return [f"{name}: claimed {_say(claimed)}, found {_say(found)}" for name, claimed, found in pairs if claimed != found]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists, dicts, strings and numbers."""
+        plain = {
+            side: {k: sorted(v) if isinstance(v, frozenset) else v for k, v in vars(getattr(self, side)).items()}
+            for side in ("found", "claims")
+        }
+        return {
+            "verdict": plain["found"],
+            "claims": plain["claims"],
+            "agrees": not self.disagreements,
+            "updates": {name: vars(reads) for name, reads in self.updates.items()},
+            "dead_gamma": self.dead_gamma,
+            "findings": self.findings,
+        }
+
+
+def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
+    """Compute what each weight update of `rule` reads on `net`.
+
+    Args:
+        rule: the rule.
+        net: a network that it accepts; a small one will do, the program is the same.
+        batch: samples in the traced batch.
+
+    Raises:
+        RuleError: the rule cannot train this network.
+    """
+    rule.accepts(net)
+    program = _Program(rule, net, batch)
+    alone, constants = program.plasticity()
+    composed, hidden = program.composed()
+    updates = {}
+    for p in net.projections:
+        if p.name in alone:
+            updates[p.name] = _reads(net, p, alone[p.name], composed[p.name], hidden)
+    everything = union(composed.values())
+    found = Claims(
+        transport="yes" if any(u.transported for u in updates.values()) else "no",
+        locking="yes" if any(u.waits_for for u in updates.values()) else "no",
+        derivative="yes" if "slope" in everything.reads else "no",
+        signal=frozenset(need for need in ("target", "error", "loss") if f"signal.{need}" in everything.reads),
+        phases=len(program.record.phases),
+        memory=program.memory_size(),
+    )
+    read = everything.reads | union(alone.values()).reads
+    dead = sorted(name for name in program.gamma_leaves if name not in read)
+    return Verdict(rule.id, found, rule.claims, updates, dead, _findings(rule.claims, net, alone, hidden, dead, constants))
+
+
+def _reads(net: Network, p, alone: Flow, composed: Flow, hidden: dict[str, frozenset[str]]) -> Reads:
+    upstream = net.upstream(p.src)
+    before = {q.name for q in net.projections if q.dst in upstream} | {p.name}
+    by_g = _weights(alone.reads | composed.raw) | _weights(frozenset().union(*(hidden.get(name, frozenset()) for name in alone.reads)))
+    transported = (by_g - {p.name}) | (_weights(composed.met) - before)
+    downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src)} - before
+    depends_on = [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in composed.reads)]
+    waits_for = [name for name in depends_on if name in downstream]
+    return Reads(sorted(alone.reads), sorted(transported), waits_for, depends_on)
+
+
+def _weights(names: frozenset[str]) -> set[str]:
+    """The projections whose weights are among the names."""
+    return {name.split(".")[1] for name in names if name.startswith("net.") and name.endswith(".weight")}
+
+
+def _findings(
+    claims: Claims, net: Network, alone: dict[str, Flow], hidden: dict[str, frozenset[str]], dead: list[str], constants: list
+) -> list[str]:
+    findings = [f"{name} holds {', '.join(sorted(_weights(weights)))}" for name, weights in hidden.items() if weights]
+    for name, flow in alone.items():
+        others = _weights(flow.reads) - {name}
+        if others and claims.transport == "no":
+            findings.append(f"g reads the weights of {', '.join(sorted(others))} to update {name}")
+        if "unknown program" in flow.reads:
+            findings.append(f"the update of {name} runs a program that the audit cannot enter: taken to read everything")
+    findings += [f"no update reads {name}" for name in dead]
+    shapes = {p.weight.shape for p in net.projections}
+    findings += [f"g closes over an array of shape {c.shape}, that of a weight" for c in constants if np.shape(c) in shapes]
+    return findings
+
+
+class _Program:
+    """One rule on one network, ready to be traced."""
+
+    def __init__(self, rule: Rule, net: Network, batch: int):
+        self.rule, self.net, self.batch = rule, net, batch
+        self.key = jax.random.key(0)
+        self.x, self.signal = example(net, batch)
+        self.gamma = rule.init(net, self.key)
+        self.state, self.memory = rule.start(self.gamma, net, batch)
+        self.record = eqx.filter_eval_shape(rule.f, self.gamma, net, self.state, self.x, self.signal, self.key)[1]
+        self.gamma_leaves = leaves("gamma", self.gamma)
+
+    def plasticity(self) -> tuple[dict[str, Flow], list]:
+        """What g alone reads for each update, by projection; and the constants it closes over."""
+        record, static = eqx.partition(self.record, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+        names: list[str] = []
+
+        def g(gamma, net, memory, record, target):
+            full = eqx.combine(record, static)
+            _, update = self.rule.g(gamma, net, memory, full, Signal(target, self.signal.criterion))
+            return [a for _, a in self._outputs("update", update.net, names)]
+
+        arguments = {"gamma": self.gamma, "net": self.net, "memory": self.memory, "record": record, "signal.target": self.signal.target}
+        flows, constants = _trace(g, arguments, {})
+        return _by_projection(names, flows), constants
+
+    def composed(self) -> tuple[dict[str, Flow], dict[str, frozenset[str]]]:
+        """What f and g together carry to each update; and which weights each leaf of gamma, state and memory holds."""
+        hidden = self._at_start()
+        while True:
+            names: list[str] = []
+            flows = self._step(hidden, names)
+            grown = dict(hidden)
+            for name, flow in zip(names, flows, strict=True):
+                if not name.startswith("update."):
+                    grown[name] = grown.get(name, frozenset()) | flow.raw
+            if grown == hidden:
+                return _by_projection(names, flows), hidden
+            hidden = grown
+
+    def _at_start(self) -> dict[str, frozenset[str]]:
+        names: list[str] = []
+
+        def begin(net, key):
+            gamma = self.rule.init(net, key)
+            state, memory = self.rule.start(gamma, net, self.batch)
+            out = [("gamma", gamma), ("state", state), ("memory", memory)]
+            return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
+
+        flows, _ = _trace(begin, {"net": self.net, "key": self.key}, {})
+        return {name: flow.raw for name, flow in zip(names, flows, strict=True)}
+
+    def _step(self, hidden: dict[str, frozenset[str]], names: list[str]) -> list[Flow]:
+        def step(gamma, net, state, memory, x, target, key):
+            signal = Signal(target, self.signal.criterion)
+            state, record = self.rule.f(gamma, net, state, x, signal, key)
+            memory, update = self.rule.g(gamma, net, memory, record, signal)
+            out = [("update", update.net), ("gamma", update.gamma), ("state", state), ("memory", memory)]
+            return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
+
+        arguments = {
+            "gamma": self.gamma,
+            "net": self.net,
+            "state": self.state,
+            "memory": self.memory,
+            "x": self.x,
+            "signal.target": self.signal.target,
+            "key": self.key,
+        }
+        return _trace(step, arguments, hidden)[0]
+
+    def _outputs(self, prefix: str, tree: Any, names: list[str]) -> list[tuple[str, Any]]:
+        found = list(leaves(prefix, tree).items())
+        names += [name for name, _ in found]
+        return found
+
+    def memory_size(self) -> Literal["none", "units", "synapses"]:
+        """How much the rule carries: nothing, about a number a unit, or about a number a synapse."""
+        held = sum(np.size(a) for a in jax.tree.leaves(self.memory))
+        synapses = sum(p.weight.size for p in self.net.projections)
+        return "none" if held == 0 else "synapses" if held >= synapses else "units"
+
+
+def example(net: Network, batch: int) -> tuple[Float[Array, "batch *inputs"], Signal]:
+    """A random batch for a network, with one-hot targets."""
+    dtype = net.projections[0].weight.dtype
+    x = jax.random.normal(jax.random.key(1), (batch, *net[net.input].shape), dtype)
+    classes = net[net.output].size
+    return x, Signal(jax.nn.one_hot(jnp.arange(batch) % classes, classes, dtype=dtype), CrossEntropy())
+
+
+def leaves(prefix: str, tree: Any) -> Leaves:
+    """The arrays of a tree, named by their path, as in "gamma.hidden1" and "net.input-hidden1.weight"."""
+    if isinstance(tree, Network):
+        tree = tree.theta
+    found = {}
+    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
+        steps = [str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", "")))) for k in path]
+        found[".".join([prefix, *(s for s in steps if s != "phases")])] = leaf
+    return found
+
+
+def _trace(function, arguments: dict[str, Any], hidden: dict[str, frozenset[str]]) -> tuple[list[Flow], list]:
+    """Trace a function of named trees; a network's sources are its theta, its positions are nobody's business."""
+    sources, rebuild = [], []
+    for prefix, tree in arguments.items():
+        named = leaves(prefix, tree)
+        theta = tree.theta if isinstance(tree, Network) else tree
+        structure = jax.tree.structure(theta)
+        rebuild.append((len(named), structure, tree if isinstance(tree, Network) else None))
+        for name, leaf in named.items():
+            is_weight = name.startswith("net.") and name.endswith(".weight")
+            raw = hidden.get(name, frozenset()) | (frozenset({name}) if is_weight else frozenset())
+            sources.append((leaf, Flow(frozenset({name}), raw)))
+
+    def flat(*arrays):
+        trees, at = [], 0
+        for count, structure, net in rebuild:
+            tree = jax.tree.unflatten(structure, arrays[at : at + count])
+            trees.append(tree if net is None else net.with_theta(tree))
+            at += count
+        return function(*trees)
+
+    return trace(flat, sources)
+
+
+def _by_projection(names: list[str], flows: list[Flow]) -> dict[str, Flow]:
+    found: dict[str, Flow] = {}
+    for name, flow in zip(names, flows, strict=True):
+        if name.startswith("update."):
+            projection = name.split(".")[1]
+            found[projection] = found.get(projection, Flow()) | flow
+    return found
+
+
+def _say(value: Any) -> str:
+    return " and ".join(sorted(value)) or "none" if isinstance(value, frozenset) else str(value)

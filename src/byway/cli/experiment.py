@@ -1,0 +1,93 @@
+"""From settings to a finished run folder: what `train` and `compare` share."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from byway.audit.networks import tiny
+from byway.audit.verdict import audit
+from byway.cli.settings import NetSettings, to_toml
+from byway.core.errors import ConfigError, unknown_name
+from byway.core.rule import Rule
+from byway.core.task import Task
+from byway.network.builders import convnet, mlp
+from byway.network.network import Network
+from byway.rules import RULES
+from byway.tasks import TASKS
+from byway.training.fit import check, fit, use_compilation_cache
+from byway.training.run import Run
+
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
+    "convnet": lambda task, net, hidden, options: convnet(
+        task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
+    ),
+}
+
+
+def experiment(verb: str, names: list[str], settings: Any) -> Path:
+    """Train every rule on the same task with the same seeds, order of data and budget.
+
+    Everything that can be wrong with the settings is found before the first rule trains.
+
+    Args:
+        verb: "train" or "compare"; names the run folder.
+        names: the rules.
+        settings: what `settings_class` made.
+
+    Returns:
+        The run folder.
+    """
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
+    rules: list[Rule] = [_member(RULES, name, settings) for name in names]
+    task: Task = _member(TASKS, settings.task, settings)
+    epochs = task.suggests.epochs if settings.epochs is None else settings.epochs
+    batch = task.suggests.batch if settings.batch is None else settings.batch
+    use_compilation_cache()
+    nets = [build(settings.net, task, rule) for rule in rules]
+    for rule, net in zip(rules, nets, strict=True):
+        check(rule, net, task, epochs, settings.seeds, settings.probe)
+    out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
+    run = Run(out, settings.overwrite)
+    run.write_config(to_toml(settings))
+    kind = settings.net.kind
+    run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
+    seeds = [settings.first_seed + i for i in range(settings.seeds)]
+    for rule, net in zip(rules, nets, strict=True):
+        result = fit(
+            net,
+            rule,
+            task,
+            epochs=epochs,
+            batch=batch,
+            seeds=settings.seeds,
+            first_seed=settings.first_seed,
+            optimiser=settings.optimiser,
+            lr=settings.lr,
+            lr_gamma=settings.lr_gamma,
+            schedule=settings.schedule,
+            probe=settings.probe,
+            on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row),
+        )
+        run.add_result(result, net)
+        for seed, why in result.failures.items():
+            print(f"{rule.id}, seed {seed}: {why}", flush=True)
+        print(result, flush=True)
+    return out
+
+
+def build(net: NetSettings, task: Task, rule: Rule) -> Network:
+    """The network of the settings, with the options that the rule cannot do without."""
+    if net.kind not in NETWORKS:
+        raise unknown_name("network kind", net.kind, NETWORKS)
+    suggested = task.suggests.hidden if net.kind == "mlp" else ()
+    hidden = suggested if net.hidden is None else net.hidden
+    return NETWORKS[net.kind](task, net, hidden, {"activation": net.activation, "bias": net.bias, **rule.network_options})
+
+
+def _member(registry, name: str, settings: Any) -> Any:
+    member = registry.get(name)
+    table = getattr(settings, name, None)
+    return member(**(vars(table) if table is not None else {}))

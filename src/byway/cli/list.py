@@ -1,0 +1,35 @@
+"""`byway list`: every name that a flag may take."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+
+import tyro
+
+from byway.audit.networks import KINDS
+from byway.core.registry import Registry
+from byway.network.activations import ACTIVATIONS
+from byway.rules import RULES
+from byway.tasks import TASKS
+from byway.training.optimisers import OPTIMISERS, SCHEDULES
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Name every rule, task, network kind, activation, optimiser and schedule."""
+
+
+def run(argv: Sequence[str]) -> None:
+    """Run the verb with its flags."""
+    tyro.cli(List, args=list(argv), prog="byway list")
+    for title, registry in (("rules", RULES), ("tasks", TASKS)):
+        print(title)
+        for name in registry.ids():
+            print(f"  {name:15} {_headline(registry, name)}")
+    for title, names in (("networks", KINDS), ("activations", ACTIVATIONS), ("optimisers", OPTIMISERS), ("schedules", SCHEDULES)):
+        print(f"{title}\n  {', '.join(names)}")
+
+
+def _headline(registry: Registry, name: str) -> str:
+    module = inspect.getmodule(registry.get(name))
+    return (inspect.getdoc(module) or "").partition("\n")[0]

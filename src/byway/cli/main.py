@@ -1,0 +1,57 @@
+"""`byway VERB ...`: finds the verb, runs it, and turns our errors into messages."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from byway.core.errors import BywayError, unknown_name
+
+# Each verb's module holds `run(argv)`; the text is what `byway --help` says of it.
+VERBS = {
+    "compare": ("byway.cli.compare", "train several rules side by side, and report what each costs and buys"),
+    "train": ("byway.cli.train", "train one rule"),
+    "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
+    "list": ("byway.cli.list", "name every rule, task, network, activation and optimiser"),
+    "report": ("byway.cli.report", "draw the page of a run folder again"),
+}
+
+HELP = """byway: train neural networks without backpropagation, and measure what that costs and buys
+
+  byway VERB [flags]        byway VERB --help explains its flags
+
+{verbs}
+
+Start here:
+  byway compare                                          five rules on embedded digits, a minute
+  byway compare --task mnist --rules bp,frozen,dfa       on MNIST, three rules
+  byway train --rule ff --net.hidden 500 500 500         one rule, a network of your own
+  byway audit dfa                                        is it local?
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status is 0, 2 for a mistake in what was asked, 130 when interrupted."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(HELP.format(verbs="\n".join(f"  {verb:9} {text}" for verb, (_, text) in VERBS.items())))
+        return 0
+    if argv[0] == "--version":
+        from byway import __version__
+
+        print(f"byway {__version__}")
+        return 0
+    try:
+        if argv[0] not in VERBS:
+            raise unknown_name("verb", argv[0], VERBS)
+        importlib.import_module(VERBS[argv[0]][0]).run(argv[1:])
+    except BywayError as error:
+        print(f"byway: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nbyway: stopped; what was measured so far is in the run folder: 'byway report FOLDER' draws it", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""A network in one line."""
+
+from byway.network.network import Network
+from byway.network.populations import Population
+
+
+def describe(net: Network) -> str:
+    """For example "input 8x8x1 > hidden1 128 relu > output 10", and what else there is to know."""
+    line = " > ".join(_one(p) for p in net.populations)
+    plain = list(zip([p.name for p in net.populations], [p.name for p in net.populations][1:], strict=False))
+    odd = [p.name for p in net.projections if (p.src, p.dst) not in plain]
+    return line + (f"; also {', '.join(odd)}" if odd else "")
+
+
+def _one(population: Population) -> str:
+    shape = "x".join(map(str, population.shape))
+    phi = "" if population.activation.name == "identity" else f" {population.activation.name}"
+    return f"{population.name} {shape}{phi}{' rms-normalised' if population.norm else ''}"

@@ -1,0 +1,124 @@
+"""The run folder: what a training leaves on disk, written as it goes, so that a kill loses little.
+
+config.toml         every setting, given or default
+versions.json       what ran it, and where
+metrics.jsonl       a line for each rule, seed and epoch
+results.json        test scores, times and failures of each rule that has finished
+audit.json          what each rule's updates read
+weights/RULE.safetensors    the trained weights, "seeds ..." each
+report.html         the page
+"""
+
+import json
+import math
+import os
+import platform
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from byway.core.errors import RunError
+from byway.network.describe import describe
+from byway.network.network import Network
+from byway.training.fit import Result, Row
+
+PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy")
+
+
+class Run:
+    """A run folder being written.
+
+    Args:
+        folder: where; made, with its parents.
+        overwrite: whether a run that lies there already may be replaced.
+
+    Raises:
+        RunError: the folder exists and may not be replaced, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, overwrite: bool = False):
+        self.folder = Path(folder)
+        if self.folder.exists():
+            self._make_way(overwrite)
+        try:
+            (self.folder / "weights").mkdir(parents=True)
+        except OSError as problem:
+            raise RunError(
+                f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out"
+            ) from problem
+        self._finished: dict[str, Any] = {}
+        self.write_json("versions.json", versions())
+
+    def write_config(self, text: str) -> None:
+        """Keep the settings, as TOML."""
+        self._replace("config.toml", text)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file whole: a reader never sees half of it. NaN becomes null."""
+        self._replace(name, json.dumps(_plain(value), indent=1) + "\n")
+
+    def add_row(self, rule: str, seeds: list[int], row: Row) -> None:
+        """Append what was measured after an epoch, a line a seed."""
+        parts = {"train": row.train, "validation": row.validation, "angle": row.angle}
+        with (self.folder / "metrics.jsonl").open("a") as stream:
+            for i, seed in enumerate(seeds):
+                line = {"rule": rule, "seed": seed, "epoch": row.epoch, "step": row.step, "seconds": row.seconds}
+                line |= {part: {k: v[i] for k, v in values.items()} for part, values in parts.items()}
+                stream.write(json.dumps(_plain(line)) + "\n")
+
+    def add_result(self, result: Result, net: Network) -> None:
+        """Keep a rule's weights and add it to the finished ones."""
+        from safetensors.numpy import save_file
+
+        theta = {f"{name}.{part}": np.asarray(a) for name, parts in result.learners.net.theta.items() for part, a in parts.items()}
+        shape = ",".join(map(str, result.task.input_shape))
+        save_file(theta, self.folder / "weights" / f"{result.rule.id}.safetensors", {"input_shape": shape})
+        self._finished[result.rule.id] = {
+            "seeds": result.seeds,
+            "test": result.test,
+            "seconds": result.seconds,
+            "compile_seconds": result.compile_seconds,
+            "step_bytes": result.step_bytes,
+            "failures": {str(seed): why for seed, why in result.failures.items()},
+            "network": describe(net),
+        }
+        self.write_json("results.json", {"task": result.task.id, "rules": self._finished})
+
+    def _make_way(self, overwrite: bool) -> None:
+        if not overwrite:
+            raise RunError(f"{self.folder} exists", "a folder that is not there yet", "choose another with --out, or add --overwrite")
+        if not (self.folder / "versions.json").is_file():
+            raise RunError(f"{self.folder} is no run folder", "one that an earlier run made", "choose another with --out")
+        shutil.rmtree(self.folder)
+
+    def _replace(self, name: str, text: str) -> None:
+        partial = self.folder / f".{name}.partial"
+        partial.write_text(text)
+        os.replace(partial, self.folder / name)
+
+
+def versions() -> dict[str, Any]:
+    """What a run was made with."""
+    device = jax.devices()[0]
+    found: dict[str, Any] = {name: version(name) for name in ("byway", *PACKAGES)}
+    return found | {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "device": f"{device.platform}: {device.device_kind}",
+        "devices": jax.device_count(),
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
