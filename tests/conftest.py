@@ -5,10 +5,17 @@ from pathlib import Path
 
 import jax
 import pytest
+from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tests compile a lot and compute little: this halves the time that XLA takes.
+jax.config.update("jax_disable_most_optimizations", True)
+
+
+# Before anything imports byway.
+install_import_hook("byway", "strict_types.check")
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from byway.network.builders import convnet, mlp
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.tasks import TASKS
-from byway.training.fit import check, fit, use_compilation_cache
+from byway.training.fit import check, fit, make_optimisers, steps_per_epoch, use_compilation_cache
 from byway.training.run import Run
 
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -45,13 +45,18 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     task: Task = _member(TASKS, settings.task, settings)
     epochs = task.suggests.epochs if settings.epochs is None else settings.epochs
     batch = task.suggests.batch if settings.batch is None else settings.batch
-    use_compilation_cache()
     nets = [build(settings.net, task, rule) for rule in rules]
     for rule, net in zip(rules, nets, strict=True):
         check(rule, net, task, epochs, settings.seeds, settings.probe)
+    make_optimisers(
+        settings.optimiser, rules[0].learning_rate if settings.lr is None else settings.lr, settings.lr_gamma, settings.schedule, 1
+    )
+    data = task.load()
+    steps_per_epoch(data, batch)
+    use_compilation_cache()
     out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Run(out, settings.overwrite)
-    run.write_config(to_toml(settings))
+    run.write_config(to_toml(settings, used={*names, task.id}))
     kind = settings.net.kind
     run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
@@ -70,6 +75,7 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
             schedule=settings.schedule,
             probe=settings.probe,
             on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row),
+            data=data,
         )
         run.add_result(result, net)
         for seed, why in result.failures.items():
@@ -84,7 +90,7 @@ def build(net: NetSettings, task: Task, rule: Rule) -> Network:
         raise unknown_name("network kind", net.kind, NETWORKS)
     suggested = task.suggests.hidden if net.kind == "mlp" else ()
     hidden = suggested if net.hidden is None else net.hidden
-    return NETWORKS[net.kind](task, net, hidden, {"activation": net.activation, "bias": net.bias, **rule.network_options})
+    return NETWORKS[net.kind](task, net, hidden, {"activation": net.activation, "norm": net.norm, "bias": net.bias, **rule.network_options})
 
 
 def _member(registry, name: str, settings: Any) -> Any:

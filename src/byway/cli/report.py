@@ -8,14 +8,15 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from byway.report.page import write_page
 from byway.report.run import read_run
 from byway.report.summary import HEADINGS, compare
 
-# Columns from this one on are the audit's; a terminal narrower than this gets them as a table of their own.
-MEASURED, ONE_TABLE = 7, 140
+# Columns from MEASURED on are the audit's; a terminal narrower than ONE_TABLE gets them as a table of their own.
+DIFFERENCE, MEASURED, ONE_TABLE = 2, 7, 140
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def show(folder: Path) -> None:
     for columns in parts:
         table = Table(header_style="bold", pad_edge=False)
         for i in columns:
-            table.add_column(HEADINGS[i], justify="left" if i == 0 else "right")
+            table.add_column(escape(HEADINGS[i]), justify="left" if i == 0 else "right", no_wrap=i == DIFFERENCE)
         for row in rows:
             table.add_row(*(row[i] for i in columns))
         console.print(table)

@@ -7,7 +7,7 @@ import dataclasses
 import tomllib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -32,6 +32,7 @@ class NetSettings:
         kernel: side of every kernel [pixel].
         pool: side of the mean-pooling window after each convolution [pixel].
         activation: relu, tanh, sigmoid, hard_sigmoid, softplus or identity, in the hidden layers.
+        norm: whether input and hidden layers send their activity divided by its root mean square; ff always does.
         bias: whether projections have a bias.
     """
 
@@ -41,6 +42,7 @@ class NetSettings:
     kernel: int = 3
     pool: int = 2
     activation: str = "relu"
+    norm: bool = False
     bias: bool = True
 
 
@@ -152,9 +154,15 @@ def read(settings: type[T], argv: Sequence[str], prog: str) -> T:
     return tyro.cli(settings, args=argv, default=default, prog=prog, description=settings.__doc__)
 
 
-def to_toml(settings: Any) -> str:
-    """The settings as TOML; what is None is left out."""
-    return tomli_w.dumps(_plain(dataclasses.asdict(settings)))
+def to_toml(settings: Any, used: Collection[str]) -> str:
+    """The settings as TOML, to run the same again elsewhere.
+
+    Args:
+        settings: what `settings_class` made.
+        used: the rules and tasks whose tables matter. What is None is left out, and so is where the run was kept.
+    """
+    others = {*RULES.ids(), *TASKS.ids(), "out", "overwrite"} - set(used)
+    return tomli_w.dumps(_plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in others}))
 
 
 def _plain(value: Any) -> Any:

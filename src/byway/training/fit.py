@@ -12,7 +12,7 @@ from byway.core.errors import ConfigError, ShapeError
 from byway.core.folders import cache_folder
 from byway.core.learner import Learner
 from byway.core.rule import Rule
-from byway.core.task import Task
+from byway.core.task import Split, Task
 from byway.network.network import Network
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser as optimiser_called
@@ -104,6 +104,7 @@ def fit(
     probe: int = 256,
     progress: bool | None = None,
     on_row: Callable[[Row], None] | None = None,
+    data: dict[str, Split] | None = None,
 ) -> Result:
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
 
@@ -122,6 +123,7 @@ def fit(
         probe: validation samples on which angles to the true gradient are measured.
         progress: whether to draw a progress bar; by default where a person is watching a terminal.
         on_row: called after each epoch, with what was measured.
+        data: what `task.load()` gave, to train several rules on one copy.
 
     Returns:
         Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on the test split.
@@ -133,15 +135,11 @@ def fit(
     """
     check(rule, net, task, epochs, seeds, probe)
     use_compilation_cache()
-    splits = task.load()
-    total = epochs * (splits["train"].size // max(batch, 1))
-    if isinstance(optimiser, str):
-        lr = rule.learning_rate if lr is None else lr
-        rates = (lr, lr if lr_gamma is None else lr_gamma)
-        optimisers = Optimisers(*(optimiser_called(optimiser, rate, schedule, total) for rate in rates))
-    else:
-        optimisers = Optimisers(optimiser, optimiser)
-    loop = Loop(rule, net, task, splits, optimisers, batch, [first_seed + i for i in range(seeds)], probe)
+    data = task.load() if data is None else data
+    total = epochs * steps_per_epoch(data, batch)
+    lr = rule.learning_rate if lr is None else lr
+    optimisers = make_optimisers(optimiser, lr, lr_gamma, schedule, total)
+    loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe)
     rows = []
     with bar(rule.id, epochs, progress) as advance:
         rows.append(Row(0, 0, 0.0, {}, loop.score("validation"), loop.angles()))
@@ -155,8 +153,29 @@ def fit(
     failed = np.asarray(loop.learners.failed)[:seeds]
     test = {k: np.where(failed < 0, v, np.nan) for k, v in loop.score("test").items()}
     learners = loop.real_learners()
-    failures = {seed: _explain(int(at), loop.steps, lr) for seed, at in zip(loop.seeds, failed, strict=True) if at >= 0}
+    failures = {
+        seed: _explain(int(at), loop.steps, lr if isinstance(optimiser, str) else None)
+        for seed, at in zip(loop.seeds, failed, strict=True)
+        if at >= 0
+    }
     return Result(rule, task, loop.seeds, rows, test, failures, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
+
+
+def steps_per_epoch(data: dict[str, Split], batch: int) -> int:
+    """How many full batches the training split holds; a batch that is too large or too small raises `ConfigError`."""
+    size = data["train"].size
+    if not 0 < batch <= size:
+        raise ConfigError(f"a batch of {batch}", f"1 to {size:,}, the training samples there are", "choose another batch")
+    return size // batch
+
+
+def make_optimisers(
+    optimiser: str | optax.GradientTransformation, lr: float, lr_gamma: float | None, schedule: str, steps: int
+) -> Optimisers:
+    """The optimisers of theta and gamma; a transformation that is given serves both as it is."""
+    if not isinstance(optimiser, str):
+        return Optimisers(optimiser, optimiser)
+    return Optimisers(*(optimiser_called(optimiser, rate, schedule, steps) for rate in (lr, lr if lr_gamma is None else lr_gamma)))
 
 
 def use_compilation_cache() -> None:

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from byway.core.errors import ConfigError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
@@ -44,10 +43,7 @@ class Loop:
         probe: int,
     ):
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
-        size = splits["train"].size
-        if not 0 < batch <= size:
-            raise ConfigError(f"a batch of {batch}", f"1 to {size:,}, the training samples there are", "choose a smaller batch")
-        self.steps = size // batch
+        self.steps = splits["train"].size // batch
         count = len(seeds)
         self.data = {name: replicate(split, count) for name, split in splits.items()}
         self.probe = min(probe, splits["validation"].size)
@@ -79,8 +75,8 @@ class Loop:
         return self._real(self._angles(self.learners, self.data["validation"]))
 
     def real_learners(self) -> Learner:
-        """The learners of the seeds asked for, on the host."""
-        return self._real(self.learners)
+        """The learners of the seeds asked for, on one device."""
+        return jax.tree.map(jnp.asarray, self._real(self.learners))
 
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""

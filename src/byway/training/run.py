@@ -14,6 +14,7 @@ import math
 import os
 import platform
 import shutil
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Run:
                 f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out"
             ) from problem
         self._finished: dict[str, Any] = {}
-        self.write_json("versions.json", versions())
+        self.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")})
 
     def write_config(self, text: str) -> None:
         """Keep the settings, as TOML."""
@@ -109,7 +110,7 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
-        "device": f"{device.platform}: {device.device_kind}",
+        "device": device.device_kind,
         "devices": jax.device_count(),
     }
 

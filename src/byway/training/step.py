@@ -70,11 +70,13 @@ def learn(rule: Rule, optimisers: Optimisers, learner: Learner, x: Float[Array, 
     state, record = rule.f(gamma, net, learner.state, x, signal, branch(learner.key, NOISE, learner.step))
     memory, update = rule.g(gamma, net, learner.memory, record, signal)
     theta = {name: net.theta[name] for name in update.net}
-    change, theta_moments = optimisers.theta.update(update.net, learner.moments[0], theta)
-    net = net.with_theta(optax.apply_updates(theta, change))
-    gamma_moments = learner.moments[1]
-    if update.gamma is not None:
-        change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, gamma)
-        gamma = optax.apply_updates(gamma, change)
+    theta_moments, gamma_moments = learner.moments
+    # optax mixes its whole-number counts with floats, which strict promotion would refuse.
+    with jax.numpy_dtype_promotion("standard"):
+        change, theta_moments = optimisers.theta.update(update.net, theta_moments, theta)
+        net = net.with_theta(optax.apply_updates(theta, change))
+        if update.gamma is not None:
+            change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, gamma)
+            gamma = optax.apply_updates(gamma, change)
     moments = (theta_moments, gamma_moments)
     return Learner(net, gamma, state, memory, moments, learner.step + 1, learner.key, learner.failed), record

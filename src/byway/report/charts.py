@@ -1,0 +1,235 @@
+"""Lays charts out: numbers to places on a small canvas. The markup is in `charts.svg.j2`, the colours in `page.css`."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from byway.report.summary import BASELINE, CONTROL
+
+HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
+DASHES = ("", "7 3", "2 2.5", "9 3 2 3", "4 3")  # 7 and 5 have no common divisor: 35 different lines
+MOST_POINTS, MOST_DOTS = 200, 31  # of one line; more cannot be seen, and would make the page heavy
+LETTER = 8.0  # width of one letter of a label, at most
+GOOD_ACCURACIES = (90, 99, 99.9, 50, 80, 95, 98, 99.5, 70, 97, 20, 60, 99.8, 10, 30, 40, 85, 92, 94, 96, 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a rule looks everywhere: a colour, as a CSS class, and a dash, so that colour is never the only mark."""
+
+    hue: str
+    dash: str
+
+
+def styles(rules: Sequence[str]) -> dict[str, Style]:
+    """A style for each rule: ink for backprop, grey for the control, the rest in order."""
+    fixed = {BASELINE: Style("ink", ""), CONTROL: Style("grey", "2 2.5")}
+    others = [rule for rule in rules if rule not in fixed]
+    return fixed | {rule: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, rule in enumerate(others)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        title: what is on it, with its unit.
+        low: where it starts.
+        high: where it ends.
+        ticks: values worth a tick, the most wanted first; those that would crowd are dropped.
+        warp: an increasing function that is even along the axis.
+    """
+
+    title: str
+    low: float
+    high: float
+    ticks: Sequence[float]
+    warp: Callable[[float], float] = float
+
+    def at(self, value: float, start: float, end: float) -> float:
+        """Where `value` lies on the canvas; what is off the axis lies on its end."""
+        low, high = self.warp(self.low), self.warp(self.high)
+        share = (self.warp(min(max(value, self.low), self.high)) - low) / (high - low)
+        return round(start + share * (end - start), 1)
+
+    def marks(self, start: float, end: float, gap: float) -> list[tuple[float, str]]:
+        """Ticks at least `gap` apart, as places and labels."""
+        places: dict[float, str] = {}
+        for value in self.ticks:
+            place = self.at(value, start, end)
+            if self.low <= value <= self.high and all(abs(place - other) >= gap for other in places):
+                places[place] = f"{value:g}".replace("-", "−")
+        return sorted(places.items())
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One rule's line: mean and spread over seeds at each x."""
+
+    name: str
+    x: Float[np.ndarray, " points"]
+    mean: Float[np.ndarray, " points"]
+    spread: Float[np.ndarray, " points"]
+
+    @property
+    def low(self) -> Float[np.ndarray, " points"]:
+        """Lower edge of the band; the line itself where there is no spread."""
+        return self.mean - np.nan_to_num(self.spread)
+
+    @property
+    def high(self) -> Float[np.ndarray, " points"]:
+        """Upper edge of the band."""
+        return self.mean + np.nan_to_num(self.spread)
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn:
+    """One line on the canvas: SVG paths, and dots that say their numbers when pointed at."""
+
+    name: str
+    style: Style
+    line: str
+    band: str
+    dots: list[tuple[float, float, str]]
+    label: tuple[float, float] | None  # where its name goes
+    leader: str  # the path from the line to its name, where the name had to move
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A chart, laid out on a canvas of `width` by `height`."""
+
+    label: str
+    width: float
+    height: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+    x_title: str
+    y_title: str
+    x_marks: list[tuple[float, str]]
+    y_marks: list[tuple[float, str]]
+    lines: list[Drawn]
+    level: float | None
+
+
+def line_chart(
+    series: Sequence[Series],
+    style: dict[str, Style],
+    x: Axis,
+    y: Axis,
+    label: str,
+    *,
+    names: bool = False,
+    level: float | None = None,
+    size: tuple[float, float] = (440, 310),
+) -> Chart:
+    """Lines with bands.
+
+    Args:
+        series: one for each line.
+        style: by rule.
+        x: the horizontal axis.
+        y: the vertical axis.
+        label: what a reader who cannot see it should know.
+        names: whether to write each line's name at its end.
+        level: a y worth a line of its own.
+        size: of the canvas.
+    """
+    width, height = size
+    margin = 22 + LETTER * max((len(s.name) for s in series), default=0) if names else 14
+    left, top, right, bottom = 58.0, 12.0, width - margin, height - 50
+    thin = [_thin(s) for s in series]
+    heights = _spread_out([y.at(float(s.mean[-1]), bottom, top) for s in thin], top + 4, bottom - 4) if names else [0.0] * len(thin)
+    lines = [
+        _draw(s, style[s.name], x, y, (left, top, right, bottom), place if names else None) for s, place in zip(thin, heights, strict=True)
+    ]
+    return Chart(
+        label, width, height, left, top, right, bottom, x.title, y.title,
+        x.marks(left, right, 38), y.marks(bottom, top, 24), lines, None if level is None else y.at(level, bottom, top),
+    )  # fmt: skip
+
+
+def _draw(s: Series, style: Style, x: Axis, y: Axis, frame: tuple[float, float, float, float], name_at: float | None) -> Drawn:
+    left, top, right, bottom = frame
+    across = [x.at(v, left, right) for v in s.x]
+    mean, low, high = ([y.at(v, bottom, top) for v in values] for values in (s.mean, s.low, s.high))
+    step = max(1, math.ceil(len(across) / MOST_DOTS))
+    kept = sorted({*range(0, len(across), step), len(across) - 1})
+    dots = [(across[i], mean[i], f"{s.name}, {s.x[i]:.3g}: {s.mean[i]:.2f}" + _plus_minus(s.spread[i])) for i in kept]
+    edge = [*zip(across, high, strict=True), *reversed([*zip(across, low, strict=True)])]
+    band = _path(edge) + "Z" if np.isfinite(s.spread).any() else ""
+    label, leader = None, ""
+    if name_at is not None and across[-1] < right - 1:  # a rule that stopped early: a leader would look like more of its line
+        label = (across[-1] + 7, mean[-1])
+    elif name_at is not None:
+        label, leader = (right + 14, name_at), _path([(across[-1], mean[-1]), (right + 10, name_at)])
+    return Drawn(s.name, style, _path([*zip(across, mean, strict=True)]), band, dots, label, leader)
+
+
+def _plus_minus(spread: float) -> str:
+    return f" ± {spread:.2f}" if np.isfinite(spread) else ""
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
+
+
+def _thin(s: Series) -> Series:
+    """Only points with a mean, and no more of them than can be seen; the first and the last stay."""
+    good = np.flatnonzero(np.isfinite(s.x) & np.isfinite(s.mean))
+    keep = good[np.unique(np.linspace(0, good.size - 1, min(good.size, MOST_POINTS)).round().astype(int))]
+    return Series(s.name, s.x[keep], s.mean[keep], s.spread[keep])
+
+
+def _spread_out(places: Sequence[float], low: float, high: float, gap: float = 16) -> list[float]:
+    """Move labels apart by as little as a pass down and a pass up can, inside the frame."""
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    moved = [places[i] for i in order]
+    for i in range(len(moved)):
+        moved[i] = max(moved[i], low if i == 0 else moved[i - 1] + gap)
+    for i in reversed(range(len(moved))):
+        moved[i] = min(moved[i], high if i == len(moved) - 1 else moved[i + 1] - gap)
+    return [round(moved[order.index(i)], 1) for i in range(len(places))]
+
+
+def epoch_axis(series: Sequence[Series]) -> Axis:
+    """From the start of training to its end, with whole epochs at the ticks."""
+    last = max((float(s.x[-1]) for s in series if s.x.size), default=1.0)
+    return Axis("epoch", 0, max(last, 1), even_ticks(0, max(last, 1), whole=True))
+
+
+def seconds_axis(series: Sequence[Series]) -> Axis:
+    """Logarithmic, so that a rule that is twice as slow lies the same step to the right at any time."""
+    x = np.concatenate([s.x for s in series] or [np.ones(1)])
+    x = x[np.isfinite(x) & (x > 0)]
+    low, high = (x.min() / 1.1, x.max() * 1.1) if x.size else (0.5, 2.0)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**power for digit in (1, 3, 2, 5) for power in powers]
+    return Axis("training time of all seeds [s], log scale", low, high, ticks, math.log)
+
+
+def accuracy_axis(series: Sequence[Series]) -> Axis:
+    """Per cent right, even in the logarithm of per cent wrong: 90 to 95 is as far as 98 to 99.
+
+    What matters near the top stays visible, and so does a rule at chance. No error at all would be infinitely far up: the
+    axis ends a little above the smallest error that a line reaches.
+    """
+    mean, low, high = (np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)]) for edge in ("mean", "low", "high"))
+    wrong, band = 100 - mean[np.isfinite(mean)], 100 - high[np.isfinite(high)]
+    least = wrong[wrong > 0].min() / 1.15 if (wrong > 0).any() else 0.5
+    least = max(least / 2, min(least, band.min())) if band.size else least  # room for the band, within reason
+    bottom = max(0.0, min(float(np.nanmin(low)) if np.isfinite(low).any() else 0.0, 100 - 1.3 * least))
+    return Axis("validation accuracy [%]", bottom, 100 - least, GOOD_ACCURACIES, lambda v: -math.log(100 - v))
+
+
+def even_ticks(low: float, high: float, *, whole: bool = False, most: int = 6) -> list[float]:
+    """Round numbers at even steps from `low` to `high`, no more than `most` and a few."""
+    rough = max((high - low) / most, 1.0 if whole else 1e-9)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough * 0.999)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]

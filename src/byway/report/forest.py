@@ -1,0 +1,69 @@
+"""The chart of paired differences: a row a rule, a dot a seed, and the interval."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from byway.report.charts import LETTER, Axis, Style, even_ticks
+from byway.report.run import Run
+from byway.report.summary import BASELINE, Comparison, paired, signed
+
+WIDTH, STEP = 440.0, 32.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One rule on the canvas: its seeds, and its interval."""
+
+    name: str
+    style: Style
+    y: float
+    dots: list[tuple[float, str]]
+    low: float
+    mean: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Forest:
+    """The chart, laid out."""
+
+    label: str
+    width: float
+    height: float
+    left: float
+    right: float
+    bottom: float
+    zero: float
+    x_title: str
+    x_marks: list[tuple[float, str]]
+    rows: list[Row]
+
+
+def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> Forest | None:
+    """Lay the chart out; None where no rule can be paired with backprop."""
+    judged = [(row, row.difference, paired(run.finished[row.rule], run.finished[BASELINE])) for row in rows if row.difference]
+    if not judged:
+        return None
+    values = [0.0, *(v for _, d, seeds in judged for v in (d.low, d.high, *seeds.values()))]
+    pad = 0.04 * (max(values) - min(values)) or 1.0
+    low, high = min(values) - pad, max(values) + pad
+    axis = Axis(f"test accuracy minus that of {BASELINE}, same seed [points]", low, high, even_ticks(low, high, most=6))
+    left, right = 18 + LETTER * max(len(row.rule) for row, *_ in judged), WIDTH - 12
+    placed = [
+        Row(
+            name=row.rule,
+            style=style[row.rule],
+            y=STEP * (i + 0.5) + 6,
+            dots=[(axis.at(v, left, right), f"{row.rule}, seed {seed}: {signed(v)} points") for seed, v in seeds.items()],
+            low=axis.at(d.low, left, right),
+            mean=axis.at(d.mean, left, right),
+            high=axis.at(d.high, left, right),
+        )
+        for i, (row, d, seeds) in enumerate(judged)
+    ]
+    label = "; ".join(f"{row.rule} {signed(d.mean)}, 95 % interval {signed(d.low)} to {signed(d.high)}" for row, d, _ in judged)
+    bottom = STEP * len(placed) + 12
+    return Forest(
+        f"Difference in test accuracy to {BASELINE} in percentage points: {label}.",
+        WIDTH, bottom + 48, left, right, bottom, axis.at(0, left, right), axis.title, axis.marks(left, right, 40), placed,
+    )  # fmt: skip

@@ -1,0 +1,125 @@
+"""The report of a run as one page: no script, no request, no other file."""
+
+import datetime
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from byway.report.charts import Axis, Chart, Series, Style, accuracy_axis, epoch_axis, line_chart, seconds_axis, styles
+from byway.report.forest import forest
+from byway.report.pictures import pictures
+from byway.report.run import CONFIG, Run, read_run
+from byway.report.summary import BASELINE, CONTROL, HEADINGS, compare, mean_and_spread
+from byway.report.words import VERDICTS, join, reading
+
+PAGE = "report.html"
+
+
+def write_page(folder: Path) -> Path:
+    """Write `report.html` into a run folder.
+
+    Args:
+        folder: the folder of a run, finished or cut short.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        RunError: the folder cannot be read, or no rule in it has finished.
+    """
+    run = read_run(folder)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    path = folder / PAGE
+    path.write_text(environment.get_template("page.html.j2").render(_view(run)), encoding="utf-8")
+    return path
+
+
+def _view(run: Run) -> dict[str, Any]:
+    """All that the template shows."""
+    rows, style = compare(run), styles(run.rules)
+    networks: dict[str, list[str]] = {}
+    for rule, finished in run.finished.items():
+        networks.setdefault(finished.network, []).append(rule)
+    return {
+        "run": run,
+        "seeds": max(len(finished.seeds) for finished in run.finished.values()),
+        "date": _date(run),
+        "headings": HEADINGS,
+        "rows": rows,
+        "style": style,
+        "reading": reading(rows),
+        "forest": forest(run, rows, style),
+        "accuracy": _accuracy_charts(run, style),
+        "angles": _angle_charts(run, style),
+        "verdicts": VERDICTS,
+        "pictures": pictures(run),
+        "networks": networks,
+        "command": f"byway {'compare' if 'rules' in run.settings else 'train'} --config {CONFIG} --out again",
+        # The page is there to be sent around: where its folder lay is nobody's business, and no setting of the experiment.
+        "config": re.sub(r"^(out|overwrite) = .*\n", "", run.config, flags=re.MULTILINE),
+        "control": CONTROL,
+        "baseline": BASELINE,
+        "join": join,
+    }
+
+
+def _date(run: Run) -> str:
+    """When the run began; the age of its configuration where the run did not write that down."""
+    if "started" in run.versions:
+        return str(run.versions["started"])[:16].replace("T", " ")
+    return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+
+
+def _accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
+    """Validation accuracy against epochs, and against training time without the start, which has none."""
+    curves = {rule: c for rule, c in run.curves.items() if "accuracy" in c.validation}
+    scores = {rule: mean_and_spread(100 * c.validation["accuracy"]) for rule, c in curves.items()}
+    epochs = [Series(rule, curves[rule].epochs.astype(float), *scores[rule]) for rule in curves]
+    seconds = [Series(rule, curves[rule].seconds[1:], *(part[1:] for part in scores[rule])) for rule in curves]
+    epochs, seconds = ([s for s in some if np.isfinite(s.mean).any()] for some in (epochs, seconds))
+    charts = []
+    if epochs:
+        label = f"Validation accuracy against epoch. After the last one: {_ends(epochs, ' %')}."
+        charts.append(line_chart(epochs, style, epoch_axis(epochs), accuracy_axis(epochs), label, names=True))
+    if seconds:
+        label = f"Validation accuracy against training time. All epochs took: {join([f'{s.name} {s.x[-1]:.3g} s' for s in seconds])}."
+        charts.append(line_chart(seconds, style, seconds_axis(seconds), accuracy_axis(seconds), label))
+    return charts
+
+
+def _angle_charts(run: Run, style: dict[str, Style]) -> list[tuple[str, Chart]]:
+    """A chart for each projection, from the input on."""
+    charts = []
+    for name in _in_order({name for c in run.curves.values() for name in c.angle}):
+        found = [Series(r, c.epochs.astype(float), *mean_and_spread(c.angle[name])) for r, c in run.curves.items() if name in c.angle]
+        series = [s for s in found if np.isfinite(s.mean).any()]
+        if series:
+            y = Axis("angle [°]", 0, 120, (0, 30, 60, 90, 120))
+            label = f"Angle to the true gradient of {name} against epoch. After the last one: {_ends(series, '°')}."
+            charts.append((name, line_chart(series, style, epoch_axis(series), y, label, level=90, size=(340, 235))))
+    return charts
+
+
+def _ends(series: list[Series], unit: str) -> str:
+    last = [(s.name, s.mean[np.isfinite(s.mean)][-1]) for s in series]
+    return join([f"{name} {value:.1f}{unit}" for name, value in last])
+
+
+def _in_order(projections: set[str]) -> list[str]:
+    """Projections by their distance from the input: the files that name them are in alphabetical order."""
+    edges = {name: name.partition("-")[::2] for name in sorted(projections)}
+    depth = {"input": 0}
+    for _ in edges:
+        for src, dst in edges.values():
+            if src in depth:
+                depth.setdefault(dst, depth[src] + 1)
+    return sorted(edges, key=lambda name: (depth.get(edges[name][0], len(edges)), depth.get(edges[name][1], len(edges)), name))

@@ -1,0 +1,185 @@
+"""Reads a run folder, whole or cut short by a kill."""
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from byway.core.errors import RunError
+
+CONFIG, VERSIONS, METRICS, RESULTS, AUDIT, WEIGHTS = (
+    "config.toml",
+    "versions.json",
+    "metrics.jsonl",
+    "results.json",
+    "audit.json",
+    "weights",
+)
+ADVICE = "name a folder that a finished 'byway compare' or 'byway train' wrote"
+
+
+@dataclasses.dataclass(frozen=True)
+class Finished:
+    """A rule that trained to its end.
+
+    Attributes:
+        seeds: the seeds, in the order of every array.
+        test: scores on the test split, by metric, "seeds"; NaN for a seed that failed.
+        seconds: training time of all seeds together [s].
+        compile_seconds: time to compile [s].
+        step_bytes: memory of one compiled update of one learner [B].
+        failures: by seed, why it stopped early.
+        network: the network in words.
+    """
+
+    seeds: list[int]
+    test: dict[str, Float[np.ndarray, " seeds"]]
+    seconds: float
+    compile_seconds: float
+    step_bytes: int
+    failures: dict[int, str]
+    network: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """What was measured of one rule while it trained; NaN where a number is missing or was not finite.
+
+    Attributes:
+        epochs: epochs trained; 0 is the start.
+        seconds: training time of all seeds together so far [s].
+        validation: scores on the validation split, by metric.
+        angle: angle to the true gradient, by projection [degree].
+    """
+
+    epochs: Int[np.ndarray, " epochs"]
+    seconds: Float[np.ndarray, " epochs"]
+    validation: dict[str, Float[np.ndarray, "seeds epochs"]]
+    angle: dict[str, Float[np.ndarray, "seeds epochs"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder.
+
+    Attributes:
+        folder: where it is.
+        task: the task's name.
+        config: the text of its configuration.
+        settings: the same, parsed.
+        versions: what it ran on.
+        finished: by rule, in the order they were asked for.
+        unfinished: rules that were asked for or begun, and have no result.
+        curves: by rule, unfinished ones included.
+        audit: by rule, as the audit wrote it; empty if there was none.
+    """
+
+    folder: Path
+    task: str
+    config: str
+    settings: dict[str, Any]
+    versions: dict[str, Any]
+    finished: dict[str, Finished]
+    unfinished: list[str]
+    curves: dict[str, Curves]
+    audit: dict[str, dict[str, Any]]
+
+    @property
+    def rules(self) -> list[str]:
+        """Every rule, the finished ones first."""
+        return [*self.finished, *self.unfinished]
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Args:
+        folder: the folder that training wrote.
+
+    Raises:
+        RunError: the folder is missing, is no run folder, is broken, or no rule in it has finished.
+    """
+    if not folder.is_dir():
+        raise RunError(f"there is no folder {folder}", "the folder of a run", ADVICE)
+    if missing := [name for name in (CONFIG, VERSIONS, METRICS) if not (folder / name).is_file()]:
+        raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", ADVICE)
+    results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
+    if not results["rules"]:
+        raise RunError(f"no rule has finished in {folder}", "at least one finished rule", "run it again, and let it finish")
+    config = (folder / CONFIG).read_text(encoding="utf-8")
+    settings = tomllib.loads(config)
+    rows = read_rows(folder / METRICS)
+    begun = dict.fromkeys([*_asked(settings), *(row["rule"] for row in rows)])
+    return Run(
+        folder=folder,
+        task=results["task"],
+        config=config,
+        settings=settings,
+        versions=_json(folder / VERSIONS),
+        finished={rule: _finished(entry) for rule, entry in results["rules"].items()},
+        unfinished=[rule for rule in begun if rule not in results["rules"]],
+        curves={rule: _curves([row for row in rows if row["rule"] == rule]) for rule in {row["rule"]: None for row in rows}},
+        audit=_json(folder / AUDIT) if (folder / AUDIT).is_file() else {},
+    )
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of a metrics file; a kill may have cut the last one short, and that one is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise RunError(f"line {number} of {path} is no JSON: {error}", "one JSON object a line", "delete that line") from error
+    return rows
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise RunError(f"{path} is no JSON: {error}", "the file as the run wrote it", "restore it, or run again") from error
+
+
+def _asked(settings: Mapping[str, Any]) -> list[str]:
+    """The rules that the configuration names: `rules = "bp,dfa"` where several were compared, `rule = "dfa"` where one was trained."""
+    return [name.strip() for name in settings.get("rules", settings.get("rule", "")).split(",") if name.strip()]
+
+
+def _finished(entry: Mapping[str, Any]) -> Finished:
+    return Finished(
+        seeds=[int(seed) for seed in entry["seeds"]],
+        test={metric: np.array([_number(v) for v in values], float) for metric, values in entry["test"].items()},
+        seconds=float(entry["seconds"]),
+        compile_seconds=float(entry["compile_seconds"]),
+        step_bytes=int(entry["step_bytes"]),
+        failures={int(seed): why for seed, why in entry["failures"].items()},
+        network=entry["network"],
+    )
+
+
+def _curves(rows: list[dict[str, Any]]) -> Curves:
+    """The rows of one rule as arrays. A resumed run may repeat an epoch: its last row counts."""
+    at = {(row["seed"], row["epoch"]): row for row in rows}
+    seeds, epochs = (sorted({key[axis] for key in at}) for axis in (0, 1))
+    seconds = {epoch: _number(row["seconds"]) for (_, epoch), row in at.items()}
+
+    def table(group: str) -> dict[str, np.ndarray]:
+        names = dict.fromkeys(name for row in at.values() for name in row[group])
+        return {
+            name: np.array([[_number(at.get((s, e), {}).get(group, {}).get(name)) for e in epochs] for s in seeds], float) for name in names
+        }
+
+    return Curves(np.array(epochs), np.array([seconds[e] for e in epochs], float), table("validation"), table("angle"))
+
+
+def _number(value: float | None) -> float:
+    """JSON has no NaN, so the run writes null for it."""
+    return float("nan") if value is None else float(value)

@@ -1,0 +1,217 @@
+"""The command line as a user meets it: what it writes, what it says, and what it says of mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from byway.cli.main import VERBS, main
+
+SMALL = ["--epochs", "2", "--seeds", "2", "--net.hidden", "12", "9", "--probe", "20"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small comparison of two rules, run in a process of its own, as a user would."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    command = [sys.executable, "-m", "byway.cli.main", "compare", "--rules", "bp,frozen", "--out", str(folder), *SMALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return folder, done
+
+
+def test_a_run_folder_holds_everything(finished):
+    folder, _ = finished
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "audit.json",
+        "config.toml",
+        "metrics.jsonl",
+        "report.html",
+        "results.json",
+        "versions.json",
+        "weights",
+    ]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert [(r["rule"], r["seed"], r["epoch"]) for r in rows] == [
+        (rule, seed, epoch) for rule in ("bp", "frozen") for epoch in (0, 1, 2) for seed in (0, 1)
+    ]
+    weights = load_file(folder / "weights" / "bp.safetensors")
+    assert {k: v.shape for k, v in weights.items()} == {
+        "input-hidden1.weight": (2, 64, 12),
+        "input-hidden1.bias": (2, 12),
+        "hidden1-hidden2.weight": (2, 12, 9),
+        "hidden1-hidden2.bias": (2, 9),
+        "hidden2-output.weight": (2, 9, 10),
+        "hidden2-output.bias": (2, 10),
+    }
+
+
+def test_the_weights_give_the_accuracy_that_was_reported(finished):
+    """Read back with NumPy alone: the file, the results and the data agree."""
+    folder, _ = finished
+    import byway
+
+    test = byway.task("digits").load()["test"]
+    w = load_file(folder / "weights" / "frozen.safetensors")
+    reported = json.loads((folder / "results.json").read_text())["rules"]["frozen"]["test"]["accuracy"]
+    for seed in (0, 1):
+        h = np.asarray(test.x, np.float64).reshape(-1, 64) / 16
+        for name in ("input-hidden1", "hidden1-hidden2", "hidden2-output"):
+            h = h @ w[f"{name}.weight"][seed] + w[f"{name}.bias"][seed]
+            h = h if name == "hidden2-output" else np.maximum(h, 0)
+        assert np.mean(h.argmax(1) == np.asarray(test.y)) == pytest.approx(reported[seed], abs=1e-6)
+
+
+def test_the_table_is_printed_and_nothing_moves_when_nobody_watches(finished):
+    _, done = finished
+    assert "transport" in done.stdout
+    assert "report.html" in done.stdout
+    assert "\r" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_the_settings_in_a_run_folder_repeat_it_to_the_bit(finished, tmp_path):
+    folder, _ = finished
+    command = [sys.executable, "-m", "byway.cli.main", "compare", "--config", str(folder / "config.toml"), "--out", str(tmp_path / "again")]
+    subprocess.run(command, capture_output=True, check=True)
+    for rule in ("bp", "frozen"):
+        name = f"weights/{rule}.safetensors"
+        assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def fails(capsys, *argv):
+    assert main(list(argv)) == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["compaer"], ["'compaer'", "'compare'"]),
+        (["compare", "--rules", "bp,dfaa"], ["'dfaa'", "'dfa'"]),
+        (["compare", "--rules", ""], ["(none)", "one or more"]),
+        (["compare", "--rules", "bp,bp"], ["bp, bp", "each once"]),
+        (["train", "--rule", "backprop"], ["'backprop'", "bp"]),
+        (["train", "--task", "minst"], ["'minst'", "'mnist'"]),
+        (["train", "--net.kind", "cnn"], ["'cnn'", "mlp"]),
+        (["train", "--net.activation", "rleu"], ["'rleu'", "'relu'"]),
+        (["train", "--optimiser", "adan"], ["'adan'", "'adam'"]),
+        (["train", "--schedule", "cos"], ["'cos'", "'cosine'"]),
+        (["train", "--epochs", "0"], ["epochs = 0", "from 1"]),
+        (["train", "--seeds", "-1"], ["seeds = -1", "from 1"]),
+        (["train", "--batch", "100000"], ["100000", "1,257"]),
+        (["train", "--lr", "-1"], ["-1", "positive"]),
+        (["train", "--lr", "nan"], ["nan", "positive"]),
+        (["train", "--ff.peer", "-1", "--rule", "ff"], ["FF.peer = -1", "at least 0"]),
+        (["train", "--ff.keep", "2", "--rule", "ff"], ["FF.keep = 2", "from 0"]),
+        (["train", "--digits.validation", "5000"], ["5000", "1436"]),
+        (["train", "--net.hidden", "0"], ["0", "one unit"]),
+        (["train", "--net.kind", "convnet", "--net.channels", "4", "4", "4", "4"], ["shrinks", "pooling"]),
+        (["audit", "dfaa"], ["'dfaa'", "'dfa'"]),
+        (["audit", "dfa", "--net", "cnn"], ["'cnn'", "convnet"]),
+        (["report", "nowhere"], ["nowhere"]),
+    ],
+    ids=lambda v: " ".join(v)[:40] if isinstance(v, list) else None,
+)
+def test_a_mistake_is_explained(capsys, tmp_path, monkeypatch, argv, parts):
+    monkeypatch.chdir(tmp_path)
+    said = fails(capsys, *argv)
+    assert all(part in said for part in parts), said
+    assert all(word in said for word in ("wanted:", "do:"))
+    assert list(tmp_path.glob("runs/*/results.json")) == []
+
+
+def test_an_unknown_flag_names_the_nearest(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["compare", "--sedes", "3"])
+    assert caught.value.code == 2
+    assert "--seeds" in capsys.readouterr().err
+
+
+def test_an_existing_folder_is_never_written_over_by_chance(finished, tmp_path, capsys):
+    folder, _ = finished
+    before = (folder / "metrics.jsonl").read_bytes()
+    assert "exists" in fails(capsys, "train", "--out", str(folder))
+    assert (folder / "metrics.jsonl").read_bytes() == before
+    mine = tmp_path / "thesis"
+    mine.mkdir()
+    (mine / "chapter1.tex").write_text("precious")
+    assert "no run folder" in fails(capsys, "train", "--out", str(mine), "--overwrite")
+    assert (mine / "chapter1.tex").read_text() == "precious"
+
+
+def test_overwrite_replaces_a_run(tmp_path, capsys):
+    folder = str(tmp_path / "run")
+    assert main(["train", "--rule", "bp", "--out", folder, *SMALL]) == 0
+    assert main(["train", "--rule", "frozen", "--out", folder, "--overwrite", *SMALL]) == 0
+    assert list(json.loads((tmp_path / "run" / "results.json").read_text())["rules"]) == ["frozen"]
+
+
+def test_a_mistake_with_overwrite_leaves_the_old_run(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert main(["train", "--rule", "bp", "--out", str(folder), *SMALL]) == 0
+    fails(capsys, "train", "--rule", "bp", "--batch", "100000", "--out", str(folder), "--overwrite")
+    assert (folder / "results.json").is_file()
+
+
+def test_killed_in_the_middle_what_was_measured_is_there(tmp_path, capsys):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "byway.cli.main", "compare", "--rules", "bp,fa", "--epochs", "100000", "--out", str(folder)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    metrics = folder / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.is_file() and metrics.read_text().count("\n") > 30):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    rows = metrics.read_text().splitlines()
+    assert len([json.loads(row) for row in rows[:-1]]) >= 30
+    assert "no rule" in fails(capsys, "report", str(folder))
+
+
+def test_audit_as_json_says_what_each_update_reads(capsys):
+    assert main(["audit", "dfa", "--net", "mlp", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert one["verdict"] == {
+        "transport": "no",
+        "locking": "yes",
+        "derivative": "yes",
+        "signal": ["error"],
+        "phases": 1,
+        "memory": "none",
+    }
+    assert one["jacobian"]["missed"] == []
+
+
+def test_audit_as_a_table(capsys):
+    assert main(["audit", "fa", "--no-numeric"]) == 0
+    said = capsys.readouterr().out
+    assert "gamma.hidden1-hidden2" in said
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_teaches(verb, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([verb, "--help"])
+    assert caught.value.code == 0
+    assert len(capsys.readouterr().out) > 100
+
+
+def test_the_overview_names_every_verb(capsys):
+    assert main([]) == 0
+    said = capsys.readouterr().out
+    assert all(verb in said for verb in VERBS)
+
+
+def test_list_names_every_rule_and_task(capsys):
+    assert main(["list"]) == 0
+    said = capsys.readouterr().out
+    assert all(name in said for name in ("Forward-forward", "mnist", "convnet", "cosine"))

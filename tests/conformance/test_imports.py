@@ -1,0 +1,58 @@
+"""Who may import whom, read from the source: the shape of the house, held."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import byway
+
+ROOT = Path(byway.__file__).parent
+MAY_IMPORT = {
+    "core": set(),
+    "network": {"core"},
+    "rules": {"core", "network"},
+    "tasks": {"core", "network"},
+    "metrics": {"core", "network"},
+    "training": {"core", "network", "metrics"},
+    "audit": {"core", "network", "rules", "tasks", "metrics"},
+    "report": {"core", "network", "metrics", "training"},
+    "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report"},
+}
+FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names of ours that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "byway"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    room = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        if name == "byway":  # its version
+            continue
+        other = name.split(".")[1]
+        assert other == room or other in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("room", ["rules", "tasks"])
+def test_no_member_imports_a_member(room):
+    for path in (ROOT / room).glob("[!_]*.py"):
+        members = {name for name in imported(path) if name.startswith(f"byway.{room}.") and not name.split(".")[2].startswith("_")}
+        assert members == set(), path.name
+
+
+def test_every_folder_has_its_line_in_the_table():
+    assert {p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__"} == set(MAY_IMPORT)
+
+
+def test_core_can_be_read_in_one_sitting():
+    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "core").glob("*.py")) < 800
