@@ -47,7 +47,7 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     batch = task.suggests.batch if settings.batch is None else settings.batch
     nets = [build(settings.net, task, rule) for rule in rules]
     for rule, net in zip(rules, nets, strict=True):
-        check(rule, net, task, epochs, settings.seeds, settings.probe)
+        check(rule, net, task, epochs, settings.seeds, settings.probe, settings.first_seed)
     make_optimisers(
         settings.optimiser, rules[0].learning_rate if settings.lr is None else settings.lr, settings.lr_gamma, settings.schedule, 1
     )

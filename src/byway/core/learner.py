@@ -17,7 +17,7 @@ class Learner(eqx.Module):
         moments: the optimiser's state, for theta and for gamma.
         step: how many updates were applied.
         key: the key from which data order and noise are drawn; never changed.
-        failed: the step at which a number stopped being finite, or -1.
+        failed: the update, counted from 1, after which a number was not finite any more, or -1.
     """
 
     net: Any

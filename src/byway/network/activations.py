@@ -18,7 +18,7 @@ class Activation:
         name: what it is called on the command line.
         phi: activity of a potential.
         slope: phi'(u). The number 1.0 for the identity: then there is no derivative to read.
-        gain: the second moment that phi keeps of a standard normal u is about 1/gain; weights are drawn to undo it.
+        gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which halves the second moment.
     """
 
     name: str

@@ -47,11 +47,11 @@ def mlp(
     populations = _populations(names, shapes, activation, norm)
     edges = list(pairwise(names[:-1]))
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
-    return _drawn(_dense_graph(populations, edges, bias, "input", "output"), key)
+    return _drawn(Network(populations, _dense(populations, edges, bias), "input", "output"), key)
 
 
 def convnet(
-    input_shape: tuple[int, int, int],
+    input_shape: Sequence[int],
     channels: Sequence[int],
     outputs: int,
     *,
@@ -86,6 +86,8 @@ def convnet(
     """
     if len(input_shape) != 3:
         raise ShapeError(f"a convnet for inputs of shape {input_shape}", "(height, width, channels)", "use an mlp, or reshape the input")
+    if min(kernel, stride, pool) < 1:
+        raise ConfigError(f"kernel {kernel}, stride {stride} and pool {pool}", "whole numbers from 1", "use 1 for no effect")
     if not channels:
         raise ConfigError("a convnet without channels", "one number of channels for each convolution", "for example channels=(16, 32)")
     _check_sizes((*channels, *hidden, outputs))
@@ -107,8 +109,7 @@ def convnet(
     dense = [*(f"hidden{i}" for i in range(1, len(hidden) + 1)), "output"]
     edges = list(zip([names[-1], *dense], dense, strict=False))
     populations = _populations([*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm)
-    flat = _dense_graph(populations, edges, bias, "input", "output")
-    return _drawn(Network(flat.populations, [*convs, *flat.projections], "input", "output"), key)
+    return _drawn(Network(populations, [*convs, *_dense(populations, edges, bias)], "input", "output"), key)
 
 
 def graph(
@@ -139,7 +140,7 @@ def graph(
     """
     _check_sizes(list(sizes.values()))
     populations = _populations(list(sizes), [_shape(s) for s in sizes.values()], activation, norm, input, output)
-    return _drawn(_dense_graph(populations, list(edges), bias, input, output), key)
+    return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
 
 
 def _check_sizes(sizes) -> None:
@@ -164,6 +165,9 @@ def _pick(names: list[str], indices: Sequence[int]) -> list[str]:
 def _populations(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
     chosen = activation if isinstance(activation, Mapping) else {}
     common = "relu" if isinstance(activation, Mapping) else activation
+    for name in chosen:
+        if name not in names:
+            raise unknown_name("population", name, names)
     made = []
     for depth, (name, shape) in enumerate(zip(names, shapes, strict=True)):
         phi = chosen.get(name, "identity" if name in (input, output) else common)
@@ -172,7 +176,7 @@ def _populations(names, shapes, activation, norm, input="input", output="output"
     return made
 
 
-def _dense_graph(populations, edges, bias, input, output) -> Network:
+def _dense(populations, edges, bias) -> list[Dense]:
     shapes = {p.name: p.shape for p in populations}
     projections, biased = [], set()
     for src, dst in edges:
@@ -183,7 +187,7 @@ def _dense_graph(populations, edges, bias, input, output) -> Network:
         b = jnp.zeros(n_dst) if bias and dst not in biased else None
         biased.add(dst)
         projections.append(Dense(src=src, dst=dst, src_shape=shapes[src], dst_shape=shapes[dst], weight=jnp.zeros((n_src, n_dst)), bias=b))
-    return Network(populations, projections, input, output)
+    return projections
 
 
 def _drawn(net: Network, key) -> Network:

@@ -1,5 +1,6 @@
 """Errors sent back along the projections, one after another: what backprop and its feedback relatives share."""
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.record import Phase
@@ -27,7 +28,7 @@ def chained_deltas(
         name = population.name
         if name == net.input:
             continue
-        arriving = error if name == net.output else 0.0
+        arriving = error if name == net.output else jnp.zeros_like(phase.post[name])
         for p in net.outgoing(name):
             arriving = arriving + population.unsend(phase.post[name], p.backward(delta[p.dst], feedback[p.name]))
         delta[name] = arriving * phase.slope[name]

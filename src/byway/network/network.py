@@ -48,6 +48,11 @@ class Network(eqx.Module):
         for end in (input, output):
             if end not in named:
                 raise unknown_name("population", end, named)
+        for name in named:
+            if name != input and not any(p.dst == name for p in projections):
+                raise ShapeError(
+                    f"nothing projects to the population {name!r}", "at least one projection into it", "connect it, or leave it out"
+                )
         order = _upstream_first(list(named), projections)
         self.populations = tuple(named[name] for name in order)
         self.projections = tuple(sorted(projections, key=lambda p: order.index(p.dst)))

@@ -67,4 +67,6 @@ class Population(eqx.Module):
         return delta / r - post * overlap / (jnp.maximum(rms, NORM_EPSILON) * r**2)
 
     def _rms(self, post: Array) -> Array:
-        return jnp.sqrt(jnp.mean(post**2, tuple(range(1, post.ndim)), keepdims=True))
+        square = jnp.mean(post**2, tuple(range(1, post.ndim)), keepdims=True)
+        # The root has no derivative at zero, where autodiff would make a NaN of a silent sample.
+        return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)

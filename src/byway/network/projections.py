@@ -60,7 +60,7 @@ class Projection(eqx.Module):
     @property
     @abstractmethod
     def fan_out(self) -> int:
-        """How many units of `dst` one unit of `src` reaches."""
+        """How many units of `dst` one unit of `src` reaches, before pooling."""
 
     @abstractmethod
     def forward(self, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:

@@ -15,32 +15,19 @@ Source   Rumelhart, Hinton and Williams, Learning representations by back-propag
 
 from typing import ClassVar
 
-from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
+from byway.rules._feedforward import FeedForward
 
 
-class BP(Rule):
+class BP(FeedForward):
     """Backpropagation, written out."""
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none")
 
-    def accepts(self, net):
-        """See `Rule.accepts`."""
-        net.require_acyclic(self.id)
-
     def init(self, net, key):
         """See `Rule.init`."""
         return {}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
-    def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
-        free = net.forward(x)
-        return state, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

@@ -19,35 +19,25 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.core.rule import Claims, Update
+from byway.rules._feedforward import FeedForward
+
+# Keeps the feedback apart from the weights, even where a caller draws both from one key.
+FEEDBACK = 0xB
 
 
-class DFA(Rule):
+class DFA(FeedForward):
     """Direct feedback alignment."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
-
-    def accepts(self, net):
-        """See `Rule.accepts`."""
-        net.require_acyclic(self.id)
 
     def init(self, net, key):
         """Fixed random feedback from the output to every hidden population."""
         outputs = net[net.output].size
         bound = np.sqrt(3 / outputs).item()  # a uniform variable on +-b has variance b^2 / 3
         dtype = net.projections[0].weight.dtype
-        keys = jax.random.split(key, max(len(net.hidden), 1))
+        keys = jax.random.split(jax.random.fold_in(key, FEEDBACK), max(len(net.hidden), 1))
         return {h.name: jax.random.uniform(k, (outputs, h.size), dtype, -bound, bound) for h, k in zip(net.hidden, keys, strict=False)}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
-    def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
-        free = net.forward(x)
-        return state, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

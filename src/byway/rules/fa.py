@@ -20,37 +20,27 @@ from typing import ClassVar
 import jax
 import numpy as np
 
-from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
+from byway.rules._feedforward import FeedForward
+
+# Keeps the feedback apart from the weights, even where a caller draws both from one key.
+FEEDBACK = 0xB
 
 
-class FA(Rule):
+class FA(FeedForward):
     """Feedback alignment."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
 
-    def accepts(self, net):
-        """See `Rule.accepts`."""
-        net.require_acyclic(self.id)
-
     def init(self, net, key):
         """Fixed random feedback for every projection that does not start at the input."""
         feedback = {}
-        for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
+        for p, k in zip(net.projections, jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.projections)), strict=True):
             if p.src != net.input:
                 bound = np.sqrt(3 / p.fan_out).item()  # a uniform variable on +-b has variance b^2 / 3
                 feedback[p.name] = jax.random.uniform(k, p.weight.shape, p.weight.dtype, -bound, bound)
         return feedback
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
-    def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
-        free = net.forward(x)
-        return state, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

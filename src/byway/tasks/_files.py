@@ -66,7 +66,7 @@ def _download(file: DataFile, folder: Path) -> Path:
             f"{file.folder}/{file.name} is not on this machine and could not be downloaded: {type(problem).__name__}",
             f"the file from {file.url}",
             f"check the network, or {here}",
-        ) from problem
+        ) from None  # the trace of three network libraries would bury the message
     return folder / file.name
 
 

@@ -1,7 +1,7 @@
 """What every image classification task shares: splits, batches and scores."""
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -67,6 +67,25 @@ class ImageTask(Task):
         return {"accuracy": right.astype(float), "loss": signal.criterion.value(output, signal.target)}
 
 
+class IDXTask(ImageTask):
+    """Abstract: an image task that was published as four IDX files of 28x28 grey images in 10 classes, as MNIST was.
+
+    Attributes:
+        files: training images and labels, test images and labels.
+    """
+
+    files: eqx.AbstractClassVar[tuple[DataFile, ...]]
+
+    input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
+    outputs: ClassVar[int] = 10
+    white: ClassVar[int] = 255
+
+    def read(self):
+        """See `ImageTask.read`."""
+        train_x, train_y, test_x, test_y = (read_idx(locate(file)) for file in self.files)
+        return Images(train_x[..., None], train_y, test_x[..., None], test_y)
+
+
 def check_images(part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int) -> None:
     """Raise `DataError` unless `x` are uint8 images of `shape` and `y` as many labels below `classes`."""
     if x.dtype != np.uint8 or x.shape[1:] != shape:
@@ -75,9 +94,3 @@ def check_images(part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...]
         raise DataError(f"{len(x):,} {part} images and {len(y):,} labels", "as many of each, and some", "check the two files")
     if y.min() < 0 or y.max() >= classes:
         raise DataError(f"{part} labels from {y.min()} to {y.max()}", f"from 0 to {classes - 1}", "check how the classes are numbered")
-
-
-def read_idx_images(files: tuple[DataFile, ...]) -> Images:
-    """Four IDX files: training images and labels, test images and labels."""
-    train_x, train_y, test_x, test_y = (read_idx(locate(file)) for file in files)
-    return Images(train_x[..., None], train_y, test_x[..., None], test_y)

@@ -7,6 +7,7 @@ Source   Krizhevsky, Learning multiple layers of features from tiny images, 2009
 """
 
 import tarfile
+import zlib
 from pathlib import Path
 from typing import ClassVar
 
@@ -50,7 +51,7 @@ def read_binary(path: Path) -> Images:
         with tarfile.open(path) as archive:
             train = [_member(archive, f"data_batch_{i}.bin") for i in range(1, 6)]
             test = _member(archive, "test_batch.bin")
-    except (tarfile.TarError, EOFError) as problem:
+    except (tarfile.TarError, EOFError, zlib.error) as problem:
         raise DataError(
             f"{path} cannot be read: {problem}", "the archive as published", "delete it, so that it is fetched again"
         ) from problem

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from byway.core.hyper import hyper
 from byway.tasks._files import DataFile
-from byway.tasks._images import ImageTask, read_idx_images
+from byway.tasks._images import IDXTask
 
 URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
 FILES = tuple(
@@ -25,15 +25,8 @@ FILES = tuple(
 )
 
 
-class FashionMNIST(ImageTask):
+class FashionMNIST(IDXTask):
     """28x28 articles of clothing."""
 
+    files: ClassVar[tuple[DataFile, ...]] = FILES
     validation: int = hyper(5_000, "images kept from training for validation", low=1)
-
-    input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
-    outputs: ClassVar[int] = 10
-    white: ClassVar[int] = 255
-
-    def read(self):
-        """See `ImageTask.read`."""
-        return read_idx_images(FILES)

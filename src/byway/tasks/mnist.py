@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from byway.core.hyper import hyper
 from byway.tasks._files import DataFile
-from byway.tasks._images import ImageTask, read_idx_images
+from byway.tasks._images import IDXTask
 
 URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 FILES = tuple(
@@ -24,15 +24,8 @@ FILES = tuple(
 )
 
 
-class MNIST(ImageTask):
+class MNIST(IDXTask):
     """28x28 handwritten digits."""
 
+    files: ClassVar[tuple[DataFile, ...]] = FILES
     validation: int = hyper(5_000, "images kept from training for validation", low=1)
-
-    input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
-    outputs: ClassVar[int] = 10
-    white: ClassVar[int] = 255
-
-    def read(self):
-        """See `ImageTask.read`."""
-        return read_idx_images(FILES)

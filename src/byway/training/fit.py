@@ -133,7 +133,7 @@ def fit(
         ShapeError: the network does not fit the task.
         ConfigError: a setting outside its range.
     """
-    check(rule, net, task, epochs, seeds, probe)
+    check(rule, net, task, epochs, seeds, probe, first_seed)
     use_compilation_cache()
     data = task.load() if data is None else data
     total = epochs * steps_per_epoch(data, batch)
@@ -150,12 +150,11 @@ def fit(
             rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation"), loop.angles()))
             _tell(on_row, rows[-1])
             advance(rows[-1])
-    failed = np.asarray(loop.learners.failed)[:seeds]
-    test = {k: np.where(failed < 0, v, np.nan) for k, v in loop.score("test").items()}
+    test = loop.score("test")
     learners = loop.real_learners()
     failures = {
         seed: _explain(int(at), loop.steps, lr if isinstance(optimiser, str) else None)
-        for seed, at in zip(loop.seeds, failed, strict=True)
+        for seed, at in zip(loop.seeds, loop.failed, strict=True)
         if at >= 0
     }
     return Result(rule, task, loop.seeds, rows, test, failures, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
@@ -185,11 +184,13 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def check(rule: Rule, net: Network, task: Task, epochs: int, seeds: int, probe: int) -> None:
+def check(rule: Rule, net: Network, task: Task, epochs: int, seeds: int, probe: int, first_seed: int) -> None:
     """Raise what `fit` would raise of these arguments, before any work is done."""
     for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
         if value < 1:
             raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
+    if not 0 <= first_seed <= 2**32 - seeds:
+        raise ConfigError(f"first_seed = {first_seed}", f"a whole number from 0 to {2**32 - seeds}", "leave first_seed out for 0")
     if math.prod(task.input_shape) != net[net.input].size or task.outputs != net[net.output].size:
         raise ShapeError(
             f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}",
@@ -206,4 +207,4 @@ def _tell(on_row, row: Row) -> None:
 
 def _explain(step: int, steps: int, lr: float | None) -> str:
     rate = "" if lr is None else f" (lr was {lr:g})"
-    return f"a number stopped being finite at update {step}, in epoch {step // steps + 1}; try a smaller learning rate{rate}"
+    return f"a number stopped being finite at update {step}, in epoch {max(step - 1, 0) // steps + 1}; try a smaller learning rate{rate}"

@@ -64,19 +64,28 @@ class Loop:
         """
         started = time.perf_counter()
         self.learners, scores = jax.block_until_ready(self._run(self.learners, self.data["train"]))
-        return self._real(scores), time.perf_counter() - started
+        return self._sound(scores), time.perf_counter() - started
 
     def score(self, split: str) -> dict[str, np.ndarray]:
         """Mean scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head"."""
-        return self._real(self._score(self.learners, self.data[split]))
+        return self._sound(self._score(self.learners, self.data[split]))
 
     def angles(self) -> dict[str, np.ndarray]:
         """By projection, the angle to the true gradient on validation samples [degree], "seeds" each."""
-        return self._real(self._angles(self.learners, self.data["validation"]))
+        return self._sound(self._angles(self.learners, self.data["validation"]))
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
         return jax.tree.map(jnp.asarray, self._real(self.learners))
+
+    @property
+    def failed(self) -> np.ndarray:
+        """The update that broke each learner, counted from 1, or -1."""
+        return np.asarray(self._real(self.learners.failed))
+
+    def _sound(self, scores: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Scores of the seeds asked for; NaN where the learner has failed."""
+        return {k: np.where(self.failed < 0, v, np.nan) for k, v in self._real(scores).items()}
 
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""
@@ -114,10 +123,10 @@ class Loop:
             return learner, {k: jnp.mean(v) for k, v in self.task.score(record.output, signal).items()}
 
         learner, scores = jax.lax.scan(step, learner, order)
-        # A weight that is not finite makes every later loss so; the first such loss dates the failure to a step.
+        # A loss is taken before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
         sound = jnp.isfinite(scores["loss"])
         whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
-        first = jnp.where(jnp.all(sound), self.steps - 1, jnp.argmin(sound)).astype(start.dtype)
+        first = jnp.where(jnp.all(sound), self.steps, jnp.argmin(sound)).astype(start.dtype)
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + first)
         return eqx.tree_at(lambda one: one.failed, learner, failed), {k: jnp.mean(v) for k, v in scores.items()}
 

@@ -1,0 +1,44 @@
+"""`python -m benchmarks` runs every benchmark; `python -m benchmarks small seeds --repeats 5` runs some.
+
+Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU. MNIST must be there, or within reach of the
+network; without PyTorch (`pip install byway[bench]`) its rows say so.
+"""
+
+import argparse
+
+from benchmarks import epoch, ff, memory, report, seeds, small, start
+from benchmarks.worker import Worker
+
+BENCHMARKS = {"epoch": epoch, "small": small, "ff": ff, "seeds": seeds, "start": start, "memory": memory}
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split("\n\n")[1])
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which of: {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument("--repeats", type=int, default=7, help="timed runs of each contestant (7)")
+    args = parser.parse_args()
+    if unknown := set(args.names) - set(BENCHMARKS):
+        parser.error(f"no benchmark called {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+    if args.repeats < 1:
+        parser.error(f"--repeats {args.repeats}; wanted: a whole number from 1")
+    host = report.machine()
+    if host["load"] > host["cores"] / 4:
+        print(f"**This machine is busy (load {host['load']:.1f} on {host['cores']} cores): these figures are not to be quoted.**\n")
+    _need_data()
+    for name in args.names or BENCHMARKS:
+        tables = BENCHMARKS[name].measure(args.repeats)
+        print(f"## {name}\n")
+        for table in tables:
+            print(table)
+        print(f"written to {report.write(name, args.repeats, host, tables).name}\n", flush=True)
+
+
+def _need_data() -> None:
+    with Worker() as worker:
+        if missing := worker.ask("data:missing"):
+            raise SystemExit(missing)
+
+
+if __name__ == "__main__":
+    main()

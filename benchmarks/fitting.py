@@ -1,0 +1,23 @@
+"""One whole `byway.fit`, in a process of its own."""
+
+import resource
+import sys
+
+import byway
+from benchmarks.job import Job
+
+
+def memory(job: dict) -> dict[str, int]:
+    """Bytes of one compiled update, of this process when the data are loaded, and of this process at its peak."""
+    work = Job(**job)
+    rule, task = byway.rule(work.rule), byway.task(work.task)
+    net = byway.mlp(*work.sizes, readout_from=work.readout_from, **rule.network_options)
+    task.load()
+    before = _peak()
+    result = byway.fit(net, rule, task, epochs=1, batch=work.batch, progress=False)
+    return {"step_bytes": result.step_bytes, "before": before, "peak": _peak()}
+
+
+def _peak() -> int:
+    kilo = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo

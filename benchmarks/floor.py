@@ -1,0 +1,158 @@
+"""The floor: training epochs written out by hand in plain JAX, one scan each, with nothing of Byway in them.
+
+Theta is a list of (weight "pre post", bias "post" or None). Arithmetic, data order and random numbers are those of
+Byway's own epoch, so both end at the same weights; `check` holds them to it before anything is timed.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
+CLASSES = 10
+ORDER, NOISE = 2, 3  # the branches of a learner's key
+THRESHOLD, PEER, KEEP = 1.0, 0.03, 0.9  # forward-forward's
+
+
+class State(NamedTuple):
+    """What an epoch carries on: weights, Adam's two moments, forward-forward's running means, updates so far, the key."""
+
+    theta: list
+    first: list
+    second: list
+    means: list
+    step: Array
+    key: Array
+
+
+def start(theta: list, means: list, key: Array) -> State:
+    """A state with empty moments."""
+    zeros = partial(jax.tree.map, jnp.zeros_like)
+    return State(theta, zeros(theta), zeros(theta), means, jnp.int32(0), key)
+
+
+def make_epoch(update: Callable, batch: int, white: int) -> Callable:
+    """`epoch(state, feedback, pixels, labels) -> state`, to be jitted with the state donated.
+
+    Args:
+        update: one of the functions below.
+        batch: samples in an update.
+        white: the largest pixel value.
+    """
+
+    def epoch(state: State, feedback: Any, pixels: Array, labels: Array) -> State:
+        steps = len(labels) // batch
+        order = jax.random.permutation(_branch(state.key, ORDER, state.step), len(labels))[: steps * batch].reshape(steps, batch)
+
+        def step(state: State, index: Array):
+            x = pixels.at[index].get(mode="promise_in_bounds").astype(float) / white
+            target = jax.nn.one_hot(labels.at[index].get(mode="promise_in_bounds"), CLASSES, dtype=float)
+            key = _branch(state.key, NOISE, state.step)
+            gradient, means = update(state.theta, state.means, feedback, x, target, key)
+            return _adam(state._replace(means=means), gradient), None
+
+        return jax.lax.scan(step, state, order)[0]
+
+    return epoch
+
+
+def bp(theta, means, feedback, x, target, key):
+    """Backprop."""
+    return _chained(theta, [weight for weight, _ in theta], x, target), means
+
+
+def fa(theta, means, feedback, x, target, key):
+    """Feedback alignment: `feedback` stands in for the weights on the way back."""
+    return _chained(theta, feedback, x, target), means
+
+
+def dfa(theta, means, feedback, x, target, key):
+    """Direct feedback alignment: `feedback` takes the error straight to each hidden layer."""
+    pre, output = _forward(theta, x)
+    error = jax.nn.softmax(output) - target
+    delta = [(error @ b) * (h > 0) for b, h in zip(feedback, pre[1:], strict=True)]
+    return [_outer(*pair) for pair in zip(pre, [*delta, error], strict=True)], means
+
+
+def ff(theta, means, feedback, x, target, key):
+    """Forward-forward with hard negatives, peer normalisation and a softmax head on layers 2 and 3 of three."""
+    hidden, (head2, head3) = theta[:3], theta[3:]
+    neutral = _forward_normed(hidden, _with_label(x, jnp.full_like(target, 1 / CLASSES)))[0]
+    output = neutral[2] @ head2[0] + neutral[3] @ head3[0] + head2[1]
+    wrong = jax.random.categorical(key, jnp.where(target > 0, -jnp.inf, output))
+    labels = jnp.concatenate([target, jax.nn.one_hot(wrong, CLASSES, dtype=x.dtype)])
+    pre, post = _forward_normed(hidden, _with_label(jnp.concatenate([x, x]), labels))
+    gradient, new_means = [], []
+    for n, h, old_mean in zip(pre, post, means, strict=False):
+        up, down = jnp.split(h, 2)
+        theta_l = THRESHOLD * h.shape[1]
+        mean = KEEP * old_mean + (1 - KEEP) * up.mean(0)
+        peers = 4 * PEER * (1 - KEEP) * (mean - mean.mean()) / h.shape[1]
+        toward = -2 * up * jax.nn.sigmoid(theta_l - jnp.sum(up**2, 1, keepdims=True)) + peers
+        away = 2 * down * jax.nn.sigmoid(jnp.sum(down**2, 1, keepdims=True) - theta_l)
+        gradient.append(_outer(n, jnp.concatenate([toward, away])))
+        new_means.append(mean)
+    error = jax.nn.softmax(output) - target
+    return [*gradient, _outer(neutral[2], error), (_outer(neutral[3], error)[0], None)], new_means
+
+
+UPDATES = {"bp": bp, "fa": fa, "dfa": dfa, "ff": ff}
+
+
+def _branch(key, which, step):
+    return jax.random.fold_in(jax.random.fold_in(key, which), step)
+
+
+def _forward(theta, x):
+    pre = [x]
+    for weight, bias in theta[:-1]:
+        pre.append(jax.nn.relu(pre[-1] @ weight + bias))
+    weight, bias = theta[-1]
+    return pre, pre[-1] @ weight + bias
+
+
+def _chained(theta, back, x, target):
+    pre, output = _forward(theta, x)
+    delta = jax.nn.softmax(output) - target
+    gradient = [_outer(pre[-1], delta)]
+    for h, n, b in zip(pre[:0:-1], pre[-2::-1], back[::-1], strict=False):
+        delta = (delta @ b.T) * (h > 0)
+        gradient.append(_outer(n, delta))
+    return gradient[::-1]
+
+
+def _outer(pre, delta):
+    delta = delta / len(delta)
+    return pre.T @ delta, delta.sum(0)
+
+
+def _forward_normed(hidden, x):
+    pre, post = [_normed(x)], []
+    for weight, bias in hidden:
+        post.append(jax.nn.relu(pre[-1] @ weight + bias))
+        pre.append(_normed(post[-1]))
+    return pre, post
+
+
+def _normed(h):
+    return h / (jnp.sqrt(jnp.mean(h**2, 1, keepdims=True)) + 1e-8)
+
+
+def _with_label(x, label):
+    return jnp.concatenate([label, x[:, CLASSES:]], 1)
+
+
+def _adam(state: State, gradient: list) -> State:
+    step = state.step + 1
+    first = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, state.first, gradient)
+    second = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g**2, state.second, gradient)
+    c1, c2 = 1 - BETA1**step, 1 - BETA2**step
+
+    def move(w, m, v):
+        return w - LEARNING_RATE * (m / c1) / (jnp.sqrt(v / c2) + EPSILON)
+
+    return State(jax.tree.map(move, state.theta, first, second), first, second, state.means, step, state.key)

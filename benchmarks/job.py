@@ -1,0 +1,34 @@
+"""What is trained in a benchmark: plain facts, so that they can be sent to any process."""
+
+import dataclasses
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be timed; an epoch of it is one run.
+
+    Attributes:
+        rule: the id of the learning rule.
+        sizes: the layers.
+        batch: samples in an update.
+        steps: updates in an epoch; 0 for as many as the training split has batches. Samples repeat where it has too few.
+        readout_from: hidden layers that feed the output.
+        task: the id of the task.
+    """
+
+    rule: str
+    sizes: tuple[int, ...] = (784, 500, 500, 10)
+    batch: int = 64
+    steps: int = 0
+    readout_from: tuple[int, ...] = (-1,)
+    task: str = "mnist"
+
+    def args(self, **changes) -> dict:
+        """This job, or one changed a little, as what goes over a pipe."""
+        return {"job": dataclasses.asdict(dataclasses.replace(self, **changes))}
+
+
+MNIST = {(rule, batch): Job(rule, batch=batch) for rule in ("bp", "fa", "dfa") for batch in (64, 256)}
+FF = Job("ff", (784, 500, 500, 500, 10), readout_from=(1, 2))
+SMALL = Job("bp", (64, 128, 10), batch=32, steps=1000, task="digits")

@@ -1,0 +1,244 @@
+"""Forward-forward: each layer's update is the gradient of its own loss, written out here and differentiated."""
+
+import by_hand
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from byway.core.errors import RuleError
+from byway.core.signal import CrossEntropy, Signal
+from byway.network.builders import convnet, mlp
+from byway.rules.ff import FF
+
+CLASSES = 3
+
+
+@jax.custom_jvp
+def _relu_passing_all(u):
+    """A relu whose derivative is one everywhere."""
+    return jnp.maximum(u, 0)
+
+
+@_relu_passing_all.defjvp
+def _pass_all(u, du):
+    return _relu_passing_all(u[0]), du[0]
+
+
+def _net(*sizes, seed=0):
+    return by_hand.with_biases(mlp(*(sizes or (8, 6, 5, 4, CLASSES)), norm=True, key=seed))
+
+
+def _labelled(x, label):
+    flat = np.array(x).reshape(len(x), -1)
+    flat[:, : label.shape[1]] = label
+    return flat.reshape(x.shape)
+
+
+def _activities(net, x):
+    """What each layer of a normalised mlp receives and makes, in NumPy."""
+    h, received, made = np.asarray(x), [], []
+    for p in net.projections[:-1]:
+        received.append(np.asarray(by_hand.rms_normalised(h)))
+        h = np.maximum(received[-1] @ np.asarray(p.weight) + np.asarray(p.bias), 0)
+        made.append(h)
+    return received, made, np.asarray(by_hand.rms_normalised(h))
+
+
+def _inputs(record, phase):
+    return np.asarray(record[phase].post["input"])
+
+
+def _local_loss(rule, layer, positive, negative, memory):
+    """Logistic losses over both passes, and peer normalisation over the positive one."""
+    up, down = layer(positive), layer(negative)
+    axes = tuple(range(1, up.ndim))
+    theta = rule.threshold * up[0].size
+    good, bad = jnp.sum(jnp.maximum(up, 0) ** 2, axes), jnp.sum(jnp.maximum(down, 0) ** 2, axes)
+    right, wrong = jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))
+    mean = rule.keep * memory + (1 - rule.keep) * jnp.mean(_relu_passing_all(up), 0)
+    return jnp.mean(jnp.concatenate([right, wrong])) + rule.peer * jnp.mean((jnp.mean(mean) - mean) ** 2)
+
+
+SETTINGS = [FF(), FF(threshold=0.4, peer=0.7, keep=0.6), FF(peer=0.0), FF(threshold=2.0, peer=5.0, keep=0.0)]
+
+
+@pytest.mark.parametrize("rule", SETTINGS, ids=str)
+def test_update_of_each_layer_is_the_gradient_of_its_own_loss(rule):
+    net = _net()
+    x, target = by_hand.sample(8, CLASSES, batch=6)
+    draw = np.random.default_rng(3)
+    memory = {h.name: jnp.asarray(draw.uniform(size=h.shape)) for h in net.hidden}
+    _, update, record = by_hand.taught(rule, net, x, target, memory=memory)
+    positive, _, _ = _activities(net, _labelled(x, target))
+    negative, _, _ = _activities(net, _inputs(record, "negative"))
+    for i, p in enumerate(net.projections[:-1]):
+
+        def loss(theta, i=i, p=p):
+            layer = lambda pre: pre @ theta["weight"] + theta["bias"][None, :]  # noqa: E731
+            return _local_loss(rule, layer, positive[i], negative[i], memory[p.dst])
+
+        assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: jax.jit(jax.grad(loss))(p.theta)}) < 1e-12
+
+
+def test_update_of_a_convolution_is_the_gradient_of_its_own_loss():
+    net, rule = by_hand.with_biases(convnet((6, 6, 1), (3,), CLASSES, norm=True)), FF(peer=1.0)
+    x, target = by_hand.sample((6, 6, 1), CLASSES)
+    memory, update, record = by_hand.taught(rule, net, x, target)
+    positive, negative = (by_hand.rms_normalised(record[phase].post["input"]) for phase in ("positive", "negative"))
+
+    def loss(theta):
+        return _local_loss(rule, lambda pre: by_hand.convolution(pre, **theta, pool=2), positive, negative, jnp.full((3, 3, 3), 0.5))
+
+    name = "input-conv1"
+    assert by_hand.largest_gap({name: update.net[name]}, {name: jax.jit(jax.grad(loss))(net.theta[name])}) < 1e-12
+    made = jnp.maximum(by_hand.convolution(positive, **net.theta[name], pool=2), 0)
+    np.testing.assert_allclose(memory["conv1"], 0.9 * 0.5 + 0.1 * np.mean(made, 0), rtol=1e-12)
+
+
+def test_head_learns_softmax_regression_on_the_neutral_pass():
+    net = _net()
+    x, target = by_hand.sample(8, CLASSES)
+    _, update, _ = by_hand.taught(FF(), net, x, target)
+    _, _, received = _activities(net, _labelled(x, np.full((len(x), CLASSES), 1 / CLASSES)))
+    loss = lambda theta: by_hand.cross_entropy(jnp.asarray(received) @ theta["weight"] + theta["bias"][None, :], target)  # noqa: E731
+    head = net.projections[-1]
+    assert by_hand.largest_gap({"": update.net[head.name]}, {"": jax.grad(loss)(head.theta)}) < 1e-12
+
+
+@pytest.mark.parametrize(("kept", "silenced"), [("positive", "negative"), ("negative", "positive")])
+def test_update_of_one_sample_changes_the_length_of_its_activity_but_not_the_direction(kept, silenced):
+    """So all layers can learn at once: what the next one receives stays the same to first order, here exactly."""
+    net, rule = mlp(8, 6, 5, CLASSES, norm=True, bias=False, key=2), FF(peer=0.0)
+    x, target = by_hand.sample(8, CLASSES, batch=1)
+    signal = Signal(target, CrossEntropy())
+    record = by_hand.recorded(rule, net, x, signal)
+    quiet = {name: jnp.zeros_like(h) for name, h in record[silenced].post.items()}
+    record = eqx.tree_at(lambda r: r[silenced].post, record, quiet)
+    update = by_hand.learned(rule, net, record, signal)
+    for p in net.projections[:-1]:
+        pre, before = (np.asarray(a)[0] for a in (record[kept].pre[p.name], record[kept].post[p.dst]))
+        after = pre @ np.asarray(p.weight - 0.01 * update.net[p.name]["weight"])
+        active = before > 0
+        cosine = before[active] @ after[active] / (np.linalg.norm(before[active]) * np.linalg.norm(after[active]))
+        assert cosine == pytest.approx(1, abs=1e-14)
+        longer = np.linalg.norm(after[active]) > np.linalg.norm(before[active])
+        assert longer == (kept == "positive")
+        np.testing.assert_allclose(after[~active], (pre @ np.asarray(p.weight))[~active], rtol=1e-12)
+
+
+def test_changing_later_layers_leaves_earlier_updates_alone_when_the_wrong_labels_are_the_same():
+    """With two classes the wrong label has no choice, so later layers cannot change it."""
+    net = _net(8, 6, 5, 4, 2)
+    x, target = by_hand.sample(8, 2)
+    other = net.with_theta({p.name: {"weight": 3 * p.weight - 0.1} for p in net.projections[1:]})
+    _, before, _ = by_hand.taught(FF(), net, x, target)
+    _, after, _ = by_hand.taught(FF(), other, x, target)
+    for k in ("weight", "bias"):
+        np.testing.assert_array_equal(before.net["input-hidden1"][k], after.net["input-hidden1"][k])
+    assert not np.array_equal(before.net["hidden1-hidden2"]["weight"], after.net["hidden1-hidden2"]["weight"])
+
+
+def test_updates_read_no_weights_at_all():
+    """Given the record, other weights make the same updates, bit for bit."""
+    net, other, rule = _net(), _net(seed=9), FF()
+    x, target = by_hand.sample(8, CLASSES)
+    signal = Signal(target, CrossEntropy())
+    record = by_hand.recorded(rule, net, x, signal)
+    jax.tree.map(np.testing.assert_array_equal, *(by_hand.learned(rule, n, record, signal) for n in (net, other)))
+
+
+def test_scaling_an_image_only_shrinks_its_label():
+    """The label is written at full size before normalising, so 10 x with a label is x with a tenth of that label.
+
+    Normalisation takes out the rest, to the part in 1e8 that keeps it finite for a silent input.
+    """
+    net = _net()
+    x, target = by_hand.sample(8, CLASSES)
+    _, _, scaled = by_hand.taught(FF(), net, 10 * x, target)
+    _, _, plain = by_hand.taught(FF(), net, x, target)
+    _, (expected, *_), _ = _activities(net, _labelled(x, np.asarray(target) / 10))
+    np.testing.assert_allclose(scaled["positive"].post["hidden1"], expected, rtol=1e-6, atol=1e-6)
+    assert by_hand.apart(plain["positive"].post["hidden1"], jnp.asarray(expected)) > 0.01
+
+
+def test_scaling_image_and_label_together_leaves_the_first_layer_unchanged():
+    net = _net()
+    x, _ = by_hand.sample(8, CLASSES)
+    np.testing.assert_allclose(net.forward(10 * x).post["hidden1"], net.forward(x).post["hidden1"], rtol=1e-6, atol=1e-6)
+
+
+def test_positives_carry_the_right_label_and_the_untouched_rest_of_the_image():
+    x, target = by_hand.sample(8, CLASSES)
+    _, _, record = by_hand.taught(FF(), _net(), x, target)
+    np.testing.assert_array_equal(_inputs(record, "positive"), _labelled(x, target))
+    np.testing.assert_array_equal(_inputs(record, "negative")[:, CLASSES:], np.asarray(x)[:, CLASSES:])
+
+
+def test_wrong_labels_follow_the_softmax_of_the_head_without_the_right_one():
+    """A chi-square test of 6,000 draws for one image; a true label among the negatives would teach the opposite."""
+    classes, right, draws = 5, 2, 6000
+    net = by_hand.with_biases(mlp(8, 6, classes, norm=True))
+    x, _ = by_hand.sample(8, classes, batch=1)
+    target = jnp.tile(jax.nn.one_hot(jnp.array([right]), classes, dtype=float), (draws, 1))
+    _, _, record = by_hand.taught(FF(), net, jnp.tile(x, (draws, 1)), target)
+    labels = _inputs(record, "negative")[:, :classes]
+    assert set(np.unique(labels)) == {0.0, 1.0}
+    assert np.all(labels.sum(1) == 1)
+    counts = labels.sum(0)
+    assert counts[right] == 0
+    _, _, received = _activities(net, _labelled(x, np.full((1, classes), 1 / classes)))
+    head = net.projections[-1]
+    belief = special.softmax((received @ np.asarray(head.weight) + np.asarray(head.bias))[0])
+    others = np.arange(classes) != right
+    expected = belief[others] / belief[others].sum()
+    assert expected.max() > 1.5 * expected.min(), "a belief too flat to tell from uniform draws"
+    assert stats.chisquare(counts[others], draws * expected).pvalue > 1e-3
+
+
+def test_neutral_label_is_one_over_classes_in_training_and_in_prediction():
+    net, rule = _net(), FF()
+    x, target = by_hand.sample(8, CLASSES)
+    _, _, record = by_hand.taught(rule, net, x, target)
+    predicting = by_hand.recorded(rule, net, x, None)
+    for seen in (record, predicting):
+        np.testing.assert_array_equal(_inputs(seen, "neutral"), _labelled(x, np.full((len(x), CLASSES), 1 / CLASSES)))
+    np.testing.assert_allclose(predicting.readouts["head"], record.output, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("sizes", "counted"), [((8, 6, 5, 4, CLASSES), slice(1, None)), ((8, 6, CLASSES), slice(None))])
+def test_prediction_is_the_goodness_of_each_label_without_the_first_layer(sizes, counted):
+    """A single hidden layer has to count: there is no other."""
+    net = _net(*sizes)
+    x, _ = by_hand.sample(8, CLASSES)
+    expected = np.zeros((len(x), CLASSES))
+    for label in range(CLASSES):
+        _, made, _ = _activities(net, _labelled(x, np.tile(np.eye(CLASSES)[label], (len(x), 1))))
+        expected[:, label] = sum((h**2).sum(1) for h in made[counted])
+    record = by_hand.recorded(FF(), net, x, None)
+    np.testing.assert_allclose(record.output, expected, rtol=1e-12)
+
+
+def test_running_means_start_at_a_half_and_follow_the_positives():
+    net, rule = _net(), FF(keep=0.8)
+    _, memory = rule.start({}, net, 5)
+    expected = {h.name: np.full(h.shape, 0.5) for h in net.hidden}
+    for seed in range(3):
+        x, target = by_hand.sample(8, CLASSES, seed=seed)
+        memory, _, _ = by_hand.taught(rule, net, x, target, memory=memory)
+        _, made, _ = _activities(net, _labelled(x, target))
+        for h, post in zip(net.hidden, made, strict=True):
+            expected[h.name] = 0.8 * expected[h.name] + 0.2 * post.mean(0)
+            np.testing.assert_allclose(memory[h.name], expected[h.name], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [mlp(8, 6, 3), mlp(8, 6, 3, norm=True, activation="tanh"), mlp(8, 3, norm=True), mlp(2, 6, 3, norm=True)],
+    ids=["not normalised", "not relu", "no hidden layer", "no room for the label"],
+)
+def test_networks_that_it_cannot_train_are_refused(net):
+    with pytest.raises(RuleError, match="ff was given"):
+        FF().accepts(net)

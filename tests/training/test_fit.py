@@ -1,0 +1,275 @@
+"""Training whole learners: seeds, failures, schedules, order of data, scores and errors."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
+from byway.core.rule import Update
+from byway.network.builders import graph, mlp
+from byway.rules.bp import BP
+from byway.rules.ff import FF
+from byway.training import loop
+from byway.training.fit import fit
+from byway.training.step import GAMMA, WEIGHTS, branch
+
+EPOCHS, BATCH = 3, 5
+STEPS = 24 // BATCH
+
+
+class Drift(BP):
+    """A test rule whose update is one for every weight, and for its own parameter."""
+
+    learning_rate = 0.5
+
+    def init(self, net, key):
+        return jnp.zeros(())
+
+    def g(self, gamma, net, memory, record, signal):
+        return memory, Update(jax.tree.map(jnp.ones_like, net.theta), jnp.ones(()))
+
+
+class Breaking(BP):
+    """A test rule that is backprop, but makes NaN for one seed at one update."""
+
+    seed: int = 1
+    at: int = 5
+
+    def init(self, net, key):
+        mine = jax.random.key_data(branch(jax.random.key(self.seed), GAMMA))
+        return jnp.where(jnp.all(jax.random.key_data(key) == mine), 1.0, 0.0)
+
+    def start(self, gamma, net, batch):
+        return (), jnp.zeros((), int)
+
+    def g(self, gamma, net, memory, record, signal):
+        _, update = super().g(gamma, net, (), record, signal)
+        factor = jnp.where((gamma > 0) & (memory == self.at), jnp.nan, 1.0)
+        return memory + 1, Update(jax.tree.map(lambda a: factor * a, update.net))
+
+
+class Listing(BP):
+    """A test rule that remembers which samples it saw, in order; `draws` is noise it takes from its keys."""
+
+    draws: bool = False
+
+    def init(self, net, key):
+        return jax.random.normal(key, (3,)) if self.draws else {}
+
+    def start(self, gamma, net, batch):
+        return (), jnp.full((EPOCHS * STEPS, BATCH), -1.0)
+
+    def f(self, gamma, net, state, x, signal, key):
+        x = x + jax.random.normal(key, (1, 4)) * jnp.array([[1e-6, 1e-6, 1e-6, 0]]) if self.draws else x
+        return super().f(gamma, net, state, x, signal, key)
+
+    def g(self, gamma, net, memory, record, signal):
+        _, update = super().g(gamma, net, (), record, signal)
+        seen = record["free"].post["input"][:BATCH, 3]  # angles are probed with more
+        return memory.at[jnp.argmax(memory[:, 0] < 0)].set(seen), update
+
+
+def _net(**options):
+    return mlp(4, 5, 3, **options)
+
+
+def _fit(rule, task, net=None, **change):
+    settings = {"epochs": EPOCHS, "batch": BATCH, "progress": False} | change
+    return fit(_net() if net is None else net, rule, task, **settings)
+
+
+def _same(a, b):
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+@pytest.fixture(scope="session")
+def three(blobs):
+    return _fit(BP(), blobs, seeds=3)
+
+
+@pytest.fixture(scope="session")
+def broken(blobs):
+    seen = []
+    return _fit(Breaking(), blobs, seeds=3, on_row=seen.append), seen
+
+
+def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
+    for seed in range(3):
+        alone = _fit(BP(), blobs, first_seed=seed)
+        assert alone.seeds == [seed]
+        _same(three.learner(seed).net.theta, alone.learner().net.theta)
+        assert {k: v[seed] for k, v in three.test.items()} == {k: v[0] for k, v in alone.test.items()}
+        for row, single in zip(three.rows, alone.rows, strict=True):
+            for part in ("train", "validation", "angle"):
+                assert {k: v[seed] for k, v in getattr(row, part).items()} == {k: v[0] for k, v in getattr(single, part).items()}
+
+
+def test_learners_that_fill_up_devices_are_never_seen(three):
+    """On two devices three seeds are four learners; the fourth must not show in a mean, a row or a file."""
+    assert three.seeds == [0, 1, 2]
+    assert all(a.shape[0] == 3 for a in jax.tree.leaves(three.learners))
+    assert three.learners.failed.tolist() == [-1] * 3
+    assert three.learners.step.tolist() == [EPOCHS * STEPS] * 3
+    for row in three.rows:
+        assert all(v.shape == (3,) for part in (row.train, row.validation, row.angle) for v in part.values())
+        assert np.all(np.isfinite(list(row.validation.values())))
+    assert three.failures == {}
+    assert three.accuracy.shape == (3,)
+
+
+def test_rows_count_epochs_and_updates(blobs, three):
+    assert [(r.epoch, r.step) for r in three.rows] == [(0, 0), (1, STEPS), (2, 2 * STEPS), (3, 3 * STEPS)]
+    assert three.rows[0].train == {} and three.rows[0].seconds == 0
+    assert 0 < three.rows[1].seconds < three.rows[3].seconds == three.seconds
+    assert three.rows[1].angle.keys() == {"input-hidden1", "hidden1-output"}
+
+
+def test_test_scores_are_those_of_the_weights_handed_back(blobs, three):
+    """The split is scored in chunks; the last one is filled up with samples that must not count."""
+    split = blobs.load()["test"]
+    for i in range(3):
+        w1, w2 = ({k: np.asarray(a) for k, a in w.items()} for w in three.learner(i).net.theta.values())
+        y = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0) @ w2["weight"] + w2["bias"]
+        labels = np.asarray(split.y)
+        assert three.test["accuracy"][i] == pytest.approx(np.mean(y.argmax(1) == labels), rel=1e-12)
+        assert three.test["loss"][i] == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels]), rel=1e-10)
+
+
+def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(blobs, monkeypatch, three):
+    monkeypatch.setattr(loop, "SCORE_BATCH", 4)
+    chunked = _fit(BP(), blobs)
+    for k, v in three.test.items():
+        assert chunked.test[k][0] == pytest.approx(v[0], rel=1e-12)
+
+
+def test_a_seed_that_diverges_is_stopped_and_explained(broken):
+    result, _ = broken
+    assert result.failures.keys() == {1}
+    assert "stopped being finite at update" in result.failures[1]
+    assert "in epoch 2" in result.failures[1]  # its sixth update, of four an epoch
+    assert "try a smaller learning rate (lr was 0.001)" in result.failures[1]
+    assert np.isnan(result.accuracy[1]) and np.isnan(result.test["loss"][1])
+    assert int(result.learner(1).step) == 2 * STEPS, "it went on after the epoch in which it failed"
+    assert "1 failed" in str(result)
+    assert all(np.isnan(v[1]) for v in result.rows[-1].train.values())
+
+
+def test_other_seeds_do_not_notice_the_one_that_diverged(three, broken):
+    result, _ = broken
+    for i in (0, 2):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), result.learner(i).net.theta, three.learner(i).net.theta)
+        for mine, other in ((result.test, three.test), (result.rows[-1].train, three.rows[-1].train)):
+            assert {k: v[i] for k, v in mine.items()} == pytest.approx({k: v[i] for k, v in other.items()}, rel=1e-12)
+
+
+def test_a_seed_that_failed_has_no_validation_score(broken):
+    """The arg max of NaN is class 0: without care its accuracy is the share of that class, a number that means nothing."""
+    _, rows = broken
+    for row in rows[2:]:
+        assert np.all(np.isnan([v[1] for v in row.validation.values()]))
+
+
+@pytest.mark.parametrize("at", [5, 7])
+def test_the_update_that_broke_is_named(blobs, at):
+    """Counted from one, as the epochs are: wherever in its epoch it falls."""
+    result = _fit(Breaking(seed=0, at=at), blobs)
+    assert f"at update {at + 1}, in epoch 2" in result.failures[0]
+
+
+def test_a_learning_rate_beyond_reason_is_stopped(blobs):
+    result = _fit(BP(), blobs, optimiser="sgd", lr=1e300)
+    assert result.failures.keys() == {0}
+    assert "lr was 1e+300" in result.failures[0]
+    assert "no seed survived" in str(result)
+
+
+def _moved(result):
+    """How far down each weight went: by projection and part, the values that occur."""
+    start, end = mlp(4, 5, 3).redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
+    return [np.unique(np.round(np.asarray(start[name][k] - a), 12)) for name, w in end.items() for k, a in w.items()]
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "constant"])
+def test_schedule_is_the_curve_it_is_named_after(blobs, schedule):
+    """The update is one throughout, so a weight moves by the sum of the rates. Loshchilov and Hutter 2017, eq. 5."""
+    total = EPOCHS * STEPS
+    rates = 0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2 if schedule == "cosine" else np.full(total, 0.1)
+    result = _fit(Drift(), blobs, optimiser="sgd", lr=0.1, lr_gamma=0.02, schedule=schedule)
+    for moved in _moved(result):
+        np.testing.assert_allclose(moved, [rates.sum()], rtol=1e-9)
+    np.testing.assert_allclose(result.learner().gamma, -0.2 * rates.sum(), rtol=1e-9)
+
+
+def test_rate_is_the_rules_own_where_none_is_given(blobs):
+    result = _fit(Drift(), blobs, optimiser="sgd", schedule="constant", epochs=1)
+    for moved in _moved(result):
+        np.testing.assert_allclose(moved, [0.5 * STEPS], rtol=1e-9)
+    np.testing.assert_allclose(result.learner().gamma, -0.5 * STEPS, rtol=1e-9)
+
+
+def test_any_optax_transformation_will_do(blobs):
+    result = _fit(Drift(), blobs, optimiser=optax.sgd(0.25), epochs=1)
+    for moved in _moved(result):
+        np.testing.assert_allclose(moved, [0.25 * STEPS], rtol=1e-9)
+
+
+def test_an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order(blobs):
+    """Neither what a rule draws for itself nor its noise moves the order, which differs between epochs."""
+    quiet, noisy = (np.rint(1000 * np.asarray(_fit(Listing(draws=d), blobs).learner().memory)).astype(int) for d in (False, True))
+    np.testing.assert_array_equal(quiet, noisy)
+    epochs = quiet.reshape(EPOCHS, STEPS * BATCH)
+    for one in epochs:
+        assert len(set(one)) == STEPS * BATCH
+        assert set(one) <= set(range(24))
+    assert len({one.tobytes() for one in epochs}) == EPOCHS
+
+
+def test_a_second_readout_has_scores_of_its_own(blobs):
+    result = _fit(FF(), blobs, _net(norm=True), epochs=1)
+    assert result.test.keys() == {"accuracy", "loss", "accuracy/head", "loss/head"}
+    assert result.test["loss"][0] != result.test["loss/head"][0]
+
+
+CYCLE = graph({"input": 4, "a": 3, "b": 3, "output": 3}, [("input", "a"), ("a", "b"), ("b", "a"), ("b", "output")])
+REFUSED = {
+    "no rate": ({"lr": 0.0}, ConfigError, "a learning rate of 0.0"),
+    "rate below zero": ({"lr": -0.1}, ConfigError, "a positive number"),
+    "rate not a number": ({"lr": float("nan")}, ConfigError, "a positive number"),
+    "rate without end": ({"lr": float("inf")}, ConfigError, "a positive number"),
+    "rate of gamma": ({"lr_gamma": 0.0}, ConfigError, "a learning rate of 0.0"),
+    "batch too large": ({"batch": 25}, ConfigError, "1 to 24, the training samples there are"),
+    "no batch": ({"batch": 0}, ConfigError, "a batch of 0"),
+    "unknown optimiser": ({"optimiser": "adm"}, UnknownNameError, "did you mean 'adam'"),
+    "unknown schedule": ({"schedule": "cosin"}, UnknownNameError, "did you mean 'cosine'"),
+    "no epochs": ({"epochs": 0}, ConfigError, "epochs = 0"),
+    "no seeds": ({"seeds": 0}, ConfigError, "seeds = 0"),
+    "no probe": ({"probe": 0}, ConfigError, "probe = 0"),
+    "seed below zero": ({"first_seed": -1}, ConfigError, "-1"),
+    "other inputs": ({"net": mlp(5, 4, 3)}, ShapeError, "5 inputs and 3 outputs on the task blobs"),
+    "other outputs": ({"net": mlp(4, 5, 2)}, ShapeError, "4 inputs, as (4,), and 3 outputs"),
+    "a cycle": ({"net": CYCLE}, RuleError, "bp was given a network with a cycle"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_settings_that_make_no_sense_are_refused(blobs, case):
+    change, error, said = REFUSED[case]
+    with pytest.raises(error) as caught:
+        _fit(BP(), blobs, **change)
+    assert said in str(caught.value)
+    assert "wanted: " in str(caught.value)
+    assert "do: " in str(caught.value)
+
+
+def test_import_loads_nothing_that_is_only_needed_later():
+    """`import byway` is for a prompt; optax, scikit-learn, matplotlib and rich come with their first use."""
+    late = "{'optax', 'sklearn', 'scipy', 'matplotlib', 'rich', 'pooch', 'tyro', 'byway.training', 'byway.rules'}"
+    code = f"import sys, jax; before = set(sys.modules); import byway; print(sorted({late} & (set(sys.modules) - before)))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
