@@ -81,11 +81,14 @@ def dfa(theta, means, feedback, x, target, key):
 def ff(theta, means, feedback, x, target, key):
     """Forward-forward with hard negatives, peer normalisation and a softmax head on layers 2 and 3 of three."""
     hidden, (head2, head3) = theta[:3], theta[3:]
-    neutral = _forward_normed(hidden, _with_label(x, jnp.full_like(target, 1 / CLASSES)))[0]
+    z0 = _with_label(x, jnp.full_like(target, 1 / CLASSES))
+    pixels, rows = z0 @ hidden[0][0], hidden[0][0][:CLASSES]
+    neutral = _forward_normed(hidden, z0, pixels)[0]
     output = neutral[2] @ head2[0] + neutral[3] @ head3[0] + head2[1]
     wrong = jax.random.categorical(key, jnp.where(target > 0, -jnp.inf, output))
     labels = jnp.concatenate([target, jax.nn.one_hot(wrong, CLASSES, dtype=x.dtype)])
-    pre, post = _forward_normed(hidden, _with_label(jnp.concatenate([x, x]), labels))
+    current = jnp.concatenate([pixels, pixels]) + (labels - 1 / CLASSES) @ rows
+    pre, post = _forward_normed(hidden, _with_label(jnp.concatenate([x, x]), labels), current)
     gradient, new_means = [], []
     for n, h, old_mean in zip(pre, post, means, strict=False):
         up, down = jnp.split(h, 2)
@@ -94,7 +97,7 @@ def ff(theta, means, feedback, x, target, key):
         peers = 4 * PEER * (1 - KEEP) * (mean - mean.mean()) / h.shape[1]
         toward = -2 * up * jax.nn.sigmoid(theta_l - jnp.sum(up**2, 1, keepdims=True)) + peers
         away = 2 * down * jax.nn.sigmoid(jnp.sum(down**2, 1, keepdims=True) - theta_l)
-        gradient.append(_outer(n, jnp.concatenate([toward, away])))
+        gradient.append(_outer_shared(n, toward, away) if n is pre[0] else _outer(n, jnp.concatenate([toward, away])))
         new_means.append(mean)
     error = jax.nn.softmax(output) - target
     return [*gradient, _outer(neutral[2], error), (_outer(neutral[3], error)[0], None)], new_means
@@ -130,16 +133,24 @@ def _outer(pre, delta):
     return pre.T @ delta, delta.sum(0)
 
 
-def _forward_normed(hidden, x):
-    pre, post = [_normed(x)], []
-    for weight, bias in hidden:
+def _outer_shared(pre, toward, away):
+    """The outer products of two passes whose inputs differ in the label alone."""
+    positive, negative = jnp.split(pre, 2)
+    weight, bias = _outer(positive, (toward + away) / 2)
+    return weight.at[:CLASSES].add((negative - positive)[:, :CLASSES].T @ away / len(pre)), bias
+
+
+def _forward_normed(hidden, x, current):
+    """The passes of layers that send h / rms(h); `current` is that of the first layer before its input is normalised."""
+    pre, post = [x / _scale(x)], [jax.nn.relu(current / _scale(x) + hidden[0][1])]
+    for weight, bias in hidden[1:]:
+        pre.append(post[-1] / _scale(post[-1]))
         post.append(jax.nn.relu(pre[-1] @ weight + bias))
-        pre.append(_normed(post[-1]))
-    return pre, post
+    return [*pre, post[-1] / _scale(post[-1])], post
 
 
-def _normed(h):
-    return h / (jnp.sqrt(jnp.mean(h**2, 1, keepdims=True)) + 1e-8)
+def _scale(h):
+    return jnp.sqrt(jnp.mean(h**2, 1, keepdims=True)) + 1e-8
 
 
 def _with_label(x, label):

@@ -15,7 +15,7 @@ from byway.network.builders import convnet, mlp
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.tasks import TASKS
-from byway.training.fit import check, fit, make_optimisers, steps_per_epoch, use_compilation_cache
+from byway.training.fit import fit, prepare, use_compilation_cache
 from byway.training.run import Run
 
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -24,6 +24,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
         task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
     ),
 }
+
+# What `fit` takes from the settings as it stands there.
+OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe")
 
 
 def experiment(verb: str, names: list[str], settings: Any) -> Path:
@@ -43,16 +46,13 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
         raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
     rules: list[Rule] = [_member(RULES, name, settings) for name in names]
     task: Task = _member(TASKS, settings.task, settings)
-    epochs = task.suggests.epochs if settings.epochs is None else settings.epochs
-    batch = task.suggests.batch if settings.batch is None else settings.batch
     nets = [build(settings.net, task, rule) for rule in rules]
-    for rule, net in zip(rules, nets, strict=True):
-        check(rule, net, task, epochs, settings.seeds, settings.probe, settings.first_seed)
-    make_optimisers(
-        settings.optimiser, rules[0].learning_rate if settings.lr is None else settings.lr, settings.lr_gamma, settings.schedule, 1
-    )
     data = task.load()
-    steps_per_epoch(data, batch)
+    options = {name: getattr(settings, name) for name in OPTIONS}
+    for name in ("epochs", "batch"):
+        options[name] = getattr(task.suggests, name) if options[name] is None else options[name]
+    for rule, net in zip(rules, nets, strict=True):
+        prepare(net, rule, task, data, **options)
     use_compilation_cache()
     out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Run(out, settings.overwrite)
@@ -61,22 +61,7 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
     for rule, net in zip(rules, nets, strict=True):
-        result = fit(
-            net,
-            rule,
-            task,
-            epochs=epochs,
-            batch=batch,
-            seeds=settings.seeds,
-            first_seed=settings.first_seed,
-            optimiser=settings.optimiser,
-            lr=settings.lr,
-            lr_gamma=settings.lr_gamma,
-            schedule=settings.schedule,
-            probe=settings.probe,
-            on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row),
-            data=data,
-        )
+        result = fit(net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **options)
         run.add_result(result, net)
         for seed, why in result.failures.items():
             print(f"{rule.id}, seed {seed}: {why}", flush=True)

@@ -15,6 +15,8 @@ from byway.core.record import Phase
 from byway.network.populations import Population
 from byway.network.projections import Projection
 
+NOTHING: Mapping[str, Array] = MappingProxyType({})
+
 
 class Network(eqx.Module):
     """A directed graph of populations and projections.
@@ -121,24 +123,27 @@ class Network(eqx.Module):
             )
         return x.reshape(x.shape[0], *population.shape)
 
-    def potential(self, population: str, pre: Mapping[str, Array]) -> Float[Array, "batch *units"]:
-        """The summed current into `population`, given what arrives at its projections."""
-        currents = [p.forward(pre[p.name]) for p in self.incoming(population)]
+    def potential(self, population: str, pre: Mapping[str, Array], known: Mapping[str, Array] = NOTHING) -> Float[Array, "batch *units"]:
+        """The summed current into `population`, given what arrives at its projections, or the current itself where it is `known`."""
+        currents = [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in self.incoming(population)]
         return functools.reduce(operator.add, currents)
 
-    def forward(self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = MappingProxyType({})) -> Phase:
+    def forward(
+        self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
+    ) -> Phase:
         """One feed-forward pass: u = sum of currents, post = phi(u), upstream first. Needs a network without cycles.
 
         Args:
             x: the input, clamped to the input population.
             inject: added to the potential of a population, by name: noise or a probe that a rule puts in.
+            known: currents of projections that need not be computed again, by name.
         """
         pre, u, post, slope = {}, {}, {}, {}
         post[self.input] = self.place(x)
         for population in self.populations:
             name = population.name
             if name != self.input:
-                u[name] = self.potential(name, pre)
+                u[name] = self.potential(name, pre, known)
                 if name in inject:
                     u[name] = u[name] + inject[name]
                 post[name] = population.activation.phi(u[name])

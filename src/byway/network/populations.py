@@ -51,7 +51,11 @@ class Population(eqx.Module):
 
     def send(self, post: Array) -> Array:
         """What its projections receive of the activity "batch *units": itself, or post / rms(post)."""
-        return post / (self._rms(post) + NORM_EPSILON) if self.norm else post
+        return post / self.scale(post) if self.norm else post
+
+    def scale(self, post: Array) -> Array:
+        """What a normalised population divides its activity by: rms(post) + eps, "batch 1 ..."."""
+        return self._rms(post) + NORM_EPSILON
 
     def unsend(self, post: Array, delta: Array) -> Array:
         """The transpose of the derivative of `send` at `post`, applied to `delta` "batch *units".

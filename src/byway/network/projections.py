@@ -62,6 +62,11 @@ class Projection(eqx.Module):
     def fan_out(self) -> int:
         """How many units of `dst` one unit of `src` reaches, before pooling."""
 
+    @property
+    @abstractmethod
+    def offset(self) -> Array | float:
+        """The current that it causes when nothing arrives: the bias, "1 *post", or the number 0.0."""
+
     @abstractmethod
     def forward(self, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
         """The current that `pre` causes."""
@@ -104,12 +109,15 @@ class Dense(Projection):
         """See `Projection.fan_out`."""
         return self.weight.shape[1]
 
+    @property
+    def offset(self):
+        """See `Projection.offset`."""
+        return 0.0 if self.bias is None else self.bias.reshape(1, *self.dst_shape)
+
     def forward(self, pre):
         """See `Projection.forward`."""
         current = pre.reshape(pre.shape[0], -1) @ self.weight
-        if self.bias is not None:
-            current = current + self.bias[None, :]
-        return current.reshape(pre.shape[0], *self.dst_shape)
+        return current.reshape(pre.shape[0], *self.dst_shape) + self.offset
 
     def backward(self, delta, weight=None):
         """See `Projection.backward`."""
@@ -183,10 +191,14 @@ class Conv(Projection):
         """See `Projection.fan_out`."""
         return math.prod(self.weight.shape[:2]) * self.weight.shape[3] // self.stride**2 or 1
 
+    @property
+    def offset(self):
+        """See `Projection.offset`."""
+        return 0.0 if self.bias is None else self.bias[None, None, None, :]
+
     def forward(self, pre):
         """See `Projection.forward`."""
-        current = self._linear(self.weight, pre)
-        return current if self.bias is None else current + self.bias[None, None, None, :]
+        return self._linear(self.weight, pre) + self.offset
 
     def backward(self, delta, weight=None):
         """See `Projection.backward`."""

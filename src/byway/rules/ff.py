@@ -72,19 +72,20 @@ class FF(Rule):
         """See `Rule.f`."""
         x = net.place(x)
         classes = net[net.output].size
-        neutral = net.forward(_with_label(x, jnp.full((x.shape[0], classes), 1 / classes, x.dtype)))
+        drive = _Drive(net, x)
+        neutral = drive.forward()
         head = neutral.post[net.output]
         if signal is None:
 
             def goodness(label):
-                phase = net.forward(_with_label(x, jnp.broadcast_to(label[None, :], (x.shape[0], classes))))
+                phase = drive.forward(jnp.broadcast_to(label[None, :], (x.shape[0], classes)))
                 return sum(_goodness(phase.post[name]) for name in self._judges(net))
 
             scores = jax.lax.map(goodness, jnp.eye(classes, dtype=x.dtype)).T
             return state, Record({"neutral": neutral}, scores, {"head": head})
         others = jnp.where(signal.target > 0, -jnp.inf, head)
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
-        both = net.forward(_with_label(jnp.concatenate([x, x]), jnp.concatenate([signal.target, wrong])))
+        both = drive.forward(jnp.concatenate([signal.target, wrong]))
         half = x.shape[0]
         positive, negative = (jax.tree.map(lambda a, s=s: a[s] if eqx.is_array(a) else a, both) for s in (slice(half), slice(half, None)))
         return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)
@@ -107,6 +108,8 @@ class FF(Rule):
         for p in net.projections:
             if p.dst == net.output:
                 update[p.name] = p.outer(neutral.pre[p.name], signal.error(record.output))
+            elif p.src == net.input:
+                update[p.name] = _label_outer(p, positive.pre[p.name], negative.pre[p.name], delta[p.dst], net[net.output].size)
             else:
                 pre = jnp.concatenate([positive.pre[p.name], negative.pre[p.name]])
                 update[p.name] = p.outer(pre, delta[p.dst])
@@ -116,6 +119,54 @@ class FF(Rule):
         """The layers whose goodness counts when predicting: all but those fed by the input, if there are others."""
         first = {p.dst for p in net.outgoing(net.input)}
         return [h.name for h in net.hidden if h.name not in first] or [h.name for h in net.hidden]
+
+
+class _Drive:
+    """The passes of one batch, which differ in C label inputs alone: a projection is linear, so the pixels' current is taken once.
+
+    W n(z) = (W z0 + W_label (y - y0)) / rms(z),   z = x with label y,   z0 = x with the neutral label y0
+    """
+
+    def __init__(self, net, x):
+        self.net, self.x = net, x
+        classes = net[net.output].size
+        self.neutral = jnp.full((x.shape[0], classes), 1 / classes, x.dtype)
+        z0 = _with_label(x, self.neutral)
+        each = _labels(x, classes)
+        self.parts = {p.name: (p.offset, p.forward(z0) - p.offset, p.forward(each) - p.offset) for p in net.outgoing(net.input)}
+
+    def forward(self, label=None):
+        """Run the network, once for each block of batch rows of `label` "passes*batch classes"; on the neutral label by default."""
+        passes = 1 if label is None else label.shape[0] // self.x.shape[0]
+        z = _with_label(jnp.concatenate([self.x] * passes), self.neutral if label is None else label)
+        scale = self.net[self.net.input].scale(z)
+        known = {}
+        for name, (offset, base, table) in self.parts.items():
+            current = base
+            if label is not None:
+                change = label - self.neutral[:1]
+                current = jnp.concatenate([base] * passes) + jnp.tensordot(change, table, 1)
+            known[name] = current / scale.reshape(-1, *[1] * (current.ndim - 1)) + offset
+        return self.net.forward(z, known=known)
+
+
+def _label_outer(p, positive, negative, delta, classes):
+    """`p.outer` over both passes: their inputs differ in C label inputs, so the difference costs C samples and not a batch.
+
+    <d+ z+> + <d- z->  =  <(d+ + d-) z+> + <d- (z- - z+)>,   and z- - z+ = sum over labels c of (y-_c - y+_c) e_c
+    """
+    batch = positive.shape[0]
+    toward, away = delta[:batch], delta[batch:]
+    shared = p.outer(positive, (toward + away) / 2)
+    difference = (negative - positive).reshape(batch, -1)[:, :classes]
+    by_label = jnp.tensordot(difference.T, away, 1) * (classes / (2 * batch))
+    own = p.outer(_labels(positive, classes), by_label)
+    return {**shared, "weight": shared["weight"] + own["weight"]}
+
+
+def _labels(x, classes):
+    """The C inputs, shaped like `x` "batch *inputs", that hold one label and nothing else."""
+    return jnp.eye(classes, x[0].size, dtype=x.dtype).reshape(classes, *x.shape[1:])
 
 
 def _with_label(x, label):

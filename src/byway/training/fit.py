@@ -133,12 +133,24 @@ def fit(
         ShapeError: the network does not fit the task.
         ConfigError: a setting outside its range.
     """
-    check(rule, net, task, epochs, seeds, probe, first_seed)
     use_compilation_cache()
     data = task.load() if data is None else data
-    total = epochs * steps_per_epoch(data, batch)
     lr = rule.learning_rate if lr is None else lr
-    optimisers = make_optimisers(optimiser, lr, lr_gamma, schedule, total)
+    optimisers = prepare(
+        net,
+        rule,
+        task,
+        data,
+        epochs=epochs,
+        batch=batch,
+        seeds=seeds,
+        first_seed=first_seed,
+        optimiser=optimiser,
+        lr=lr,
+        lr_gamma=lr_gamma,
+        schedule=schedule,
+        probe=probe,
+    )
     loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe)
     rows = []
     with bar(rule.id, epochs, progress) as advance:
@@ -160,23 +172,6 @@ def fit(
     return Result(rule, task, loop.seeds, rows, test, failures, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
 
 
-def steps_per_epoch(data: dict[str, Split], batch: int) -> int:
-    """How many full batches the training split holds; a batch that is too large or too small raises `ConfigError`."""
-    size = data["train"].size
-    if not 0 < batch <= size:
-        raise ConfigError(f"a batch of {batch}", f"1 to {size:,}, the training samples there are", "choose another batch")
-    return size // batch
-
-
-def make_optimisers(
-    optimiser: str | optax.GradientTransformation, lr: float, lr_gamma: float | None, schedule: str, steps: int
-) -> Optimisers:
-    """The optimisers of theta and gamma; a transformation that is given serves both as it is."""
-    if not isinstance(optimiser, str):
-        return Optimisers(optimiser, optimiser)
-    return Optimisers(*(optimiser_called(optimiser, rate, schedule, steps) for rate in (lr, lr if lr_gamma is None else lr_gamma)))
-
-
 def use_compilation_cache() -> None:
     """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "")."""
     if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
@@ -184,13 +179,31 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def check(rule: Rule, net: Network, task: Task, epochs: int, seeds: int, probe: int, first_seed: int) -> None:
-    """Raise what `fit` would raise of these arguments, before any work is done."""
+def prepare(
+    net: Network,
+    rule: Rule,
+    task: Task,
+    data: dict[str, Split],
+    *,
+    epochs: int,
+    batch: int,
+    seeds: int,
+    first_seed: int,
+    optimiser: str | optax.GradientTransformation,
+    lr: float | None,
+    lr_gamma: float | None,
+    schedule: str,
+    probe: int,
+) -> Optimisers:
+    """Raise whatever `fit` would raise of these arguments, before any work is done; return its optimisers."""
     for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
         if value < 1:
             raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
     if not 0 <= first_seed <= 2**32 - seeds:
         raise ConfigError(f"first_seed = {first_seed}", f"a whole number from 0 to {2**32 - seeds}", "leave first_seed out for 0")
+    size = data["train"].size
+    if not 0 < batch <= size:
+        raise ConfigError(f"a batch of {batch}", f"1 to {size:,}, the training samples there are", "choose another batch")
     if math.prod(task.input_shape) != net[net.input].size or task.outputs != net[net.output].size:
         raise ShapeError(
             f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}",
@@ -198,6 +211,11 @@ def check(rule: Rule, net: Network, task: Task, epochs: int, seeds: int, probe: 
             "build the network from task.input_shape and task.outputs",
         )
     rule.accepts(net)
+    if not isinstance(optimiser, str):
+        return Optimisers(optimiser, optimiser)
+    lr = rule.learning_rate if lr is None else lr
+    rates = (lr, lr if lr_gamma is None else lr_gamma)
+    return Optimisers(*(optimiser_called(optimiser, rate, schedule, epochs * (size // batch)) for rate in rates))
 
 
 def _tell(on_row, row: Row) -> None:
