@@ -16,7 +16,7 @@ from byway.report.run import read_run
 from byway.report.summary import HEADINGS, compare
 
 # Columns from MEASURED on are the audit's; a terminal narrower than ONE_TABLE gets them as a table of their own.
-DIFFERENCE, MEASURED, ONE_TABLE = 2, 7, 140
+MEASURED, ONE_TABLE = 7, 140
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,8 @@ def show(folder: Path) -> None:
     for columns in parts:
         table = Table(header_style="bold", pad_edge=False)
         for i in columns:
-            table.add_column(escape(HEADINGS[i]), justify="left" if i == 0 else "right", no_wrap=i == DIFFERENCE)
+            widest = max(len(row[i]) for row in rows)  # a heading may wrap, a figure may not
+            table.add_column(escape(HEADINGS[i]), justify="left" if i == 0 else "right", min_width=widest)
         for row in rows:
             table.add_row(*(row[i] for i in columns))
         console.print(table)
