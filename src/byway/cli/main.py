@@ -48,7 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"byway: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nbyway: stopped; what was measured so far is in the run folder: 'byway report FOLDER' draws it", file=sys.stderr)
+        print(
+            "\nbyway: stopped; what was measured is in the run folder, and 'byway report FOLDER' draws every rule that finished",
+            file=sys.stderr,
+        )
         return 130
     return 0
 
