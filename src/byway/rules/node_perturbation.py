@@ -1,0 +1,63 @@
+"""Node perturbation (NODE_PERTURBATION).
+
+Every unit gets a little noise of its own, and learns from how much worse the loss became: a noise that helped is repeated.
+One number a sample comes back, and nothing of the network needs a derivative; the price is variance, which grows with
+the number of units.
+
+    f:  "clean": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);   "noisy": the same with u_l + sigma xi_l,   xi_l ~ N(0, 1) for each
+        unit and sample
+    g:  delta_l = (C(noisy) - C(clean)) / sigma^2 * (sigma xi_l),   dW_l = <delta_l h_{l-1}^T> with the clean h_{l-1}
+
+Shapes   pre "batch pre", post "batch post", W "pre post"
+Units    activity dimensionless
+Claims   transport no | locking yes | derivative no | signal loss | phases 2 | memory none
+Limits   the variance of an update grows with the number of units: slow on wide networks
+Source   Widrow and Lehr, 30 years of adaptive neural networks, Proc. IEEE 78:1415, 1990 (Madaline rule III); Werfel, Xie
+         and Seung, Learning curves for stochastic gradient descent in linear feedforward networks, Neural Comput. 17:2699,
+         2005; differs in: noise on every layer at once, the clean loss as the baseline
+"""
+
+from typing import ClassVar
+
+import jax
+
+from byway.core.hyper import hyper
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
+
+
+class NodePerturbation(Rule):
+    """Node perturbation, with noise of its own for each unit and sample."""
+
+    claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 2, "none")
+
+    sigma: float = hyper(0.01, "standard deviation of the noise on each potential", low=1e-6)
+
+    def accepts(self, net):
+        """See `Rule.accepts`."""
+        net.require_acyclic(self.id)
+
+    def init(self, net, key):
+        """See `Rule.init`."""
+        return {}
+
+    def start(self, gamma, net, batch):
+        """See `Rule.start`."""
+        return (), ()
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        clean = net.forward(x)
+        output = clean.post[net.output]
+        if signal is None:
+            return state, Record({"clean": clean}, output)
+        keys = jax.random.split(key, len(clean.u))
+        noise = {name: self.sigma * jax.random.normal(k, clean.u[name].shape, output.dtype) for name, k in zip(clean.u, keys, strict=True)}
+        return state, Record({"clean": clean, "noisy": net.forward(x, inject=noise)}, output)
+
+    def g(self, gamma, net, memory, record, signal):
+        """See `Rule.g`."""
+        clean, noisy = record["clean"], record["noisy"]
+        worse = (signal.loss(noisy.post[net.output]) - signal.loss(record.output)) / self.sigma**2
+        delta = {name: noise * worse.reshape(-1, *[1] * (noise.ndim - 1)) for name, noise in noisy.injected.items()}
+        return memory, Update({p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections})
