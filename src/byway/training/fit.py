@@ -135,7 +135,7 @@ def fit(
     """
     use_compilation_cache()
     data = task.load() if data is None else data
-    lr = rule.learning_rate if lr is None else lr
+    lr = rule.learning_rate if lr is None else lr  # here too, for what is said of a failure
     optimisers = prepare(
         net,
         rule,

@@ -85,7 +85,8 @@ class Loop:
 
     def _sound(self, scores: dict[str, Any]) -> dict[str, np.ndarray]:
         """Scores of the seeds asked for; NaN where the learner has failed."""
-        return {k: np.where(self.failed < 0, v, np.nan) for k, v in self._real(scores).items()}
+        alive = self.failed < 0
+        return {k: np.where(alive, v, np.nan) for k, v in self._real(scores).items()}
 
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""
