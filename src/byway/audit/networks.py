@@ -4,12 +4,19 @@ from collections.abc import Callable
 
 from byway.core.errors import unknown_name
 from byway.core.rule import Rule
-from byway.network.builders import convnet, mlp
+from byway.network.builders import convnet, graph, mlp, rnn
 from byway.network.network import Network
 
+CYCLIC = ("input", "hidden1", "hidden2", "output")
 KINDS: dict[str, Callable[..., Network]] = {
     "mlp": lambda **options: mlp(8, 7, 6, 4, **options),
     "convnet": lambda **options: convnet((6, 6, 1), (3, 3), 4, hidden=(5,), **options),
+    "rnn": lambda **options: rnn(5, 6, 4, **options),
+    "cyclic": lambda **options: graph(
+        {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},
+        [(a, b) for a in CYCLIC for b in CYCLIC if a != b] + [("hidden1", "hidden1")],
+        **options,
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from byway.cli.settings import NetSettings, to_toml
 from byway.core.errors import ConfigError, unknown_name
 from byway.core.rule import Rule
 from byway.core.task import Task
-from byway.network.builders import convnet, mlp
+from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.tasks import TASKS
@@ -20,13 +20,14 @@ from byway.training.run import Run
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
+    "rnn": lambda task, net, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
     "convnet": lambda task, net, hidden, options: convnet(
         task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
     ),
 }
 
 # What `fit` takes from the settings as it stands there.
-OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe")
+OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every")
 
 
 def experiment(verb: str, names: list[str], settings: Any) -> Path:
@@ -57,13 +58,13 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Run(out, settings.overwrite)
     run.write_config(to_toml(settings, used={*names, task.id}))
-    kind = settings.net.kind
+    kind = net_kind(settings.net, task)
     run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
     for rule, net in zip(rules, nets, strict=True):
         result = fit(net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **options)
         run.add_result(result, net)
-        for seed, why in result.failures.items():
+        for seed, why in (result.advice | result.failures).items():
             print(f"{rule.id}, seed {seed}: {why}", flush=True)
         print(result, flush=True)
     return out
@@ -71,11 +72,18 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     """The network of the settings, with the options that the rule cannot do without."""
-    if net.kind not in NETWORKS:
+    if net.kind is not None and net.kind not in NETWORKS:
         raise unknown_name("network kind", net.kind, NETWORKS)
-    suggested = task.suggests.hidden if net.kind == "mlp" else ()
+    kind = net_kind(net, task)
+    suggested = () if kind == "convnet" else task.suggests.hidden
     hidden = suggested if net.hidden is None else net.hidden
-    return NETWORKS[net.kind](task, net, hidden, {"activation": net.activation, "norm": net.norm, "bias": net.bias, **rule.network_options})
+    options = {"norm": net.norm, "bias": net.bias} | ({} if net.activation is None else {"activation": net.activation})
+    return NETWORKS[kind](task, net, hidden, {**options, **rule.network_options})
+
+
+def net_kind(net: NetSettings, task: Task) -> str:
+    """The kind of network asked for; by default what fits the task."""
+    return net.kind or ("rnn" if task.in_time else "mlp")
 
 
 def _member(registry, name: str, settings: Any) -> Any:

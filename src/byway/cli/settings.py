@@ -26,22 +26,22 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp or convnet.
+        kind: mlp, convnet or rnn; by default rnn where samples are sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; the task's suggestion by default, none after convolutions.
         channels: output channels of each convolution, for a convnet.
         kernel: side of every kernel [pixel].
         pool: side of the mean-pooling window after each convolution [pixel].
-        activation: relu, tanh, sigmoid, hard_sigmoid, softplus or identity, in the hidden layers.
+        activation: relu, tanh, sigmoid, hard_sigmoid, softplus or identity, in the hidden layers; tanh in an rnn, relu elsewhere.
         norm: whether input and hidden layers send their activity divided by its root mean square; ff always does.
         bias: whether projections have a bias.
     """
 
-    kind: str = "mlp"
+    kind: str | None = None
     hidden: tuple[int, ...] | None = None
     channels: tuple[int, ...] = (16, 32)
     kernel: int = 3
     pool: int = 2
-    activation: str = "relu"
+    activation: str | None = None
     norm: bool = False
     bias: bool = True
 
@@ -61,6 +61,7 @@ class Training:
         lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by default.
         schedule: "cosine" takes the rate to zero over the run, "constant" leaves it.
         probe: validation samples on which the angle to the true gradient is measured.
+        every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         out: the run folder; runs/VERB-TASK-TIME by default.
         overwrite: replace the run that lies in the folder.
         net: the network.
@@ -76,6 +77,7 @@ class Training:
     lr_gamma: float | None = None
     schedule: str = "cosine"
     probe: int = 256
+    every: int | None = None
     out: Path | None = None
     overwrite: bool = False
     net: NetSettings = NetSettings()

@@ -15,9 +15,9 @@ class Learner(eqx.Module):
         state: activity carried from one call of f to the next.
         memory: what g carries (eligibility, running means ...).
         moments: the optimiser's state, for theta and for gamma.
-        step: how many updates were applied.
+        step: how many batches it learned from.
         key: the key from which data order and noise are drawn; never changed.
-        failed: the update, counted from 1, after which a number was not finite any more, or -1.
+        failed: the batch, counted from 1, after which a number was not finite any more, or -1.
     """
 
     net: Any

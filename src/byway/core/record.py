@@ -7,6 +7,8 @@ from jaxtyping import Array
 class Phase(eqx.Module):
     """One phase of a run: the activity that a learning rule may look at.
 
+    Where a rule's f sees whole sequences, every array has a time axis in front: "time batch *units".
+
     Attributes:
         pre: by projection, what arrived at it, "batch *pre".
         u: by population, its potential (summed current), "batch *units".
@@ -30,11 +32,13 @@ class Record(eqx.Module):
         phases: by name: "free", "positive", "negative", "clean", "noisy", "settled" ...
         output: the prediction, "batch *out". For classification, scores whose largest entry is the answer.
         readouts: other ways to read a prediction from the same run, by name, each "batch *out".
+        measures: what a person should know of the run itself (steps to settle, residual), by name, one number each.
     """
 
     phases: dict[str, Phase]
     output: Array
     readouts: dict[str, Array] = eqx.field(default_factory=dict)
+    measures: dict[str, Array] = eqx.field(default_factory=dict)
 
     def __getitem__(self, phase: str) -> Phase:
         """The phase called `phase`."""

@@ -34,7 +34,8 @@ class Claims:
         derivative: does an update read phi'(u)?
         signal: which parts of the signal its updates are computed from.
         phases: how many times the network runs for one update.
-        memory: what the rule carries from one step to the next, beyond weights and gamma.
+        memory: what the rule carries from one step to the next, beyond weights and gamma: nothing, about a number a
+            unit, about a number a synapse, or more ("influence": a number for each unit and synapse).
     """
 
     transport: Answer
@@ -42,7 +43,7 @@ class Claims:
     derivative: Answer
     signal: frozenset[Need]
     phases: int
-    memory: Literal["none", "units", "synapses"]
+    memory: Literal["none", "units", "synapses", "influence"]
 
 
 class Update(eqx.Module):
@@ -66,9 +67,12 @@ class Rule(eqx.Module):
         claims: what the audit must find.
         learning_rate: the rate at which Adam trains it well on the default task.
         network_options: options of the network builders that it works best with, or cannot do without.
+        sees: what one call of f is given: a batch of independent samples; one time "step" of a batch of sequences (a
+            sample is a sequence of one step); or whole sequences, "batch time *inputs".
     """
 
     claims: ClassVar[Claims]
+    sees: ClassVar[Literal["sample", "step", "sequence"]] = "sample"
     learning_rate: ClassVar[float] = 1e-3
     network_options: ClassVar[Mapping[str, Any]] = {}
 
@@ -79,6 +83,10 @@ class Rule(eqx.Module):
     def id(self) -> str:
         """The rule's name on the command line: its class name in snake case, which is also its file's name."""
         return snake_case(type(self).__name__)
+
+    def advice(self, measures: Mapping[str, float]) -> str | None:
+        """What to tell the user of an epoch whose mean `Record.measures` these are; None if all is well."""
+        return None
 
     @abstractmethod
     def accepts(self, net) -> None:

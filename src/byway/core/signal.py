@@ -5,7 +5,7 @@ from abc import abstractmethod
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from byway.core.tag import ERROR, LOSS, tag
 
@@ -14,12 +14,12 @@ class Loss(eqx.Module):
     """A loss with its own link: it takes the output as the network leaves it."""
 
     @abstractmethod
-    def value(self, output: Float[Array, "batch out"], target: Float[Array, "batch out"]) -> Float[Array, " batch"]:
-        """The loss C of each sample."""
+    def value(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
+        """The loss C of each sample (and time step)."""
 
     @abstractmethod
-    def error(self, output: Float[Array, "batch out"], target: Float[Array, "batch out"]) -> Float[Array, "batch out"]:
-        """dC/d(output) of each sample, written out (no autodiff)."""
+    def error(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
+        """dC/d(output) of each sample (and time step), written out (no autodiff)."""
 
 
 class CrossEntropy(Loss):
@@ -46,21 +46,34 @@ class SquaredError(Loss):
         return output - target
 
 
+LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
+
+
 class Signal(eqx.Module):
     """The teaching signal of one batch. A rule asks for as much of it as it needs; the audit sees what it asked for.
 
     Attributes:
-        target: the task's target, "batch out" (one-hot for classification).
+        target: the task's target, "batch out" (one-hot for classification), or "batch time out" for sequences.
         criterion: the loss that scores an output against the target.
+        weight: what each time step of each sample counts, "batch time"; None where there is no time. The weights of a
+            sample sum to one, so the loss of a sequence does not grow with its length.
     """
 
-    target: Float[Array, "batch out"]
+    target: Float[Array, "*batch out"]
     criterion: Loss = eqx.field(static=True)
+    weight: Float[Array, " *batch"] | None = None
 
-    def error(self, output: Float[Array, "batch out"]) -> Float[Array, "batch out"]:
+    def error(self, output: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
         """The error dLoss/d(output) of each sample; its sign is the ascent direction of the loss."""
-        return tag(self.criterion.error(output, self.target), ERROR)
+        error = self.criterion.error(output, self.target)
+        return tag(error if self.weight is None else error * self.weight[..., None], ERROR)
 
-    def loss(self, output: Float[Array, "batch out"]) -> Float[Array, " batch"]:
+    def loss(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
         """The scalar loss of each sample."""
-        return tag(self.criterion.value(output, self.target), LOSS)
+        loss = self.criterion.value(output, self.target)
+        return tag(loss if self.weight is None else loss * self.weight, LOSS)
+
+    def at(self, t: Int[Array, ""] | int) -> "Signal":
+        """The signal of one time step, counted from 0, of a batch of sequences."""
+        target, weight = (jax.lax.dynamic_index_in_dim(a, t, 1, keepdims=False) for a in (self.target, self.weight))
+        return Signal(target, self.criterion, weight)

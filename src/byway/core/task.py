@@ -49,7 +49,11 @@ class Task(eqx.Module):
 
     Attributes:
         suggests: the network size and the budget that the command line starts from.
+        in_time: whether a sample is a sequence. Then inputs are "batch time *inputs", targets "batch time out", and
+            the signal's weight says which steps count.
     """
+
+    in_time: ClassVar[bool] = False
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(500, 500), epochs=10, batch=128)
 
@@ -64,7 +68,7 @@ class Task(eqx.Module):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
+        """The shape of one input; of one time step, where a sample is a sequence."""
 
     @property
     @abstractmethod
@@ -80,5 +84,8 @@ class Task(eqx.Module):
         """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise, shifts)."""
 
     @abstractmethod
-    def score(self, output: Float[Array, "batch out"], signal: Signal) -> dict[str, Float[Array, " batch"]]:
-        """How good each output is, by metric name; "accuracy" and "loss" for classification."""
+    def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Float[Array, " *batch"]]:
+        """How good each output is, by metric name; "accuracy" and "loss" for classification.
+
+        In time, each step's score is multiplied by the step's weight: the sum over time is the sequence's score.
+        """

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Key
 
 from byway.core.learner import Learner
 from byway.core.rule import Rule
+from byway.core.run import predict, teach, teach_in_time
 from byway.core.signal import Signal
 
 
@@ -28,15 +29,17 @@ def angles(
         By projection that learns, the angle [degree]; NaN where either side is zero.
     """
     net, gamma = learner.net, learner.gamma
-    state, _ = rule.start(gamma, net, x.shape[0])
+    in_time = signal.weight is not None
 
     def loss(theta):
-        _, record = rule.f(gamma, net.with_theta(theta), state, x, None, key)
-        return jnp.mean(signal.criterion.value(record.output, signal.target))
+        record = predict(rule, gamma, net.with_theta(theta), x, key, in_time)
+        return jnp.sum(signal.loss(record.output)) / x.shape[0]
 
     true = jax.grad(loss)(net.theta)
-    _, record = rule.f(gamma, net, state, x, signal, key)
-    _, update = rule.g(gamma, net, learner.memory, record, signal)
+    state, memory = rule.start(gamma, net, x.shape[0])
+    lesson = teach_in_time if in_time and rule.sees == "step" else teach
+    memory = memory if in_time else learner.memory
+    _, _, update, _ = lesson(rule, gamma, net, state, memory, x, signal, key, lambda output, signal: {})
     return {name: _angle(mine["weight"], true[name]["weight"]) for name, mine in update.net.items()}
 
 

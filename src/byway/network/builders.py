@@ -112,6 +112,37 @@ def convnet(
     return _drawn(Network(populations, [*convs, *_dense(populations, edges, bias)], "input", "output"), key)
 
 
+def rnn(
+    *sizes: Shape,
+    activation: str = "tanh",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """A vanilla recurrent network (Elman): every hidden layer also projects to itself, one time step later.
+
+    Args:
+        sizes: the input of one time step, each hidden layer, the output; `rnn(2, 64, 1)`.
+        activation: phi of the hidden layers. The output is linear.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether the first projection into each population has a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than three sizes, or a size below 1.
+    """
+    _check_sizes(sizes)
+    if len(sizes) < 3:
+        raise ShapeError(
+            f"a recurrent network of sizes {tuple(sizes)}", "an input, a hidden layer and an output at least", "see 'rnn(2, 64, 1)'"
+        )
+    names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
+    edges = []
+    for src, dst in pairwise(names):
+        edges += [(src, dst)] + ([(dst, dst)] if dst != "output" else [])
+    return graph(dict(zip(names, sizes, strict=True)), edges, activation=activation, norm=norm, bias=bias, key=key)
+
+
 def graph(
     sizes: Mapping[str, Shape],
     edges: Iterable[tuple[str, str]],

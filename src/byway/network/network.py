@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from byway.core.errors import RuleError, ShapeError, unknown_name
@@ -90,6 +91,20 @@ class Network(eqx.Module):
         return found
 
     @property
+    def recurrent(self) -> frozenset[str]:
+        """The projections that point backwards in the order of the populations, or from a population to itself.
+
+        In time they carry the activity of the step before; the others, that of the same step.
+        """
+        order = [p.name for p in self.populations]
+        return frozenset(p.name for p in self.projections if order.index(p.src) >= order.index(p.dst))
+
+    def rest(self, batch: int) -> dict[str, Float[Array, "batch *units"]]:
+        """The silence before the first time step: zero activity for each population that a recurrent projection leaves."""
+        sources = {p.src for p in self.projections if p.name in self.recurrent}
+        return {s: jnp.zeros((batch, *self[s].shape), self.projections[0].weight.dtype) for s in sorted(sources)}
+
+    @property
     def theta(self) -> dict[str, dict[str, Array]]:
         """What a rule may train, by projection name."""
         return {p.name: p.theta for p in self.projections}
@@ -129,16 +144,24 @@ class Network(eqx.Module):
         return functools.reduce(operator.add, currents)
 
     def forward(
-        self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
+        self,
+        x: Float[Array, "batch *inputs"],
+        inject: Mapping[str, Array] = NOTHING,
+        known: Mapping[str, Array] = NOTHING,
+        before: Mapping[str, Array] = NOTHING,
     ) -> Phase:
-        """One feed-forward pass: u = sum of currents, post = phi(u), upstream first. Needs a network without cycles.
+        """One pass: u = sum of currents, post = phi(u), upstream first.
 
         Args:
             x: the input, clamped to the input population.
             inject: added to the potential of a population, by name: noise or a probe that a rule puts in.
             known: currents of projections that need not be computed again, by name.
+            before: the activity of the time step before, by population, for recurrent projections; `rest` at first.
         """
         pre, u, post, slope = {}, {}, {}, {}
+        for p in self.projections:
+            if p.name in self.recurrent:
+                pre[p.name] = self[p.src].send(before[p.src])
         post[self.input] = self.place(x)
         for population in self.populations:
             name = population.name
@@ -149,7 +172,7 @@ class Network(eqx.Module):
                 post[name] = population.activation.phi(u[name])
                 slope[name] = population.slope(u[name])
             sent = population.send(post[name])
-            pre |= {p.name: sent for p in self.outgoing(name)}
+            pre |= {p.name: sent for p in self.outgoing(name) if p.name not in self.recurrent}
         return Phase(pre, u, post, slope, dict(inject))
 
 

@@ -3,7 +3,7 @@
 Hidden layers keep their random start and only the readout learns, by the delta rule. A rule that does not beat this has
 taught its hidden layers nothing, however good its accuracy looks.
 
-    f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
+    f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);   in time also W_rec h_{t-1}, one step a call
     g:  dW_L = <(e * phi'(u_L)) h_{L-1}^T>,   every other weight stays
 
 Shapes   pre "batch pre", post "batch post", W "pre post"
@@ -15,18 +15,31 @@ Source   the delta rule of Widrow and Hoff, Adaptive switching circuits, 1960
 
 from typing import ClassVar
 
-from byway.core.rule import Claims, Update
-from byway.rules._feedforward import FeedForward
+from byway.core.record import Record
+from byway.core.rule import Claims, Rule, Update
 
 
-class Frozen(FeedForward):
+class Frozen(Rule):
     """The control: only the readout learns."""
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
+    sees: ClassVar = "step"
+
+    def accepts(self, net):
+        """Any network: what does not learn may be of any kind. In time a random recurrent network is a reservoir."""
 
     def init(self, net, key):
         """See `Rule.init`."""
         return {}
+
+    def start(self, gamma, net, batch):
+        """See `Rule.start`."""
+        return net.rest(batch), ()
+
+    def f(self, gamma, net, state, x, signal, key):
+        """See `Rule.f`."""
+        free = net.forward(x, before=state)
+        return {name: free.post[name] for name in state}, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

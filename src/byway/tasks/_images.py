@@ -8,10 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from byway.core.errors import ConfigError, DataError
-from byway.core.signal import CrossEntropy, Signal
+from byway.core.errors import ConfigError, DataError, unknown_name
+from byway.core.hyper import hyper
+from byway.core.signal import LOSSES, Signal
 from byway.core.task import Split, Task
 from byway.tasks._files import DataFile, locate, read_idx
+
+# Read whole by `mnist`, row by row by `mnist_rows`.
+MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+MNIST_FILES = tuple(
+    DataFile("mnist", name, MNIST_URL + name, "sha256:" + checksum)
+    for name, checksum in (
+        ("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        ("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    )
+)
 
 
 class Images(NamedTuple):
@@ -24,7 +37,7 @@ class Images(NamedTuple):
 
 
 class ImageTask(Task):
-    """Abstract: classify uint8 images, softmax and cross-entropy.
+    """Abstract: classify uint8 images.
 
     Attributes:
         validation: how many of the last training samples make the validation split.
@@ -33,6 +46,16 @@ class ImageTask(Task):
 
     validation: eqx.AbstractVar[int]
     white: eqx.AbstractClassVar[int]
+    loss: str = hyper("cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label")
+
+    def __check_init__(self):
+        if self.loss not in LOSSES:
+            raise unknown_name("loss", self.loss, LOSSES)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of an image."""
+        return self.input_shape
 
     @abstractmethod
     def read(self) -> Images:
@@ -42,7 +65,7 @@ class ImageTask(Task):
         """See `Task.load`. Labels are checked; pixels stay uint8."""
         images = self.read()
         for part, x, y in (("training", images.train_x, images.train_y), ("test", images.test_x, images.test_y)):
-            check_images(part, x, y, self.input_shape, self.outputs)
+            check_images(part, x, y, self.image_shape, self.outputs)
         train = len(images.train_x) - self.validation
         if not 0 < self.validation < len(images.train_x):
             raise ConfigError(
@@ -59,7 +82,7 @@ class ImageTask(Task):
         pixels, labels = (a.at[index].get(mode="promise_in_bounds") for a in split)
         x = pixels.astype(float) / self.white
         target = jax.nn.one_hot(labels, self.outputs, dtype=float)
-        return x, Signal(target, CrossEntropy())
+        return x, Signal(target, LOSSES[self.loss])
 
     def score(self, output, signal):
         """See `Task.score`."""
@@ -74,7 +97,7 @@ class IDXTask(ImageTask):
         files: training images and labels, test images and labels.
     """
 
-    files: eqx.AbstractClassVar[tuple[DataFile, ...]]
+    files: ClassVar[tuple[DataFile, ...]]
 
     input_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
     outputs: ClassVar[int] = 10

@@ -5,10 +5,11 @@ import math
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 
-from byway.core.errors import ConfigError, ShapeError
+from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.folders import cache_folder
 from byway.core.learner import Learner
 from byway.core.rule import Rule
@@ -54,6 +55,7 @@ class Result:
         rows: one for the start and one for each epoch.
         test: scores on the test split after the last epoch; NaN for a seed that failed.
         failures: by seed, why it stopped early.
+        advice: what the rule has to say of its last epoch, by seed: settling that did not converge, for example.
         learners: the trained learners, arrays with a leading axis of seeds.
         seconds: training time of all seeds together [s].
         compile_seconds: time to compile the training program [s].
@@ -66,6 +68,7 @@ class Result:
     rows: list[Row]
     test: Scores
     failures: dict[int, str]
+    advice: dict[int, str]
     learners: Learner
     seconds: float
     compile_seconds: float
@@ -102,6 +105,7 @@ def fit(
     lr_gamma: float | None = None,
     schedule: str = "cosine",
     probe: int = 256,
+    every: int | None = None,
     progress: bool | None = None,
     on_row: Callable[[Row], None] | None = None,
     data: dict[str, Split] | None = None,
@@ -121,6 +125,7 @@ def fit(
         lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
         schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name.
         probe: validation samples on which angles to the true gradient are measured.
+        every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         progress: whether to draw a progress bar; by default where a person is watching a terminal.
         on_row: called after each epoch, with what was measured.
         data: what `task.load()` gave, to train several rules on one copy.
@@ -135,7 +140,6 @@ def fit(
     """
     use_compilation_cache()
     data = task.load() if data is None else data
-    lr = rule.learning_rate if lr is None else lr  # here too, for what is said of a failure
     optimisers = prepare(
         net,
         rule,
@@ -150,8 +154,9 @@ def fit(
         lr_gamma=lr_gamma,
         schedule=schedule,
         probe=probe,
+        every=every,
     )
-    loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe)
+    loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe, every)
     rows = []
     with bar(rule.id, epochs, progress) as advance:
         rows.append(Row(0, 0, 0.0, {}, loop.score("validation"), loop.angles()))
@@ -164,12 +169,13 @@ def fit(
             advance(rows[-1])
     test = loop.score("test")
     learners = loop.real_learners()
+    said = [rule.advice({k: float(v[i]) for k, v in rows[-1].train.items()}) for i in range(seeds)]
+    advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
+    rate = None if not isinstance(optimiser, str) else rule.learning_rate if lr is None else lr
     failures = {
-        seed: _explain(int(at), loop.steps, lr if isinstance(optimiser, str) else None)
-        for seed, at in zip(loop.seeds, loop.failed, strict=True)
-        if at >= 0
+        seed: _explain(int(at), loop.steps, rate, advice.get(seed)) for seed, at in zip(loop.seeds, loop.failed, strict=True) if at >= 0
     }
-    return Result(rule, task, loop.seeds, rows, test, failures, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
+    return Result(rule, task, loop.seeds, rows, test, failures, advice, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
 
 
 def use_compilation_cache() -> None:
@@ -194,6 +200,7 @@ def prepare(
     lr_gamma: float | None,
     schedule: str,
     probe: int,
+    every: int | None,
 ) -> Optimisers:
     """Raise whatever `fit` would raise of these arguments, before any work is done; return its optimisers."""
     for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
@@ -211,6 +218,7 @@ def prepare(
             "build the network from task.input_shape and task.outputs",
         )
     rule.accepts(net)
+    _check_time(rule, net, task, data, batch, every)
     if not isinstance(optimiser, str):
         return Optimisers(optimiser, optimiser)
     lr = rule.learning_rate if lr is None else lr
@@ -223,6 +231,38 @@ def _tell(on_row, row: Row) -> None:
         on_row(row)
 
 
-def _explain(step: int, steps: int, lr: float | None) -> str:
+def _check_time(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> None:
+    """Raise unless what the task hands out, in time or not, is what the rule sees."""
+    if not task.in_time:
+        if rule.sees == "sequence":
+            raise RuleError(
+                f"{rule.id} on the task {task.id}", "a task in time: it goes back through a sequence", "use bp, or another task"
+            )
+        if rule.sees == "step" and net.cyclic:
+            raise RuleError(
+                f"{rule.id} was given a network with a cycle, on the task {task.id}, whose samples are independent",
+                "a task in time, where the cycle carries the step before; or a network without cycles",
+                "use a rule that settles, such as pc",
+            )
+        if every is not None:
+            raise ConfigError(f"every = {every} on the task {task.id}", "a task in time", "leave every out")
+        return
+    if rule.sees == "sample":
+        raise RuleError(
+            f"{rule.id} on the task {task.id}, whose samples are sequences",
+            "a rule that sees time",
+            "use bptt (the baseline), rtrl, or frozen (the control)",
+        )
+    steps = jax.eval_shape(lambda: task.batch(data["train"], jnp.arange(batch), jax.random.key(0))[0]).shape[1]
+    if steps < 1:
+        raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
+    if every is not None and (rule.sees != "step" or not 1 <= every <= steps or steps % every):
+        wanted = f"a divisor of {steps}, the length of a sequence" if rule.sees == "step" else f"nothing: {rule.id} sees whole sequences"
+        raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
+
+
+def _explain(batch: int, steps: int, lr: float | None, advice: str | None) -> str:
+    when = f"update {batch}, in epoch {max(batch - 1, 0) // steps + 1}"
     rate = "" if lr is None else f" (lr was {lr:g})"
-    return f"a number stopped being finite at update {step}, in epoch {max(step - 1, 0) // steps + 1}; try a smaller learning rate{rate}"
+    more = "" if advice is None else f". Or: {advice}"
+    return f"a number stopped being finite at {when}; try a smaller learning rate{rate}{more}"

@@ -11,6 +11,8 @@ from jaxtyping import Array, Float, Int
 
 from byway.core.learner import Learner
 from byway.core.rule import Rule
+from byway.core.run import predict
+from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.metrics.alignment import angles
 from byway.network.network import Network
@@ -41,7 +43,9 @@ class Loop:
         batch: int,
         seeds: list[int],
         probe: int,
+        every: int | None = None,
     ):
+        self.every = every
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
         self.steps = splits["train"].size // batch
         count = len(seeds)
@@ -107,7 +111,7 @@ class Loop:
     def _step_bytes(self) -> int:
         one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), self.learners)
         x, signal = jax.eval_shape(self._example)
-        step = jax.jit(lambda one, x, signal: learn(self.rule, self.optimisers, one, x, signal)[0], donate_argnums=0)
+        step = jax.jit(lambda one, x, signal: learn(self.rule, self.optimisers, one, x, signal, every=self.every)[0], donate_argnums=0)
         used = step.lower(one, x, signal).compile().memory_analysis()
         if used is None:  # a backend that does not say
             return 0
@@ -120,8 +124,7 @@ class Loop:
 
         def step(learner: Learner, index: Int[Array, " batch"]):
             x, signal = self.task.batch(train, index, branch(learner.key, ORDER, learner.step))
-            learner, record = learn(self.rule, self.optimisers, learner, x, signal)
-            return learner, {k: jnp.mean(v) for k, v in self.task.score(record.output, signal).items()}
+            return learn(self.rule, self.optimisers, learner, x, signal, self.task.score, self.every)
 
         learner, scores = jax.lax.scan(step, learner, order)
         # A loss is taken before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
@@ -137,20 +140,22 @@ class Loop:
         chunks = -(-size // batch)
         index = jnp.minimum(jnp.arange(chunks * batch), size - 1).reshape(chunks, batch)
         real = (jnp.arange(chunks * batch) < size).reshape(chunks, batch)
-        state, _ = self.rule.start(learner.gamma, learner.net, batch)
 
         def chunk(args):
             index, real, number = args
             key = branch(learner.key, NOISE, number)
             x, signal = self.task.batch(split, index, key)
-            _, record = self.rule.f(learner.gamma, learner.net, state, x, None, key)
-            scores = self.task.score(record.output, signal)
+            record = predict(self.rule, learner.gamma, learner.net, x, key, self.task.in_time)
+            scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
-                scores |= {f"{metric}/{name}": v for metric, v in self.task.score(output, signal).items()}
+                scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items()}
             return {k: jnp.sum(jnp.where(real, v, 0)) for k, v in scores.items()}
 
         sums = jax.lax.map(chunk, (index, real, jnp.arange(chunks)))
         return {k: jnp.sum(v) / size for k, v in sums.items()}
+
+    def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, " batch"]]:
+        return {k: v.sum(1) if self.task.in_time else v for k, v in self.task.score(output, signal).items()}
 
     def _angles_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, ""]]:
         key = branch(learner.key, NOISE, 0)

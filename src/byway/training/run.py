@@ -85,6 +85,7 @@ class Run:
             "compile_seconds": result.compile_seconds,
             "step_bytes": result.step_bytes,
             "failures": {str(seed): why for seed, why in result.failures.items()},
+            "advice": {str(seed): text for seed, text in result.advice.items()},
             "network": describe(net),
         }
         self.write_json("results.json", {"task": result.task.id, "rules": self._finished})

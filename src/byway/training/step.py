@@ -1,16 +1,18 @@
 """One step of learning: f, then g, then optax. A pure function, so it can be scanned, mapped and differentiated."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key, PyTree
 
 from byway.core.learner import Learner
-from byway.core.record import Record
 from byway.core.rule import Rule, Update
+from byway.core.run import Scores, step_of, teach, teach_in_time
 from byway.core.signal import Signal
 from byway.network.network import Network
 
@@ -47,8 +49,11 @@ def new_learner(
     net = net.redraw(branch(key, WEIGHTS))
     gamma = rule.init(net, branch(key, GAMMA))
     state, memory = rule.start(gamma, net, x.shape[0])
+    by_step = signal.weight is not None and rule.sees == "step"
 
     def one_update(x, signal):
+        if by_step:
+            x, signal = step_of(x, 0), signal.at(0)
         _, record = rule.f(gamma, net, state, x, signal, key)
         return rule.g(gamma, net, memory, record, signal)[1]
 
@@ -60,15 +65,52 @@ def new_learner(
     return Learner(net, gamma, state, memory, moments, jnp.int32(0), key, jnp.int32(-1))
 
 
-def learn(rule: Rule, optimisers: Optimisers, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal) -> tuple[Learner, Record]:
-    """Apply one update.
+def learn(
+    rule: Rule,
+    optimisers: Optimisers,
+    learner: Learner,
+    x: Float[Array, "batch *inputs"],
+    signal: Signal,
+    score: Callable[[Array, Signal], Scores] = lambda output, signal: {},
+    every: int | None = None,
+) -> tuple[Learner, Scores]:
+    """Learn from one batch: one update, or one for every so many steps of a batch of sequences.
+
+    Args:
+        rule: the learning rule.
+        optimisers: for theta and gamma.
+        learner: the learner.
+        x: the inputs.
+        signal: their signal.
+        score: what to measure of the output that the update came from.
+        every: time steps between updates, for a rule that sees one at a time; a whole sequence by default. With less,
+            what the rule carries was gathered under older weights.
 
     Returns:
-        The learner after it, and the record that the update came from.
+        The learner after it, and the mean of each score and measure.
     """
+    key = branch(learner.key, NOISE, learner.step)
+    if signal.weight is None or rule.sees != "step":
+        state, memory, update, scores = teach(rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score)
+        return _applied(optimisers, learner, update, state, memory), scores
+    every = x.shape[1] if every is None else every
+
+    def some(learner, first):
+        state, memory, update, scores = teach_in_time(
+            rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score, first, every
+        )
+        return _applied(optimisers, learner, update, state, memory), scores
+
+    # Each sequence starts from rest, and leaves nothing behind but what was learnt.
+    state, memory = rule.start(learner.gamma, learner.net, x.shape[0])
+    rested = dataclasses.replace(learner, state=state, memory=memory)
+    learnt, scores = jax.lax.scan(some, rested, jnp.arange(0, x.shape[1], every))
+    learnt = dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1)
+    return learnt, jax.tree.map(jnp.sum, scores)
+
+
+def _applied(optimisers: Optimisers, learner: Learner, update: Update, state: PyTree, memory: PyTree) -> Learner:
     net, gamma = learner.net, learner.gamma
-    state, record = rule.f(gamma, net, learner.state, x, signal, branch(learner.key, NOISE, learner.step))
-    memory, update = rule.g(gamma, net, learner.memory, record, signal)
     theta = {name: net.theta[name] for name in update.net}
     theta_moments, gamma_moments = learner.moments
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
@@ -79,4 +121,4 @@ def learn(rule: Rule, optimisers: Optimisers, learner: Learner, x: Float[Array, 
             change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, gamma)
             gamma = optax.apply_updates(gamma, change)
     moments = (theta_moments, gamma_moments)
-    return Learner(net, gamma, state, memory, moments, learner.step + 1, learner.key, learner.failed), record
+    return Learner(net, gamma, state, memory, moments, learner.step + 1, learner.key, learner.failed)

@@ -1,0 +1,71 @@
+"""What every task in time shares: sequences drawn from their number, targets that count at some steps, scores."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Key
+
+from byway.core.signal import Loss, Signal
+from byway.core.task import Split, Suggestion, Task
+
+
+class SequenceTask(Task):
+    """Abstract: scores of sequences.
+
+    Attributes:
+        length: time steps of a sequence.
+    """
+
+    in_time: ClassVar[bool] = True
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=10, batch=32)
+
+    length: eqx.AbstractVar[int]
+
+    @abstractmethod
+    def right(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
+        """1 where an output is right, 0 elsewhere."""
+
+    def score(self, output, signal):
+        """See `Task.score`."""
+        weight = jnp.ones(()) if signal.weight is None else signal.weight
+        loss = signal.criterion.value(output, signal.target)
+        return {"accuracy": self.right(output, signal.target) * weight, "loss": loss * weight}
+
+
+class DrawnTask(SequenceTask):
+    """Abstract: a task whose samples are drawn, each from its own number, so that a split is a range of numbers.
+
+    Nothing is stored but the numbers: a sequence is drawn where it is used, and is the same each time.
+
+    Attributes:
+        samples: training sequences; a tenth as many, and at least 200, for validation and for test.
+        criterion: the loss.
+    """
+
+    samples: eqx.AbstractVar[int]
+    criterion: ClassVar[Loss]
+
+    @abstractmethod
+    def draw(self, key: Key[Array, ""]) -> tuple[Float[Array, "time inputs"], Float[Array, "time out"], Float[Array, " time"]]:
+        """One sequence: inputs, targets, and what each step counts (sums to one)."""
+
+    def load(self):
+        """See `Task.load`."""
+        rest = max(self.samples // 10, 200)
+        ends = {"train": (0, self.samples), "validation": (self.samples, self.samples + rest)}
+        ends["test"] = (ends["validation"][1], ends["validation"][1] + rest)
+        return {name: Split(numbers := jnp.arange(*span, dtype=jnp.uint32), numbers) for name, span in ends.items()}
+
+    def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]):
+        """See `Task.batch`."""
+        keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(0), n))(split.x[index])
+        x, target, weight = jax.vmap(self.draw)(keys)
+        return x, Signal(target, self.criterion, weight)
+
+
+def at_the_end(target: Float[Array, " out"], length: int) -> tuple[Float[Array, "time out"], Float[Array, " time"]]:
+    """Targets and weights of a sequence of which only the last step counts."""
+    return jnp.broadcast_to(target[None], (length, *target.shape)), jax.nn.one_hot(length - 1, length, dtype=target.dtype)

@@ -1,0 +1,58 @@
+"""Copy (copy): repeat a pattern of symbols after a delay.
+
+    x   "time symbols+2", one-hot: the pattern, then blanks, then a cue to answer, then blanks
+    y   blanks do not count; from the cue on, the pattern, one symbol a step
+
+Source   Hochreiter and Schmidhuber, Long short-term memory, Neural Comput. 9:1735, 1997; in the form of Arjovsky, Shah and Bengio,
+         Unitary evolution recurrent neural networks, 2016, section 5.1; differs in: only the answer counts
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from byway.core.hyper import hyper
+from byway.core.signal import CrossEntropy, Loss
+from byway.core.task import Suggestion
+from byway.tasks._sequences import DrawnTask
+
+
+class Copy(DrawnTask):
+    """Repeat a pattern after a delay."""
+
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=20, batch=32)
+    pattern: int = hyper(4, "symbols to remember", low=1)
+    delay: int = hyper(5, "blanks between the pattern and the cue", low=0)
+    symbols: int = hyper(4, "how many different symbols there are", low=2)
+    samples: int = hyper(10_000, "training sequences", low=1)
+
+    criterion: ClassVar[Loss] = CrossEntropy()
+
+    @property
+    def length(self):
+        """See `SequenceTask`."""
+        return 2 * self.pattern + self.delay
+
+    @property
+    def input_shape(self):
+        """See `Task.input_shape`: the symbols, a blank and the cue."""
+        return (self.symbols + 2,)
+
+    @property
+    def outputs(self):
+        """See `Task.outputs`."""
+        return self.symbols
+
+    def draw(self, key):
+        """See `DrawnTask.draw`."""
+        pattern = jax.random.randint(key, (self.pattern,), 0, self.symbols)
+        blank, cue = self.symbols, self.symbols + 1
+        shown = jnp.full(self.length, blank).at[: self.pattern].set(pattern).at[self.pattern + self.delay].set(cue)
+        wanted = jnp.zeros(self.length, int).at[-self.pattern :].set(pattern)
+        counts = jnp.zeros(self.length).at[-self.pattern :].set(1 / self.pattern)
+        return jax.nn.one_hot(shown, self.symbols + 2), jax.nn.one_hot(wanted, self.symbols), counts
+
+    def right(self, output, target):
+        """See `SequenceTask.right`."""
+        return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)

@@ -1,0 +1,40 @@
+"""MNIST by rows (mnist_rows): an image is read row by row, in 28 time steps, and named at the end.
+
+    x   "28 28": one row of grey levels a step, scaled to [0, 1]
+    y   10 classes, asked for at the last step; the splits of `mnist`
+
+Source   LeCun, Cortes and Burges, The MNIST database of handwritten digits
+"""
+
+from typing import ClassVar
+
+import jax
+
+from byway.core.hyper import hyper
+from byway.core.signal import Signal
+from byway.core.task import Suggestion
+from byway.tasks._images import MNIST_FILES, IDXTask
+from byway.tasks._sequences import at_the_end
+
+
+class MNISTRows(IDXTask):
+    """MNIST, one row a time step."""
+
+    in_time: ClassVar[bool] = True
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(128,), epochs=10, batch=128)
+    files: ClassVar = MNIST_FILES
+    validation: int = hyper(5_000, "images kept from training for validation", low=1)
+
+    input_shape: ClassVar[tuple[int, ...]] = (28,)
+    image_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
+
+    def batch(self, split, index, key):
+        """See `Task.batch`."""
+        x, signal = super().batch(split, index, key)
+        rows = self.image_shape[0]
+        target, weight = jax.vmap(lambda one: at_the_end(one, rows))(signal.target)
+        return x[..., 0], Signal(target, signal.criterion, weight)
+
+    def score(self, output, signal):
+        """See `Task.score`."""
+        return {name: signal.weight * value for name, value in super().score(output, signal).items()}
