@@ -18,32 +18,36 @@ class Loss(eqx.Module):
         """The loss C of each sample (and time step)."""
 
     @abstractmethod
+    def link(self, output: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
+        """What the output is taken for: the value that is compared with the target."""
+
     def error(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
-        """dC/d(output) of each sample (and time step), written out (no autodiff)."""
+        """dC/d(output) = link(output) - target, written out (no autodiff): the link of each loss is the one that fits it."""
+        return self.link(output) - target
 
 
 class CrossEntropy(Loss):
-    """Softmax and cross-entropy: C = -sum_k t_k log softmax(y)_k, so dC/dy = softmax(y) - t."""
+    """Softmax and cross-entropy: C = -sum_k t_k log softmax(y)_k; its error is exact where targets sum to one."""
 
     def value(self, output, target):
         """See `Loss.value`."""
         return -jnp.sum(target * jax.nn.log_softmax(output, axis=-1), axis=-1)
 
-    def error(self, output, target):
-        """See `Loss.error`. Exact where the targets of a sample sum to one."""
-        return jax.nn.softmax(output, axis=-1) - target
+    def link(self, output):
+        """The softmax."""
+        return jax.nn.softmax(output, axis=-1)
 
 
 class SquaredError(Loss):
-    """Half the squared distance: C = |y - t|^2 / 2, so dC/dy = y - t."""
+    """Half the squared distance: C = |y - t|^2 / 2."""
 
     def value(self, output, target):
         """See `Loss.value`."""
         return jnp.sum((output - target) ** 2, axis=-1) / 2
 
-    def error(self, output, target):
-        """See `Loss.error`."""
-        return output - target
+    def link(self, output):
+        """The output itself."""
+        return output
 
 
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
