@@ -51,15 +51,17 @@ def teach(
     signal: Signal,
     key: Key[Array, ""],
     score: Callable[[Array, Signal], Scores],
+    calls: int = 1,
 ) -> tuple[PyTree, PyTree, Update, Scores]:
-    """One call of f and of g.
+    """One call of f and of g; of so many, over which measures are averaged.
 
     Returns:
         The state and memory after it, the update, and the batch mean of each score and measure.
     """
     state, record = rule.f(gamma, net, state, x, signal, key)
     memory, update = rule.g(gamma, net, memory, record, signal)
-    return state, memory, update, {k: jnp.sum(v) / x.shape[0] for k, v in score(record.output, signal).items()} | record.measures
+    scores = {k: jnp.sum(v) / x.shape[0] for k, v in score(record.output, signal).items()}
+    return state, memory, update, scores | {k: v / calls for k, v in record.measures.items()}
 
 
 def teach_in_time(
@@ -91,22 +93,35 @@ def teach_in_time(
         steps: how many, the whole sequence by default.
 
     Returns:
-        As `teach`; updates, scores and measures are sums over the steps. The signal's weights make means of the scores.
+        As `teach`; updates and scores are sums over the steps, where the signal's weights make a mean of the scores of a
+        sequence; measures are each step's share of the mean over the sequence.
     """
-    steps = x.shape[1] if steps is None else steps
-
-    def one(state, memory, t):
-        return teach(rule, gamma, net, state, memory, step_of(x, t), signal.at(t), jax.random.fold_in(key, t), score)
 
     def step(carry, t):
-        state, memory, sums = carry
-        state, memory, *new = one(state, memory, t)
-        return (state, memory, jax.tree.map(jnp.add, sums, tuple(new))), None
+        t, key_t = first + t, jax.random.fold_in(key, first + t)
+        *carry, update, scores = teach(rule, gamma, net, *carry, step_of(x, t), signal.at(t), key_t, score, x.shape[1])
+        return tuple(carry), (update, scores)
 
-    shapes = jax.eval_shape(lambda state, memory: tuple(one(state, memory, jnp.int32(0))[2:]), state, memory)
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    (state, memory, (update, scores)), _ = jax.lax.scan(step, (state, memory, zeros), first + jnp.arange(steps))
+    (state, memory), (update, scores) = summed(step, (state, memory), x.shape[1] if steps is None else steps)
     return state, memory, update, scores
+
+
+def summed(step: Callable[[Any, Int[Array, ""]], tuple[Any, PyTree]], carry: Any, steps: int) -> tuple[Any, PyTree]:
+    """Scan `step(carry, t) -> (carry, new)` over t = 0, 1 ...; nothing is kept for each step, not even its number.
+
+    Returns:
+        The last carry, and the sum of what was new.
+    """
+    shapes = jax.eval_shape(lambda carry: step(carry, jnp.int32(0))[1], carry)
+
+    def one(everything, _):
+        t, carry, sums = everything
+        carry, new = step(carry, t)
+        return (t + 1, carry, jax.tree.map(jnp.add, sums, new)), None
+
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    (_, carry, sums), _ = jax.lax.scan(one, (jnp.int32(0), carry, zeros), None, steps)
+    return carry, sums
 
 
 def step_of(x: Float[Array, "batch time *inputs"], t: Int[Array, ""] | int) -> Float[Array, "batch *inputs"]:

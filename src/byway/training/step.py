@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from byway.core.learner import Learner
 from byway.core.rule import Rule, Update
-from byway.core.run import Scores, step_of, teach, teach_in_time
+from byway.core.run import Scores, step_of, summed, teach, teach_in_time
 from byway.core.signal import Signal
 from byway.network.network import Network
 
@@ -83,8 +83,8 @@ def learn(
         x: the inputs.
         signal: their signal.
         score: what to measure of the output that the update came from.
-        every: time steps between updates, for a rule that sees one at a time; a whole sequence by default. With less,
-            what the rule carries was gathered under older weights.
+        every: time steps between updates, for a rule that sees one at a time, a divisor of the length; a whole sequence
+            by default. With less, what the rule carries was gathered under older weights.
 
     Returns:
         The learner after it, and the mean of each score and measure.
@@ -95,18 +95,17 @@ def learn(
         return _applied(optimisers, learner, update, state, memory), scores
     every = x.shape[1] if every is None else every
 
-    def some(learner, first):
+    def some(learner, number):
         state, memory, update, scores = teach_in_time(
-            rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score, first, every
+            rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score, number * every, every
         )
         return _applied(optimisers, learner, update, state, memory), scores
 
     # Each sequence starts from rest, and leaves nothing behind but what was learnt.
     state, memory = rule.start(learner.gamma, learner.net, x.shape[0])
     rested = dataclasses.replace(learner, state=state, memory=memory)
-    learnt, scores = jax.lax.scan(some, rested, jnp.arange(0, x.shape[1], every))
-    learnt = dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1)
-    return learnt, jax.tree.map(jnp.sum, scores)
+    learnt, scores = summed(some, rested, x.shape[1] // every)
+    return dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1), scores
 
 
 def _applied(optimisers: Optimisers, learner: Learner, update: Update, state: PyTree, memory: PyTree) -> Learner:
