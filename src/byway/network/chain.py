@@ -37,6 +37,8 @@ def chained_deltas(
             continue
         arriving = error if name == net.output else jnp.zeros_like(phase.post[name])
         for p in net.outgoing(name):
+            if p.dst == net.input:  # it is clamped: nothing comes back from there
+                continue
             reached = after if p.name in net.recurrent else delta
             arriving = arriving + population.unsend(phase.post[name], p.backward(reached[p.dst], feedback[p.name]))
         delta[name] = arriving * phase.slope[name]

@@ -65,10 +65,11 @@ class BPTT(Rule):
             delta = chained_deltas(net, eqx.combine(arrays, numbers), error, weights, after)
             return {name: delta[name] for name in after}, delta
 
-        reached = {p.dst for p in net.projections if p.name in net.recurrent}
+        learning = [p for p in net.projections if p.dst != net.input]  # what ends at the clamped input changes nothing
+        reached = {p.dst for p in learning if p.name in net.recurrent}
         after = {name: jnp.zeros_like(arrays.post[name][0]) for name in reached}
         _, delta = jax.lax.scan(back, after, (arrays, error), reverse=True)
-        return memory, Update({p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in net.projections})
+        return memory, Update({p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning})
 
 
 def _over_time(p, pre, delta):

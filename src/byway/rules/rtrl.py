@@ -63,14 +63,14 @@ class RTRL(Rule):
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
-        free, influence = record["free"], {}
+        free, influence = record["free"], {net.input: {}}
         for population in net.populations:
             name = population.name
             if name != net.input:
                 arriving = {}
                 for p in net.incoming(name):
                     source = memory if p.name in net.recurrent else influence
-                    for learns, parts in source.get(p.src, {}).items():
+                    for learns, parts in source[p.src].items():
                         for part, J in parts.items():
                             arriving[learns, part] = arriving.get((learns, part), 0.0) + J @ p.weight
                     for part, own in _immediate(free.pre[p.name], p).items():
@@ -87,7 +87,9 @@ class RTRL(Rule):
 
 def _reaching(net, name):
     """The projections whose weights can change the activity of a population, now or later."""
-    reached = net.upstream(name)
+    reached = {name} - {net.input}  # which is clamped: what ends there changes nothing
+    while more := {p.src for p in net.projections if p.dst in reached} - reached - {net.input}:
+        reached |= more
     return [p for p in net.projections if p.dst in reached]
 
 
