@@ -217,13 +217,13 @@ def prepare(
             f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
             "build the network from task.input_shape and task.outputs",
         )
+    updates = _updates_a_batch(rule, net, task, data, batch, every)
     rule.accepts(net)
-    _check_time(rule, net, task, data, batch, every)
     if not isinstance(optimiser, str):
         return Optimisers(optimiser, optimiser)
     lr = rule.learning_rate if lr is None else lr
     rates = (lr, lr if lr_gamma is None else lr_gamma)
-    return Optimisers(*(optimiser_called(optimiser, rate, schedule, epochs * (size // batch)) for rate in rates))
+    return Optimisers(*(optimiser_called(optimiser, rate, schedule, epochs * (size // batch) * updates) for rate in rates))
 
 
 def _tell(on_row, row: Row) -> None:
@@ -231,8 +231,8 @@ def _tell(on_row, row: Row) -> None:
         on_row(row)
 
 
-def _check_time(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> None:
-    """Raise unless what the task hands out, in time or not, is what the rule sees."""
+def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:
+    """How many updates a batch makes; raises unless what the task hands out, in time or not, is what the rule sees."""
     if not task.in_time:
         if rule.sees == "sequence":
             raise RuleError(
@@ -246,7 +246,7 @@ def _check_time(rule: Rule, net: Network, task: Task, data: dict[str, Split], ba
             )
         if every is not None:
             raise ConfigError(f"every = {every} on the task {task.id}", "a task in time", "leave every out")
-        return
+        return 1
     if rule.sees == "sample":
         raise RuleError(
             f"{rule.id} on the task {task.id}, whose samples are sequences",
@@ -259,6 +259,7 @@ def _check_time(rule: Rule, net: Network, task: Task, data: dict[str, Split], ba
     if every is not None and (rule.sees != "step" or not 1 <= every <= steps or steps % every):
         wanted = f"a divisor of {steps}, the length of a sequence" if rule.sees == "step" else f"nothing: {rule.id} sees whole sequences"
         raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
+    return 1 if every is None else steps // every
 
 
 def _explain(batch: int, steps: int, lr: float | None, advice: str | None) -> str:
