@@ -4,12 +4,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 
 @contextmanager
 def bar(title: str, epochs: int, wanted: bool | None = None) -> Iterator[Callable]:
-    """A context whose value is called after each epoch with its row.
+    """A context whose value is called after each epoch, or whatever is counted, with a short note.
 
     Args:
         title: what is being trained.
@@ -17,7 +15,7 @@ def bar(title: str, epochs: int, wanted: bool | None = None) -> Iterator[Callabl
         wanted: draw it or not; None for only on a terminal.
     """
     if not (sys.stderr.isatty() if wanted is None else wanted):
-        yield lambda row: None
+        yield lambda note: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -32,9 +30,4 @@ def bar(title: str, epochs: int, wanted: bool | None = None) -> Iterator[Callabl
     with Progress(*columns, console=Console(stderr=True)) as progress:
         job = progress.add_task(title, total=epochs, note="compiling")
 
-        def advance(row):
-            scores = row.validation.get("accuracy")
-            note = "" if scores is None else f"validation {100 * np.nanmean(scores):.1f} %"
-            progress.update(job, advance=1, note=note)
-
-        yield advance
+        yield lambda note: progress.update(job, advance=1, note=note)

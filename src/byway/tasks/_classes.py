@@ -1,0 +1,64 @@
+"""Some of the classes of an image task, as a task: what a learned rule is tested on was never seen while it was learned."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from byway.core.errors import ConfigError
+from byway.core.signal import Signal
+from byway.core.task import Split, Task
+from byway.tasks._images import ImageTask
+
+
+class SomeClasses(Task):
+    """The samples of some classes, numbered anew from 0 in the order given.
+
+    Attributes:
+        task: the image task.
+        classes: which of its classes.
+    """
+
+    task: ImageTask
+    classes: tuple[int, ...] = eqx.field(static=True)
+
+    def __check_init__(self):
+        fewer = len(set(self.classes)) < len(self.classes) or len(self.classes) < 2
+        if fewer or not all(0 <= c < self.task.outputs for c in self.classes):
+            raise ConfigError(
+                f"the classes {self.classes} of {self.task.id}", f"two or more of 0 to {self.task.outputs - 1}, each once", "choose others"
+            )
+
+    @property
+    def id(self):
+        """See `Task.id`."""
+        return f"{self.task.id}[{','.join(map(str, self.classes))}]"
+
+    @property
+    def input_shape(self):
+        """See `Task.input_shape`."""
+        return self.task.input_shape
+
+    @property
+    def outputs(self):
+        """See `Task.outputs`."""
+        return len(self.classes)
+
+    def load(self):
+        """See `Task.load`."""
+        return {name: self._some(split) for name, split in self.task.load().items()}
+
+    def batch(self, split, index, key):
+        """See `Task.batch`."""
+        x, signal = self.task.batch(split, index, key)
+        return x, Signal(signal.target[:, : self.outputs], signal.criterion)
+
+    def score(self, output, signal):
+        """See `Task.score`."""
+        return self.task.score(output, signal)
+
+    def _some(self, split: Split) -> Split:
+        labels = np.asarray(split.y)
+        mine = np.flatnonzero(np.isin(labels, self.classes))
+        number = np.zeros(self.task.outputs, labels.dtype)
+        number[list(self.classes)] = np.arange(self.outputs)
+        return Split(split.x[mine], jnp.asarray(number[labels[mine]]))
