@@ -14,6 +14,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_disable_most_optimizations", True)
 
 
+# No test sees the rules that the user of this machine has learned.
+os.environ["BYWAY_RULES"] = os.devnull
+
 # Before anything imports byway.
 install_import_hook("byway", "strict_types.check")
 

@@ -31,5 +31,6 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _headline(registry: Registry, name: str) -> str:
-    module = inspect.getmodule(registry.get(name))
-    return (inspect.getdoc(module) or "").partition("\n")[0]
+    member = registry.get(name)
+    owner = member if hasattr(member, "found") else inspect.getmodule(member)  # a learned rule has no file of its own
+    return (inspect.getdoc(owner) or "").partition("\n")[0]

@@ -33,9 +33,9 @@ class Episode:
         lr: rate of the plain gradient descent that applies an update.
     """
 
-    steps: int = 20
+    steps: int = 100
     batch: int = 32
-    lr: float = 0.3
+    lr: float = 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +94,8 @@ def meta_learn(
     meta_steps: int = 200,
     episodes: int = 8,
     episode: Episode = Episode(),
-    lr: float = 0.02,
-    sparsity: float = 1e-3,
+    lr: float = 0.006,
+    sparsity: float = 0.01,
     start_scale: float = 1e-3,
     seed: int = 0,
     progress: bool | None = None,
@@ -140,7 +140,7 @@ def meta_learn(
             theta, rule, net, task, splits["train"], splits["validation"], episode, key
         )
         # A training that ran away has an enormous slope, or none: it counts for no more than the others.
-        size = optax.global_norm(slope)
+        size = optax.tree.norm(slope)
         scale = jnp.where(jnp.isfinite(size), 1 / jnp.maximum(size, 1.0), 0.0)
         return loss, jax.tree.map(lambda a: jnp.where(scale > 0, a * scale, 0.0), slope)
 

@@ -1,0 +1,132 @@
+"""The outer loop: its gradient against finite differences, what it sees of a task, what is kept of a rule."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import byway
+from byway.core.errors import ConfigError, DataError, RunError
+from byway.meta.learn import Episode, episode_loss, meta_learn
+from byway.meta.trial import in_words
+from byway.rules import RULES
+from byway.rules._learned import save
+from byway.rules.taylor import DELTA, Taylor, coefficients
+from byway.tasks._classes import SomeClasses
+
+DIGITS = byway.task("digits")
+SOME = SomeClasses(DIGITS, (3, 7, 1))
+
+
+def test_the_slope_of_an_episode_is_that_of_finite_differences():
+    """Through 20 training steps, for every coefficient that is not zero and some that are."""
+    net, splits = byway.mlp(SOME.input_shape, 6, 3, activation="tanh"), SOME.load()
+    theta = {
+        "hidden": jnp.asarray(DELTA),
+        "output": jnp.asarray(coefficients({(1, 0, 0, 1): -1.0, (1, 1, 0, 0): 0.1, (0, 0, 1, 0): -0.05})),
+    }
+    args = (Taylor(), net, SOME, splits["train"], splits["validation"], Episode(20, 8, 0.1), jax.random.key(4))
+    loss = jax.jit(lambda theta: episode_loss(theta, *args))
+    slope = jax.jit(jax.grad(loss))(theta)
+    step = 1e-5
+    for role, powers in [
+        ("hidden", (1, 0, 0, 1)),
+        ("hidden", (1, 2, 0, 1)),
+        ("output", (1, 0, 0, 1)),
+        ("output", (1, 1, 0, 0)),
+        ("output", (0, 0, 1, 0)),
+    ]:
+        up, down = (theta | {role: theta[role].at[powers].add(d)} for d in (step, -step))
+        assert float(slope[role][powers]) == pytest.approx(float(loss(up) - loss(down)) / (2 * step), rel=1e-6)
+
+
+def test_a_task_of_some_classes_is_those_samples_numbered_in_the_order_given():
+    whole, some = DIGITS.load(), SOME.load()
+    for name, split in some.items():
+        x, y = (np.asarray(a) for a in whole[name])
+        mine = np.isin(y, [3, 7, 1])
+        np.testing.assert_array_equal(split.x, x[mine])
+        np.testing.assert_array_equal(np.array([3, 7, 1])[np.asarray(split.y)], y[mine])
+    _, signal = SOME.batch(some["train"], jnp.arange(5), jax.random.key(0))
+    np.testing.assert_array_equal(signal.target, np.eye(3)[np.asarray(some["train"].y[:5])])
+
+
+@pytest.mark.parametrize("classes", [(1,), (1, 1), (0, 10), (-1, 2)])
+def test_classes_that_are_none_are_refused(classes):
+    with pytest.raises(ConfigError, match="classes"):
+        SomeClasses(DIGITS, classes)
+
+
+def test_meta_learning_lowers_the_loss_and_starts_small():
+    net = byway.mlp(SOME.input_shape, 6, 3, activation="tanh")
+    found = meta_learn(Taylor(), net, SOME, meta_steps=60, episodes=4, episode=Episode(20, 16, 0.3), lr=0.02, progress=False)
+    assert all(np.abs(table).max() < 0.01 for table in found.start.values())
+    assert found.losses[-5:].mean() < 0.8 * found.losses[0]
+    assert found.skipped == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [("meta_steps", {"meta_steps": 0}), ("episodes", {"episodes": 0}), ("steps", {"episode": Episode(0, 8, 0.1)})]
+)
+def test_numbers_below_one_are_refused(name, setting):
+    with pytest.raises(ConfigError, match=name):
+        meta_learn(Taylor(), byway.mlp(SOME.input_shape, 6, 3), SOME, **setting)
+
+
+def test_a_rule_without_coefficients_cannot_be_learned():
+    with pytest.raises(ConfigError, match="theta"):
+        meta_learn(byway.rule("dfa"), byway.mlp(SOME.input_shape, 6, 3), SOME)
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setenv("BYWAY_RULES", str(tmp_path / "rules"))
+    return tmp_path / "rules"
+
+
+def test_a_kept_rule_is_a_rule_like_any_other(shelf):
+    table = coefficients({(1, 0, 0, 1): -0.7, (1, 1, 0, 0): 0.25})
+    save("my_find", {"hidden": table, "output": DELTA}, {"task": "digits"}, RULES.ids())
+    assert RULES.ids()[-1] == "my_find"
+    rule = byway.rule("my_find", bound=0.5)
+    assert (rule.id, rule.bound) == ("my_find", 0.5)
+    gamma = rule.init(byway.mlp(4, 3, 2), jax.random.key(0))
+    np.testing.assert_array_equal(gamma["theta"]["hidden"], table)
+    assert rule.claims == Taylor.claims
+
+
+def test_names_that_cannot_be_used_are_refused(shelf):
+    tables = {"hidden": DELTA, "output": DELTA}
+    for name in ("dfa", "Found", "../up", ""):
+        with pytest.raises(ConfigError, match="rule called"):
+            save(name, tables, {}, RULES.ids())
+    save("again", tables, {}, RULES.ids())
+    with pytest.raises(RunError, match="exists"):
+        save("again", tables, {}, RULES.ids())
+    save("again", tables, {}, RULES.ids(), overwrite=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"theta": {}}',
+        json.dumps({"theta": {"hidden": [1.0], "output": [2.0]}, "found": {}}),
+        '{"theta": {"hidden": "x", "output": 1}, "found": {}}',
+    ],
+)
+def test_a_broken_file_is_named(shelf, text):
+    shelf.mkdir()
+    (shelf / "broken.json").write_text(text)
+    with pytest.raises(DataError, match=r"broken\.json"):
+        RULES.get("broken")
+
+
+def test_a_polynomial_in_words():
+    assert (
+        in_words(coefficients({(1, 0, 0, 1): -1.0, (0, 2, 1, 0): 0.5, (0, 0, 0, 0): 0.1, (1, 1, 1, 1): 0.01}))
+        == "-1 pre e +0.5 post² w +0.1 1"
+    )
