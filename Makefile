@@ -1,13 +1,13 @@
 # make demo   the main job: five rules side by side on embedded data, set-up included
 # make test   the tests              make slow    the learning tests
 # make check  lint, format, types    make bench   speed and memory, beside PyTorch
-# make docs   build the docs
+# make docs   build the docs     make bench-peers   what others offer, for make bench to measure too
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow check format bench docs clean
+.PHONY: demo test slow check format bench bench-peers docs clean
 
 demo: $(READY)
 	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
@@ -29,6 +29,9 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks
+
+bench-peers: $(READY)
+	$(BIN)/python -m benchmarks.peers
 
 docs: $(VENV)/.ready-docs
 	$(BIN)/mkdocs build --strict

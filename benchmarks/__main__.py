@@ -1,15 +1,24 @@
 """`python -m benchmarks` runs every benchmark; `python -m benchmarks small seeds --repeats 5` runs some.
 
 Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU. MNIST must be there, or within reach of the
-network; without PyTorch (`pip install byway[bench]`) its rows say so.
+network; without PyTorch (`pip install byway[bench]`) or the peers (`make bench-peers`) their rows say so.
 """
 
 import argparse
 
-from benchmarks import epoch, ff, memory, report, seeds, small, start
+from benchmarks import epoch, ff, in_time, memory, pc, report, seeds, small, start
 from benchmarks.worker import Worker
 
-BENCHMARKS = {"epoch": epoch, "small": small, "ff": ff, "seeds": seeds, "start": start, "memory": memory}
+BENCHMARKS = {
+    "epoch": epoch,
+    "small": small,
+    "ff": ff,
+    "pc": pc,
+    "time": in_time,
+    "seeds": seeds,
+    "start": start,
+    "memory": memory,
+}
 
 
 def main() -> None:

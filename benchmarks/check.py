@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from benchmarks import floor_time, recurrent
 from benchmarks.contestants import bare_epoch, each_alone, floor_epoch, floor_start, make_loop
 from benchmarks.job import Job
 
@@ -14,7 +15,23 @@ def distance_from_floor(job: dict) -> dict[str, float]:
     by_hand = jax.jit(floor_epoch(loop))(state, *args).theta
     without = jax.jit(bare_epoch(loop))(loop.learners, loop.data["train"])
     loop.epoch()
-    return {"bare": _distance(by_hand, without), "scored": _distance(by_hand, loop.learners)}
+    return {
+        "the floor's weights and those of Byway's bare epoch": _distance(by_hand, without),
+        "the floor's weights and those of Byway's scored epoch": _distance(by_hand, loop.learners),
+    }
+
+
+def recurrent_from_floor(job: dict) -> dict[str, float]:
+    """The largest difference between any weight of the floor's network and Byway's, and between the floor's two gradients."""
+    work = Job(**job)
+    by_hand, state, data = recurrent.floor_epoch(work)
+    ours, learner, _ = recurrent.byway_epoch(work)
+    first = [gradient(state.theta, *(a[0] for a in data)) for gradient in (floor_time.rtrl, floor_time.bptt)]
+    reached, learnt = jax.jit(by_hand)(state, *data).theta, jax.jit(ours)(learner, *data)
+    return {
+        "the floor's two gradients": _apart(*first),
+        "the floor's weights and Byway's": _apart(reached, [(p.weight, p.bias) for p in learnt.net.projections]),
+    }
 
 
 def distance_between_seeds(job: dict, seeds: int) -> float:
@@ -32,6 +49,9 @@ def distance_between_seeds(job: dict, seeds: int) -> float:
 
 
 def _distance(by_hand: list, learners) -> float:
-    ours = [(p.weight, p.bias) for p in learners.net.projections]
-    pairs = zip(jax.tree.leaves(by_hand), jax.tree.leaves(ours), strict=True)
-    return max(float(jnp.abs(a - b[0]).max()) for a, b in pairs)
+    return _apart(by_hand, [(p.weight[0], None if p.bias is None else p.bias[0]) for p in learners.net.projections])
+
+
+def _apart(a: list, b: list) -> float:
+    pairs = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return max(float(jnp.abs(x - y).max()) for x, y in pairs)

@@ -23,8 +23,8 @@ from byway.training.step import ORDER, Optimisers, branch, learn
 def make_loop(job: Job, seeds: int = 1) -> Loop:
     """Byway's loop for a job, with Adam at a constant rate."""
     task, splits = task_and_splits(job)
-    rule = byway.rule(job.rule)
-    net = byway.mlp(*job.sizes, readout_from=job.readout_from, **rule.network_options)
+    rule = byway.rule(job.rule, **dict(job.hyper))
+    net = byway.mlp(*job.sizes, activation=job.activation, readout_from=job.readout_from, **rule.network_options)
     adam = optimiser("adam", floor.LEARNING_RATE, "constant", 1)
     return Loop(rule, net, task, splits, Optimisers(adam, adam), job.batch, list(range(seeds)), probe=256)
 

@@ -10,7 +10,7 @@ from byway.core.task import Split, Task
 
 def task_and_splits(job: Job) -> tuple[Task, dict[str, Split]]:
     """The task, and its splits with a training split of `job.steps` batches."""
-    task = byway.task(job.task)
+    task = byway.task(job.task, **({"loss": job.loss} if job.loss else {}))
     splits = task.load()
     if job.steps:
         index = np.arange(job.steps * job.batch) % splits["train"].size

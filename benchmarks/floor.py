@@ -16,6 +16,7 @@ LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
 CLASSES = 10
 ORDER, NOISE = 2, 3  # the branches of a learner's key
 THRESHOLD, PEER, KEEP = 1.0, 0.03, 0.9  # forward-forward's
+SETTLING, RATE = 20, 0.1  # predictive coding's
 
 
 class State(NamedTuple):
@@ -53,7 +54,7 @@ def make_epoch(update: Callable, batch: int, white: int) -> Callable:
             target = jax.nn.one_hot(labels.at[index].get(mode="promise_in_bounds"), CLASSES, dtype=float)
             key = _branch(state.key, NOISE, state.step)
             gradient, means = update(state.theta, state.means, feedback, x, target, key)
-            return _adam(state._replace(means=means), gradient), None
+            return adam(state._replace(means=means), gradient), None
 
         return jax.lax.scan(step, state, order)[0]
 
@@ -103,7 +104,29 @@ def ff(theta, means, feedback, x, target, key):
     return [*gradient, _outer(neutral[2], error), (_outer(neutral[3], error)[0], None)], new_means
 
 
-UPDATES = {"bp": bp, "fa": fa, "dfa": dfa, "ff": ff}
+def pc(theta, means, feedback, x, target, key):
+    """Predictive coding: values settle between the clamped input and target, tanh on what a value sends, squared error."""
+    (weight, bias), *later = theta
+    first = x @ weight + bias  # the input stands still, so what it predicts does too
+    values = [first]
+    for weight, bias in later[:-1]:
+        values.append(jnp.tanh(values[-1]) @ weight + bias)
+
+    def look(values):
+        sent = [jnp.tanh(v) for v in values]
+        predicted = [first, *(h @ weight + bias for h, (weight, bias) in zip(sent, later, strict=True))]
+        return sent, [v - mu for v, mu in zip([*values, target], predicted, strict=True)]
+
+    def settle(values, _):
+        sent, errors = look(values)
+        above = [error @ weight.T for error, (weight, _) in zip(errors[1:], later, strict=True)]
+        return [v + RATE * ((1 - h**2) * up - error) for v, h, up, error in zip(values, sent, above, errors, strict=False)], None
+
+    sent, errors = look(jax.lax.scan(settle, values, length=SETTLING)[0])
+    return [_outer(pre, -error) for pre, error in zip([x, *sent], errors, strict=True)], means
+
+
+UPDATES = {"bp": bp, "fa": fa, "dfa": dfa, "ff": ff, "pc": pc}
 
 
 def _branch(key, which, step):
@@ -157,7 +180,8 @@ def _with_label(x, label):
     return jnp.concatenate([label, x[:, CLASSES:]], 1)
 
 
-def _adam(state: State, gradient: list) -> State:
+def adam(state: State, gradient: list) -> State:
+    """The state after one update."""
     step = state.step + 1
     first = jax.tree.map(lambda m, g: BETA1 * m + (1 - BETA1) * g, state.first, gradient)
     second = jax.tree.map(lambda v, g: BETA2 * v + (1 - BETA2) * g**2, state.second, gradient)

@@ -30,12 +30,69 @@ def compiled(job: dict, path: str) -> Contestant:
     return _contestant(Job(**job), path, torch.compile, fused=True)
 
 
+def pc(job: dict, path: str) -> Contestant:
+    """Predictive coding written out, without autograd, operation by operation; Adam updates all of a tensor in one kernel."""
+    return _predictive(Job(**job), path, lambda function: function)
+
+
+def pc_compiled(job: dict, path: str) -> Contestant:
+    """The same with all of an update but Adam through `torch.compile`."""
+    return _predictive(Job(**job), path, torch.compile)
+
+
 def _contestant(job: Job, path: str, wrap, fused: bool, threads: int = 0) -> Contestant:
-    data = {name: torch.from_numpy(array) for name, array in np.load(path).items()}
-    torch.manual_seed(0)
-    model = _mlp(job.sizes)
+    model = _mlp(job.sizes, nn.ReLU)
     optimiser = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=fused)
     loss = wrap(lambda x, y: F.cross_entropy(model(x), y))
+
+    def update(x, y):
+        optimiser.zero_grad(set_to_none=True)
+        loss(x, y).backward()
+        optimiser.step()
+
+    return _trained(model, update, job, path, threads)
+
+
+def _predictive(job: Job, path: str, wrap) -> Contestant:
+    model, hyper = _mlp(job.sizes, nn.Tanh), dict(job.hyper)
+    optimiser = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    gradient = wrap(lambda x, target, *theta: _pc_gradient(x, target, theta, hyper["steps"], hyper["rate"]))
+
+    @torch.no_grad()
+    def update(x, y):
+        theta = [array for layer in layers for array in (layer.weight, layer.bias)]
+        for array, found in zip(theta, gradient(x, F.one_hot(y, job.sizes[-1]).float(), *theta), strict=True):
+            array.grad = found
+        optimiser.step()
+
+    return _trained(model, update, job, path)
+
+
+def _pc_gradient(x, target, theta, steps, rate):
+    first, *later = zip(theta[::2], theta[1::2], strict=True)
+    still = F.linear(x, *first)  # the input stands still, so what it predicts does too
+    values = [still]
+    for layer in later[:-1]:
+        values.append(F.linear(values[-1].tanh(), *layer))
+
+    def look():
+        sent = [v.tanh() for v in values]
+        return sent, [values[0] - still] + [v - F.linear(h, *layer) for v, h, layer in zip([*values[1:], target], sent, later, strict=True)]
+
+    for _ in range(steps):
+        sent, errors = look()
+        values = [
+            v + rate * ((1 - h * h) * (above @ weight) - error)
+            for v, h, error, above, (weight, _) in zip(values, sent, errors, errors[1:], later, strict=False)
+        ]
+    sent, errors = look()
+    found = [(error.T @ pre / -len(x), error.mean(0).neg()) for pre, error in zip([x, *sent], errors, strict=True)]
+    return [array for pair in found for array in pair]
+
+
+def _trained(model: nn.Module, update, job: Job, path: str, threads: int = 0) -> Contestant:
+    data = {name: torch.from_numpy(array) for name, array in np.load(path).items()}
     x, y = data["train_x"], data["train_y"]
     threads = threads or torch.get_num_threads()
 
@@ -43,9 +100,7 @@ def _contestant(job: Job, path: str, wrap, fused: bool, threads: int = 0) -> Con
         torch.set_num_threads(threads)
         order = torch.randperm(len(x))
         for index in order[: len(x) // job.batch * job.batch].split(job.batch):
-            optimiser.zero_grad(set_to_none=True)
-            loss(x[index], y[index]).backward()
-            optimiser.step()
+            update(x[index], y[index])
 
     def accuracy():
         with torch.no_grad():
@@ -54,8 +109,9 @@ def _contestant(job: Job, path: str, wrap, fused: bool, threads: int = 0) -> Con
     return Contestant(run, accuracy, {"threads": threads})
 
 
-def _mlp(sizes) -> nn.Module:
+def _mlp(sizes, phi) -> nn.Module:
+    torch.manual_seed(0)
     layers = []
     for pre, post in pairwise(sizes):
-        layers += [nn.Linear(pre, post), nn.ReLU()]
+        layers += [nn.Linear(pre, post), phi()]
     return nn.Sequential(*layers[:-1])

@@ -7,9 +7,13 @@ backwards, so that nobody always runs behind the same neighbour.
 import contextlib
 import dataclasses
 import statistics
+import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from benchmarks import peers
 from benchmarks.job import Job
 from benchmarks.report import Table, Target, version
 from benchmarks.worker import Worker
@@ -28,6 +32,14 @@ PYTORCH = {
     FUSED: ("eager", {"fused": True}),
     ONE_THREAD: ("eager", {"fused": True, "threads": 1}),
     COMPILED: ("compiled", {}),
+}
+ACCURACY = "test accuracy [%]"
+# By contestant, the environment that it needs and its target there.
+PEERS = {
+    "FabricPC, its step in a scan": ("fabricpc", "peer_fabricpc:scanned"),
+    "FabricPC, its step by batch": ("fabricpc", "peer_fabricpc:by_batch"),
+    "jpc, its steps in a scan": ("jpc", "peer_jpc:scanned"),
+    "pcx, its step by batch": ("pcx", "peer_pcx:by_batch"),
 }
 
 
@@ -60,7 +72,8 @@ class Race:
         self.entries: dict[str, Entry] = {}
         self._stack = contextlib.ExitStack()
         self._workers: dict[str, Worker] = {}
-        self._folder, self._lacks_pytorch = "", False
+        self._folder = ""
+        self._missing: dict[str, str] = {}
 
     def __enter__(self) -> "Race":
         self._folder = self._stack.enter_context(tempfile.TemporaryDirectory())
@@ -81,15 +94,21 @@ class Race:
         self.enter(prefix + BARE, "byway", "contestants:bare", **job.args())
         self.enter(prefix + SCORED, "byway", "contestants:scored", **job.args())
 
-    def enter_pytorch(self, job: Job) -> None:
-        """Add PyTorch where it is installed, as it comes and as it is fastest."""
+    def enter_pytorch(self, job: Job, contestants: Mapping[str, tuple[str, dict]] = MappingProxyType(PYTORCH)) -> None:
+        """Add PyTorch where it is installed, by default as it comes and as it is fastest."""
         if version("torch") is None:
-            self._lacks_pytorch = True
+            self._missing["PyTorch"] = "not installed"
             return
-        path = str(Path(self._folder) / "data.npz")
-        self._worker("byway").ask("data:save", path=path, **job.args())
-        for name, (function, args) in PYTORCH.items():
-            self.enter(name, "torch", f"pytorch:{function}", path=path, **job.args(), **args)
+        for name, (function, args) in contestants.items():
+            self.enter(name, "torch", f"pytorch:{function}", path=self._data(job), **job.args(), **args)
+
+    def enter_peers(self, job: Job) -> None:
+        """Add the peers whose environments are there."""
+        for name, (environment, target) in PEERS.items():
+            if peers.python(environment) is None:
+                self._missing[name] = "not installed"
+            else:
+                self.enter(name, environment, target, path=self._data(job), **job.args())
 
     def run(self) -> None:
         """Warm up, then let everyone run in turns, then score."""
@@ -112,8 +131,9 @@ class Race:
         """The result; times relate to the first contestant."""
         first = next(iter(self.entries))
         rows = [self._row(entry, self.ratio(entry.name, first)) for entry in self.entries.values()]
-        if self._lacks_pytorch:
-            rows.append(dict.fromkeys(rows[0], "") | {"contestant": "PyTorch", "median [s]": "not installed"})
+        rows += [dict.fromkeys(rows[0], "") | {"contestant": name, "median [s]": why} for name, why in self._missing.items()]
+        if all(entry.accuracy is None for entry in self.entries.values()):
+            rows = [{column: text for column, text in row.items() if column != ACCURACY} for row in rows]
         raw = {e.name: {"seconds": e.seconds, "accuracy": e.accuracy, **e.facts} for e in self.entries.values()}
         return Table(self.title, rows, targets, raw)
 
@@ -123,22 +143,30 @@ class Race:
             "median [s]": f"{entry.median:.4f}",
             "min [s]": f"{min(entry.seconds):.4f}",
             "of the first": f"{ratio:.2f}",
-            "test accuracy [%]": f"{100 * entry.accuracy:.2f}",
+            ACCURACY: "" if entry.accuracy is None else f"{100 * entry.accuracy:.2f}",
         }
+
+    def _data(self, job: Job) -> str:
+        path = Path(self._folder) / "data.npz"
+        if not path.exists():
+            self._worker("byway").ask("data:save", path=str(path), **job.args())
+        return str(path)
 
     def _worker(self, home: str) -> Worker:
         if home not in self._workers:
-            self._workers[home] = self._stack.enter_context(Worker(**(FLOOR_ENV if home == "floor" else {})))
+            python = peers.python(home) if home in peers.listed() else None
+            worker = Worker(str(python or sys.executable), **(FLOOR_ENV if home == "floor" else {}))
+            self._workers[home] = self._stack.enter_context(worker)
         return self._workers[home]
 
 
-def agree(job: Job) -> None:
-    """Stop unless the floor and Byway reach the same weights in a few steps of `job`."""
+def agree(job: Job, check: str = "distance_from_floor", steps: int = CHECK_STEPS) -> None:
+    """Stop unless what a check of `job` compares is the same after a few steps, such as the weights of the floor and of Byway."""
     with Worker(**CHECK_ENV) as worker:
-        distances = worker.ask("check:distance_from_floor", **job.args(steps=CHECK_STEPS))
+        distances = worker.ask(f"check:{check}", **job.args(steps=steps))
     for name, distance in distances.items():
         if not distance < CHECK_TOLERANCE:
             raise SystemExit(
-                f"{job}\n  after {CHECK_STEPS} steps a weight of Byway's {name} epoch is {distance:g} from the floor's\n"
-                f"  wanted: below {CHECK_TOLERANCE:g}, or they do not race over the same work\n  do: compare floor.py with the rule"
+                f"{job}\n  after {steps} steps, {name}: the largest difference is {distance:g}\n"
+                f"  wanted: below {CHECK_TOLERANCE:g}, or they do not race over the same work\n  do: compare the floor with the rule"
             )

@@ -25,7 +25,7 @@ class Target:
     def verdict(self) -> str:
         """ "met", "not met", or why there is nothing to judge."""
         if self.figure is None:
-            return "not measured: needs PyTorch"
+            return "not measured: not installed"
         return "met" if (self.figure >= self.limit if self.at_least else self.figure <= self.limit) else "not met"
 
     def row(self) -> list[str]:

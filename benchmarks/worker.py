@@ -45,13 +45,14 @@ class Worker:
     """The parent's end: a context that starts the process and stops it.
 
     Args:
+        python: the interpreter it runs in; a peer has its own.
         env: environment variables of the process, besides this one's. JAX computes on the CPU, and keeps no programs on disk.
     """
 
-    def __init__(self, **env: str):
+    def __init__(self, python: str = sys.executable, **env: str):
         inherited = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker"],
+            [python, "-m", "benchmarks.worker"],
             cwd=ROOT,
             env=inherited | {"JAX_PLATFORMS": "cpu"} | env,
             stdin=subprocess.PIPE,
