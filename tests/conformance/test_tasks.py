@@ -14,6 +14,7 @@ import byway
 from byway.core.errors import ConfigError, DataError
 from byway.core.signal import CrossEntropy, Signal
 from byway.tasks import TASKS
+from byway.tasks._images import ImageTask
 
 # training and test images, train mean and standard deviation of the scaled pixels, from the data card
 CARD = {"mnist": (60_000, 10_000, 0.1307, 0.3081), "fashion_mnist": (60_000, 10_000, 0.2860, 0.3530)}
@@ -21,6 +22,9 @@ MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 EMBEDDED = {"digits"}
 
 every_task = pytest.mark.parametrize("name", TASKS.ids())
+# Sequences that are drawn have tests of their own, in oracles/test_sequences.py.
+every_image_task = pytest.mark.parametrize("name", [name for name in TASKS.ids() if issubclass(TASKS.get(name), ImageTask)])
+every_classification = pytest.mark.parametrize("name", [name for name in TASKS.ids() if byway.task(name).outputs > 1])
 _loaded = {}
 
 
@@ -49,32 +53,33 @@ def _everything(splits, part):
     return np.concatenate([np.asarray(splits[name][part]) for name in ("train", "validation", "test")])
 
 
-@every_task
+@every_image_task
 def test_batches_are_scaled_to_one_with_one_hot_targets(name, splits_of):
     splits, task = splits_of(name), byway.task(name)
     index = jnp.array([5, 0, 3, 3])
     for split in splits.values():
         x, signal = task.batch(split, index, jax.random.key(0))
         raw = np.asarray(split.x)[[5, 0, 3, 3]]
-        np.testing.assert_allclose(x, raw / {"digits": 16}.get(name, 255), rtol=1e-12)
-        assert x.shape == (4, *task.input_shape)
-        np.testing.assert_array_equal(signal.target, np.eye(task.outputs)[np.asarray(split.y)[[5, 0, 3, 3]]])
+        np.testing.assert_allclose(np.reshape(x, raw.shape), raw / {"digits": 16}.get(name, 255), rtol=1e-12)
+        assert x.shape == (4, *x.shape[1 : 1 + task.in_time], *task.input_shape)
+        asked = signal.target[:, -1] if task.in_time else signal.target
+        np.testing.assert_array_equal(asked, np.eye(task.outputs)[np.asarray(split.y)[[5, 0, 3, 3]]])
         assert split.x.dtype == jnp.uint8
 
 
-@every_task
+@every_image_task
 def test_pixels_use_the_whole_range(name, splits_of):
     pixels = np.asarray(splits_of(name)["train"].x)
     assert (pixels.min(), pixels.max()) == (0, {"digits": 16}.get(name, 255))
 
 
-@every_task
+@every_image_task
 def test_every_class_is_in_every_split(name, splits_of):
     for split in splits_of(name).values():
         assert np.all(np.bincount(np.asarray(split.y), minlength=10) > 0)
 
 
-@every_task
+@every_image_task
 def test_validation_takes_the_last_of_training_and_leaves_the_test_alone(name, splits_of):
     splits = splits_of(name)
     fewer = byway.task(name, validation=7).load()
@@ -85,7 +90,7 @@ def test_validation_takes_the_last_of_training_and_leaves_the_test_alone(name, s
     np.testing.assert_array_equal(fewer["validation"].y, whole[-7:])
 
 
-@every_task
+@every_image_task
 def test_a_validation_split_that_leaves_nothing_is_refused(name, splits_of):
     splits = splits_of(name)
     total = splits["train"].size + splits["validation"].size
@@ -102,12 +107,12 @@ def test_class_id_and_file_have_one_name(name):
     assert cls().id == name
 
 
-@every_task
+@every_classification
 def test_scores_are_the_share_of_right_answers_and_the_loss(name):
     task = byway.task(name)
     draw = np.random.default_rng(0)
     output, labels = draw.normal(size=(50, task.outputs)), draw.integers(0, task.outputs, 50)
-    signal = Signal(jnp.asarray(np.eye(task.outputs)[labels]), CrossEntropy())
+    signal = Signal(jnp.asarray(np.eye(task.outputs)[labels]), CrossEntropy(), jnp.ones(50) if task.in_time else None)
     scores = task.score(jnp.asarray(output), signal)
     np.testing.assert_array_equal(scores["accuracy"], output.argmax(1) == labels)
     np.testing.assert_allclose(scores["loss"], np.log(np.exp(output).sum(1)) - output[np.arange(50), labels], rtol=1e-12)
