@@ -22,6 +22,7 @@ Source   Whittington and Bogacz, An approximation of the error backpropagation a
          topologies via predictive coding, 2022, arXiv 2201.13180; differs in: weights drawn as He et al., any optimiser
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
@@ -64,12 +65,12 @@ class PC(Rule):
         """See `Rule.f`."""
         x = net.place(x)
         if signal is None:
-            settled = self.complete(net, {net.input: x}) if net.cyclic else net.forward(x)
+            # What compares a rule with the true gradient takes the derivative of a prediction, settling and all.
+            settled = self._complete(net, {net.input: x}, NOTHING, differentiable=True) if net.cyclic else net.forward(x)
             return state, Record({"settled": settled}, settled.u[net.output])
         held = {net.input: x, net.output: signal.target.reshape(-1, *net[net.output].shape)}
         energy = Energy(net, held, self.precision, link=_link(net, signal))
-        first = energy.phase(_start(net, x))
-        settled, measures = self._settle(energy, first)
+        first, settled, measures = self._settle(energy, _start(net, x))
         return state, Record({"settled": settled}, (settled if net.cyclic else first).u[net.output], {}, measures)
 
     def g(self, gamma, net, memory, record, signal):
@@ -94,27 +95,33 @@ class PC(Rule):
             ShapeError: values or masks that do not fit a population.
         """
         _check(net, values, held)
-        energy = Energy(net, values, self.precision, held)
-        zeros = _zeros(net, next(iter(values.values())).shape[0])
-        return self._settle(energy, energy.phase({name: v for name, v in zeros.items() if name not in energy.fixed}))[0]
+        return self._complete(net, values, held)
 
     def advice(self, measures):
         """What to do where settling did not end as it should, by the share of batches in which it did not."""
         unsettled = measures.get("unsettled", 0.0)
         if unsettled <= 0.0:
             return None
-        end = f"the force that is left was {measures['residual']:.2g} of the first on average"
+        if math.isnan(unsettled):  # a learner that failed: nothing is known of the epoch
+            return f"settling may have diverged: lower pc.rate, now {self.rate:g}"
+        where = f"in {100 * unsettled:.3g} % of the batches (the force that is left was {measures['residual']:.2g} of the first on average)"
         if self.tolerance == 0.0 or not measures["residual"] <= 1.0:
-            return f"settling diverged in {100 * unsettled:.0f} % of the batches ({end}): lower pc.rate, now {self.rate:g}"
+            return f"settling diverged {where}: lower pc.rate, now {self.rate:g}"
         return (
-            f"settling did not reach its tolerance of {self.tolerance:g} in {100 * unsettled:.0f} % of the batches ({end}): "
+            f"settling did not reach its tolerance of {self.tolerance:g} {where}: "
             f"raise pc.steps, now {self.steps}, or pc.rate, now {self.rate:g}"
         )
 
-    def _settle(self, energy: "Energy", first: Phase) -> tuple[Phase, dict[str, Array]]:
-        """Descend the energy from a phase; the settled phase and how it went."""
+    def _complete(self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array], differentiable: bool = False) -> Phase:
+        energy = Energy(net, values, self.precision, held)
+        zeros = _zeros(net, next(iter(values.values())).shape[0])
+        return self._settle(energy, {name: v for name, v in zeros.items() if name not in energy.fixed}, differentiable)[1]
+
+    def _settle(self, energy: "Energy", values: Values, differentiable: bool = False) -> tuple[Phase, Phase, dict[str, Array]]:
+        """Descend the energy from the free values given; the first phase, the settled one and how it went."""
+        first = energy.phase(values)
         force = energy.force(first)
-        values, size = _moved(energy.free(first), force, self.rate), _norm(force)
+        values, size = _moved(values, force, self.rate), _norm(force)
 
         def descend(values):
             force = energy.force(energy.phase(values))
@@ -133,12 +140,17 @@ class PC(Rule):
                 _, now, taken = carry
                 return (now > self.tolerance * size) & (taken < self.steps)
 
-            values, _, taken = jax.lax.while_loop(unsettled, step, (values, size, jnp.int32(1)))
+            start = (values, size, jnp.int32(1))
+            if differentiable:  # backwards, which a loop of unknown length is not: the steps that are not needed are skipped instead
+                some = jax.lax.fori_loop(1, self.steps, lambda _, carry: jax.lax.cond(unsettled(carry), step, lambda c: c, carry), start)
+            else:
+                some = jax.lax.while_loop(unsettled, step, start)
+            values, _, taken = some
         settled = energy.phase(values)
         residual = _norm(energy.force(settled)) / jnp.where(size > 0, size, 1.0)
         good = residual <= (self.tolerance or 1.0)
         measures = {"settling_steps": taken.astype(size.dtype), "residual": residual, "unsettled": 1.0 - good.astype(size.dtype)}
-        return settled, measures
+        return first, settled, measures
 
 
 class Energy:
@@ -166,10 +178,6 @@ class Energy:
         self.known = {
             p.name: p.forward(net[name].send(net[name].activation.phi(values[name]))) for name in self.fixed for p in net.outgoing(name)
         }
-
-    def free(self, phase: Phase) -> Values:
-        """The values v = mu + eps of the populations that are not wholly held."""
-        return {p.name: phase.u[p.name] + phase.injected[p.name] for p in self.net.populations if p.name not in self.fixed}
 
     def phase(self, free: Values) -> Phase:
         """Predictions and errors, given the values of the populations that are not wholly held."""
@@ -215,7 +223,8 @@ def _moved(values: Values, force: Values, rate: float) -> Values:
 
 
 def _norm(force: Values) -> Float[Array, ""]:
-    return jnp.sqrt(sum((jnp.sum(a**2) for a in force.values()), start=0.0))
+    # A root has no derivative at zero, and nothing that learns needs this one.
+    return jax.lax.stop_gradient(jnp.sqrt(sum((jnp.sum(a**2) for a in force.values()), start=0.0)))
 
 
 def _link(net: Network, signal: Signal) -> Callable[[Array], Array]:
@@ -243,7 +252,7 @@ def _check(net: Network, values: Mapping[str, Array], held: Mapping[str, Array])
             raise ShapeError(
                 f"a mask of shape {held[name].shape} for {name!r}", f"{net[name].shape}", "give one truth to each of its units"
             )
-    batches = {a.shape[0] for a in values.values()}
+    batches = {a.shape[:1] for a in values.values()}
     for name, value in values.items():
         if value.shape[1:] != net[name].shape or len(batches) > 1:
             raise ShapeError(
