@@ -166,7 +166,7 @@ def fit(
             seconds += rows[-1].seconds
             rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation"), loop.angles()))
             _tell(on_row, rows[-1])
-            advance(rows[-1])
+            advance(_note(rows[-1]))
     test = loop.score("test")
     learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in rows[-1].train.items()}) for i in range(seeds)]
@@ -224,6 +224,12 @@ def prepare(
     lr = rule.learning_rate if lr is None else lr
     rates = (lr, lr if lr_gamma is None else lr_gamma)
     return Optimisers(*(optimiser_called(optimiser, rate, schedule, epochs * (size // batch) * updates) for rate in rates))
+
+
+def _note(row: Row) -> str:
+    scores = row.validation.get("accuracy", np.array([]))
+    good = scores[np.isfinite(scores)]
+    return f"validation {100 * good.mean():.1f} %" if good.size else ""
 
 
 def _tell(on_row, row: Row) -> None:
