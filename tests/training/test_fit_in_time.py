@@ -1,0 +1,160 @@
+"""Training on sequences: rules against each other, schedules, what is scored, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from byway.core.errors import ConfigError, RuleError
+from byway.core.rule import Update
+from byway.core.signal import Signal
+from byway.network.builders import graph, mlp, rnn
+from byway.rules.bp import BP
+from byway.rules.bptt import BPTT
+from byway.rules.dfa import DFA
+from byway.rules.frozen import Frozen
+from byway.rules.rtrl import RTRL
+from byway.tasks.adding import Adding
+from byway.tasks.delayed_xor import DelayedXOR
+from byway.training import loop
+from byway.training.fit import fit
+from byway.training.step import WEIGHTS, branch
+
+TASK = DelayedXOR(gap=2, wait=1, samples=40)
+NET = rnn(2, 5, 2)
+BATCH, EPOCHS, STEPS = 8, 2, 40 // 8
+
+
+def _fit(rule, net=NET, task=TASK, **change):
+    return fit(net, rule, task, **({"epochs": EPOCHS, "batch": BATCH, "optimiser": "momentum", "lr": 0.05, "progress": False} | change))
+
+
+@pytest.fixture(scope="module")
+def unrolled():
+    return _fit(BPTT(), seeds=2)
+
+
+def test_real_time_recurrent_learning_trains_as_backprop_through_time_does(unrolled):
+    """The same start, the same order, the same gradient: the same weights, curves and angles."""
+    online = _fit(RTRL(), seeds=2)
+    for name, w in unrolled.learners.net.theta.items():
+        for k, a in w.items():
+            np.testing.assert_allclose(online.learners.net.theta[name][k], a, rtol=1e-9, atol=1e-12)
+    for mine, other in zip(online.rows, unrolled.rows, strict=True):
+        assert (mine.epoch, mine.step) == (other.epoch, other.step)
+        for part in ("train", "validation"):
+            assert getattr(mine, part).keys() == getattr(other, part).keys()
+            for metric, v in getattr(other, part).items():
+                np.testing.assert_allclose(getattr(mine, part)[metric], v, rtol=1e-9)
+    for name, angle in online.rows[-1].angle.items():
+        np.testing.assert_allclose(angle, 0, atol=1e-5)  # the arc cosine of 1 - 1e-15
+        np.testing.assert_allclose(unrolled.rows[-1].angle[name], 0, atol=1e-5)
+    np.testing.assert_allclose(online.test["loss"], unrolled.test["loss"], rtol=1e-9)
+
+
+def test_test_scores_are_those_of_the_weights_handed_back(unrolled):
+    """In NumPy, step by step, from rest."""
+    split = TASK.load()["test"]
+    x, signal = TASK.batch(split, jnp.arange(split.size), jax.random.key(0))
+    x, asked = np.asarray(x), np.asarray(signal.target)[:, -1].argmax(1)
+    for i in range(2):
+        w = {name: {k: np.asarray(a) for k, a in w.items()} for name, w in unrolled.learner(i).net.theta.items()}
+        h = np.zeros((len(x), 5))
+        for t in range(x.shape[1]):
+            h = np.tanh(x[:, t] @ w["input-hidden1"]["weight"] + h @ w["hidden1-hidden1"]["weight"] + w["input-hidden1"]["bias"])
+        y = h @ w["hidden1-output"]["weight"] + w["hidden1-output"]["bias"]
+        assert unrolled.test["accuracy"][i] == pytest.approx(np.mean(y.argmax(1) == asked), rel=1e-12)
+        assert unrolled.test["loss"][i] == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), asked]), rel=1e-10)
+
+
+def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(unrolled, monkeypatch):
+    monkeypatch.setattr(loop, "SCORE_BATCH", 70)
+    chunked = _fit(BPTT())
+    for k, v in unrolled.test.items():
+        assert chunked.test[k][0] == pytest.approx(v[0], rel=1e-12)
+
+
+def test_the_control_leaves_the_reservoir_as_it_was_drawn():
+    result = _fit(Frozen(), epochs=1)
+    start, end = NET.redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
+    for name in start:
+        assert np.allclose(end[name]["weight"], start[name]["weight"], rtol=1e-12, atol=0) == (name != "hidden1-output")
+    assert result.rows[-1].angle.keys() == {"hidden1-output"}
+    np.testing.assert_allclose(result.rows[-1].angle["hidden1-output"], 0, atol=1e-5)
+
+
+class Drift(RTRL):
+    """A test rule whose update is one for every weight at every step."""
+
+    def g(self, gamma, net, memory, record, signal):
+        return memory, Update(jax.tree.map(jnp.ones_like, net.theta))
+
+
+@pytest.mark.parametrize(("schedule", "every"), [("cosine", None), ("cosine", 1), ("constant", 2)])
+def test_schedule_spans_all_the_updates_there_are(schedule, every):
+    """Updates of a step add up to one of so many steps, so a weight moves by their number times the sum of the rates."""
+    a_update = TASK.length if every is None else every
+    total = EPOCHS * STEPS * TASK.length // a_update
+    rates = 0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2 if schedule == "cosine" else np.full(total, 0.1)
+    result = _fit(Drift(), optimiser="sgd", lr=0.1, schedule=schedule, every=every)
+    start, end = NET.redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
+    for moved in jax.tree.leaves(jax.tree.map(lambda a, b: np.asarray(a - b), start, end)):
+        np.testing.assert_allclose(moved, a_update * rates.sum(), rtol=1e-9)
+
+
+class Stopping(BPTT):
+    """A test rule whose update is not finite from its first batch on."""
+
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, Update(jax.tree.map(lambda a: a * jnp.nan, update.net))
+
+
+def test_a_sequence_that_is_not_finite_stops_the_learner_and_says_so():
+    result = _fit(Stopping())
+    assert "stopped being finite at update 1, in epoch 1" in result.failures[0]
+    assert np.isnan(result.accuracy[0])
+
+
+class Endless(DelayedXOR):
+    """A test task whose sequences have no steps."""
+
+    def batch(self, split, index, key):
+        x, signal = super().batch(split, index, key)
+        return x[:, :0], Signal(signal.target[:, :0], signal.criterion, signal.weight[:, :0])
+
+
+CYCLE = graph({"input": 4, "a": 3, "output": 3}, [("input", "a"), ("a", "a"), ("a", "output")])
+REFUSED = {
+    "a rule without time": (DFA(), {}, RuleError, "dfa on the task delayed_xor, whose samples are sequences"),
+    "a rule without time, no cycle": (BP(), {"net": mlp(2, 5, 2)}, RuleError, "use bptt (the baseline), rtrl, or frozen"),
+    "not a divisor": (RTRL(), {"every": 3}, ConfigError, "a divisor of 4, the length of a sequence"),
+    "longer than a sequence": (RTRL(), {"every": 8}, ConfigError, "every = 8"),
+    "no steps at all": (Frozen(), {"every": 0}, ConfigError, "every = 0"),
+    "steps below none": (RTRL(), {"every": -2}, ConfigError, "every = -2"),
+    "steps of a whole": (BPTT(), {"every": 2}, ConfigError, "nothing: bptt sees whole sequences"),
+    "another input": (BPTT(), {"task": Adding(samples=40)}, Exception, "2 inputs, as (2,), and 1 outputs"),
+    "nothing to see": (BPTT(), {"task": Endless(samples=40)}, ConfigError, "sequences of length 0"),
+}
+REFUSED_WITHOUT_TIME = {
+    "whole sequences": (BPTT(), {"net": mlp(4, 5, 3)}, RuleError, "bptt on the task blobs"),
+    "a cycle by steps": (RTRL(), {"net": CYCLE}, RuleError, "rtrl was given a network with a cycle, on the task blobs"),
+    "a reservoir": (Frozen(), {"net": CYCLE}, RuleError, "frozen was given a network with a cycle, on the task blobs"),
+    "several updates": (Frozen(), {"net": mlp(4, 5, 3), "every": 1}, ConfigError, "every = 1 on the task blobs"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED | REFUSED_WITHOUT_TIME)
+def test_rules_networks_and_tasks_that_do_not_go_together_are_refused(blobs, case):
+    rule, change, error, said = (REFUSED | REFUSED_WITHOUT_TIME)[case]
+    with pytest.raises(error) as caught:
+        _fit(rule, **({"task": blobs} if case in REFUSED_WITHOUT_TIME else {}) | change)
+    assert said in str(caught.value)
+    assert "wanted: " in str(caught.value)
+    assert "do: " in str(caught.value)
+
+
+def test_a_rule_that_sees_steps_takes_samples_as_sequences_of_one(blobs):
+    """On a network without cycles: rtrl is then backprop, weight by weight."""
+    mine, other = (_fit(rule, net=mlp(4, 5, 3), task=blobs, epochs=1).learner().net.theta for rule in (RTRL(), BP()))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), mine, other)
