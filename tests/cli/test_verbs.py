@@ -113,6 +113,18 @@ def fails(capsys, *argv):
         (["train", "--digits.validation", "5000"], ["5000", "1436"]),
         (["train", "--net.hidden", "0"], ["0", "one unit"]),
         (["train", "--net.kind", "convnet", "--net.channels", "4", "4", "4", "4"], ["shrinks", "pooling"]),
+        (["train", "--task", "delayed_xor", "--rule", "dfa"], ["dfa on the task delayed_xor", "sequences", "bptt"]),
+        (["compare", "--task", "adding", "--rules", "rtrl,ff"], ["ff on the task adding", "sequences"]),
+        (["train", "--task", "delayed_xor", "--rule", "rtrl", "--every", "5"], ["every = 5", "divisor of 13"]),
+        (["train", "--task", "delayed_xor", "--rule", "bptt", "--every", "1"], ["every = 1", "whole sequences"]),
+        (["train", "--rule", "frozen", "--every", "1"], ["every = 1", "a task in time"]),
+        (["train", "--rule", "bptt"], ["bptt on the task digits", "a task in time"]),
+        (["train", "--rule", "rtrl", "--net.kind", "rnn"], ["rtrl was given a network with a cycle", "independent"]),
+        (["train", "--task", "adding", "--rule", "bptt", "--net.kind", "convnet"], ["shape (2,)", "height, width"]),
+        (["train", "--task", "adding", "--rule", "bptt", "--net.hidden"], ["a recurrent network of sizes", "a hidden layer"]),
+        (["train", "--task", "adding", "--rule", "bptt", "--adding.length", "1"], ["length = 1", "at least 2"]),
+        (["train", "--task", "delayed_xor", "--rule", "bptt", "--delayed-xor.gap", "0"], ["gap = 0", "at least 1"]),
+        (["audit", "bp", "--net", "mlp,rnn"], ["bp was given a network with a cycle", "without cycles"]),
         (["audit", "dfaa"], ["'dfaa'", "'dfa'"]),
         (["audit", "dfa", "--net", "cnn"], ["'cnn'", "convnet"]),
         (["report", "nowhere"], ["nowhere"]),
@@ -195,6 +207,8 @@ def test_audit_as_a_table(capsys):
     assert main(["audit", "fa", "--no-numeric"]) == 0
     said = capsys.readouterr().out
     assert "gamma.hidden1-hidden2" in said
+    assert "fa on mlp" in said and "fa on convnet" in said
+    assert "fa on rnn" not in said, "by default a rule is audited where it can be used"
 
 
 @pytest.mark.parametrize("verb", VERBS)

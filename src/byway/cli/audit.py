@@ -13,6 +13,8 @@ from byway.audit.jacobian import Jacobian, jacobian
 from byway.audit.networks import KINDS, tiny
 from byway.audit.verdict import Verdict, audit
 from byway.core.errors import RuleError
+from byway.core.rule import Rule
+from byway.network.network import Network
 from byway.rules import RULES
 from byway.training.fit import use_compilation_cache
 
@@ -26,13 +28,14 @@ class Audit:
 
     Attributes:
         rules: the rules to audit; all of them by default.
-        net: kinds of network to audit them on, separated by commas: mlp, convnet.
+        net: kinds of network to audit them on, separated by commas: mlp, convnet, rnn, cyclic ...; by default every kind
+            that a rule accepts.
         json: print JSON instead of tables.
         numeric: measure the Jacobian too.
     """
 
     rules: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
-    net: str = ",".join(KINDS)
+    net: str | None = None
     json: bool = False
     numeric: bool = True
 
@@ -44,8 +47,10 @@ def run(argv: Sequence[str]) -> None:
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     found = []
     for rule in rules:
-        for kind in [k.strip() for k in asked.net.split(",")]:
+        for kind in KINDS if asked.net is None else [k.strip() for k in asked.net.split(",")]:
             net = tiny(kind, rule)
+            if asked.net is None and not _accepts(rule, net):
+                continue
             verdict = audit(rule, net)
             found.append((kind, verdict, jacobian(rule, net, verdict) if asked.numeric else None))
     if asked.json:
@@ -55,6 +60,14 @@ def run(argv: Sequence[str]) -> None:
     wrong = sorted({v.rule for _, v, numbers in found if v.disagreements or (numbers and numbers.missed)})
     if wrong:
         raise RuleError(f"the audit contradicts {', '.join(wrong)}", "claims that the program bears out", "correct the rule or its claims")
+
+
+def _accepts(rule: Rule, net: Network) -> bool:
+    try:
+        rule.accepts(net)
+    except RuleError:
+        return False
+    return True
 
 
 def _json(kind: str, verdict: Verdict, numbers: Jacobian | None) -> dict[str, Any]:
