@@ -1,13 +1,16 @@
 """Label sets carried through a jaxpr. All of Byway's contact with JAX's program representation is in this file.
 
 Every array of a traced program gets a `Flow`: which sources it was computed from, which weights it still holds as such,
-and which weights it met after it already carried the teaching signal. The analysis is per array and errs on the side
-of too much: control flow joins its branches, loops run to a fixed point, and a primitive that holds a program we do not
-know how to enter is taken to read everything.
+on which axes, and which weights it met backwards after it already carried the teaching signal. A weight is met *forwards*
+where it is summed over all its presynaptic axes and its postsynaptic axis stays: that is what a network does. Everything
+else is *backwards*. The analysis is per array and errs on the side of too much: control flow joins its branches, loops run
+to a fixed point, an operation that is not known to keep the axes of a weight loses them, and then they count as met
+backwards; and a primitive that holds a program we do not know how to enter is taken to read everything.
 """
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -16,8 +19,12 @@ from jax.extend import core
 
 from byway.core.tag import ERROR, LOSS, SLOPE
 
-# Primitives that sum products: an operand's entries are no longer there to be read afterwards.
-CONTRACTIONS = {"dot_general", "conv_general_dilated", "ragged_dot_general"}
+# What an axis of an array is to the weights that the array holds. None, in place of all axes, where that is not known.
+PRE, POST, NEITHER = "pre", "post", ""
+Axes = tuple[str, ...]
+# How an operation uses a weight: sums it over its presynaptic axes; over others; or not at all, so that it is still there.
+FORWARDS, BACKWARDS, KEPT = "forwards", "backwards", "kept"
+
 # Primitives that run one program on their operands, and the parameter that holds it.
 CALLS = {
     "jit": "jaxpr",
@@ -40,15 +47,20 @@ class Flow:
     Attributes:
         reads: names of the sources it was computed from.
         raw: weights that it still holds as weights: copied, scaled, added to, but not yet summed against data.
-        met: weights that its value met after it carried the signal.
+        axes: what each of its axes is to those weights: PRE, POST (exactly one, whose every index is one postsynaptic unit
+            or channel, in order) or NEITHER; None where it holds no weights or where the audit lost track.
+        backwards: weights that its value met backwards, after it carried the signal.
     """
 
     reads: frozenset[str] = frozenset()
     raw: frozenset[str] = frozenset()
-    met: frozenset[str] = frozenset()
+    axes: Axes | None = None
+    backwards: frozenset[str] = frozenset()
 
     def __or__(self, other: "Flow") -> "Flow":
-        return Flow(self.reads | other.reads, self.raw | other.raw, self.met | other.met)
+        agree = self.axes == other.axes or not (self.raw and other.raw)
+        axes = (self.axes or other.axes) if agree else None
+        return Flow(self.reads | other.reads, self.raw | other.raw, axes, self.backwards | other.backwards)
 
     @property
     def signalled(self) -> bool:
@@ -62,6 +74,11 @@ class Flow:
 
 
 NOTHING = Flow()
+
+
+def weight(name: str, rank: int) -> Flow:
+    """The flow of a projection's weight: the last of its axes is the postsynaptic one."""
+    return Flow(frozenset({name}), frozenset({name}), (PRE,) * (rank - 1) + (POST,))
 
 
 def trace(function: Callable, sources: Sequence[tuple[Any, Flow]]) -> tuple[list[Flow], list[Any]]:
@@ -107,20 +124,130 @@ def _equation(equation, inputs: list[Flow], everything: Flow) -> list[Flow]:
     elif name == "name":
         out = _tagged(params["name"], inputs[0])
     else:
-        out = _combine(inputs, name in CONTRACTIONS)
+        out = _combine(equation, inputs)
     return [out] * len(equation.outvars)
 
 
-def _combine(inputs: list[Flow], contraction: bool) -> Flow:
-    out = union(inputs)
+def _combine(equation, inputs: list[Flow]) -> Flow:
+    out = dataclasses.replace(union(inputs), raw=frozenset(), axes=None)
     for i, one in enumerate(inputs):
-        others = union(inputs[:i] + inputs[i + 1 :])
-        if others.signalled:
-            out |= Flow(met=one.raw)
-    if contraction:
-        kept = [one.raw for i, one in enumerate(inputs) if union(inputs[:i] + inputs[i + 1 :]).stored]
-        out = dataclasses.replace(out, raw=frozenset().union(*kept))
+        if one.raw:
+            others = union(inputs[:i] + inputs[i + 1 :])
+            use, axes = _use(equation, i, one.axes)
+            if others.signalled and use != FORWARDS:
+                out |= Flow(backwards=one.raw)
+            # Summed against nothing but what is stored, it is a mixture of weights, and can still be read.
+            if use == KEPT or others.stored:
+                out |= Flow(raw=one.raw, axes=axes)
     return out
+
+
+def _use(equation, i: int, axes: Axes | None) -> tuple[str, Axes | None]:
+    """How an equation uses the weights on these axes of operand i, and on which axes its result holds what is left of them."""
+    name = equation.primitive.name
+    if name in SUMS_OF_PRODUCTS:
+        return (BACKWARDS, None) if axes is None else SUMS_OF_PRODUCTS[name](equation, i, axes)
+    if axes is None or name not in KEEPS:
+        return KEPT, None
+    return KEPT, KEEPS[name](equation.params, axes, equation.invars[i].aval.shape, equation.outvars[0].aval.shape)
+
+
+def _dot(equation, i: int, axes: Axes) -> tuple[str, Axes | None]:
+    summed, batch = equation.params["dimension_numbers"]
+    over = {axes[k] for k in summed[i]}
+    if POST in over:
+        return BACKWARDS, None
+    mine = tuple(axis for k, axis in enumerate(axes) if k not in (*summed[i], *batch[i]))
+    others = equation.invars[1 - i].aval.ndim - len(summed[1 - i]) - len(batch[1 - i])
+    # The other operand's axes take the place of those that were summed over: C W is a weight from other units.
+    theirs = (PRE if PRE in over else NEITHER,) * others
+    shared = tuple(axes[k] for k in batch[i])
+    use = FORWARDS if PRE in over and PRE not in mine + shared else KEPT
+    return use, shared + (mine + theirs if i == 0 else theirs + mine)
+
+
+def _convolution(equation, i: int, axes: Axes) -> tuple[str, Axes | None]:
+    numbers = equation.params["dimension_numbers"]
+    post, pre = numbers.rhs_spec[:2]
+    if i == 0 or axes[post] != POST or axes[pre] != PRE:
+        return BACKWARDS, None
+    place = {numbers.out_spec[0]: PRE, numbers.out_spec[1]: POST}
+    return FORWARDS, tuple(place.get(k, NEITHER) for k in range(len(axes)))
+
+
+# Primitives that sum products: an operand's entries are no longer there to be read afterwards.
+SUMS_OF_PRODUCTS = {"dot_general": _dot, "conv_general_dilated": _convolution, "ragged_dot_general": lambda *_: (BACKWARDS, None)}
+
+
+def _elementwise(params, axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes | None:
+    return axes if before == after else None
+
+
+def _transposed(params, axes, before, after):
+    return tuple(axes[k] for k in params["permutation"])
+
+
+def _broadcast(params, axes, before, after):
+    place = dict(zip(params["broadcast_dimensions"], axes, strict=True))
+    return tuple(place.get(k, NEITHER) for k in range(len(after)))
+
+
+def _squeezed(params, axes, before, after):
+    gone = params["dimensions"]
+    return None if any(axes[k] for k in gone) else tuple(axis for k, axis in enumerate(axes) if k not in gone)
+
+
+def _reversed(params, axes, before, after):
+    return None if axes.index(POST) in params["dimensions"] else axes
+
+
+def _sliced(params, axes, before, after):
+    # A part of the postsynaptic units could be put elsewhere afterwards, index by index: that transposes.
+    post = axes.index(POST)
+    return axes if before[post] == after[post] else None
+
+
+def _windows(params, axes, before, after):
+    post = axes.index(POST)
+    alone = params["window_dimensions"][post] == 1 and tuple(params["padding"][post]) == (0, 0) and before[post] == after[post]
+    return axes if alone else None
+
+
+def _reshaped(params, axes, before, after):
+    """The postsynaptic axis must stay whole; what lies on either side of it may merge and split."""
+    post = axes.index(POST)
+    units, ahead = before[post], math.prod(before[:post])
+    found = [k for k, n in enumerate(after) if n == units and math.prod(after[:k]) == ahead]
+    if params["dimensions"] is not None or len(found) != 1:
+        return None
+    (at,) = found
+    return (
+        *_regrouped(axes[:post], before[:post], after[:at]),
+        POST,
+        *_regrouped(axes[post + 1 :], before[post + 1 :], after[at + 1 :]),
+    )
+
+
+def _regrouped(axes: Axes, before: tuple[int, ...], after: tuple[int, ...]) -> Axes:
+    return axes if before == after else tuple(PRE if PRE in axes and n > 1 else NEITHER for n in after)
+
+
+ELEMENTWISE = (
+    *("add", "add_any", "sub", "mul", "div", "neg", "abs", "sign", "max", "min", "tanh", "eq", "ne", "lt", "le", "gt", "ge", "select_n"),
+    *("convert_element_type", "reduce_precision", "copy", "stop_gradient"),
+)
+# Primitives known to keep track of the axes: from their parameters, the axes of an operand, its shape and that of the result.
+KEEPS: dict[str, Callable[..., Axes | None]] = {
+    "transpose": _transposed,
+    "broadcast_in_dim": _broadcast,
+    "squeeze": _squeezed,
+    "reshape": _reshaped,
+    "rev": _reversed,
+    "slice": _sliced,
+    "dynamic_slice": _sliced,
+    "reduce_window_sum": _windows,
+    **dict.fromkeys(ELEMENTWISE, _elementwise),
+}
 
 
 def _tagged(tag: str, flow: Flow) -> Flow:
@@ -136,30 +263,63 @@ def _tagged(tag: str, flow: Flow) -> Flow:
 def _cond(params, inputs: list[Flow], everything: Flow) -> list[Flow]:
     choice, operands = inputs[0], inputs[1:]
     branches = [_run(b.jaxpr, operands, everything) for b in params["branches"]]
-    return [union([choice, *outs]) for outs in zip(*branches, strict=True)]
+    return [_chosen(choice, union(outs)) for outs in zip(*branches, strict=True)]
+
+
+def _chosen(choice: Flow, flow: Flow) -> Flow:
+    """A choice is read, and one made by the signal meets the weights that it chooses among."""
+    met = flow.raw if choice.signalled else frozenset()
+    return flow | choice | Flow(backwards=met)
 
 
 def _scan(params, inputs: list[Flow], everything: Flow) -> list[Flow]:
     consts, carries = params["num_consts"], params["num_carry"]
-    fixed, carry, xs = inputs[:consts], inputs[consts : consts + carries], inputs[consts + carries :]
-    while True:
-        outs = _run(params["jaxpr"].jaxpr, [*fixed, *carry, *xs], everything)
-        grown = [a | b for a, b in zip(carry, outs[:carries], strict=True)]
-        if grown == carry:
-            return [*grown, *outs[carries:]]
-        carry = grown
+    fixed, carry, xs = inputs[:consts], inputs[consts : consts + carries], [_row(flow) for flow in inputs[consts + carries :]]
+
+    def turn(carry):
+        return _run(params["jaxpr"].jaxpr, [*fixed, *carry, *xs], everything)
+
+    carry = _loop(lambda carry: turn(carry)[:carries], carry)
+    return [*carry, *(_stack(flow) for flow in turn(carry)[carries:])]
+
+
+def _row(flow: Flow) -> Flow:
+    """One entry along the first axis, which a scan runs through."""
+    axes = flow.axes[1:] if flow.axes and flow.axes[0] == NEITHER else None
+    return dataclasses.replace(flow, axes=axes)
+
+
+def _stack(flow: Flow) -> Flow:
+    """What every turn of a scan gave, along a new first axis."""
+    return dataclasses.replace(flow, axes=flow.axes and (NEITHER, *flow.axes))
 
 
 def _while(params, inputs: list[Flow], everything: Flow) -> list[Flow]:
     n_cond, n_body = params["cond_nconsts"], params["body_nconsts"]
     cond_fixed, body_fixed, carry = inputs[:n_cond], inputs[n_cond : n_cond + n_body], inputs[n_cond + n_body :]
-    while True:
+
+    def turn(carry):
         (go_on,) = _run(params["cond_jaxpr"].jaxpr, [*cond_fixed, *carry], everything)
         outs = _run(params["body_jaxpr"].jaxpr, [*body_fixed, *carry], everything)
-        grown = [union([a, b, go_on]) for a, b in zip(carry, outs, strict=True)]
-        if grown == carry:
-            return grown
+        return [_chosen(go_on, a | b) for a, b in zip(carry, outs, strict=True)]
+
+    return _loop(turn, carry)
+
+
+def _loop(turn: Callable[[list[Flow]], list[Flow]], carry: list[Flow]) -> list[Flow]:
+    """What a loop carries after any number of turns.
+
+    What it reads comes first. An activity that starts from a constant and takes up data on the way is data: by its first turn
+    alone, where a constant is summed against the weights, all that follows would hold them as weights.
+    """
+    final = _grown(turn, carry)
+    return _grown(turn, [dataclasses.replace(flow, reads=end.reads) for flow, end in zip(carry, final, strict=True)])
+
+
+def _grown(turn: Callable[[list[Flow]], list[Flow]], carry: list[Flow]) -> list[Flow]:
+    while (grown := [a | b for a, b in zip(carry, turn(carry), strict=True)]) != carry:
         carry = grown
+    return carry
 
 
 CONTROL = {"scan": _scan, "while": _while, "cond": _cond}
@@ -173,4 +333,4 @@ def _holds_program(param: Any) -> bool:
 
 def _unknown(everything: Flow) -> Flow:
     weights = frozenset(name for name in everything.reads if name.endswith(".weight"))
-    return Flow(everything.reads | {"unknown program"}, everything.raw | weights, everything.met | weights)
+    return Flow(everything.reads | {"unknown program"}, everything.raw | weights, None, everything.backwards | weights)

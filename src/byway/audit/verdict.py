@@ -2,9 +2,9 @@
 
 Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record and signal as a
 named source: it says what an update reads by itself. The *composed* trace runs f and then g, from the input and the
-signal: it says which weights the signal met on its way (weight transport) and which downstream weights an update had to
-wait for (update locking). Weights can hide in gamma, in the state or in the memory, so what those hold is carried from
-`init`, `start` and each update back to the start until nothing changes.
+signal: it says which weights the signal met backwards on its way (weight transport) and which downstream weights an update
+had to wait for (update locking). Weights and the signal can wait in gamma, in the state or in the memory, so what those hold
+is carried from `init`, `start` and each update back to the start until nothing changes; and weights can pass in the record.
 """
 
 import dataclasses
@@ -16,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from byway.audit.flow import Flow, trace, union
+from byway.audit.flow import NOTHING, Flow, trace, union, weight
 from byway.core.rule import Claims, Rule
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.network import Network
 
 Leaves = dict[str, Any]
+# What the leaves of gamma, state, memory and record hold, by their names.
+Held = dict[str, Flow]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Reads:
 
     Attributes:
         reads: the sources that g reads for it.
-        transported: other projections whose weights reached it with the signal, or are read by g.
+        transported: other projections whose weights g reads for it, or its signal met backwards.
         waits_for: projections downstream whose weights it depends on, on the same sample.
         depends_on: all projections whose weights it depends on, on the same sample.
     """
@@ -97,11 +99,9 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     rule.accepts(net)
     program = _Program(rule, net, batch)
     alone, constants = program.plasticity()
-    composed, hidden = program.composed()
-    updates = {}
-    for p in net.projections:
-        if p.name in alone:
-            updates[p.name] = _reads(net, p, alone[p.name], composed[p.name], hidden)
+    composed, held = program.composed()
+    by_g = {name: _read_by_g(flow, composed[name], held) - {name} for name, flow in alone.items()}
+    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in alone}
     everything = union(composed.values())
     found = Claims(
         transport="yes" if any(u.transported for u in updates.values()) else "no",
@@ -113,14 +113,19 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     )
     read = everything.reads | union(alone.values()).reads
     dead = sorted(name for name in program.gamma_leaves if name not in read)
-    return Verdict(rule.id, found, rule.claims, updates, dead, _findings(rule.claims, net, alone, hidden, dead, constants))
+    return Verdict(rule.id, found, rule.claims, updates, dead, _findings(rule.claims, net, alone, by_g, held, dead, constants))
 
 
-def _reads(net: Network, p, alone: Flow, composed: Flow, hidden: dict[str, frozenset[str]]) -> Reads:
+def _read_by_g(alone: Flow, composed: Flow, held: Held) -> set[str]:
+    """The projections whose weights g reads for an update: from the network, or from wherever they were kept."""
+    kept = union(held.get(name, NOTHING) for name in alone.reads)
+    return _weights(alone.reads | composed.raw | kept.raw)
+
+
+def _reads(net: Network, p, alone: Flow, composed: Flow, by_g: set[str]) -> Reads:
+    transported = by_g | (_weights(composed.backwards) - {p.name})
     upstream = net.upstream(p.src)
     before = {q.name for q in net.projections if q.dst in upstream} | {p.name}
-    by_g = _weights(alone.reads | composed.raw) | _weights(frozenset().union(*(hidden.get(name, frozenset()) for name in alone.reads)))
-    transported = (by_g - {p.name}) | (_weights(composed.met) - before)
     downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src)} - before
     depends_on = [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in composed.reads)]
     waits_for = [name for name in depends_on if name in downstream]
@@ -133,13 +138,14 @@ def _weights(names: frozenset[str]) -> set[str]:
 
 
 def _findings(
-    claims: Claims, net: Network, alone: dict[str, Flow], hidden: dict[str, frozenset[str]], dead: list[str], constants: list
+    claims: Claims, net: Network, alone: dict[str, Flow], by_g: dict[str, set[str]], held: Held, dead: list[str], constants: list
 ) -> list[str]:
-    findings = [f"{name} holds {', '.join(sorted(_weights(weights)))}" for name, weights in hidden.items() if weights]
+    # A record is gone after the step: what counts is whether g reads it.
+    kept = {name: flow.raw for name, flow in held.items() if flow.raw and not name.startswith("record.")}
+    findings = [f"{name} holds {', '.join(sorted(_weights(weights)))}" for name, weights in kept.items()]
     for name, flow in alone.items():
-        others = _weights(flow.reads) - {name}
-        if others and claims.transport == "no":
-            findings.append(f"g reads the weights of {', '.join(sorted(others))} to update {name}")
+        if by_g[name] and claims.transport == "no":
+            findings.append(f"g reads the weights of {', '.join(sorted(by_g[name]))} to update {name}")
         if "unknown program" in flow.reads:
             findings.append(f"the update of {name} runs a program that the audit cannot enter: taken to read everything")
     findings += [f"no update reads {name}" for name in dead]
@@ -174,21 +180,21 @@ class _Program:
         flows, constants = _trace(g, arguments, {})
         return _by_projection(names, flows), constants
 
-    def composed(self) -> tuple[dict[str, Flow], dict[str, frozenset[str]]]:
-        """What f and g together carry to each update; and which weights each leaf of gamma, state and memory holds."""
-        hidden = self._at_start()
+    def composed(self) -> tuple[dict[str, Flow], Held]:
+        """What f and g together carry to each update; and what each leaf of gamma, state, memory and record holds."""
+        held = self._at_start()
         while True:
             names: list[str] = []
-            flows = self._step(hidden, names)
-            grown = dict(hidden)
+            flows = self._step(held, names)
+            grown = dict(held)
             for name, flow in zip(names, flows, strict=True):
                 if not name.startswith("update."):
-                    grown[name] = grown.get(name, frozenset()) | flow.raw
-            if grown == hidden:
-                return _by_projection(names, flows), hidden
-            hidden = grown
+                    grown[name] = grown.get(name, NOTHING) | _held(name, flow)
+            if grown == held:
+                return _by_projection(names, flows), held
+            held = grown
 
-    def _at_start(self) -> dict[str, frozenset[str]]:
+    def _at_start(self) -> Held:
         names: list[str] = []
 
         def begin(net, key):
@@ -198,14 +204,14 @@ class _Program:
             return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
 
         flows, _ = _trace(begin, {"net": self.net, "key": self.key}, {})
-        return {name: flow.raw for name, flow in zip(names, flows, strict=True)}
+        return {name: _held(name, flow) for name, flow in zip(names, flows, strict=True)}
 
-    def _step(self, hidden: dict[str, frozenset[str]], names: list[str]) -> list[Flow]:
+    def _step(self, held: Held, names: list[str]) -> list[Flow]:
         def step(gamma, net, state, memory, x, target, key):
             signal = Signal(target, self.signal.criterion)
             state, record = self.rule.f(gamma, net, state, x, signal, key)
             memory, update = self.rule.g(gamma, net, memory, record, signal)
-            out = [("update", update.net), ("gamma", update.gamma), ("state", state), ("memory", memory)]
+            out = [("update", update.net), ("gamma", update.gamma), ("state", state), ("memory", memory), ("record", record)]
             return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
 
         arguments = {
@@ -217,7 +223,7 @@ class _Program:
             "signal.target": self.signal.target,
             "key": self.key,
         }
-        return _trace(step, arguments, hidden)[0]
+        return _trace(step, arguments, held)[0]
 
     def _outputs(self, prefix: str, tree: Any, names: list[str]) -> list[tuple[str, Any]]:
         found = list(leaves(prefix, tree).items())
@@ -250,7 +256,16 @@ def leaves(prefix: str, tree: Any) -> Leaves:
     return found
 
 
-def _trace(function, arguments: dict[str, Any], hidden: dict[str, frozenset[str]]) -> tuple[list[Flow], list]:
+def _held(name: str, flow: Flow) -> Flow:
+    """What a leaf takes along to the next step: weights, and the signal with what it met.
+
+    Not into gamma: parameters are learned from the signal, like the weights, and are no path for it.
+    """
+    signal = frozenset(read for read in flow.reads if read.startswith("signal.") and not name.startswith("gamma."))
+    return dataclasses.replace(flow, reads=signal)
+
+
+def _trace(function, arguments: dict[str, Any], held: Held) -> tuple[list[Flow], list]:
     """Trace a function of named trees; a network's sources are its theta, its positions are nobody's business."""
     sources, rebuild = [], []
     for prefix, tree in arguments.items():
@@ -260,8 +275,8 @@ def _trace(function, arguments: dict[str, Any], hidden: dict[str, frozenset[str]
         rebuild.append((len(named), structure, tree if isinstance(tree, Network) else None))
         for name, leaf in named.items():
             is_weight = name.startswith("net.") and name.endswith(".weight")
-            raw = hidden.get(name, frozenset()) | (frozenset({name}) if is_weight else frozenset())
-            sources.append((leaf, Flow(frozenset({name}), raw)))
+            flow = weight(name, np.ndim(leaf)) if is_weight else Flow(frozenset({name})) | held.get(name, NOTHING)
+            sources.append((leaf, flow))
 
     def flat(*arrays):
         trees, at = [], 0
