@@ -112,6 +112,8 @@ def summed(step: Callable[[Any, Int[Array, ""]], tuple[Any, PyTree]], carry: Any
     Returns:
         The last carry, and the sum of what was new.
     """
+    if steps == 1:
+        return step(carry, jnp.int32(0))
     shapes = jax.eval_shape(lambda carry: step(carry, jnp.int32(0))[1], carry)
 
     def one(everything, _):
