@@ -1,0 +1,32 @@
+"""On a delayed exclusive or every rule that trains a recurrent network beats the reservoir that is only read."""
+
+import numpy as np
+import pytest
+
+import byway
+from byway.network.builders import rnn
+
+pytestmark = pytest.mark.slow
+SEEDS, EPOCHS = 4, 2
+
+
+def _trained(name):
+    task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
+    net = rnn(task.input_shape, 16, task.outputs)
+    return byway.fit(net, byway.rule(name), task, epochs=EPOCHS, batch=32, lr=5e-3, seeds=SEEDS, progress=False)
+
+
+@pytest.fixture(scope="module")
+def frozen():
+    return _trained("frozen")
+
+
+@pytest.mark.parametrize("name", ["bptt", "rtrl"])
+def test_rule_beats_the_reservoir_on_every_seed(name, frozen):
+    """By more than three standard errors of the paired difference, too: the spread over seeds sets the tolerance."""
+    result = _trained(name)
+    assert result.failures == {} == frozen.failures
+    gain = result.accuracy - frozen.accuracy
+    assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    assert np.all(result.accuracy > 0.95)
