@@ -15,9 +15,11 @@ MAY_IMPORT = {
     "tasks": {"core", "network"},
     "metrics": {"core", "network"},
     "training": {"core", "network", "metrics"},
+    "verify": {"core", "network", "rules", "tasks", "metrics", "audit"},
+    "meta": {"core", "network", "rules", "tasks", "training"},
     "audit": {"core", "network", "rules", "tasks", "metrics"},
     "report": {"core", "network", "metrics", "training"},
-    "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report"},
+    "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
 }
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
 

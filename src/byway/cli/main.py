@@ -11,6 +11,8 @@ VERBS = {
     "compare": ("byway.cli.compare", "train several rules side by side, and report what each costs and buys"),
     "train": ("byway.cli.train", "train one rule"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
+    "meta": ("byway.cli.meta", "learn a rule by gradient through training, and try it on what it never saw"),
+    "verify": ("byway.cli.verify", "run the exact tests of every rule on this machine"),
     "list": ("byway.cli.list", "name every rule, task, network, activation and optimiser"),
     "report": ("byway.cli.report", "draw the page of a run folder again"),
 }
@@ -26,6 +28,7 @@ Start here:
   byway compare --task mnist --rules bp,frozen,dfa       on MNIST, three rules
   byway train --rule ff --net.hidden 500 500 500         one rule, a network of your own
   byway audit dfa                                        is it local?
+  byway verify                                           are the equations right, on this machine?
 """
 
 

@@ -9,12 +9,13 @@ optimiser subtracts it, so any optax transformation applies to it unchanged.
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 from jaxtyping import Array, Float, Key, PyTree
 
+from byway.core.check import Check
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
 from byway.core.registry import snake_case
@@ -87,6 +88,10 @@ class Rule(eqx.Module):
     def advice(self, measures: Mapping[str, float]) -> str | None:
         """What to tell the user of an epoch whose mean `Record.measures` these are; None if all is well."""
         return None
+
+    def checks(self) -> Sequence[Check]:
+        """The exact tests that this rule brings along, which `byway verify` runs: none, unless it says otherwise."""
+        return ()
 
     @abstractmethod
     def accepts(self, net) -> None:

@@ -35,3 +35,9 @@ class BP(FeedForward):
         transported = {p.name: p.weight for p in net.projections}
         delta = chained_deltas(net, free, signal.error(record.output), transported)
         return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})
+
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import bp
+
+        return bp.checks(self)

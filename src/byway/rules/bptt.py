@@ -71,6 +71,12 @@ class BPTT(Rule):
         _, delta = jax.lax.scan(back, after, (arrays, error), reverse=True)
         return memory, Update({p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning})
 
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import bptt
+
+        return bptt.checks(self)
+
 
 def _over_time(p, pre, delta):
     """`p.outer`, a mean over the batch, summed over time: one product for all steps."""

@@ -47,3 +47,9 @@ class DFA(FeedForward):
         for h in net.hidden:
             delta[h.name] = (error @ gamma[h.name]).reshape(-1, *h.shape) * free.slope[h.name]
         return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})
+
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import dfa
+
+        return dfa.checks(self)

@@ -47,3 +47,9 @@ class FA(FeedForward):
         free = record["free"]
         delta = chained_deltas(net, free, signal.error(record.output), gamma)
         return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})
+
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import fa
+
+        return fa.checks(self)

@@ -115,6 +115,12 @@ class FF(Rule):
                 update[p.name] = p.outer(pre, delta[p.dst])
         return means, Update(update)
 
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import ff
+
+        return ff.checks(self)
+
     def _judges(self, net) -> list[str]:
         """The layers whose goodness counts when predicting: all but those fed by the input, if there are others."""
         first = {p.dst for p in net.outgoing(net.input)}

@@ -46,3 +46,9 @@ class Frozen(Rule):
         free = record["free"]
         delta = signal.error(record.output) * free.slope[net.output]
         return memory, Update({p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)})
+
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import frozen
+
+        return frozen.checks(self)

@@ -61,3 +61,9 @@ class NodePerturbation(Rule):
         worse = (signal.loss(noisy.post[net.output]) - signal.loss(record.output)) / self.sigma**2
         delta = {name: noise * worse.reshape(-1, *[1] * (noise.ndim - 1)) for name, noise in noisy.injected.items()}
         return memory, Update({p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections})
+
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import node_perturbation
+
+        return node_perturbation.checks(self)

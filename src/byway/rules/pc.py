@@ -79,6 +79,12 @@ class PC(Rule):
         delta = {name: eps * (-self.precision if name == net.output else -1.0) for name, eps in settled.injected.items()}
         return memory, Update({p.name: p.outer(settled.pre[p.name], delta[p.dst]) for p in net.projections})
 
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import pc
+
+        return pc.checks(self)
+
     def complete(self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array] = NOTHING) -> Phase:
         """Settle with some units held and all others free: classify, generate from a label, complete half an image.
 

@@ -84,6 +84,12 @@ class RTRL(Rule):
         }
         return {name: influence[name] for name in memory}, Update(update)
 
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import rtrl
+
+        return rtrl.checks(self)
+
 
 def _reaching(net, name):
     """The projections whose weights can change the activity of a population, now or later."""

@@ -100,6 +100,12 @@ class Taylor(Rule):
                 update[p.name] = _polynomial(gamma["theta"]["hidden"], p, free.pre[p.name], post, broadcast)
         return memory, Update(jax.tree.map(lambda a: jnp.clip(a, -self.bound, self.bound), update))
 
+    def checks(self):
+        """See `Rule.checks`."""
+        from byway.rules._checks import taylor
+
+        return taylor.checks(self)
+
 
 def _polynomial(theta, p, pre, post, error):
     """-sum_abcd theta_abcd <pre^a post^b e^d> W^c: for each power of pre and of the weight, one outer product."""

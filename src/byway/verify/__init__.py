@@ -1,0 +1,1 @@
+"""The exact tests that rules bring along, run on this machine."""

@@ -1,0 +1,235 @@
+"""Every rule brings checks that hold, and that catch the mistakes they are there for."""
+
+import dataclasses
+import json
+import math
+import textwrap
+from importlib.metadata import EntryPoint
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import pytest
+
+import byway
+from byway.cli.main import main
+from byway.core.check import Check
+from byway.core.record import Record
+from byway.core.rule import Update
+from byway.network.chain import chained_deltas
+from byway.rules import RULES
+from byway.rules.bp import BP
+from byway.rules.bptt import BPTT
+from byway.rules.dfa import DFA
+from byway.rules.fa import FA
+from byway.rules.ff import FF
+from byway.rules.frozen import Frozen
+from byway.rules.node_perturbation import NodePerturbation
+from byway.rules.pc import PC
+from byway.rules.rtrl import RTRL
+from byway.rules.taylor import Taylor
+from byway.verify.run import verify, wanted
+
+OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
+EVERY = [(name, check) for name in OURS for check in byway.rule(name).checks()]
+
+
+@pytest.mark.parametrize("check", [check for _, check in EVERY], ids=[f"{name}: {check.name}" for name, check in EVERY])
+def test_it_holds(check):
+    measured = check.measure()
+    assert check.holds(measured), f"{measured}, wanted {wanted(check)}"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_rule_brings_checks_that_name_their_source(name):
+    checks = byway.rule(name).checks()
+    assert len(checks) >= 3
+    assert len({check.name for check in checks}) == len(checks)
+    assert all(check.source and len(check.name) < 80 for check in checks)
+
+
+def _with_slopes_of_one(record):
+    free = record["free"]
+    return Record({"free": dataclasses.replace(free, slope=dict.fromkeys(free.slope, 1.0))}, record.output)
+
+
+class ForgetsTheSlope(BP):
+    def g(self, gamma, net, memory, record, signal):
+        return super().g(gamma, net, memory, _with_slopes_of_one(record), signal)
+
+
+class TrainsMore(Frozen):
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, Update({name: update.net.get(name, w) for name, w in net.theta.items()})
+
+
+class StartsAligned(FA):
+    def init(self, net, key):
+        return {p.name: p.weight for p in net.projections if p.src != net.input}
+
+
+class ChainsInSecret(DFA):
+    def g(self, gamma, net, memory, record, signal):
+        delta = chained_deltas(net, record["free"], signal.error(record.output), {p.name: p.weight for p in net.projections})
+        return memory, Update({p.name: p.outer(record["free"].pre[p.name], delta[p.dst]) for p in net.projections})
+
+
+class TeachesTheTruthAsWrong(FF):
+    def f(self, gamma, net, state, x, signal, key):
+        state, record = super().f(gamma, net, state, x, signal, key)
+        if signal is None:
+            return state, record
+        label = jnp.eye(net[net.output].size)[jax.random.randint(key, (len(x),), 0, net[net.output].size)]
+        inputs = record["negative"].post[net.input].at[:, : label.shape[1]].set(label)
+        return state, eqx.tree_at(lambda r: r["negative"].post[net.input], record, inputs)
+
+
+class ForgetsTheBaseline(NodePerturbation):
+    """What comes of it has the right mean and far too much variance: it is the definition that it breaks."""
+
+    def g(self, gamma, net, memory, record, signal):
+        return super().g(gamma, net, memory, dataclasses.replace(record, output=0 * record.output), signal)
+
+
+class TwiceTheError(PC):
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, jax.tree.map(lambda a: 2 * a, update)
+
+
+class ForgetsTheLastStep(BPTT):
+    def g(self, gamma, net, memory, record, signal):
+        signal = dataclasses.replace(signal, weight=signal.weight.at[:, -1].set(0))
+        return super().g(gamma, net, memory, record, signal)
+
+
+class LateIndex(RTRL):
+    def g(self, gamma, net, memory, record, signal):
+        free = record["free"]
+        late = {p.name: free.post[p.src] for p in net.projections if p.name in net.recurrent}
+        wrong = dataclasses.replace(free, pre=free.pre | late)
+        return super().g(gamma, net, memory, Record({"free": wrong}, record.output), signal)
+
+
+class TheOtherWay(Taylor):
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, jax.tree.map(jnp.negative, update)
+
+
+class CountsFromNothing(BP):
+    def g(self, gamma, net, memory, record, signal):
+        raise KeyError("hidden9")
+
+
+MISTAKES = {
+    ForgetsTheSlope: "mlp: update = autodiff",
+    TrainsMore: "other projections that learn",
+    StartsAligned: "B drawn from the weights' key: cosine to Wᵀ, in standard errors",
+    ChainsInSecret: "deep tanh net, the same B: distance from autodiff",
+    TeachesTheTruthAsWrong: "wrong labels that are right, of 2000",
+    ForgetsTheBaseline: "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",
+    TwiceTheError: "predictions kept: update = autodiff",
+    ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
+    LateIndex: "two layers: update = autodiff of the unrolled loop",
+    TheOtherWay: "pre post - post² w: update = Oja's rule",
+}
+
+
+@pytest.mark.parametrize("wrong", MISTAKES, ids=lambda wrong: wrong.__name__)
+def test_a_mistake_is_caught_by_the_check_that_is_there_for_it(wrong):
+    check = next(check for check in wrong().checks() if check.name == MISTAKES[wrong])
+    assert not check.holds(check.measure())
+
+
+def test_a_wrong_rule_is_reported_clearly_and_the_rest_is_run_all_the_same():
+    seen = []
+    results = verify(CountsFromNothing(), seen.append)
+    assert len(results) == len(BP().checks())
+    assert seen == results
+    assert not any(r.holds for r in results)
+    assert str(results[0]) == (
+        "counts_from_nothing, mlp: update = autodiff: raised KeyError: 'hidden9', wanted ≤ 1e-12 (Rumelhart, Hinton and Williams 1986)"
+    )
+    assert math.isnan(results[0].measured)
+    assert results[0].to_json()["measured"] is None
+
+
+@pytest.mark.parametrize(
+    ("check", "good", "bad", "said"),
+    [
+        (Check("", lambda: 0, 1e-12, ""), [0, 1e-12, -1e-12], [2e-12, math.nan, math.inf], "≤ 1e-12"),
+        (Check("", lambda: 0, 0.0, ""), [0], [1e-300, math.nan], "0"),
+        (Check("", lambda: 0, 0.06, "", -0.5), [-0.5, -0.45], [0.5, -0.57, math.nan], "-0.5 ± 0.06"),
+        (Check("", lambda: 0, 0.01, "", least=True), [0.01, -5, math.inf], [0.0, 0.009, math.nan], "≥ 0.01"),
+    ],
+)
+def test_what_holds(check, good, bad, said):
+    assert [check.holds(v) for v in good] == [True] * len(good)
+    assert [check.holds(v) for v in bad] == [False] * len(bad)
+    assert wanted(check) == said
+
+
+def test_checks_run_in_float64_whatever_the_precision_outside():
+    class Says(BP):
+        def checks(self):
+            return [Check("bits", lambda: float(jnp.zeros(()).dtype.itemsize), 0.0, "", 8.0)]
+
+    with jax.enable_x64(False):
+        (result,) = verify(Says())
+        assert jnp.zeros(()).dtype == "float32"
+    assert result.holds
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A package of someone else with two rules: one brings a check that fails, the other brings none."""
+    code = """
+        from byway.core.check import Check
+        from byway.rules.bp import BP
+
+
+        class Mine(BP):
+            def checks(self):
+                return [
+                    Check("one is one", lambda: 1.0, 0.0, "arithmetic", wanted=1.0),
+                    Check("two is three", lambda: 2.0, 0.5, "nobody", wanted=3.0),
+                ]
+
+
+        class Bare(BP):
+            def checks(self):
+                return ()
+    """
+    (tmp_path / "somebodys_rules.py").write_text(textwrap.dedent(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    points = [EntryPoint(name, f"somebodys_rules:{name.title()}", "byway.rules") for name in ("mine", "bare")]
+    monkeypatch.setattr("byway.core.registry.entry_points", lambda group: points if group == "byway.rules" else [])
+
+
+def test_a_rule_of_someone_else_brings_its_checks(installed, capsys):
+    assert main(["verify", "mine", "bare", "--json"]) == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert [(r["rule"], r["check"], r["measured"], r["wanted"], r["bound"], r["holds"], r["source"]) for r in found["results"]] == [
+        ("mine", "one is one", 1.0, 1.0, 0.0, True, "arithmetic"),
+        ("mine", "two is three", 2.0, 3.0, 0.5, False, "nobody"),
+    ]
+    assert found["without_checks"] == ["bare"]
+    assert "1 of 2 checks do not hold" in said.err
+    assert "mine, two is three: measured 2, wanted 3 ± 0.5 (nobody)" in said.err
+    assert all(word in said.err for word in ("wanted:", "do:"))
+
+
+def test_the_table_has_a_line_for_each_check_and_names_rules_that_bring_none(installed, capsys):
+    assert main(["verify", "bare", "frozen"]) == 0
+    said = capsys.readouterr().out
+    assert all(check.name in said for check in Frozen().checks())
+    assert "3 of 3 checks hold" in said
+    assert "bare brings no checks along" in said
+
+
+def test_a_misspelt_rule_is_answered_with_the_nearest(capsys):
+    assert main(["verify", "dfaa"]) == 2
+    assert "'dfa'" in capsys.readouterr().err
