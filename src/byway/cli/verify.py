@@ -9,6 +9,7 @@ import jax
 import tyro
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from byway.core.errors import RuleError
@@ -75,7 +76,14 @@ def _print(results: list[Result], without: list[str]) -> None:
             if r.rule == rule:
                 measured = "–" if r.problem else f"{r.measured:.3g}"
                 holds = "yes" if r.holds else "[red bold]NO[/]"
-                table.add_row(f"  {escape(r.check.name)}", measured, wanted(r.check), holds, escape(r.check.source), f"{r.seconds:.1f}")
+                table.add_row(
+                    Padding(escape(r.check.name), (0, 0, 0, 2)),
+                    measured,
+                    wanted(r.check),
+                    holds,
+                    escape(r.check.source),
+                    f"{r.seconds:.1f}",
+                )
     if results:
         console.print(table)
         seconds, good = sum(r.seconds for r in results), sum(r.holds for r in results)
