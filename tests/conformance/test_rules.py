@@ -1,6 +1,7 @@
 """What holds for every rule found in the folder, on every kind of network it accepts."""
 
 import dataclasses
+import functools
 import importlib
 import re
 
@@ -12,45 +13,88 @@ import optax
 import pytest
 
 import byway
+from byway.audit.networks import KINDS, tiny
 from byway.core.errors import RuleError
-from byway.core.signal import CrossEntropy, Signal
+from byway.core.run import step_of
+from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.core.task import Split
-from byway.network.builders import convnet, graph, mlp
+from byway.network.builders import graph, mlp, rnn
 from byway.rules import RULES
 from byway.training.loop import Loop
 from byway.training.step import Optimisers, learn, new_learner
 
 OPTIMISERS = Optimisers(optax.sgd(0.1, momentum=0.9), optax.sgd(0.01))
-CLASSES, BATCH = 3, 4
-INPUTS = {"mlp": (6,), "convnet": (6, 6, 1)}
+BATCH, STEPS = 4, 3
+
+
+def _accepts(name, kind):
+    try:
+        RULES.get(name)().accepts(eqx.filter_eval_shape(lambda: tiny(kind, RULES.get(name)())))
+    except RuleError:
+        return False
+    return True
+
+
+# What `accepts` takes decides what is tested; some tests only on an mlp and, for rules that see time, on an rnn.
+PAIRS = [(name, kind) for name in RULES.ids() for kind in KINDS if _accepts(name, kind)]
+FEW = [(name, kind) for name, kind in PAIRS if kind == "mlp" or (kind == "rnn" and RULES.get(name).sees != "sample")]
 
 every_rule = pytest.mark.parametrize("name", RULES.ids())
-every_network = pytest.mark.parametrize("kind", INPUTS)
+every_pair = pytest.mark.parametrize(("name", "kind"), PAIRS, ids=map("-".join, PAIRS))
+one_pair_each = pytest.mark.parametrize(("name", "kind"), FEW, ids=map("-".join, FEW))
 
 
-def _net(rule, kind):
-    options = dict(rule.network_options)
-    return mlp(6, 5, 4, CLASSES, **options) if kind == "mlp" else convnet(INPUTS[kind], (2,), CLASSES, hidden=(4,), **options)
+@functools.cache
+def _net(name, kind):
+    return tiny(kind, RULES.get(name)())
 
 
-def _batches(kind, count=3):
-    draw = np.random.default_rng(0)
-    x = draw.uniform(size=(count, BATCH, *INPUTS[kind]))
-    return jnp.asarray(x), jnp.asarray(np.eye(CLASSES)[draw.integers(0, CLASSES, (count, BATCH))])
+def _in_time(rule, net):
+    """Whether a batch is one of sequences: always where f sees them whole, and where steps are carried to the next."""
+    return rule.sees == "sequence" or (rule.sees == "step" and net.cyclic)
 
 
-def _starter(rule, net, kind):
-    x, target = (a[0] for a in _batches(kind))
-    return jax.jit(lambda key: new_learner(rule, net, OPTIMISERS, x, Signal(target, CrossEntropy()), key))
+def _batches(rule, net, count=3):
+    """Inputs, targets and, in time, what each step counts."""
+    draw, classes, time = np.random.default_rng(0), net[net.output].size, (STEPS,) if _in_time(rule, net) else ()
+    x = draw.normal(size=(count, BATCH, *time, *net[net.input].shape))
+    target = np.eye(classes)[draw.integers(0, classes, (count, BATCH, *time))]
+    weight = draw.uniform(size=(count, BATCH, *time))
+    return jnp.asarray(x), jnp.asarray(target), jnp.asarray(weight / weight.sum(2, keepdims=True)) if time else None
+
+
+def _loss(net):
+    """An output that projects onwards has a value of its own, not a probability."""
+    return SquaredError() if net.outgoing(net.output) else CrossEntropy()
+
+
+def _first(batches):
+    return jax.tree.map(lambda a: a[0], batches)
+
+
+def _score(output, signal):
+    return {"loss": signal.loss(output), "size": jnp.sum(output**2, -1)}
+
+
+def _starter(rule, net):
+    x, target, weight = _first(_batches(rule, net))
+    return jax.jit(lambda key: new_learner(rule, net, OPTIMISERS, x, Signal(target, _loss(net), weight), key))
 
 
 def _step(rule):
     def step(learner, batch):
-        x, target = batch
-        learner, record = learn(rule, OPTIMISERS, learner, x, Signal(target, CrossEntropy()))
-        return learner, record.output
+        x, target, weight = batch
+        return learn(rule, OPTIMISERS, learner, x, Signal(target, _loss(learner.net), weight), _score)
 
     return step
+
+
+@functools.cache
+def _scanned(name, kind):
+    """Three batches learned in one program: the start, the end and the scores."""
+    rule, net = byway.rule(name), _net(name, kind)
+    start = _starter(rule, net)(jax.random.key(0))
+    return start, *jax.jit(lambda learner: jax.lax.scan(_step(rule), learner, _batches(rule, net)))(start)
 
 
 def _bits(tree):
@@ -69,14 +113,24 @@ def _same_bits(a, b):
         np.testing.assert_array_equal(x, y)
 
 
-@every_network
 @every_rule
+def test_a_rule_accepts_some_network_and_refuses_others_by_its_name(name):
+    accepted = {kind for rule, kind in PAIRS if rule == name}
+    assert accepted
+    for kind in KINDS.keys() - accepted:
+        with pytest.raises(RuleError, match=f"^{name} was given "):
+            byway.rule(name).accepts(_net(name, kind))
+
+
+@every_pair
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_updates_have_the_shape_and_type_of_what_they_change(name, kind, dtype):
     rule = byway.rule(name)
-    net = jax.tree.map(lambda a: a.astype(dtype), _net(rule, kind))
-    x, target = (a[0].astype(dtype) for a in _batches(kind))
-    signal, key = Signal(target, CrossEntropy()), jax.random.key(0)
+    net = jax.tree.map(lambda a: a.astype(dtype), _net(name, kind))
+    x, target, weight = jax.tree.map(lambda a: a.astype(dtype), _first(_batches(rule, net)))
+    signal, key = Signal(target, _loss(net), weight), jax.random.key(0)
+    if weight is not None and rule.sees == "step":
+        x, signal = step_of(x, 0), signal.at(0)
 
     def run():
         gamma = rule.init(net, key)
@@ -84,35 +138,34 @@ def test_updates_have_the_shape_and_type_of_what_they_change(name, kind, dtype):
         after, record = rule.f(gamma, net, state, x, signal, key)
         _, predicting = rule.f(gamma, net, state, x, None, key)
         learnt, update = rule.g(gamma, net, memory, record, signal)
-        return gamma, state, after, memory, learnt, update, (record.output, predicting.output)
+        return gamma, state, after, memory, learnt, update, (record.output, predicting.output), record.measures
 
-    gamma, state, after, memory, learnt, update, outputs = jax.eval_shape(run)
+    gamma, state, after, memory, learnt, update, outputs, measures = jax.eval_shape(run)
     like = lambda tree: jax.tree.map(lambda a: (a.shape, a.dtype), tree)  # noqa: E731
     assert update.net.keys() <= net.theta.keys()
     assert like(update.net) == {k: v for k, v in like(net.theta).items() if k in update.net}
     assert update.gamma is None or like(update.gamma) == like(gamma)
     assert (like(after), like(learnt)) == (like(state), like(memory))
-    assert [(o.shape, o.dtype) for o in outputs] == [((BATCH, CLASSES), jnp.dtype(dtype))] * 2
-    assert all(a.dtype == dtype for a in jax.tree.leaves((gamma, memory)))
+    assert like(outputs) == ((signal.target.shape, jnp.dtype(dtype)),) * 2
+    assert all(a.shape == () for a in measures.values())
+    assert all(a.dtype == dtype for a in jax.tree.leaves((gamma, state, memory)))
 
 
-@every_network
-@every_rule
+@every_pair
 def test_a_scan_a_loop_and_a_vmap_over_seeds_learn_the_same(name, kind):
-    rule = byway.rule(name)
-    start, step, batches = _starter(rule, _net(rule, kind), kind), _step(rule), _batches(kind)
+    rule, net = byway.rule(name), _net(name, kind)
+    start, step, batches = _starter(rule, net), _step(rule), _batches(rule, net)
     compiled = jax.jit(step)
 
     def looped(key):
         learner = start(key)
-        for x, target in zip(*batches, strict=True):
-            learner, _ = compiled(learner, (x, target))
+        for i in range(3):
+            learner, _ = compiled(learner, jax.tree.map(lambda a, i=i: a[i], batches))
         return learner
 
     keys = [jax.random.key(s) for s in range(2)]
     one_by_one = [looped(key) for key in keys]
-    scanned, _ = jax.jit(lambda learner: jax.lax.scan(step, learner, batches))(start(keys[0]))
-    _close(scanned, one_by_one[0])
+    _close(_scanned(name, kind)[1], one_by_one[0])
     starts = [start(key) for key in keys]
     stacked = jax.tree.map(lambda *a: jnp.stack(a), *starts)
     abreast, _ = jax.jit(jax.vmap(lambda learner: jax.lax.scan(step, learner, batches)))(stacked)
@@ -122,25 +175,28 @@ def test_a_scan_a_loop_and_a_vmap_over_seeds_learn_the_same(name, kind):
     assert any(not np.array_equal(a, b) for a, b in zip(*(_bits(one.net.theta) for one in one_by_one), strict=True))
 
 
-@every_rule
-def test_compiled_or_not_a_step_is_the_same(name):
-    rule = byway.rule(name)
-    learner = _starter(rule, _net(rule, "mlp"), "mlp")(jax.random.key(0))
-    x, target = (a[0] for a in _batches("mlp"))
-    _close(_step(rule)(learner, (x, target)), jax.jit(_step(rule))(learner, (x, target)))
+@one_pair_each
+def test_compiled_or_not_a_step_is_the_same(name, kind):
+    rule, net = byway.rule(name), _net(name, kind)
+    learner, batch = _starter(rule, net)(jax.random.key(0)), _first(_batches(rule, net))
+    _close(_step(rule)(learner, batch), jax.jit(_step(rule))(learner, batch))
 
 
-@every_rule
-def test_a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(name):
+TRAINED = [(name, "digits") for name in RULES.ids() if RULES.get(name).sees != "sequence"]
+TRAINED += [(name, "delayed_xor") for name in RULES.ids() if RULES.get(name).sees != "sample"]
+
+
+@pytest.mark.parametrize(("name", "task"), TRAINED, ids=map("-".join, TRAINED))
+def test_a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(name, task):
     """Tracing f is what comes before compiling: once everything ran, it must not be traced again."""
-    task, cls, traced = byway.task("digits"), RULES.get(name), []
+    task, cls, traced = byway.task(task), RULES.get(name), []
 
     def f(self, *args):
         traced.append(1)
         return cls.f(self, *args)
 
     rule = type(cls.__name__, (cls,), {"f": f})()
-    net = mlp((8, 8, 1), 4, 10, **rule.network_options)
+    net = (rnn if task.in_time else mlp)(task.input_shape, 4, task.outputs, **rule.network_options)
     splits = {k: Split(s.x[:40], s.y[:40]) for k, s in task.load().items()}
 
     def run(loop):
@@ -157,24 +213,23 @@ def test_a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(na
     _same_bits(again.real_learners(), first.real_learners())
 
 
-@every_rule
-def test_learning_changes_the_weights_and_counts_its_steps(name):
-    rule = byway.rule(name)
-    start = _starter(rule, _net(rule, "mlp"), "mlp")(jax.random.key(0))
-    end, _ = jax.jit(lambda learner: jax.lax.scan(_step(rule), learner, _batches("mlp")))(start)
+@every_pair
+def test_learning_changes_the_weights_and_counts_its_steps(name, kind):
+    start, end, scores = _scanned(name, kind)
     assert (int(end.step), int(end.failed)) == (3, -1)
-    assert not np.array_equal(end.net.theta["hidden2-output"]["weight"], start.net.theta["hidden2-output"]["weight"])
+    assert {"loss", "size"} <= scores.keys()
+    assert all(np.all(np.isfinite(v)) for v in scores.values())
+    for p in start.net.incoming(start.net.output):
+        assert not np.array_equal(end.net.theta[p.name]["weight"], start.net.theta[p.name]["weight"])
 
 
-@every_rule
+@pytest.mark.parametrize("name", [name for name in RULES.ids() if (name, "cyclic") not in PAIRS])
 def test_a_cycle_is_refused_by_the_rules_name(name):
     rule = byway.rule(name)
     edges = [("input", "a"), ("a", "b"), ("b", "a"), ("b", "output")]
     looped = graph({"input": 6, "a": 3, "b": 3, "output": 3}, edges, **rule.network_options)
     with pytest.raises(RuleError, match=f"{name} was given a network with a cycle"):
         rule.accepts(looped)
-    for kind in INPUTS:
-        rule.accepts(_net(rule, kind))
 
 
 @every_rule
@@ -206,8 +261,10 @@ def test_docstring_states_all_and_its_claims_are_the_claims(name):
     assert all(sections.values())
     claims = RULES.get(name).claims
     said = dict(part.strip().split(" ", 1) for part in sections["Claims"].split("|"))
-    wanted = {k: str(getattr(claims, k)) for k in ("transport", "locking", "derivative", "phases", "memory")}
-    assert {k: v for k, v in said.items() if k != "signal"} == wanted
+    fields = {f.name: f.default for f in dataclasses.fields(claims) if f.name != "signal"}
+    assert said.keys() - {"signal"} <= fields.keys()
+    # What a claim is by default need not be said.
+    assert {k: said.get(k, str(default)) for k, default in fields.items()} == {k: str(getattr(claims, k)) for k in fields}
     assert set(re.findall(r"target|error|loss", said["signal"])) == set(claims.signal)
     assert f"({name.upper()})" in doc.splitlines()[0]
 
