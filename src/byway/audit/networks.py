@@ -11,6 +11,11 @@ CYCLIC = ("input", "hidden1", "hidden2", "output")
 KINDS: dict[str, Callable[..., Network]] = {
     "mlp": lambda **options: mlp(8, 7, 6, 4, **options),
     "convnet": lambda **options: convnet((6, 6, 1), (3, 3), 4, hidden=(5,), **options),
+    "blackbox": lambda **options: graph(
+        {"input": 8, "hidden1": 7, "hidden2": 6, "output": 4},
+        [("input", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output")],
+        **{**options, "activation": {"hidden1": "quantised"}},
+    ),
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "cyclic": lambda **options: graph(
         {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},

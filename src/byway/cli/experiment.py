@@ -8,7 +8,7 @@ from typing import Any
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.cli.settings import NetSettings, to_toml
-from byway.core.errors import ConfigError, unknown_name
+from byway.core.errors import BlackBoxError, ConfigError, unknown_name
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.network.builders import convnet, mlp, rnn
@@ -62,7 +62,11 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
     for rule, net in zip(rules, nets, strict=True):
-        result = fit(net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **options)
+        try:
+            result = fit(net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **options)
+        except BlackBoxError as error:
+            kept = f"all that was measured is in {out}, and 'byway report {out}' draws every rule that finished"
+            raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
         run.add_result(result, net)
         for seed, why in (result.advice | result.failures).items():
             print(f"{rule.id}, seed {seed}: {why}", flush=True)

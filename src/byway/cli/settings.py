@@ -31,7 +31,7 @@ class NetSettings:
         channels: output channels of each convolution, for a convnet.
         kernel: side of every kernel [pixel].
         pool: side of the mean-pooling window after each convolution [pixel].
-        activation: relu, tanh, sigmoid, hard_sigmoid, softplus or identity, in the hidden layers; tanh in an rnn, relu elsewhere.
+        activation: relu, tanh, sigmoid, hard_sigmoid, softplus, identity or quantised, in the hidden layers; tanh in an rnn, else relu.
         norm: whether input and hidden layers send their activity divided by its root mean square; ff always does.
         bias: whether projections have a bias.
     """

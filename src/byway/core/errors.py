@@ -30,6 +30,10 @@ class RuleError(BywayError):
     """A rule that cannot train the network it was given."""
 
 
+class BlackBoxError(BywayError):
+    """A black box that raised, or returned what cannot be the activity of its units."""
+
+
 class DataError(BywayError):
     """A data file that is missing, broken or out of range."""
 

@@ -26,9 +26,12 @@ def angles(
         key: the key of f, the same for both sides.
 
     Returns:
-        By projection that learns, the angle [degree]; NaN where either side is zero.
+        By projection that learns, the angle [degree]; NaN where either side is zero. Nothing for a network with black boxes,
+        which has no true gradient.
     """
     net, gamma = learner.net, learner.gamma
+    if not net.differentiable:
+        return {}
     in_time = signal.weight is not None
 
     def loss(theta):

@@ -1,5 +1,6 @@
-"""The activation functions of rate populations, each with its slope written out."""
+"""The activation functions of rate populations, each with its slope written out, if it has one."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,24 +8,29 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from byway.core.errors import unknown_name
+from byway.core.errors import ConfigError, unknown_name
 
 
 @dataclass(frozen=True)
 class Activation:
-    """phi and phi', both elementwise functions of the potential u.
+    """phi and phi', both functions of the potential u, "batch *units".
 
     Attributes:
         name: what it is called on the command line.
         phi: activity of a potential.
-        slope: phi'(u). The number 1.0 for the identity: then there is no derivative to read.
+        slope: phi'(u), elementwise. The number 1.0 for the identity: then there is no derivative to read. None makes a black
+            box, which only rules that need no slope can train.
         gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which halves the second moment.
     """
 
     name: str
     phi: Callable[[Array], Array]
-    slope: Callable[[Array], Array | float]
+    slope: Callable[[Array], Array | float] | None
     gain: float = 1.0
+
+
+# What a builder takes for an activation: one of ours by its name, or any other.
+Phi = str | Activation
 
 
 def _identity(u):
@@ -56,6 +62,22 @@ def _hard_sigmoid_slope(u):
     return ((u > 0) & (u < 1)).astype(u.dtype)
 
 
+def quantised(bits: int, top: float = 4.0) -> Activation:
+    """A relu that saturates and takes only 2^bits levels, evenly spaced from 0 to `top`: a black box, as its slope is zero or none.
+
+    Args:
+        bits: at least 1.
+        top: the highest level; potentials drawn as for a relu have a standard deviation of about 1.
+
+    Raises:
+        ConfigError: fewer than one bit, or a top that is not above zero.
+    """
+    if bits < 1 or not 0 < top < math.inf:
+        raise ConfigError(f"a quantiser of {bits} bits up to {top}", "at least 1 bit, up to a level above 0", "for example quantised(3)")
+    step = top / (2**bits - 1)
+    return Activation("quantised", lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0)
+
+
 ACTIVATIONS = {
     a.name: a
     for a in (
@@ -65,12 +87,15 @@ ACTIVATIONS = {
         Activation("sigmoid", jax.nn.sigmoid, _sigmoid_slope),
         Activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_slope),
         Activation("softplus", jax.nn.softplus, jax.nn.sigmoid),
+        quantised(3),
     )
 }
 
 
-def activation(name: str) -> Activation:
-    """The activation called `name`; an unknown name raises, with the nearest ones."""
+def activation(name: Phi) -> Activation:
+    """The activation called `name`, or the one given; an unknown name raises, with the nearest ones."""
+    if isinstance(name, Activation):
+        return name
     if name not in ACTIVATIONS:
         raise unknown_name("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from byway.core.errors import ConfigError, ShapeError, unknown_name
+from byway.network.activations import Phi
 from byway.network.activations import activation as find_activation
 from byway.network.network import Network
 from byway.network.populations import Population
@@ -21,7 +22,7 @@ Shape = int | tuple[int, ...]
 
 def mlp(
     *sizes: Shape,
-    activation: str = "relu",
+    activation: Phi = "relu",
     norm: bool = False,
     bias: bool = True,
     readout_from: Sequence[int] = (-1,),
@@ -31,7 +32,7 @@ def mlp(
 
     Args:
         sizes: the input (a size or a shape), each hidden layer, the output; `mlp(784, 500, 500, 10)`.
-        activation: phi of the hidden layers. The output is linear: its link belongs to the loss.
+        activation: phi of the hidden layers, a name or an `Activation`. The output is linear: its link belongs to the loss.
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether projections have a bias.
         readout_from: which hidden layers feed the output, as indices into them; the last one by default.
@@ -60,7 +61,7 @@ def convnet(
     stride: int = 1,
     padding: str = "SAME",
     pool: int = 2,
-    activation: str = "relu",
+    activation: Phi = "relu",
     norm: bool = False,
     bias: bool = True,
     key: Key[Array, ""] | int = 0,
@@ -76,7 +77,7 @@ def convnet(
         stride: step of every kernel.
         padding: "SAME" or "VALID".
         pool: side of the mean-pooling window after each convolution, 1 for none.
-        activation: phi of every hidden population; the output is linear.
+        activation: phi of every hidden population, a name or an `Activation`; the output is linear.
         norm: whether input and hidden populations send their activity divided by its root mean square.
         bias: whether projections have a bias.
         key: draws the weights; a whole number is a seed.
@@ -114,7 +115,7 @@ def convnet(
 
 def rnn(
     *sizes: Shape,
-    activation: str = "tanh",
+    activation: Phi = "tanh",
     norm: bool = False,
     bias: bool = True,
     key: Key[Array, ""] | int = 0,
@@ -123,7 +124,7 @@ def rnn(
 
     Args:
         sizes: the input of one time step, each hidden layer, the output; `rnn(2, 64, 1)`.
-        activation: phi of the hidden layers. The output is linear.
+        activation: phi of the hidden layers, a name or an `Activation`. The output is linear.
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether the first projection into each population has a bias.
         key: draws the weights; a whole number is a seed.
@@ -149,7 +150,7 @@ def graph(
     *,
     input: str = "input",
     output: str = "output",
-    activation: str | Mapping[str, str] = "relu",
+    activation: Phi | Mapping[str, Phi] = "relu",
     norm: bool = False,
     bias: bool = True,
     key: Key[Array, ""] | int = 0,
@@ -161,7 +162,7 @@ def graph(
         edges: (src, dst) pairs of population names.
         input: the population that inputs are clamped to.
         output: the population that predictions are read from; it is linear unless `activation` names it.
-        activation: phi of the hidden populations, one for all or by name.
+        activation: phi of the hidden populations, one for all or by name; a name or an `Activation` each.
         norm: whether input and hidden populations send their activity divided by its root mean square.
         bias: whether the first projection into each population has a bias (a second one would only repeat it).
         key: draws the weights; a whole number is a seed.

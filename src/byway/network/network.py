@@ -3,7 +3,7 @@
 import functools
 import graphlib
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 
 import equinox as eqx
@@ -129,6 +129,29 @@ class Network(eqx.Module):
                 "use a rule that settles, or take the cycle out",
             )
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether the output has a derivative by every weight: no population is a black box."""
+        return not any(p.black_box for p in self.populations)
+
+    def require_slopes(
+        self, rule_id: str, instead: Callable[["Network"], Collection[str]], populations: Collection[str] | None = None
+    ) -> None:
+        """Raise `RuleError` if a population that a rule needs the slope of is a black box.
+
+        Args:
+            rule_id: the rule that needs them.
+            instead: of a network, the rules that can train it nevertheless; asked only where this one cannot.
+            populations: whose slopes it needs; by default those of all but the input.
+        """
+        needed = [p.name for p in self.populations if p.name != self.input] if populations is None else populations
+        if boxes := [f"{name} ({self[name].activation.name})" for name in needed if self[name].black_box]:
+            raise RuleError(
+                f"{rule_id} was given a network with a black box in {', '.join(boxes)}",
+                "units whose activation has a slope: this rule's updates are computed from it",
+                f"use a rule that needs no slope there: {', '.join(instead(self))}; or another activation",
+            )
+
     def place(self, x: Float[Array, "batch *inputs"]) -> Float[Array, "batch *units"]:
         """The input, shaped like the input population; only reshaping is allowed."""
         population = self[self.input]
@@ -158,7 +181,7 @@ class Network(eqx.Module):
             known: currents of projections that need not be computed again, by name.
             before: the activity of the time step before, by population, for recurrent projections; `rest` at first.
         """
-        pre, u, post, slope = {}, {}, {}, {}
+        pre, u, post, slopes = {}, {}, {}, {}
         for p in self.projections:
             if p.name in self.recurrent:
                 pre[p.name] = self[p.src].send(before[p.src])
@@ -170,10 +193,11 @@ class Network(eqx.Module):
                 if name in inject:
                     u[name] = u[name] + inject[name]
                 post[name] = population.activation.phi(u[name])
-                slope[name] = population.slope(u[name])
+                if (slope := population.slope(u[name])) is not None:
+                    slopes[name] = slope
             sent = population.send(post[name])
             pre |= {p.name: sent for p in self.outgoing(name) if p.name not in self.recurrent}
-        return Phase(pre, u, post, slope, dict(inject))
+        return Phase(pre, u, post, slopes, dict(inject))
 
 
 def _upstream_first(names: list[str], projections) -> list[str]:

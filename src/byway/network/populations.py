@@ -20,7 +20,7 @@ class Population(eqx.Module):
     Attributes:
         name: what projections call it.
         shape: the shape of its units, () never; (n,) or (height, width, channels).
-        activation: phi with its slope.
+        activation: phi, and its slope unless it is a black box.
         norm: whether it sends its activity divided by its root mean square (as forward-forward needs).
         position: where each unit sits, "units 3" [um].
     """
@@ -44,8 +44,15 @@ class Population(eqx.Module):
         """How many units it has."""
         return math.prod(self.shape)
 
-    def slope(self, u: Array) -> Array | float:
-        """phi'(u), tagged for the audit; the plain number 1.0 where phi is the identity."""
+    @property
+    def black_box(self) -> bool:
+        """Whether its activation has no slope."""
+        return self.activation.slope is None
+
+    def slope(self, u: Array) -> Array | float | None:
+        """phi'(u), tagged for the audit; the plain number 1.0 where phi is the identity, None where phi is a black box."""
+        if self.activation.slope is None:
+            return None
         slope = self.activation.slope(u)
         return slope if isinstance(slope, float | int) else tag(slope, SLOPE)
 

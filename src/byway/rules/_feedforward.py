@@ -2,6 +2,7 @@
 
 from byway.core.record import Record
 from byway.core.rule import Rule
+from byway.rules import without_slopes
 
 
 class FeedForward(Rule):
@@ -10,6 +11,7 @@ class FeedForward(Rule):
     def accepts(self, net):
         """See `Rule.accepts`."""
         net.require_acyclic(self.id)
+        net.require_slopes(self.id, without_slopes)
 
     def start(self, gamma, net, batch):
         """See `Rule.start`."""

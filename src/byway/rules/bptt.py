@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
 from byway.network.chain import chained_deltas
+from byway.rules import without_slopes
 
 
 class BPTT(Rule):
@@ -30,7 +31,8 @@ class BPTT(Rule):
     sees: ClassVar = "sequence"
 
     def accepts(self, net):
-        """Any network; one without recurrent projections learns each step by itself."""
+        """Any network without black boxes; one without recurrent projections learns each step by itself."""
+        net.require_slopes(self.id, without_slopes)
 
     def init(self, net, key):
         """See `Rule.init`."""

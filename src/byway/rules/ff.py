@@ -1,7 +1,9 @@
 """Forward-forward (FF), supervised: the label is written into the input.
 
 Each hidden layer learns on its own to be active for an image with its right label and quiet for one with a wrong label.
-No error travels between layers. Wrong labels are hard ones: drawn from the softmax head's own belief.
+No error travels between layers. Wrong labels are hard ones: drawn from the softmax head's own belief. A hidden layer may be a
+black box: the update takes the activity 2 h as it is. That is the slope of the goodness by u for relu units; for a black box it
+is a stand-in.
 
     f:  z = x with its first C inputs := label;   h_l = relu(W_l n(h_{l-1}) + b_l),   n(h) = h / rms(h)
         three passes: "neutral" (label 1/C each), "positive" (right label), "negative" (wrong label)
@@ -35,6 +37,7 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
+from byway.rules import without_slopes
 
 
 class FF(Rule):
@@ -48,13 +51,16 @@ class FF(Rule):
     keep: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
 
     def accepts(self, net):
-        """A network without cycles whose hidden layers are relu and, like its input, send normalised activity."""
+        """A network without cycles whose hidden layers are relu or black boxes and, like its input, send normalised activity."""
         net.require_acyclic(self.id)
+        net.require_slopes(self.id, without_slopes, [net.output])
         wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
-        wrong += [h.name for h in net.hidden if h.activation.name != "relu"]
+        wrong += [h.name for h in net.hidden if h.activation.name != "relu" and not h.black_box]
         if wrong or not net.hidden:
             given = f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
-            raise RuleError(f"ff was given a network with {given}", "relu hidden layers, normalised", "build it with norm=True")
+            raise RuleError(
+                f"ff was given a network with {given}", "hidden layers of relu or black boxes, normalised", "build it with norm=True"
+            )
         if net[net.input].size < net[net.output].size:
             raise RuleError(
                 f"ff was given {net[net.input].size} inputs", f"at least {net[net.output].size}: the label is written there", "widen x"

@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
+from byway.rules import without_slopes
 
 
 class Frozen(Rule):
@@ -26,7 +27,8 @@ class Frozen(Rule):
     sees: ClassVar = "step"
 
     def accepts(self, net):
-        """Any network: what does not learn may be of any kind. In time a random recurrent network is a reservoir."""
+        """Any network: what does not learn may be of any kind, a black box too. In time a random recurrent network is a reservoir."""
+        net.require_slopes(self.id, without_slopes, [net.output])
 
     def init(self, net, key):
         """See `Rule.init`."""

@@ -34,7 +34,7 @@ class NodePerturbation(Rule):
     sigma: float = hyper(0.01, "standard deviation of the noise on each potential", low=1e-6)
 
     def accepts(self, net):
-        """See `Rule.accepts`."""
+        """Any network without cycles, black boxes included: only activities and the loss are read."""
         net.require_acyclic(self.id)
 
     def init(self, net, key):

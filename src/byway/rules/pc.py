@@ -36,6 +36,7 @@ from byway.core.record import Phase, Record
 from byway.core.rule import Claims, Rule, Update
 from byway.core.signal import Signal, SquaredError
 from byway.network.network import NOTHING, Network
+from byway.rules import without_slopes
 
 Values = dict[str, Array]
 
@@ -52,6 +53,7 @@ class PC(Rule):
 
     def accepts(self, net):
         """Any network whose units have a slope."""
+        net.require_slopes(self.id, without_slopes)
 
     def init(self, net, key):
         """See `Rule.init`."""

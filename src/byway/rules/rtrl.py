@@ -24,6 +24,7 @@ from byway.core.errors import RuleError
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
 from byway.network.projections import Dense
+from byway.rules import without_slopes
 
 
 class RTRL(Rule):
@@ -34,6 +35,7 @@ class RTRL(Rule):
 
     def accepts(self, net):
         """Dense projections without normalisation: their influence is written out here."""
+        net.require_slopes(self.id, without_slopes)
         wrong = [p.name for p in net.projections if not isinstance(p, Dense)] + [p.name for p in net.populations if p.norm]
         if wrong:
             raise RuleError(

@@ -15,6 +15,7 @@ from byway.core.run import predict
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.metrics.alignment import angles
+from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.seeds import over_seeds, padded, place, replicate, skip_failed
 from byway.training.step import NOISE, ORDER, Optimisers, branch, learn, new_learner
@@ -45,7 +46,7 @@ class Loop:
         probe: int,
         every: int | None = None,
     ):
-        self.every = every
+        self.every, self.net = every, net
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
         self.steps = splits["train"].size // batch
         count = len(seeds)
@@ -67,15 +68,17 @@ class Loop:
             The mean of each training score, "seeds", and the time it took [s].
         """
         started = time.perf_counter()
-        self.learners, scores = jax.block_until_ready(self._run(self.learners, self.data["train"]))
+        with failures(self.net):
+            self.learners, scores = jax.block_until_ready(self._run(self.learners, self.data["train"]))
         return self._sound(scores), time.perf_counter() - started
 
     def score(self, split: str) -> dict[str, np.ndarray]:
         """Mean scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head"."""
-        return self._sound(self._score(self.learners, self.data[split]))
+        with failures(self.net):
+            return self._sound(self._score(self.learners, self.data[split]))
 
     def angles(self) -> dict[str, np.ndarray]:
-        """By projection, the angle to the true gradient on validation samples [degree], "seeds" each."""
+        """By projection, the angle to the true gradient on validation samples [degree], "seeds" each; none with black boxes."""
         return self._sound(self._angles(self.learners, self.data["validation"]))
 
     def real_learners(self) -> Learner:
