@@ -10,6 +10,7 @@ import dataclasses
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 from byway.audit.verdict import Verdict, example
 from byway.core.rule import Rule
@@ -25,14 +26,25 @@ class Jacobian:
     Attributes:
         alone: of g, the record held fixed: what an update reads of the weights by itself.
         composed: of f and then g: what it depends on in all.
+        inside: by projection, of g alone, d(update of one synapse)/d(weight of another synapse of the same projection): zero
+            where each synapse looks at nothing but itself.
         missed: dependences that the program's audit did not list; each is a fault of the audit.
         silent: locks that the program shows and the derivative does not.
     """
 
     alone: Norms
     composed: Norms
+    inside: dict[str, float]
     missed: list[str]
     silent: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """All that a person should look at."""
+        tangled = [
+            f"{name}: what one synapse learns changes with the weights of others beside it" for name, norm in self.inside.items() if norm
+        ]
+        return self.missed + self.silent + tangled
 
 
 def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jacobian:
@@ -46,11 +58,16 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
     """
     with jax.enable_x64(True):
         net = _float64(net)
-        x, signal = example(net, batch)
+        x, signal = example(rule, net, batch)
         key = jax.random.key(0)
         gamma = rule.init(net, key)
         state, memory = rule.start(gamma, net, batch)
-        _, record = eqx.filter_jit(rule.f)(gamma, net, state, x, signal, key)
+        run, learn = eqx.filter_jit(rule.f), eqx.filter_jit(rule.g)
+        # Two steps first: what a rule carries through time is empty at the start, and would show no dependence.
+        for _ in range(2 if rule.sees == "step" else 0):
+            state, record = run(gamma, net, state, x, signal, key)
+            memory, _ = learn(gamma, net, memory, record, signal)
+        _, record = run(gamma, net, state, x, signal, key)
 
         def with_weights(weights):
             return net.with_theta({name: {"weight": w} for name, w in weights.items()})
@@ -64,10 +81,18 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
 
         weights = {p.name: p.weight for p in net.projections}
         of_g, of_both = jax.jit(lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights)))(weights)
-        return _compare(_norms(of_g), _norms(of_both), verdict)
+        inside = {name: _between(blocks["weight"][name]) for name, blocks in of_g.items()}
+        return _compare(_norms(of_g), _norms(of_both), inside, verdict)
 
 
-def _compare(alone: Norms, composed: Norms, verdict: Verdict) -> Jacobian:
+def _between(block: Array) -> float:
+    """The norm of a block d(update)/d(weight) off its diagonal."""
+    side = round(block.size**0.5)
+    square = block.reshape(side, side)
+    return float(jnp.linalg.norm(square - jnp.diag(jnp.diagonal(square))))
+
+
+def _compare(alone: Norms, composed: Norms, inside: dict[str, float], verdict: Verdict) -> Jacobian:
     missed, silent = [], []
     for name, update in verdict.updates.items():
         for other in alone[name]:
@@ -79,7 +104,7 @@ def _compare(alone: Norms, composed: Norms, verdict: Verdict) -> Jacobian:
         for other, norm in norms.items():
             if norm > 0 and other not in verdict.updates[name].depends_on:
                 missed.append(f"the update of {name} changes with the weights of {other}")
-    return Jacobian(alone, composed, missed, silent)
+    return Jacobian(alone, composed, inside, missed, silent)
 
 
 def _norms(tree) -> Norms:

@@ -8,6 +8,7 @@ is carried from `init`, `start` and each update back to the start until nothing 
 """
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import equinox as eqx
@@ -17,8 +18,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from byway.audit.flow import NOTHING, Flow, trace, union, weight
+from byway.audit.in_time import memory_in_time, reads_future
 from byway.core.rule import Claims, Rule
-from byway.core.signal import CrossEntropy, Signal
+from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.network import Network
 
 Leaves = dict[str, Any]
@@ -110,6 +112,8 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         signal=frozenset(need for need in ("target", "error", "loss") if f"signal.{need}" in everything.reads),
         phases=len(program.record.phases),
         memory=program.memory_size(),
+        past=memory_in_time(rule, net),
+        future=reads_future(rule, net),
     )
     read = everything.reads | union(alone.values()).reads
     dead = sorted(name for name in program.gamma_leaves if name not in read)
@@ -124,9 +128,10 @@ def _read_by_g(alone: Flow, composed: Flow, held: Held) -> set[str]:
 
 def _reads(net: Network, p, alone: Flow, composed: Flow, by_g: set[str]) -> Reads:
     transported = by_g | (_weights(composed.backwards) - {p.name})
-    upstream = net.upstream(p.src)
-    before = {q.name for q in net.projections if q.dst in upstream} | {p.name}
-    downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src)} - before
+    # What lies downstream on the same sample follows the order of the populations: a recurrent projection brings the past.
+    upstream = net.upstream(p.src, recurrent=False)
+    before = {q.name for q in net.projections if q.dst in upstream} | net.recurrent | {p.name}
+    downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src, recurrent=False)} - before
     depends_on = [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in composed.reads)]
     waits_for = [name for name in depends_on if name in downstream]
     return Reads(sorted(alone.reads), sorted(transported), waits_for, depends_on)
@@ -160,7 +165,7 @@ class _Program:
     def __init__(self, rule: Rule, net: Network, batch: int):
         self.rule, self.net, self.batch = rule, net, batch
         self.key = jax.random.key(0)
-        self.x, self.signal = example(net, batch)
+        self.x, self.signal = example(rule, net, batch)
         self.gamma = rule.init(net, self.key)
         self.state, self.memory = rule.start(self.gamma, net, batch)
         self.record = eqx.filter_eval_shape(rule.f, self.gamma, net, self.state, self.x, self.signal, self.key)[1]
@@ -173,7 +178,7 @@ class _Program:
 
         def g(gamma, net, memory, record, target):
             full = eqx.combine(record, static)
-            _, update = self.rule.g(gamma, net, memory, full, Signal(target, self.signal.criterion))
+            _, update = self.rule.g(gamma, net, memory, full, dataclasses.replace(self.signal, target=target))
             return [a for _, a in self._outputs("update", update.net, names)]
 
         arguments = {"gamma": self.gamma, "net": self.net, "memory": self.memory, "record": record, "signal.target": self.signal.target}
@@ -208,7 +213,7 @@ class _Program:
 
     def _step(self, held: Held, names: list[str]) -> list[Flow]:
         def step(gamma, net, state, memory, x, target, key):
-            signal = Signal(target, self.signal.criterion)
+            signal = dataclasses.replace(self.signal, target=target)
             state, record = self.rule.f(gamma, net, state, x, signal, key)
             memory, update = self.rule.g(gamma, net, memory, record, signal)
             out = [("update", update.net), ("gamma", update.gamma), ("state", state), ("memory", memory), ("record", record)]
@@ -230,19 +235,27 @@ class _Program:
         names += [name for name, _ in found]
         return found
 
-    def memory_size(self) -> Literal["none", "units", "synapses"]:
-        """How much the rule carries: nothing, about a number a unit, or about a number a synapse."""
+    def memory_size(self) -> Literal["none", "units", "synapses", "influence"]:
+        """How much the rule carries: nothing, about a number a unit or a synapse (of each sample), or far more."""
         held = sum(np.size(a) for a in jax.tree.leaves(self.memory))
         synapses = sum(p.weight.size for p in self.net.projections)
+        if held > 2 * self.batch * synapses:
+            return "influence"
         return "none" if held == 0 else "synapses" if held >= synapses else "units"
 
 
-def example(net: Network, batch: int) -> tuple[Float[Array, "batch *inputs"], Signal]:
-    """A random batch for a network, with one-hot targets."""
+def example(rule: Rule, net: Network, batch: int, steps: int = 3) -> tuple[Float[Array, "batch *inputs"], Signal]:
+    """A random batch of what the rule sees, with one-hot targets.
+
+    The loss is cross-entropy, or the squared error where the output projects onwards: what it sends on is then a value.
+    """
     dtype = net.projections[0].weight.dtype
-    x = jax.random.normal(jax.random.key(1), (batch, *net[net.input].shape), dtype)
+    time = (steps,) if rule.sees == "sequence" else ()
+    x = jax.random.normal(jax.random.key(1), (batch, *time, *net[net.input].shape), dtype)
     classes = net[net.output].size
-    return x, Signal(jax.nn.one_hot(jnp.arange(batch) % classes, classes, dtype=dtype), CrossEntropy())
+    target = jax.nn.one_hot(jnp.arange(batch * math.prod(time)).reshape(batch, *time) % classes, classes, dtype=dtype)
+    criterion = SquaredError() if net.outgoing(net.output) else CrossEntropy()
+    return x, Signal(target, criterion, jnp.full((batch, *time), 1 / steps, dtype) if time else None)
 
 
 def leaves(prefix: str, tree: Any) -> Leaves:

@@ -78,18 +78,18 @@ def _json(kind: str, verdict: Verdict, numbers: Jacobian | None) -> dict[str, An
 def _print(found: list[tuple[str, Verdict, Jacobian | None]]) -> None:
     console = Console()
     table = Table(header_style="bold", pad_edge=False)
-    for heading in ("rule", "network", "transport", "locking", "derivative", "signal", "phases", "memory", "as claimed"):
+    for heading in ("rule", "network", "transport", "locking", "derivative", "signal", "phases", "memory", "past", "future", "as claimed"):
         table.add_column(heading)
     for kind, verdict, _ in found:
         v = verdict.found
         signal = " and ".join(sorted(v.signal)) or "none"
         agrees = "no" if verdict.disagreements else "yes"
-        table.add_row(verdict.rule, kind, v.transport, v.locking, v.derivative, signal, str(v.phases), v.memory, agrees)
+        table.add_row(verdict.rule, kind, v.transport, v.locking, v.derivative, signal, str(v.phases), v.memory, v.past, v.future, agrees)
     console.print(table)
     for kind, verdict, numbers in found:
         console.print(f"\n[bold]{verdict.rule}[/bold] on {kind}: what each update reads", highlight=False)
         for name, update in verdict.updates.items():
             console.print(f"  {name}: {', '.join(update.reads)}", highlight=False, soft_wrap=True)
-        notes = verdict.disagreements + verdict.findings + ([] if numbers is None else numbers.missed + numbers.silent)
+        notes = verdict.disagreements + verdict.findings + ([] if numbers is None else numbers.notes)
         for note in notes:
             console.print(f"  ! {note}", highlight=False, soft_wrap=True)

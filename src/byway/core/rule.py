@@ -37,6 +37,8 @@ class Claims:
         phases: how many times the network runs for one update.
         memory: what the rule carries from one step to the next, beyond weights and gamma: nothing, about a number a
             unit, about a number a synapse, or more ("influence": a number for each unit and synapse).
+        past: does what the rule keeps grow with the length of a sequence?
+        future: does an update at one time step need the input or the target of a later one?
     """
 
     transport: Answer
@@ -45,6 +47,8 @@ class Claims:
     signal: frozenset[Need]
     phases: int
     memory: Literal["none", "units", "synapses", "influence"]
+    past: Literal["flat", "grows"] = "flat"
+    future: Answer = "no"
 
 
 class Update(eqx.Module):

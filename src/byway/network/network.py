@@ -83,10 +83,11 @@ class Network(eqx.Module):
         """Whether some population can be reached from itself."""
         return any(p.dst in self.upstream(p.src) for p in self.projections)
 
-    def upstream(self, population: str) -> set[str]:
-        """The populations that reach `population`, itself included."""
+    def upstream(self, population: str, recurrent: bool = True) -> set[str]:
+        """The populations that reach `population`, itself included; along recurrent projections too, unless told otherwise."""
+        edges = [p for p in self.projections if recurrent or p.name not in self.recurrent]
         found = {population}
-        while more := {p.src for p in self.projections if p.dst in found} - found:
+        while more := {p.src for p in edges if p.dst in found} - found:
             found |= more
         return found
 

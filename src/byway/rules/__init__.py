@@ -1,12 +1,29 @@
-"""Learning rules, one file each, found by listing this folder."""
+"""Learning rules, one file each, found by listing this folder; and those that were learned."""
 
 import sys
 
 from byway.core.registry import Registry
 from byway.core.rule import Rule
 from byway.network.network import Network
+from byway.rules._learned import learned, load
 
-RULES = Registry(sys.modules[__name__], Rule)
+
+class Rules(Registry):
+    """The registry of rules: files, other packages' entry points, and the user's learned rules."""
+
+    def ids(self):
+        """Every name, learned rules last."""
+        found = super().ids()
+        return found + [name for name in learned() if name not in found]
+
+    def get(self, name):
+        """See `Registry.get`."""
+        if name not in super().ids() and name in (files := learned()):
+            return load(files[name])
+        return super().get(name)
+
+
+RULES = Rules(sys.modules[__name__], Rule)
 
 
 def without_slopes(net: Network) -> list[str]:

@@ -7,7 +7,7 @@ The whole sequence is run and kept, then errors go back through it, step by step
 
 Shapes   pre "time batch pre", post "time batch post", W "pre post"
 Units    time in steps; activity dimensionless
-Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory none
+Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory none | past grows | future yes
 Limits   keeps the activity of every time step: memory grows with the length of the sequence
 Source   Werbos, Backpropagation through time: what it does and how to do it, Proc. IEEE 78:1550, 1990
 """
@@ -27,7 +27,7 @@ from byway.rules import without_slopes
 class BPTT(Rule):
     """Backpropagation through time, written out."""
 
-    claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none")
+    claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none", past="grows", future="yes")
     sees: ClassVar = "sequence"
 
     def accepts(self, net):

@@ -6,7 +6,8 @@ the number of units.
 
     f:  "clean": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);   "noisy": the same with u_l + sigma xi_l,   xi_l ~ N(0, 1) for each
         unit and sample
-    g:  delta_l = (C(noisy) - C(clean)) / sigma^2 * (sigma xi_l),   dW_l = <delta_l h_{l-1}^T> with the clean h_{l-1}
+    g:  delta_l = (C(noisy) - C(clean)) / sigma^2 * (sigma xi_l), averaged over draws,   dW_l = <delta_l h_{l-1}^T> with the
+        clean h_{l-1}
 
 Shapes   pre "batch pre", post "batch post", W "pre post"
 Units    activity dimensionless
@@ -20,6 +21,7 @@ Source   Widrow and Lehr, 30 years of adaptive neural networks, Proc. IEEE 78:14
 from typing import ClassVar
 
 import jax
+import jax.numpy as jnp
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
@@ -32,6 +34,7 @@ class NodePerturbation(Rule):
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 2, "none")
 
     sigma: float = hyper(0.01, "standard deviation of the noise on each potential", low=1e-6)
+    draws: int = hyper(1, "noisy passes for each sample, whose estimates are averaged", low=1)
 
     def accepts(self, net):
         """Any network without cycles, black boxes included: only activities and the loss are read."""
@@ -47,19 +50,29 @@ class NodePerturbation(Rule):
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
+        x = net.place(x)
         clean = net.forward(x)
         output = clean.post[net.output]
         if signal is None:
             return state, Record({"clean": clean}, output)
+        many = lambda a: jnp.concatenate([a] * self.draws)  # noqa: E731  "draws*batch ..."
         keys = jax.random.split(key, len(clean.u))
-        noise = {name: self.sigma * jax.random.normal(k, clean.u[name].shape, output.dtype) for name, k in zip(clean.u, keys, strict=True)}
-        return state, Record({"clean": clean, "noisy": net.forward(x, inject=noise)}, output)
+        noise = {
+            name: self.sigma * jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for name, k in zip(clean.u, keys, strict=True)
+        }
+        # What the input sends is the same in every draw, so its current is computed once.
+        known = {p.name: many(p.forward(clean.pre[p.name])) for p in net.outgoing(net.input)}
+        return state, Record({"clean": clean, "noisy": net.forward(many(x), noise, known)}, output)
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
         clean, noisy = record["clean"], record["noisy"]
-        worse = (signal.loss(noisy.post[net.output]) - signal.loss(record.output)) / self.sigma**2
-        delta = {name: noise * worse.reshape(-1, *[1] * (noise.ndim - 1)) for name, noise in noisy.injected.items()}
+        by_draw = lambda a: a.reshape(self.draws, -1, *a.shape[1:])  # noqa: E731  "draws batch ..."
+        worse = jax.vmap(signal.loss)(by_draw(noisy.post[net.output])) - signal.loss(record.output)[None]
+        delta = {
+            name: jnp.einsum("kb,kb...->b...", worse / (self.sigma**2 * self.draws), by_draw(noise))
+            for name, noise in noisy.injected.items()
+        }
         return memory, Update({p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections})
 
     def checks(self):

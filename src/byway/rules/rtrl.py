@@ -34,8 +34,10 @@ class RTRL(Rule):
     sees: ClassVar = "step"
 
     def accepts(self, net):
-        """Dense projections without normalisation: their influence is written out here."""
+        """A recurrent network of dense projections without normalisation: their influence is written out here."""
         net.require_slopes(self.id, without_slopes)
+        if not net.recurrent:
+            raise RuleError("rtrl was given a network without recurrent projections", "something to carry through time", "use bp there")
         wrong = [p.name for p in net.projections if not isinstance(p, Dense)] + [p.name for p in net.populations if p.norm]
         if wrong:
             raise RuleError(

@@ -1,0 +1,103 @@
+"""The docs page of the audit, made by the audit: every rule on every kind of network that it accepts."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+
+from byway.audit.networks import KINDS, tiny
+from byway.audit.verdict import Verdict, audit
+from byway.core.errors import RuleError
+from byway.core.rule import Rule
+from byway.rules import RULES
+
+HEAD = """# What each rule reads
+
+This page is made by the audit itself each time the docs are built: nothing on it was typed by hand but these lines. Each rule is traced
+on a tiny network of every kind that it accepts, and the verdicts are read from the program. `byway audit RULE` does the same on your
+machine; `byway audit RULE --json` for programs.
+
+**What the words mean.** *Transport*: an update reads weights other than its own, or its signal was carried backwards through them.
+*Locking*: an update waits for something computed downstream of it on the same sample. *Derivative*: an update reads phi'(u). *Signal*: what
+of the teaching signal its updates are computed from. *Phases*: runs of the network for one update. *Memory*: what the rule carries
+between steps, beyond weights and gamma: nothing, about a number a unit or a synapse, or the influence of every synapse on every unit.
+*Past*: whether what is kept grows with the length of a sequence. *Future*: whether an update at one time step needs a later one.
+
+**What the audit cannot see.** Label sets are per array: if one entry of an array depends on a weight, all do. Where it cannot tell how a
+weight was used it assumes the worst: an elementwise product with the signal counts as transport. A dependence through a discrete choice,
+such as a sampled label, is found by the trace and has no derivative. A rule that misuses the tags for error, loss and slope can
+misname what it reads, not hide that it reads something. And the audit judges the program, not the physics: an exact sum over
+a million synapses is as local to it as a product of two numbers.
+"""
+COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
+
+
+def audit_page() -> str:
+    """The page, as Markdown."""
+    return "\n".join([HEAD, *_table(verdicts := list(_verdicts())), *_rules(verdicts)]) + "\n"
+
+
+def _verdicts() -> Iterator[tuple[Rule, str, Verdict]]:
+    for name in RULES.ids():
+        rule = RULES.get(name)()
+        for kind in KINDS:
+            net = tiny(kind, rule)
+            try:
+                rule.accepts(net)
+            except RuleError:
+                continue
+            yield rule, kind, audit(rule, net)
+
+
+def _table(verdicts: Iterable[tuple[Rule, str, Verdict]]) -> list[str]:
+    lines = [f"| rule | network | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
+    for rule, kind, verdict in verdicts:
+        cells = [_say(getattr(verdict.found, column)) for column in COLUMNS]
+        lines.append(f"| [`{rule.id}`](#{rule.id}) | {kind} | {' | '.join(cells)} |")
+    return lines
+
+
+def _rules(verdicts: list[tuple[Rule, str, Verdict]]) -> Iterator[str]:
+    for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
+        mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
+        rule = mine[0][0]
+        yield f"\n## {name} {{ #{name} }}\n\n{(inspect.getdoc(inspect.getmodule(type(rule))) or '').partition(chr(10))[0]}\n"
+        for _, kind, verdict in mine:
+            yield from _one(kind, verdict)
+
+
+def _one(kind: str, verdict: Verdict) -> Iterator[str]:
+    yield f"\n**On {kind}.** " + " ".join(_why(verdict)) + "\n"
+    yield "| update of | what g reads for it |\n|---|---|"
+    for name, update in verdict.updates.items():
+        yield f"| `{name}` | {', '.join(f'`{read}`' for read in update.reads)} |"
+    notes = verdict.disagreements + verdict.findings
+    if notes:
+        yield "\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _why(verdict: Verdict) -> Iterator[str]:
+    """The verdict in sentences, each with an update that shows it."""
+    updates = verdict.updates.items()
+    moved = next(((name, u.transported) for name, u in updates if u.transported), None)
+    yield (
+        "No update reads or was reached backwards through the weights of another projection: no transport."
+        if moved is None
+        else f"Transport: the update of `{moved[0]}` takes in the weights of {_names(moved[1])}."
+    )
+    waits = next(((name, u.waits_for) for name, u in updates if u.waits_for), None)
+    yield (
+        "No update waits for what is downstream of it."
+        if waits is None
+        else f"Locking: the update of `{waits[0]}` depends on {_names(waits[1])}, downstream of it."
+    )
+    slopes = [name for name, u in updates if any(".slope." in read for read in u.reads)]
+    if verdict.found.derivative == "yes":
+        yield f"Derivative: phi' enters {_names(slopes) if slopes else 'on the way, in f'}."
+    yield f"Signal: {_say(verdict.found.signal)}."
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _say(value) -> str:
+    return " and ".join(sorted(value)) or "none" if isinstance(value, frozenset) else str(value)
