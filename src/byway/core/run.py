@@ -98,9 +98,11 @@ def teach_in_time(
     """
 
     def step(carry, t):
-        t, key_t = first + t, jax.random.fold_in(key, first + t)
-        *carry, update, scores = teach(rule, gamma, net, *carry, step_of(x, t), signal.at(t), key_t, score, x.shape[1])
-        return tuple(carry), (update, scores)
+        state, memory = carry
+        t = first + t
+        of_t = step_of(x, t), signal.at(t), jax.random.fold_in(key, t)
+        state, memory, update, scores = teach(rule, gamma, net, state, memory, *of_t, score, x.shape[1])
+        return (state, memory), (update, scores)
 
     (state, memory), (update, scores) = summed(step, (state, memory), x.shape[1] if steps is None else steps)
     return state, memory, update, scores
