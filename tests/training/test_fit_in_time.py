@@ -152,9 +152,3 @@ def test_rules_networks_and_tasks_that_do_not_go_together_are_refused(blobs, cas
     assert said in str(caught.value)
     assert "wanted: " in str(caught.value)
     assert "do: " in str(caught.value)
-
-
-def test_a_rule_that_sees_steps_takes_samples_as_sequences_of_one(blobs):
-    """On a network without cycles: rtrl is then backprop, weight by weight."""
-    mine, other = (_fit(rule, net=mlp(4, 5, 3), task=blobs, epochs=1).learner().net.theta for rule in (RTRL(), BP()))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12), mine, other)
