@@ -15,6 +15,8 @@ from byway.core.errors import RuleError
 from byway.core.record import Record
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import convnet, mlp, rnn
+from byway.network.network import Network
+from byway.network.projections import Dense
 from byway.rules.bp import BP
 from byway.rules.bptt import BPTT
 from byway.rules.frozen import Frozen
@@ -176,7 +178,21 @@ def test_on_samples_of_one_step_it_is_backprop():
     assert by_hand.largest_gap(mine.net, other.net) < 1e-12
 
 
-@pytest.mark.parametrize(("net", "said"), [(convnet((4, 4, 1), (2,), 3), "input-conv1"), (rnn(3, 4, 2, norm=True), "input, hidden1")])
+def _looped(net, name):
+    """The network with a projection from a population to itself."""
+    shape, size = net[name].shape, net[name].size
+    loop = Dense(src=name, dst=name, src_shape=shape, dst_shape=shape, weight=jnp.zeros((size, size)), bias=None)
+    return Network(net.populations, (*net.projections, loop), net.input, net.output)
+
+
+CANNOT = {
+    "a convolution": (_looped(convnet((4, 4, 1), (2,), 3), "conv1"), "input-conv1"),
+    "a normalised layer": (rnn(3, 4, 2, norm=True), "input, hidden1"),
+    "nothing to carry": (mlp(3, 4, 2), "a network without recurrent projections"),
+}
+
+
+@pytest.mark.parametrize(("net", "said"), CANNOT.values(), ids=CANNOT)
 def test_what_it_cannot_carry_is_refused_by_name(net, said):
     with pytest.raises(RuleError, match=f"rtrl was given {said}"):
         RTRL().accepts(net)
