@@ -17,6 +17,7 @@ Units    activity dimensionless; one settling step is the unit of time
 Claims   transport yes | locking yes | derivative yes | signal target | phases 1 | memory none
 Limits   an error needs a step for each layer it crosses: with fewer steps than layers the first ones do not learn. It is not
          backprop at precision 1, and tends to it as precision tends to 0
+         With cycles, the training score is read with the target held and says nothing: look at validation
 Source   Whittington and Bogacz, An approximation of the error backpropagation algorithm in a predictive coding network with local
          Hebbian synaptic plasticity, Neural Comput. 29:1229, 2017, eqs. 2.5 to 2.18; Salvatori et al., Learning on arbitrary graph
          topologies via predictive coding, 2022, arXiv 2201.13180; differs in: weights drawn as He et al., any optimiser
@@ -52,8 +53,13 @@ class PC(Rule):
     tolerance: float = hyper(0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0)
 
     def accepts(self, net):
-        """Any network whose units have a slope."""
+        """Any network whose units have a slope; what input and output hold is compared as it is, so both are linear."""
         net.require_slopes(self.id, without_slopes)
+        bent = [end for end in (net.input, net.output) if net[end].activation.name != "identity"]
+        if bent:
+            raise RuleError(
+                f"pc was given a network whose {' and '.join(bent)} have an activation", "a linear input and output", "leave it out there"
+            )
 
     def init(self, net, key):
         """See `Rule.init`."""
