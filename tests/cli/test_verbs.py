@@ -229,3 +229,22 @@ def test_list_names_every_rule_and_task(capsys):
     assert main(["list"]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in ("Forward-forward", "mnist", "convnet", "cosine"))
+
+
+def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
+    """Sequences go to a recurrent network by default, in updates of some steps where `every` says so."""
+    folder = tmp_path / "run"
+    small = ["--epochs", "1", "--seeds", "1", "--batch", "8", "--net.hidden", "3", "--delayed-xor.gap", "2", "--delayed-xor.wait", "1"]
+    asked = ["--task", "delayed_xor", "--rules", "rtrl,frozen", "--every", "2", "--delayed-xor.samples", "16", "--out", str(folder)]
+    assert main(["compare", *asked, *small]) == 0
+    assert "rtrl on delayed_xor: test accuracy" in capsys.readouterr().out
+    weights = load_file(folder / "weights" / "rtrl.safetensors")
+    assert {k: v.shape for k, v in weights.items() if k.endswith("weight")} == {
+        "input-hidden1.weight": (1, 2, 3),
+        "hidden1-hidden1.weight": (1, 3, 3),
+        "hidden1-output.weight": (1, 3, 2),
+    }
+    audited = json.loads((folder / "audit.json").read_text())
+    assert {name: one["network"] for name, one in audited.items()} == {"rtrl": "rnn", "frozen": "rnn"}
+    assert all(one["agrees"] for one in audited.values())
+    assert "every = 2" in (folder / "config.toml").read_text()
