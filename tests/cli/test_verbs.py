@@ -199,6 +199,8 @@ def test_audit_as_json_says_what_each_update_reads(capsys):
         "signal": ["error"],
         "phases": 1,
         "memory": "none",
+        "past": "flat",
+        "future": "no",
     }
     assert one["jacobian"]["missed"] == []
 
