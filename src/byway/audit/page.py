@@ -59,7 +59,7 @@ def _rules(verdicts: list[tuple[Rule, str, Verdict]]) -> Iterator[str]:
     for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
         mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
         rule = mine[0][0]
-        yield f"\n## {name} {{ #{name} }}\n\n{(inspect.getdoc(inspect.getmodule(type(rule))) or '').partition(chr(10))[0]}\n"
+        yield f"\n## {name}\n\n{(inspect.getdoc(inspect.getmodule(type(rule))) or '').partition(chr(10))[0]}\n"
         for _, kind, verdict in mine:
             yield from _one(kind, verdict)
 

@@ -7,7 +7,7 @@ each unit and weight, and a matrix product with all of them at every step.
     f:  one step: u_t = W h_t + W_rec h_{t-1} + b,   h_t = phi(u_t)
     g:  J_t = dh_t / dtheta = phi'(u_t) * (W J_t + W_rec J_{t-1} + du_t/dtheta),   dtheta = <e_t J_t[output]>
 
-Shapes   pre "batch pre", post "batch post", W "pre post", memory[population][projection][part] "batch *theta units"
+Shapes   pre "batch pre", post "batch post", W "pre post", influence "batch *theta units", by population
 Units    time in steps; activity dimensionless
 Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory influence
 Limits   with n recurrent units, n^3 numbers and n^4 products a step; exact only while the weights stand still: with several
