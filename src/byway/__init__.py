@@ -28,6 +28,7 @@ _HOME = {
     "Rule": "core.rule",
     "Claims": "core.rule",
     "Update": "core.rule",
+    "Check": "core.check",
     "hyper": "core.hyper",
     "Record": "core.record",
     "Phase": "core.record",

@@ -16,6 +16,7 @@ MAY_IMPORT = {
     "metrics": {"core", "network"},
     "training": {"core", "network", "metrics"},
     "verify": {"core", "network", "rules", "tasks", "metrics", "audit"},
+    "testing": {"core", "network", "rules", "tasks", "metrics", "audit", "training", "verify"},
     "meta": {"core", "network", "rules", "tasks", "training"},
     "audit": {"core", "network", "rules", "tasks", "metrics"},
     "report": {"core", "network", "metrics", "training"},
