@@ -36,7 +36,8 @@ def _drawn(name, seed):
 @eqx.filter_jit
 def _update(rule, net, gamma, memory, x, target):
     signal = Signal(target, CrossEntropy())
-    _, record = rule.f(gamma, net, (), x, signal, jax.random.key(0))
+    state, _ = rule.start(gamma, net, x.shape[0])
+    _, record = rule.f(gamma, net, state, x, signal, jax.random.key(0))
     return rule.g(gamma, net, memory, record, signal)
 
 
@@ -98,7 +99,8 @@ def test_without_an_error_nothing_changes(name, seed):
 
     @eqx.filter_jit
     def update(rule, net, gamma, x):
-        _, record = rule.f(gamma, net, (), x, None, jax.random.key(0))
+        state, _ = rule.start(gamma, net, x.shape[0])
+        _, record = rule.f(gamma, net, state, x, None, jax.random.key(0))
         return rule.g(gamma, net, memory, record, Signal(record.output, SquaredError()))[1]
 
     for a in jax.tree.leaves(update(rule, net, gamma, x)):

@@ -14,7 +14,7 @@ EXACT = 1e-12
 
 
 @pytest.mark.parametrize("loss", by_hand.LOSSES)
-@pytest.mark.parametrize("phi", ACTIVATIONS)
+@pytest.mark.parametrize("phi", [name for name, a in ACTIVATIONS.items() if a.slope is not None])
 def test_recursion_is_the_gradient_for_every_activation_and_loss(phi, loss):
     net = by_hand.with_biases(mlp(6, 5, 4, 3, activation=phi))
     x, target = by_hand.sample(6, 3)

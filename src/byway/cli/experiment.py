@@ -53,7 +53,7 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     for name in ("epochs", "batch"):
         options[name] = getattr(task.suggests, name) if options[name] is None else options[name]
     for rule, net in zip(rules, nets, strict=True):
-        prepare(net, rule, task, data, **_for(rule, options))
+        prepare(net, rule, task, data, **_for(rule, rules, options))
     use_compilation_cache()
     out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     run = Run(out, settings.overwrite)
@@ -63,7 +63,9 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
     for rule, net in zip(rules, nets, strict=True):
         try:
-            result = fit(net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **_for(rule, options))
+            result = fit(
+                net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **_for(rule, rules, options)
+            )
         except BlackBoxError as error:
             kept = f"all that was measured is in {out}, and 'byway report {out}' draws every rule that finished"
             raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
@@ -74,9 +76,10 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     return out
 
 
-def _for(rule: Rule, options: dict[str, Any]) -> dict[str, Any]:
-    """Options of `fit` for one of several rules: a rule that sees whole sequences updates once in each, whatever `every` is."""
-    return options | ({"every": None} if rule.sees == "sequence" else {})
+def _for(rule: Rule, rules: list[Rule], options: dict[str, Any]) -> dict[str, Any]:
+    """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
+    beside_steps = rule.sees == "sequence" and any(other.sees == "step" for other in rules)
+    return options | ({"every": None} if beside_steps else {})
 
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:
