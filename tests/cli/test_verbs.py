@@ -31,6 +31,7 @@ def test_a_run_folder_holds_everything(finished):
         "audit.json",
         "config.toml",
         "metrics.jsonl",
+        "microscope.jsonl",
         "report.html",
         "results.json",
         "versions.json",
@@ -40,6 +41,12 @@ def test_a_run_folder_holds_everything(finished):
     assert [(r["rule"], r["seed"], r["epoch"]) for r in rows] == [
         (rule, seed, epoch) for rule in ("bp", "frozen") for epoch in (0, 1, 2) for seed in (0, 1)
     ]
+    looks = [json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()]
+    last = [look for look in looks if look["step"] == 78]
+    assert [(look["rule"], look["seed"], look["epoch"]) for look in last] == [(r, s, 2.0) for r in ("bp", "frozen") for s in (0, 1)]
+    assert max(last[0]["angle"].values()) < 0.01
+    results = json.loads((folder / "results.json").read_text())["rules"]["bp"]
+    assert results["looks"] == 8 and results["look_seconds"] > 0
     weights = load_file(folder / "weights" / "bp.safetensors")
     assert {k: v.shape for k, v in weights.items()} == {
         "input-hidden1.weight": (2, 64, 12),
@@ -107,6 +114,7 @@ def fails(capsys, *argv):
         (["train", "--seeds", "-1"], ["seeds = -1", "from 1"]),
         (["train", "--batch", "100000"], ["100000", "1,257"]),
         (["train", "--lr", "-1"], ["-1", "positive"]),
+        (["train", "--look-at", "0", "100000"], ["look_at = [0, 100000]", "the last"]),
         (["train", "--lr", "nan"], ["nan", "positive"]),
         (["train", "--ff.peer", "-1", "--rule", "ff"], ["FF.peer = -1", "at least 0"]),
         (["train", "--ff.keep", "2", "--rule", "ff"], ["FF.keep = 2", "from 0"]),

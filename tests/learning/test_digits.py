@@ -32,9 +32,9 @@ def test_rule_beats_frozen_hidden_layers_on_every_seed(name, frozen):
 
 def test_feedback_alignment_comes_to_point_downhill():
     """Lillicrap et al. 2016, figure 2: in hidden layers the angle to the true gradient falls below 90 degrees, and keeps falling."""
-    rows = _trained("fa").rows
+    looks = _trained("fa").looks
     for name in ("input-hidden1", "hidden1-hidden2"):
-        start, end = rows[0].angle[name], rows[-1].angle[name]
+        start, end = looks[0].seen["angle"][name], looks[-1].seen["angle"][name]
         fall = start - end
         assert np.all(end < 90)
         assert fall.mean() > 3 * fall.std(ddof=1) / np.sqrt(SEEDS)

@@ -12,7 +12,7 @@ ANGLE = {"bp": [0.0, 0.0, 0.0], "frozen": None, "dfa": [60.0, 80.0, None]}  # of
 VERDICT = {"transport": "no", "locking": "yes", "derivative": "yes", "signal": ["error"], "phases": 1, "memory": "none"}
 
 
-def row(rule, seed, epoch, accuracy, angle):
+def row(rule, seed, epoch, accuracy):
     return {
         "rule": rule,
         "seed": seed,
@@ -21,18 +21,33 @@ def row(rule, seed, epoch, accuracy, angle):
         "seconds": 0.5 * epoch,
         "train": {"accuracy": accuracy} if epoch else {},
         "validation": {"accuracy": accuracy, "loss": 1.0},
-        "angle": angle,
     }
 
 
 def rows(rule, epochs=3):
     for epoch in range(epochs):
         for i, seed in enumerate(SEEDS[rule]):
+            yield row(rule, seed, epoch, 0.1 if epoch == 0 else ACCURACY[rule][i])
+
+
+def looks(rule, steps=(0, 5, 20)):
+    """The gradient has length 0.5, and the update twice that."""
+    for step in steps:
+        for i, seed in enumerate(SEEDS[rule]):
             angle = {"hidden1-output": 1.0}
             if ANGLE[rule] is not None:
-                last = ANGLE[rule][i]
-                angle["input-hidden1"] = 90.0 if epoch < epochs - 1 else last
-            yield row(rule, seed, epoch, 0.1 if epoch == 0 else ACCURACY[rule][i], angle)
+                angle["input-hidden1"] = 90.0 if step < steps[-1] else ANGLE[rule][i]
+            yield {
+                "rule": rule,
+                "seed": seed,
+                "epoch": step / 10,
+                "step": step,
+                "seconds": 0.01,
+                "angle": angle,
+                "norm_ratio": {name: None if a is None else 2.0 for name, a in angle.items()},
+                "sign_agreement": {name: None if a is None else 1 - a / 180 for name, a in angle.items()},
+                "descent": {name: None if a is None else 0.5 * np.cos(np.radians(a)) for name, a in angle.items()},
+            }
 
 
 def audit_entry(transported=()):
@@ -59,8 +74,10 @@ def folder(tmp_path):
         f'rules = "bp,frozen, dfa,ff,hebb"\nseeds = 3\ntask = "digits"\nout = "{path}"\noverwrite = true\n\n[net]\nkind = "mlp"\n'
     )
     (path / "versions.json").write_text(json.dumps({"byway": "0.1.0", "device": "cpu", "started": "2026-03-02T14:05:11+00:00"}))
-    lines = [json.dumps(r) for rule in SEEDS for r in rows(rule)] + [json.dumps(row("ff", 0, 0, 0.1, {}))]
+    lines = [json.dumps(r) for rule in SEEDS for r in rows(rule)] + [json.dumps(row("ff", 0, 0, 0.1))]
     (path / "metrics.jsonl").write_text("\n".join(lines) + '\n{"rule": "ff", "se')
+    lines = [json.dumps(r) for rule in SEEDS for r in looks(rule)]
+    (path / "microscope.jsonl").write_text("\n".join(lines) + '\n{"rule": "ff", "seed": 0, "ep')
     entries = {}
     for n, rule in enumerate(SEEDS, 1):
         entries[rule] = {
@@ -68,6 +85,9 @@ def folder(tmp_path):
             "test": {"accuracy": ACCURACY[rule], "loss": [1.0, 1.0, 1.0]},
             "seconds": 1.25 * n,
             "compile_seconds": 3.0,
+            "looks": 3,
+            "look_seconds": 0.03,
+            "look_compile_seconds": 1.0,
             "step_bytes": 474228,
             "failures": {"2": "a number stopped being finite at update 7"} if rule == "dfa" else {},
             "network": "input 2x2x1 > hidden1 3 relu > output 10",

@@ -14,10 +14,23 @@ import pytest
 from PIL import Image
 
 import byway.report
-from byway.report.charts import HUES, accuracy_axis, even_ticks, styles
+from byway.metrics.microscope import QUANTITIES
+from byway.report.charts import (
+    HUES,
+    accuracy_axis,
+    angle_axis,
+    descent_axis,
+    even_ticks,
+    ratio_axis,
+    share_axis,
+    styles,
+    update_axis,
+)
 from byway.report.charts import Series as Line
 from byway.report.page import write_page
 from byway.report.pictures import BROKEN, NEGATIVE, POSITIVE, ZERO, as_images, colours, png
+from byway.report.run import read_run
+from byway.report.summary import compare
 
 VOID = {"meta", "link", "img", "br", "path", "circle"}
 
@@ -107,7 +120,7 @@ def test_the_page_can_be_read_without_eyes(text):
 
 def test_charts_stay_on_their_canvas(text):
     charts = [ET.fromstring(found) for found in re.findall(r'<svg class="chart".*?</svg>', text, re.DOTALL)]
-    assert len(charts) == 5  # differences, accuracy twice, two projections
+    assert len(charts) == 11  # differences, accuracy twice, four quantities of two projections
     for chart in charts:
         _, _, width, height = map(float, chart.get("viewBox").split())
         for path in chart.iter("path"):
@@ -133,11 +146,65 @@ def test_a_run_in_which_every_number_was_lost(folder):
     results["rules"] = {"bp": results["rules"]["bp"] | {"test": {"accuracy": [None] * 3}, "failures": {"0": "a", "1": "b", "2": "c"}}}
     (folder / "results.json").write_text(json.dumps(results))
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1]]
-    lost = [row | {"validation": dict.fromkeys(row["validation"]), "angle": dict.fromkeys(row["angle"])} for row in rows]
+    lost = [row | {"validation": dict.fromkeys(row["validation"])} for row in rows]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
+    looks = [json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()[:-1]]
+    lost = [look | {quantity: dict.fromkeys(look[quantity]) for quantity in QUANTITIES} for look in looks]
+    (folder / "microscope.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
     text = write_page(folder).read_text(encoding="utf-8")
     assert "no seed of 3 finished" in text
     assert "No seed of backprop finished." in text
+
+
+def charts_of(text, title):
+    """The labels of the charts of one quantity, by projection."""
+    part = re.search(rf"<h3[^>]*>{title}</h3>(.*?)(?=<h[23]|<p class=\"note\")", text, re.DOTALL)[1]
+    return dict(zip(re.findall(r"<strong>(.*?)</strong>", part), re.findall(r'aria-label="(.*?)"', part), strict=True))
+
+
+def test_the_microscope_shows_four_quantities_of_each_projection_from_the_input_on(text):
+    titles = ("Angle to the true gradient", "Norm ratio", "Sign agreement", "Descent per unit of update")
+    shown = [charts_of(text, title) for title in titles]
+    assert [[*charts] for charts in shown] == [["input-hidden1", "hidden1-output"]] * 4
+    assert [charts["input-hidden1"].rpartition(": ")[2] for charts in shown] == [
+        "bp 0° and dfa 70°.", "bp 2 and dfa 2.", "bp 100 % and dfa 61.1 %.", "bp 0.5 and dfa 0.168.",
+    ]  # fmt: skip
+    assert "took bp 0.03\u00a0s, frozen 0.03\u00a0s and dfa 0.03\u00a0s" in text
+
+
+def test_a_run_without_a_microscope_has_no_such_section(folder):
+    """As one that never looked, or from before there was one."""
+    (folder / "microscope.jsonl").unlink()
+    results = json.loads((folder / "results.json").read_text())
+    for entry in results["rules"].values():
+        for name in ("looks", "look_seconds", "look_compile_seconds"):
+            del entry[name]
+    (folder / "results.json").write_text(json.dumps(results))
+    text = write_page(folder).read_text(encoding="utf-8")
+    assert 'id="microscope"' not in text
+    assert compare(read_run(folder))[0].angle is None
+
+
+def _line(*mean):
+    return Line("bp", np.arange(len(mean), dtype=float), np.array(mean), np.full(len(mean), np.nan))
+
+
+@pytest.mark.parametrize("values", [(1.0, 1.0), (0.03, 40.0), (1e-9, 2.0), (np.nan, 3.0), (0.0, 0.0)])
+@pytest.mark.parametrize("make", [ratio_axis, descent_axis, angle_axis, share_axis, update_axis])
+def test_every_axis_of_the_microscope_holds_what_is_on_it(make, values):
+    axis = make([_line(*values)])
+    places = [axis.at(v, 0, 1000) for v in (*values, axis.low, axis.high) if np.isfinite(v)]
+    assert axis.low < axis.high
+    assert all(0 <= place <= 1000 for place in places)
+    assert len(axis.marks(0, 1000, 100)) >= 2
+
+
+def test_descent_is_drawn_on_both_sides_of_zero():
+    axis = descent_axis([_line(-2.0, 0.0, 2.0)])
+    at = [axis.at(v, 0, 1000) for v in (-2, -0.2, 0, 0.2, 2)]
+    assert at[2] == 500
+    np.testing.assert_allclose([at[0] + at[4], at[1] + at[3]], 1000)
+    assert at[3] - at[2] > 200  # a tenth is far from nothing
 
 
 def test_names_are_text_and_never_markup(folder):

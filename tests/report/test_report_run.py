@@ -22,6 +22,14 @@ def test_curves_are_sorted_by_seed_and_null_is_nan(folder):
     np.testing.assert_array_equal(got, [[0.1, 0.87, 0.87], [0.1, 0.92, 0.92], [0.1, np.nan, np.nan]])
 
 
+def test_what_the_microscope_saw_is_read_up_to_the_cut(folder):
+    looks = read_run(folder).looks
+    assert [*looks] == ["bp", "frozen", "dfa"]
+    assert looks["dfa"].steps.tolist() == [0, 5, 20]
+    np.testing.assert_array_equal(looks["dfa"].seen["angle"]["input-hidden1"], [[90, 90, 80], [90, 90, 60], [90, 90, np.nan]])
+    assert looks["frozen"].seen["descent"].keys() == {"hidden1-output"}
+
+
 def test_of_an_epoch_that_a_resumed_run_repeats_the_last_row_counts(folder):
     path = folder / "metrics.jsonl"
     lines = path.read_text().splitlines()[:-1]

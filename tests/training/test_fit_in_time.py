@@ -46,9 +46,11 @@ def test_real_time_recurrent_learning_trains_as_backprop_through_time_does(unrol
             assert getattr(mine, part).keys() == getattr(other, part).keys()
             for metric, v in getattr(other, part).items():
                 np.testing.assert_allclose(getattr(mine, part)[metric], v, rtol=1e-9)
-    for name, angle in online.rows[-1].angle.items():
-        np.testing.assert_allclose(angle, 0, atol=1e-5)  # the arc cosine of 1 - 1e-15
-        np.testing.assert_allclose(unrolled.rows[-1].angle[name], 0, atol=1e-5)
+    for mine, other in zip(online.looks, unrolled.looks, strict=True):
+        for name, angle in mine.seen["angle"].items():
+            np.testing.assert_allclose(angle, 0, atol=1e-6)
+            np.testing.assert_allclose(other.seen["angle"][name], 0, atol=1e-6)
+            np.testing.assert_allclose(mine.seen["norm_ratio"][name], 1, rtol=1e-9)
     np.testing.assert_allclose(online.test["loss"], unrolled.test["loss"], rtol=1e-9)
 
 
@@ -79,8 +81,9 @@ def test_the_control_leaves_the_reservoir_as_it_was_drawn():
     start, end = NET.redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
     for name in start:
         assert np.allclose(end[name]["weight"], start[name]["weight"], rtol=1e-12, atol=0) == (name != "hidden1-output")
-    assert result.rows[-1].angle.keys() == {"hidden1-output"}
-    np.testing.assert_allclose(result.rows[-1].angle["hidden1-output"], 0, atol=1e-5)
+    seen = result.looks[-1].seen
+    assert seen["angle"].keys() == {"hidden1-output"}
+    np.testing.assert_allclose(seen["angle"]["hidden1-output"], 0, atol=1e-6)
 
 
 class Drift(RTRL):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 }
 
 # What `fit` takes from the settings as it stands there.
-OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every")
+OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every")
 
 
 def experiment(verb: str, names: list[str], settings: Any) -> Path:
@@ -62,10 +63,9 @@ def experiment(verb: str, names: list[str], settings: Any) -> Path:
     run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
     seeds = [settings.first_seed + i for i in range(settings.seeds)]
     for rule, net in zip(rules, nets, strict=True):
+        on_row, on_look = partial(run.add_row, rule.id, seeds), partial(run.add_look, rule.id, seeds)
         try:
-            result = fit(
-                net, rule, task, data=data, on_row=lambda row, rule=rule: run.add_row(rule.id, seeds, row), **_for(rule, rules, options)
-            )
+            result = fit(net, rule, task, data=data, on_row=on_row, on_look=on_look, **_for(rule, rules, options))
         except BlackBoxError as error:
             kept = f"all that was measured is in {out}, and 'byway report {out}' draws every rule that finished"
             raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error

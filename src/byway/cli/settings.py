@@ -17,6 +17,7 @@ import tyro
 from byway.core.errors import ConfigError, unknown_name
 from byway.rules import RULES
 from byway.tasks import TASKS
+from byway.training.fit import PROBE
 
 T = TypeVar("T")
 
@@ -60,7 +61,9 @@ class Training:
         lr: learning rate of the weights; each rule's own by default.
         lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by default.
         schedule: "cosine" takes the rate to zero over the run, "constant" leaves it.
-        probe: validation samples on which the angle to the true gradient is measured.
+        probe: validation samples under the microscope, which compares updates with the true gradient.
+        looks: how often it looks, closer together early; 0 for never; by default up to 20 times, for less than a tenth of the time.
+        look_at: the updates after which it looks instead, 0 for the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         out: the run folder; runs/VERB-TASK-TIME by default.
         overwrite: replace the run that lies in the folder.
@@ -76,7 +79,9 @@ class Training:
     lr: float | None = None
     lr_gamma: float | None = None
     schedule: str = "cosine"
-    probe: int = 256
+    probe: int = PROBE
+    looks: int | None = None
+    look_at: tuple[int, ...] | None = None
     every: int | None = None
     out: Path | None = None
     overwrite: bool = False

@@ -141,7 +141,7 @@ def line_chart(
         size: of the canvas.
     """
     width, height = size
-    margin = 22 + LETTER * max((len(s.name) for s in series), default=0) if names else 14
+    margin = 22 + LETTER * max((len(s.name) for s in series), default=0) if names else 20
     left, top, right, bottom = 58.0, 12.0, width - margin, height - 50
     thin = [_thin(s) for s in series]
     heights = _spread_out([y.at(float(s.mean[-1]), bottom, top) for s in thin], top + 4, bottom - 4) if names else [0.0] * len(thin)
@@ -160,7 +160,7 @@ def _draw(s: Series, style: Style, x: Axis, y: Axis, frame: tuple[float, float, 
     mean, low, high = ([y.at(v, bottom, top) for v in values] for values in (s.mean, s.low, s.high))
     step = max(1, math.ceil(len(across) / MOST_DOTS))
     kept = sorted({*range(0, len(across), step), len(across) - 1})
-    dots = [(across[i], mean[i], f"{s.name}, {s.x[i]:.3g}: {s.mean[i]:.2f}" + _plus_minus(s.spread[i])) for i in kept]
+    dots = [(across[i], mean[i], f"{s.name}, {s.x[i]:.4g}: {s.mean[i]:.4g}" + _plus_minus(s.spread[i])) for i in kept]
     edge = [*zip(across, high, strict=True), *reversed([*zip(across, low, strict=True)])]
     band = _path(edge) + "Z" if np.isfinite(s.spread).any() else ""
     label, leader = None, ""
@@ -172,7 +172,7 @@ def _draw(s: Series, style: Style, x: Axis, y: Axis, frame: tuple[float, float, 
 
 
 def _plus_minus(spread: float) -> str:
-    return f" ± {spread:.2f}" if np.isfinite(spread) else ""
+    return f" ± {spread:.2g}" if np.isfinite(spread) else ""
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
@@ -211,6 +211,61 @@ def seconds_axis(series: Sequence[Series]) -> Axis:
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     ticks = [digit * 10.0**power for digit in (1, 3, 2, 5) for power in powers]
     return Axis("training time of all seeds [s], log scale", low, high, ticks, math.log)
+
+
+def update_axis(series: Sequence[Series]) -> Axis:
+    """Even in the square root of the number of updates: alignment changes early, and the microscope looks more often then."""
+    last = max((float(s.x[-1]) for s in series if s.x.size), default=1.0)
+    return Axis("update, square-root scale", 0, max(last, 1), [0, last, *_decades(0, max(last, 1))], math.sqrt)
+
+
+def angle_axis(series: Sequence[Series]) -> Axis:
+    """From 0 to 120 degrees, or to 180 where a line goes further."""
+    return Axis("angle [°]", 0, 180 if _extent(series)[1] > 120 else 120, (0, 90, 180, 60, 120, 30, 150))
+
+
+def ratio_axis(series: Sequence[Series]) -> Axis:
+    """Logarithmic, and 1 is always on it."""
+    low, high = _extent(series, positive=True)
+    low, high = min(low / 1.15, 0.5), max(high * 1.15, 2.0)
+    ticks = [1.0, *(digit * 10.0**power for digit in (1, 3, 2, 5) for power in _powers(low, high))]
+    return Axis("norm ratio, log scale", low, high, ticks, math.log)
+
+
+def share_axis(series: Sequence[Series]) -> Axis:
+    """Per cent, from 0, or from 40 where no line is below."""
+    low = 40 if _extent(series)[0] >= 40 else 0
+    return Axis("same sign [%]", low, 100, (50, 100, 0, 75, 25, 60, 90, 80, 70, 40))
+
+
+def descent_axis(series: Sequence[Series]) -> Axis:
+    """Logarithmic on either side of zero, and even where it is less than a three-hundredth of the largest."""
+    low, high = _extent(series)
+    low, high = min(low * 1.1, 0.0), max(high * 1.1, 0.0)
+    small = (max(high, -low) or 1.0) / 300
+    if not low < high:
+        high = 1.0
+    ticks = [0.0, *_decades(small, high), *(-tick for tick in _decades(small, -low))]
+    return Axis("descent [loss per unit]", low, high, ticks, lambda v: math.asinh(v / small))
+
+
+def _extent(series: Sequence[Series], *, positive: bool = False) -> tuple[float, float]:
+    """The least and the largest mean; of those above zero if only they count."""
+    values = np.concatenate([s.mean for s in series] or [np.zeros(0)])
+    values = values[np.isfinite(values) & ((values > 0) | (not positive))]
+    return (float(values.min()), float(values.max())) if values.size else (1.0, 1.0)
+
+
+def _powers(low: float, high: float) -> range:
+    return range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """Powers of ten above zero, then five and two times them, the largest first."""
+    if high <= 0:
+        return [0.0]
+    powers = [*reversed(_powers(max(low, high / 1e4), high))]
+    return [0.0, *(digit * 10.0**power for digit in (1, 5, 2) for power in powers)]
 
 
 def accuracy_axis(series: Sequence[Series]) -> Axis:

@@ -1,21 +1,63 @@
 """The report of a run as one page: no script, no request, no other file."""
 
+import dataclasses
 import datetime
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
 
-from byway.report.charts import Axis, Chart, Series, Style, accuracy_axis, epoch_axis, line_chart, seconds_axis, styles
+from byway.report.charts import (
+    Axis,
+    Chart,
+    Series,
+    Style,
+    accuracy_axis,
+    angle_axis,
+    descent_axis,
+    epoch_axis,
+    line_chart,
+    ratio_axis,
+    seconds_axis,
+    share_axis,
+    styles,
+    update_axis,
+)
 from byway.report.forest import forest
 from byway.report.pictures import pictures
 from byway.report.run import CONFIG, Run, read_run
 from byway.report.summary import BASELINE, CONTROL, HEADINGS, compare, mean_and_spread
-from byway.report.words import VERDICTS, join, reading
+from byway.report.words import MICROSCOPE, VERDICTS, join, reading
 
 PAGE = "report.html"
+
+# Of each quantity of the microscope: its unit, what it is multiplied by, the level worth a line, and its axis.
+LENSES: dict[str, tuple[str, float, float, Callable[[Sequence[Series]], Axis]]] = {
+    "angle": ("°", 1, 90, angle_axis),
+    "norm_ratio": ("", 1, 1, ratio_axis),
+    "sign_agreement": (" %", 100, 50, share_axis),
+    "descent": ("", 1, 0, descent_axis),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Lens:
+    """One quantity of the microscope.
+
+    Attributes:
+        quantity: its name in the run folder.
+        title: its name on the page.
+        meaning: how to read it.
+        charts: by projection, from the input on.
+    """
+
+    quantity: str
+    title: str
+    meaning: str
+    charts: list[tuple[str, Chart]]
 
 
 def write_page(folder: Path) -> Path:
@@ -59,7 +101,8 @@ def _view(run: Run) -> dict[str, Any]:
         "reading": reading(rows),
         "forest": forest(run, rows, style),
         "accuracy": _accuracy_charts(run, style),
-        "angles": _angle_charts(run, style),
+        "lenses": _lenses(run, style),
+        "look_cost": _cost(run),
         "verdicts": VERDICTS,
         "pictures": pictures(run),
         "networks": networks,
@@ -96,22 +139,41 @@ def _accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
     return charts
 
 
-def _angle_charts(run: Run, style: dict[str, Style]) -> list[tuple[str, Chart]]:
-    """A chart for each projection, from the input on."""
-    charts = []
-    for name in _in_order({name for c in run.curves.values() for name in c.angle}):
-        found = [Series(r, c.epochs.astype(float), *mean_and_spread(c.angle[name])) for r, c in run.curves.items() if name in c.angle]
-        series = [s for s in found if np.isfinite(s.mean).any()]
-        if series:
-            y = Axis("angle [°]", 0, 120, (0, 30, 60, 90, 120))
-            label = f"Angle to the true gradient of {name} against epoch. After the last one: {_ends(series, '°')}."
-            charts.append((name, line_chart(series, style, epoch_axis(series), y, label, level=90, size=(340, 235))))
-    return charts
+def _lenses(run: Run, style: dict[str, Style]) -> list[Lens]:
+    """For each quantity of the microscope a chart for each projection, from the input on; all of its charts share their axes."""
+    lenses = []
+    for quantity, (title, meaning) in MICROSCOPE.items():
+        unit, scale, level, axis = LENSES[quantity]
+        names = _in_order({name for looks in run.looks.values() for name in looks.seen[quantity]})
+        found = {name: [s for s in _seen(run, quantity, name, scale) if np.isfinite(s.mean).any()] for name in names}
+        found = {name: series for name, series in found.items() if series}
+        every = [s for series in found.values() for s in series]
+        charts = []
+        for name, series in found.items():
+            label = f"{title} of {name} against update. At the last look: {_ends(series, unit)}."
+            charts.append((name, line_chart(series, style, update_axis(every), axis(every), label, level=level, size=(340, 215))))
+        if charts:
+            lenses.append(Lens(quantity, title, meaning, charts))
+    return lenses
+
+
+def _seen(run: Run, quantity: str, projection: str, scale: float) -> list[Series]:
+    """A line for each rule that changes the projection."""
+    return [
+        Series(rule, looks.steps.astype(float), *mean_and_spread(scale * looks.seen[quantity][projection]))
+        for rule, looks in run.looks.items()
+        if projection in looks.seen[quantity]
+    ]
+
+
+def _cost(run: Run) -> str:
+    """How long the looks took."""
+    return join([f"{rule} {finished.look_seconds:.2g}\u00a0s" for rule, finished in run.finished.items() if finished.looks])
 
 
 def _ends(series: list[Series], unit: str) -> str:
     last = [(s.name, s.mean[np.isfinite(s.mean)][-1]) for s in series]
-    return join([f"{name} {value:.1f}{unit}" for name, value in last])
+    return join([f"{name} {value:.3g}{unit}" for name, value in last])
 
 
 def _in_order(projections: set[str]) -> list[str]:

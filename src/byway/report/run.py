@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from byway.core.errors import RunError
+from byway.metrics.microscope import QUANTITIES
 
-CONFIG, VERSIONS, METRICS, RESULTS, AUDIT, WEIGHTS = (
+CONFIG, VERSIONS, METRICS, MICROSCOPE, RESULTS, AUDIT, WEIGHTS = (
     "config.toml",
     "versions.json",
     "metrics.jsonl",
+    "microscope.jsonl",
     "results.json",
     "audit.json",
     "weights",
@@ -32,6 +34,8 @@ class Finished:
         test: scores on the test split, by metric, "seeds"; NaN for a seed that failed.
         seconds: training time of all seeds together [s].
         compile_seconds: time to compile [s].
+        looks: how often the microscope looked.
+        look_seconds: the time that this took, for all seeds together [s].
         step_bytes: memory of one compiled update of one learner [B].
         failures: by seed, why it stopped early.
         network: the network in words.
@@ -41,6 +45,8 @@ class Finished:
     test: dict[str, Float[np.ndarray, " seeds"]]
     seconds: float
     compile_seconds: float
+    looks: int
+    look_seconds: float
     step_bytes: int
     failures: dict[int, str]
     network: str
@@ -54,13 +60,24 @@ class Curves:
         epochs: epochs trained; 0 is the start.
         seconds: training time of all seeds together so far [s].
         validation: scores on the validation split, by metric.
-        angle: angle to the true gradient, by projection [degree].
     """
 
     epochs: Int[np.ndarray, " epochs"]
     seconds: Float[np.ndarray, " epochs"]
     validation: dict[str, Float[np.ndarray, "seeds epochs"]]
-    angle: dict[str, Float[np.ndarray, "seeds epochs"]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Looks:
+    """What the microscope saw of one rule; NaN where a number is missing or has no meaning.
+
+    Attributes:
+        steps: updates before each look; 0 is the start.
+        seen: by quantity, by projection.
+    """
+
+    steps: Int[np.ndarray, " looks"]
+    seen: dict[str, dict[str, Float[np.ndarray, "seeds looks"]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +93,7 @@ class Run:
         finished: by rule, in the order they were asked for.
         unfinished: rules that were asked for or begun, and have no result.
         curves: by rule, unfinished ones included.
+        looks: by rule, those of them that the microscope has looked at.
         audit: by rule, as the audit wrote it; empty if there was none.
     """
 
@@ -87,6 +105,7 @@ class Run:
     finished: dict[str, Finished]
     unfinished: list[str]
     curves: dict[str, Curves]
+    looks: dict[str, Looks]
     audit: dict[str, dict[str, Any]]
 
     @property
@@ -114,6 +133,7 @@ def read_run(folder: Path) -> Run:
     config = (folder / CONFIG).read_text(encoding="utf-8")
     settings = tomllib.loads(config)
     rows = read_rows(folder / METRICS)
+    looks = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
     begun = dict.fromkeys([*_asked(settings), *(row["rule"] for row in rows)])
     return Run(
         folder=folder,
@@ -123,7 +143,8 @@ def read_run(folder: Path) -> Run:
         versions=_json(folder / VERSIONS),
         finished={rule: _finished(entry) for rule, entry in results["rules"].items()},
         unfinished=[rule for rule in begun if rule not in results["rules"]],
-        curves={rule: _curves([row for row in rows if row["rule"] == rule]) for rule in {row["rule"]: None for row in rows}},
+        curves={rule: _curves(some) for rule, some in _by_rule(rows).items()},
+        looks={rule: _looks(some) for rule, some in _by_rule(looks).items()},
         audit=_json(folder / AUDIT) if (folder / AUDIT).is_file() else {},
     )
 
@@ -159,25 +180,43 @@ def _finished(entry: Mapping[str, Any]) -> Finished:
         test={metric: np.array([_number(v) for v in values], float) for metric, values in entry["test"].items()},
         seconds=float(entry["seconds"]),
         compile_seconds=float(entry["compile_seconds"]),
+        looks=int(entry.get("looks", 0)),  # a run from before the microscope has none
+        look_seconds=float(entry.get("look_seconds", 0.0)),
         step_bytes=int(entry["step_bytes"]),
         failures={int(seed): why for seed, why in entry["failures"].items()},
         network=entry["network"],
     )
 
 
+def _by_rule(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {rule: [row for row in rows if row["rule"] == rule] for rule in dict.fromkeys(row["rule"] for row in rows)}
+
+
 def _curves(rows: list[dict[str, Any]]) -> Curves:
-    """The rows of one rule as arrays. A resumed run may repeat an epoch: its last row counts."""
-    at = {(row["seed"], row["epoch"]): row for row in rows}
-    seeds, epochs = (sorted({key[axis] for key in at}) for axis in (0, 1))
-    seconds = {epoch: _number(row["seconds"]) for (_, epoch), row in at.items()}
+    """The rows of one rule as arrays."""
+    epochs, tables = _tables(rows, "epoch", ("validation",))
+    seconds = {row["epoch"]: _number(row["seconds"]) for row in rows}
+    return Curves(np.array(epochs), np.array([seconds[e] for e in epochs], float), tables["validation"])
+
+
+def _looks(rows: list[dict[str, Any]]) -> Looks:
+    """The looks at one rule as arrays."""
+    steps, tables = _tables(rows, "step", QUANTITIES)
+    return Looks(np.array(steps), tables)
+
+
+def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tuple[list[int], dict[str, dict[str, np.ndarray]]]:
+    """The times there are, and by group and name an array "seeds times". A resumed run may repeat a time: its last row counts."""
+    at = {(row["seed"], row[time]): row for row in rows}
+    seeds, times = (sorted({key[axis] for key in at}) for axis in (0, 1))
 
     def table(group: str) -> dict[str, np.ndarray]:
         names = dict.fromkeys(name for row in at.values() for name in row[group])
         return {
-            name: np.array([[_number(at.get((s, e), {}).get(group, {}).get(name)) for e in epochs] for s in seeds], float) for name in names
+            name: np.array([[_number(at.get((s, t), {}).get(group, {}).get(name)) for t in times] for s in seeds], float) for name in names
         }
 
-    return Curves(np.array(epochs), np.array([seconds[e] for e in epochs], float), table("validation"), table("angle"))
+    return times, {group: table(group) for group in groups}
 
 
 def _number(value: float | None) -> float:

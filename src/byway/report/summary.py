@@ -57,7 +57,7 @@ class Comparison:
         wins: against the frozen control; None for the control itself and with no common seed.
         seconds: training time of all seeds together, without compiling [s].
         step_bytes: memory of one compiled update of one learner [B].
-        angle: to the true gradient after the last epoch, mean over hidden projections and seeds [degree]; None if never defined.
+        angle: to the true gradient at the last look, mean over hidden projections and seeds [degree]; None if never defined.
         transport: the audit's verdict, or None without an audit; so for `locking`, `derivative` and `signal`.
     """
 
@@ -165,7 +165,7 @@ def _compare_one(run: Run, rule: str) -> Comparison:
 
 def _hidden_angle(run: Run, rule: str) -> float | None:
     """The output projection is left out: nearly every rule gives it the true gradient."""
-    angles = run.curves[rule].angle if rule in run.curves else {}
+    angles = run.looks[rule].seen["angle"] if rule in run.looks else {}
     last = np.concatenate([values[:, -1] for name, values in angles.items() if not name.endswith("-output")] or [np.zeros(0)])
     last = last[np.isfinite(last)]
     return float(last.mean()) if last.size else None

@@ -25,6 +25,29 @@ VERDICTS = {
     ),
 }
 
+MICROSCOPE = {
+    "angle": (
+        "Angle to the true gradient",
+        "Which way the update points. At 0° the rule is gradient descent; below 90° (dotted) a small step still lowers the loss; at 90° "
+        "the update has nothing to do with the gradient.",
+    ),
+    "norm_ratio": (
+        "Norm ratio",
+        "How long the update is beside the gradient, |update| / |gradient|: 1 (dotted) in backprop. A ratio that drifts acts like a "
+        "learning rate that drifts; Adam evens it out, plain gradient descent does not.",
+    ),
+    "sign_agreement": (
+        "Sign agreement",
+        "The share of weights that the update pushes the same way as the gradient, where there is one. By chance it is 50 % (dotted).",
+    ),
+    "descent": (
+        "Descent per unit of update",
+        "How much the loss falls, to first order, for a step of length one along this update: ⟨update, gradient⟩ / |update|. Never more "
+        "than |gradient|, which backprop reaches; below zero (dotted) the loss rises. It shrinks as learning levels off. Each rule is "
+        "measured at its own weights and on its own loss: that of forward-forward’s goodness has another scale.",
+    ),
+}
+
 
 def reading(rows: Sequence[Comparison]) -> list[str]:
     """The table in a few sentences: who beats the frozen control, and how far each rule is from backprop."""

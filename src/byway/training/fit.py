@@ -2,7 +2,8 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,11 @@ from byway.training.progress import bar
 from byway.training.step import Optimisers
 
 Scores = dict[str, np.ndarray]
+T = TypeVar("T")
+
+# Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
+# two looks for each sample of a look.
+PROBE, FEWEST_LOOKS, MOST_LOOKS, SPACING = 64, 8, 20, 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +39,6 @@ class Row:
         seconds: training time so far, without compiling and scoring [s].
         train: scores averaged over the epoch while it ran; empty at the start.
         validation: scores on the validation split.
-        angle: by projection, the angle to the true gradient [degree].
     """
 
     epoch: int
@@ -41,7 +46,23 @@ class Row:
     seconds: float
     train: Scores
     validation: Scores
-    angle: Scores
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """One look through the microscope; every array has one entry a seed.
+
+    Attributes:
+        step: after how many updates; 0 is the start.
+        epoch: the same in epochs.
+        seconds: how long the look took, for all seeds together [s].
+        seen: by quantity (see `byway.metrics.microscope`), by projection.
+    """
+
+    step: int
+    epoch: float
+    seconds: float
+    seen: dict[str, Scores]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +74,14 @@ class Result:
         task: the task it trained on.
         seeds: the seeds, in the order of every array.
         rows: one for the start and one for each epoch.
+        looks: what the microscope saw on the way; none of a network with black boxes.
         test: scores on the test split after the last epoch; NaN for a seed that failed.
         failures: by seed, why it stopped early.
         advice: what the rule has to say of its last epoch, by seed: settling that did not converge, for example.
         learners: the trained learners, arrays with a leading axis of seeds.
         seconds: training time of all seeds together [s].
         compile_seconds: time to compile the training program [s].
+        look_compile_seconds: time to compile the microscope [s].
         step_bytes: memory of one compiled update of one learner [B].
     """
 
@@ -66,17 +89,24 @@ class Result:
     task: Task
     seeds: list[int]
     rows: list[Row]
+    looks: list[Look]
     test: Scores
     failures: dict[int, str]
     advice: dict[int, str]
     learners: Learner
     seconds: float
     compile_seconds: float
+    look_compile_seconds: float
     step_bytes: int
 
     def learner(self, index: int = 0) -> Learner:
         """The learner of the seed at `index`."""
         return jax.tree.map(lambda a: a[index], self.learners)
+
+    @property
+    def look_seconds(self) -> float:
+        """Time that the microscope took, for all seeds together, without compiling [s]; no part of `seconds`."""
+        return sum(look.seconds for look in self.looks)
 
     @property
     def accuracy(self) -> np.ndarray:
@@ -104,10 +134,13 @@ def fit(
     lr: float | None = None,
     lr_gamma: float | None = None,
     schedule: str = "cosine",
-    probe: int = 256,
+    probe: int = PROBE,
+    looks: int | None = None,
+    look_at: Sequence[int] | None = None,
     every: int | None = None,
     progress: bool | None = None,
     on_row: Callable[[Row], None] | None = None,
+    on_look: Callable[[Look], None] | None = None,
     data: dict[str, Split] | None = None,
 ) -> Result:
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
@@ -124,10 +157,13 @@ def fit(
         lr: learning rate of the weights; the rule's own by default.
         lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
         schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name.
-        probe: validation samples on which angles to the true gradient are measured.
+        probe: validation samples under the microscope.
+        looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
+        look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         progress: whether to draw a progress bar; by default where a person is watching a terminal.
         on_row: called after each epoch, with what was measured.
+        on_look: called after each look through the microscope, with what was seen.
         data: what `task.load()` gave, to train several rules on one copy.
 
     Returns:
@@ -154,17 +190,31 @@ def fit(
         lr_gamma=lr_gamma,
         schedule=schedule,
         probe=probe,
+        looks=looks,
+        look_at=look_at,
         every=every,
     )
     loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe, every)
-    rows = []
+    rows, seen = [], []
+    # A black box has no gradient to compare with, and may not like to be asked once more.
+    moments = _moments(looks, look_at, epochs * loop.steps, batch, loop.probe) if net.differentiable else []
+
+    def look(step: int) -> None:
+        found, seconds = loop.look()
+        seen.append(Look(step, step / loop.steps, seconds, found))
+        _tell(on_look, seen[-1])
+
     with bar(rule.id, epochs, progress) as advance:
-        rows.append(Row(0, 0, 0.0, {}, loop.score("validation"), loop.angles()))
+        rows.append(Row(0, 0, 0.0, {}, loop.score("validation")))
         _tell(on_row, rows[-1])
+        if 0 in moments:
+            look(0)
         for epoch in range(1, epochs + 1):
-            train, seconds = loop.epoch()
+            done = rows[-1].step
+            stops = [step - done for step in moments if 0 < step - done <= loop.steps]
+            train, seconds = loop.epoch(stops, lambda stop, done=done: look(done + stop))
             seconds += rows[-1].seconds
-            rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation"), loop.angles()))
+            rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation")))
             _tell(on_row, rows[-1])
             advance(_note(rows[-1]))
     test = loop.score("test")
@@ -175,7 +225,10 @@ def fit(
     failures = {
         seed: _explain(int(at), loop.steps, rate, advice.get(seed)) for seed, at in zip(loop.seeds, loop.failed, strict=True) if at >= 0
     }
-    return Result(rule, task, loop.seeds, rows, test, failures, advice, learners, rows[-1].seconds, loop.compile_seconds, loop.step_bytes)
+    return Result(
+        rule, task, loop.seeds, rows, seen, test, failures, advice, learners,
+        rows[-1].seconds, loop.compile_seconds, loop.look_compile_seconds, loop.step_bytes,
+    )  # fmt: skip
 
 
 def use_compilation_cache() -> None:
@@ -200,6 +253,8 @@ def prepare(
     lr_gamma: float | None,
     schedule: str,
     probe: int,
+    looks: int | None,
+    look_at: Sequence[int] | None,
     every: int | None,
 ) -> Optimisers:
     """Raise whatever `fit` would raise of these arguments, before any work is done; return its optimisers."""
@@ -218,6 +273,7 @@ def prepare(
             "build the network from task.input_shape and task.outputs",
         )
     updates = _updates_a_batch(rule, net, task, data, batch, every)
+    _moments(looks, look_at, epochs * (size // batch), batch, probe)
     rule.accepts(net)
     if not isinstance(optimiser, str):
         return Optimisers(optimiser, optimiser)
@@ -232,9 +288,32 @@ def _note(row: Row) -> str:
     return f"validation {100 * good.mean():.1f} %" if good.size else ""
 
 
-def _tell(on_row, row: Row) -> None:
-    if on_row is not None:
-        on_row(row)
+def _tell(listener: Callable[[T], None] | None, news: T) -> None:
+    if listener is not None:
+        listener(news)
+
+
+def default_looks(updates: int, batch: int, probe: int) -> int:
+    """As many looks, up to 20, as cost less than a tenth of the training, but 8 in runs so short that compiling outweighs both.
+
+    A look at a sample costs 2 to 4 times what learning from one does: the update, the prediction, and back through it.
+    """
+    return max(FEWEST_LOOKS, min(MOST_LOOKS, updates * batch // (SPACING * probe)))
+
+
+def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, batch: int, probe: int) -> list[int]:
+    """After which of the `updates` of a run the microscope looks: evenly in the root of time, as alignment changes early."""
+    if look_at is not None:
+        chosen = sorted(set(look_at))
+        if looks is not None:
+            raise ConfigError(f"looks = {looks} and look_at", "one of the two", "leave one out")
+        if chosen and not 0 <= chosen[0] <= chosen[-1] <= updates:
+            raise ConfigError(f"look_at = {chosen}", f"updates from 0, the start, to {updates:,}, the last", "choose others")
+        return chosen
+    looks = default_looks(updates, batch, probe) if looks is None else looks
+    if looks < 0 or looks == 1:
+        raise ConfigError(f"looks = {looks}", "2 or more (the start and the end count), or 0 for none", "leave looks out for its default")
+    return sorted({round(updates * (i / (looks - 1)) ** 2) for i in range(looks)})
 
 
 def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:

@@ -1,6 +1,7 @@
 """The loop: an epoch is one call of one compiled program, for all seeds at once."""
 
 import time
+from collections.abc import Callable, Collection
 from typing import Any
 
 import equinox as eqx
@@ -14,7 +15,7 @@ from byway.core.rule import Rule
 from byway.core.run import predict
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
-from byway.metrics.alignment import angles
+from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.seeds import over_seeds, padded, place, replicate, skip_failed
@@ -31,6 +32,7 @@ class Loop:
         learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced by each epoch.
         steps: updates in an epoch; samples that do not fill a batch wait for the next epoch's order.
         compile_seconds: time spent compiling the epoch.
+        look_compile_seconds: time spent compiling the microscope; 0 before its first look.
         step_bytes: memory of one compiled update of one learner: the learner, its batch and what the step needs besides.
     """
 
@@ -54,32 +56,57 @@ class Loop:
         self.probe = min(probe, splits["validation"].size)
         self.learners = self._start(net, padded(count))
         started = time.perf_counter()
-        epoch = jax.jit(over_seeds(lambda one, data: skip_failed(self._epoch, one, data), count), donate_argnums=0)
-        self._run = epoch.lower(self.learners, self.data["train"]).compile()
+        updates = jax.jit(over_seeds(lambda one, shared: skip_failed(self._updates, one, shared), count), donate_argnums=0)
+        self._run = updates.lower(self.learners, self._stretch(0, self.steps)).compile()
         self.compile_seconds = time.perf_counter() - started
         self.step_bytes = self._step_bytes()
         self._score = jax.jit(over_seeds(self._score_one, count))
-        self._angles = jax.jit(over_seeds(self._angles_one, count))
+        self._look, self.look_compile_seconds = None, 0.0
 
-    def epoch(self) -> tuple[dict[str, np.ndarray], float]:
+    def epoch(
+        self, stops: Collection[int] = (), at_stop: Callable[[int], None] = lambda update: None
+    ) -> tuple[dict[str, np.ndarray], float]:
         """Train every learner for one epoch.
 
+        Args:
+            stops: updates of this epoch, counted from 1, after which to stop for a moment.
+            at_stop: what to do then, given the update.
+
         Returns:
-            The mean of each training score, "seeds", and the time it took [s].
+            The mean of each training score, "seeds", and the time it took, without stops [s].
         """
-        started = time.perf_counter()
-        with failures(self.net):
-            self.learners, scores = jax.block_until_ready(self._run(self.learners, self.data["train"]))
-        return self._sound(scores), time.perf_counter() - started
+        seconds, first, parts = 0.0, 0, []
+        for last in sorted({*stops, self.steps}):
+            started = time.perf_counter()
+            with failures(self.net):
+                self.learners, sums = jax.block_until_ready(self._run(self.learners, self._stretch(first, last)))
+            seconds += time.perf_counter() - started
+            parts.append(sums)
+            first = last
+            if last in stops:
+                at_stop(last)
+        return self._sound({k: sum(np.asarray(sums[k]) for sums in parts) / self.steps for k in parts[0]}), seconds
 
     def score(self, split: str) -> dict[str, np.ndarray]:
         """Mean scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head"."""
         with failures(self.net):
             return self._sound(self._score(self.learners, self.data[split]))
 
-    def angles(self) -> dict[str, np.ndarray]:
-        """By projection, the angle to the true gradient on validation samples [degree], "seeds" each; none with black boxes."""
-        return self._sound(self._angles(self.learners, self.data["validation"]))
+    def look(self) -> tuple[dict[str, dict[str, np.ndarray]], float]:
+        """What the microscope sees on validation samples.
+
+        Returns:
+            By quantity, by projection, "seeds" each; and the time it took, without compiling [s].
+        """
+        started = time.perf_counter()
+        if self._look is None:
+            look = jax.jit(over_seeds(self._look_one, len(self.seeds)))
+            self._look = look.lower(self.learners, self.data["validation"]).compile()
+            jax.block_until_ready(self._look(self.learners, self.data["validation"]))  # XLA finishes its work on the first call
+            self.look_compile_seconds, started = time.perf_counter() - started, time.perf_counter()
+        seen = jax.block_until_ready(self._look(self.learners, self.data["validation"]))
+        seconds = time.perf_counter() - started
+        return {quantity: self._sound(found) for quantity, found in jax.device_get(seen).items()}, seconds
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
@@ -120,8 +147,17 @@ class Loop:
             return 0
         return used.temp_size_in_bytes + used.argument_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
 
-    def _epoch(self, learner: Learner, train: Split) -> tuple[Learner, dict[str, Float[Array, ""]]]:
-        start = learner.step
+    def _stretch(self, first: int, last: int) -> tuple[Split, Array, Array]:
+        """What `_updates` shares among learners, on every device."""
+        return self.data["train"], *replicate((jnp.int32(first), jnp.int32(last)), len(self.seeds))
+
+    def _updates(self, learner: Learner, shared: tuple[Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, ""]]]:
+        """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the sum of each score.
+
+        One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
+        """
+        train, first, last = shared
+        start = learner.step - first
         order = jax.random.permutation(branch(learner.key, ORDER, start), train.size)
         order = order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
@@ -129,13 +165,20 @@ class Loop:
             x, signal = self.task.batch(train, index, branch(learner.key, ORDER, learner.step))
             return learn(self.rule, self.optimisers, learner, x, signal, self.task.score, self.every)
 
-        learner, scores = jax.lax.scan(step, learner, order)
+        def one(i, carry):
+            learner, scores = carry
+            learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
+            return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
+
+        shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
+        none = {k: jnp.zeros(self.steps, v.dtype) for k, v in shapes.items()}
+        learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
         # A loss is taken before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
         sound = jnp.isfinite(scores["loss"])
         whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
-        first = jnp.where(jnp.all(sound), self.steps, jnp.argmin(sound)).astype(start.dtype)
-        failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + first)
-        return eqx.tree_at(lambda one: one.failed, learner, failed), {k: jnp.mean(v) for k, v in scores.items()}
+        broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
+        failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
+        return eqx.tree_at(lambda one: one.failed, learner, failed), {k: jnp.sum(v) for k, v in scores.items()}
 
     def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, ""]]:
         size = split.size
@@ -160,7 +203,7 @@ class Loop:
     def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, " batch"]]:
         return {k: v.sum(1) if self.task.in_time else v for k, v in self.task.score(output, signal).items()}
 
-    def _angles_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, ""]]:
+    def _look_one(self, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)
         x, signal = self.task.batch(split, jnp.arange(self.probe), key)
-        return angles(self.rule, learner, x, signal, key)
+        return microscope(self.rule, learner, x, signal, key)

@@ -3,6 +3,7 @@
 config.toml         every setting, given or default
 versions.json       what ran it, and where
 metrics.jsonl       a line for each rule, seed and epoch
+microscope.jsonl    a line for each rule, seed and look
 results.json        test scores, times and failures of each rule that has finished
 audit.json          what each rule's updates read
 weights/RULE.safetensors    the trained weights, "seeds ..." each
@@ -25,7 +26,7 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.network.describe import describe
 from byway.network.network import Network
-from byway.training.fit import Result, Row
+from byway.training.fit import Look, Result, Row
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy")
 
@@ -64,12 +65,12 @@ class Run:
 
     def add_row(self, rule: str, seeds: list[int], row: Row) -> None:
         """Append what was measured after an epoch, a line a seed."""
-        parts = {"train": row.train, "validation": row.validation, "angle": row.angle}
-        with (self.folder / "metrics.jsonl").open("a") as stream:
-            for i, seed in enumerate(seeds):
-                line = {"rule": rule, "seed": seed, "epoch": row.epoch, "step": row.step, "seconds": row.seconds}
-                line |= {part: {k: v[i] for k, v in values.items()} for part, values in parts.items()}
-                stream.write(json.dumps(_plain(line)) + "\n")
+        moment = {"epoch": row.epoch, "step": row.step, "seconds": row.seconds}
+        self._append("metrics.jsonl", rule, seeds, moment, {"train": row.train, "validation": row.validation})
+
+    def add_look(self, rule: str, seeds: list[int], look: Look) -> None:
+        """Append what the microscope saw, a line a seed."""
+        self._append("microscope.jsonl", rule, seeds, {"epoch": look.epoch, "step": look.step, "seconds": look.seconds}, look.seen)
 
     def add_result(self, result: Result, net: Network) -> None:
         """Keep a rule's weights and add it to the finished ones."""
@@ -83,12 +84,22 @@ class Run:
             "test": result.test,
             "seconds": result.seconds,
             "compile_seconds": result.compile_seconds,
+            "looks": len(result.looks),
+            "look_seconds": result.look_seconds,
+            "look_compile_seconds": result.look_compile_seconds,
             "step_bytes": result.step_bytes,
             "failures": {str(seed): why for seed, why in result.failures.items()},
             "advice": {str(seed): text for seed, text in result.advice.items()},
             "network": describe(net),
         }
         self.write_json("results.json", {"task": result.task.id, "rules": self._finished})
+
+    def _append(self, name: str, rule: str, seeds: list[int], moment: dict[str, Any], parts: dict[str, dict[str, np.ndarray]]) -> None:
+        with (self.folder / name).open("a") as stream:
+            for i, seed in enumerate(seeds):
+                line = {"rule": rule, "seed": seed, **moment}
+                line |= {part: {k: v[i] for k, v in values.items()} for part, values in parts.items()}
+                stream.write(json.dumps(_plain(line)) + "\n")
 
     def _make_way(self, overwrite: bool) -> None:
         if not overwrite:
