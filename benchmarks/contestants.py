@@ -16,7 +16,6 @@ from byway.core.learner import Learner
 from byway.training.fit import use_compilation_cache
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser
-from byway.training.seeds import over_seeds
 from byway.training.step import ORDER, Optimisers, branch, learn
 
 
@@ -108,12 +107,12 @@ def bare_epoch(loop: Loop) -> Callable:
         order = order[: loop.steps * loop.batch].reshape(loop.steps, loop.batch)
 
         def step(learner, index):
-            x, signal = loop.task.batch(train, index, branch(learner.key, ORDER, learner.step))
+            x, signal = loop.layout.divide(loop.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
             return learn(loop.rule, loop.optimisers, learner, x, signal)[0], None
 
         return jax.lax.scan(step, learner, order)[0]
 
-    return over_seeds(epoch, len(loop.seeds))
+    return loop.layout.over(epoch)
 
 
 def floor_epoch(loop: Loop) -> Callable:

@@ -8,28 +8,17 @@ import pytest
 
 import byway
 from byway.audit.jacobian import jacobian
-from byway.audit.networks import KINDS, tiny
+from byway.audit.networks import KINDS, accepts, tiny
 from byway.audit.verdict import audit
-from byway.core.errors import RuleError
 from byway.core.record import Phase, Record
 from byway.core.rule import Claims, Rule, Update
 from byway.network.builders import graph
 from byway.network.chain import chained_deltas
 from byway.rules import RULES
 
-
-def accepted(name, kind):
-    rule = byway.rule(name)
-    try:
-        rule.accepts(tiny(kind, rule))
-    except RuleError:
-        return False
-    return True
-
-
 # Rules that see time are not here: the audit has no sequences to give them, nor a locking verdict where there are cycles.
 ONCE = [kind for kind in KINDS if kind not in ("rnn", "cyclic")]
-ALL = [(name, kind) for name in RULES.ids() if RULES.get(name).sees == "sample" for kind in ONCE if accepted(name, kind)]
+ALL = [(name, kind) for name in RULES.ids() if RULES.get(name).sees == "sample" for kind in ONCE if accepts(byway.rule(name), kind)]
 LAYERED = ("mlp", "convnet")
 HONEST_FA = RULES.get("fa")().claims
 

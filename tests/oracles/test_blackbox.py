@@ -17,7 +17,7 @@ from byway.core.errors import BlackBoxError, ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.blackbox import device, failures
 from byway.rules import RULES, without_slopes
-from byway.training.seeds import over_seeds, padded, place, replicate
+from byway.training.layout import Layout
 
 X = np.random.default_rng(0).normal(size=(6, 5))
 TARGET = np.eye(3)[np.arange(6) % 3]
@@ -125,11 +125,11 @@ def test_a_host_function_is_called_once_a_pass_in_loops_branches_and_vmaps():
 
 HANGS_IF_BROKEN = """
 import byway, jax, jax.numpy as jnp, numpy as np
-from byway.training.seeds import over_seeds, padded, place, replicate
+from byway.training.layout import Layout
 phi = byway.host("tanh", np.tanh).phi
 walk = lambda u, _: jax.lax.scan(lambda u, _: (phi(u @ jnp.eye(500)), None), u, None, length=60)[0]
-start = place(jnp.ones((padded(3), 128, 500)), 3)
-print(jax.block_until_ready(jax.jit(over_seeds(walk, 3))(start, replicate(jnp.zeros(()), 3)))[:3].sum())
+start = Layout(3).place(jnp.ones((Layout(3).padded, 128, 500)))
+print(jax.block_until_ready(jax.jit(Layout(3).over(walk))(start, Layout(3).share(jnp.zeros(()))))[:3].sum())
 """
 
 
@@ -259,8 +259,8 @@ def test_seeds_on_several_devices_share_one_box():
     """Every call comes with one learner's potential, and none is lost or doubled."""
     seen = []
     phi = byway.host("see", lambda u: (seen.append(u[0, 0]), u)[1]).phi
-    stack = padded(3)
-    start = place(jnp.arange(float(stack)).reshape(stack, 1, 1), 3)
+    stack = Layout(3).padded
+    start = Layout(3).place(jnp.arange(float(stack)).reshape(stack, 1, 1))
     walk = lambda u, _: jax.lax.fori_loop(0, 4, lambda i, u: phi(u), u)  # noqa: E731
-    jax.block_until_ready(jax.jit(over_seeds(walk, 3))(start, replicate(jnp.zeros(()), 3)))
+    jax.block_until_ready(jax.jit(Layout(3).over(walk))(start, Layout(3).share(jnp.zeros(()))))
     assert sorted(seen) == sorted(list(range(stack)) * 4)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from byway.report.page import write_page
 from byway.report.run import read_run
-from byway.report.summary import HEADINGS, Interval, Wins, compare, mean_and_spread, paired_interval, signed, size
+from byway.report.summary import HEADINGS, Interval, Wins, compare, headings, mean_and_spread, paired_interval, signed, size
 from byway.report.words import reading
 
 
@@ -71,6 +72,20 @@ def test_the_reading(folder):
 def test_the_reading_without_baseline_and_control(folder):
     dfa = compare(read_run(folder))[2:]
     assert reading(dfa)[1] == "Backprop has no result here, so there is no distance to it."
+
+
+def test_in_time_backprop_is_bptt(folder):
+    for path in folder.iterdir():
+        if path.suffix in (".json", ".jsonl", ".toml"):
+            path.write_text(path.read_text().replace('"bp"', '"bptt"').replace('"bp,', '"bptt,'))
+    run = read_run(folder)
+    assert headings(run)[2] == "difference to bptt [points]"
+    bptt, frozen, _ = compare(run)
+    assert bptt.cells()[2] == "baseline"
+    assert frozen.difference.mean == pytest.approx(-12)
+    assert reading([bptt, frozen])[1] == "Backprop reaches 92.0 %."
+    page = write_page(folder).read_text()
+    assert "test accuracy minus that of bptt" in page and "difference to bptt" in page
 
 
 def test_the_reading_when_the_control_wins(folder):

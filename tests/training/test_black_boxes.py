@@ -8,7 +8,7 @@ import pytest
 import byway
 from byway.core.errors import BlackBoxError
 from byway.training.fit import fit
-from byway.training.seeds import padded
+from byway.training.layout import Layout
 
 EPOCHS, BATCH = 2, 5
 STEPS = 24 // BATCH
@@ -54,7 +54,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_compiled_training_comes_out_as_itself_and_the_rows_before_it_stay(blobs, capfd, fault, seeds):
     function, said = FAULTS[fault]
-    sound = padded(seeds) + seeds * 2 * STEPS + padded(seeds)  # scores, an epoch, scores
+    sound = Layout(seeds).padded + seeds * 2 * STEPS + Layout(seeds).padded  # scores, an epoch, scores
     chip, rows = Chip(sound + 3, function), []
     with pytest.raises(BlackBoxError, match=f"the black box 'chip' {said}") as found:
         trained(boxed(chip), blobs, seeds=seeds, on_row=rows.append)
@@ -79,8 +79,8 @@ def test_a_device_is_called_once_for_each_pass(blobs, seeds):
     """Two passes a step and learner; one for each score, also of learners that only fill up the devices. Compiling calls nothing."""
     chip, counts = Chip(), []
     trained(boxed(chip), blobs, seeds=seeds, on_row=lambda row: counts.append(chip.calls))
-    assert counts[0] == padded(seeds)
-    assert np.diff(counts).tolist() == [seeds * 2 * STEPS + padded(seeds)] * EPOCHS
+    assert counts[0] == Layout(seeds).padded
+    assert np.diff(counts).tolist() == [seeds * 2 * STEPS + Layout(seeds).padded] * EPOCHS
 
 
 def test_forward_forward_calls_a_device_twice_a_step(blobs):

@@ -14,8 +14,10 @@ from byway.core.rule import Update
 from byway.network.builders import graph, mlp
 from byway.rules.bp import BP
 from byway.rules.ff import FF
+from byway.rules.pc import PC
 from byway.training import loop
 from byway.training.fit import default_looks, fit
+from byway.training.layout import Layout
 from byway.training.step import GAMMA, WEIGHTS, branch
 
 EPOCHS, BATCH = 3, 5
@@ -111,6 +113,27 @@ def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
         for look, single in zip(three.looks, alone.looks, strict=True):
             for quantity, found in look.seen.items():
                 assert {k: v[seed] for k, v in found.items()} == {k: v[0] for k, v in single.seen[quantity].items()}
+
+
+@pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
+@pytest.mark.parametrize("batch", [6, 5])  # 5 cannot be divided by two
+def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_devices(blobs, batch):
+    """Of two seeds each has a device; one alone has its samples on both."""
+    task, net = blobs, mlp(4, 6, 3, activation="tanh")
+    two = fit(net, PC(), task, epochs=2, batch=batch, seeds=2)
+    one = fit(net, PC(), task, epochs=2, batch=batch)
+    assert one.rows[-1].train.keys() == two.rows[-1].train.keys()
+    for name, value in one.rows[-1].train.items():
+        np.testing.assert_allclose(value[0], two.rows[-1].train[name][0], rtol=1e-10)
+    for mine, theirs in zip(jax.tree.leaves(one.learner().net), jax.tree.leaves(two.learner().net), strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_the_batch_of_a_learner_that_is_alone_is_divided():
+    spread = Layout(1, divided=True)
+    x = jax.jit(lambda x: spread.divide(x * 1.0))(spread.share(jnp.ones((2 * jax.device_count(), 3))))
+    assert {shard.data.shape for shard in x.addressable_shards} == {(2, 3)}
+    assert jax.jit(Layout(2, divided=True).divide)(jnp.ones((4, 3))).sharding.is_fully_replicated
 
 
 def test_learners_that_fill_up_devices_are_never_seen(three):

@@ -28,18 +28,18 @@ def reads_future(rule: Rule, net: Network, steps: int = 3) -> Answer:
     """
     if rule.sees == "sample":
         return "no"
-    sources, flows = [], []
+    sources, made = [], []
 
     def run(*arrays):
         x, target = arrays[:steps], arrays[steps:]
-        flows.append(_updates(rule, net, x, target))
-        return [leaf for update in flows[-1] for leaf in jax.tree.leaves(update)]
+        made.append(_updates(rule, net, x, target))
+        return [leaf for update in made[-1] for leaf in jax.tree.leaves(update)]
 
     for name, size in (("x", net[net.input]), ("target", net[net.output])):
         for t in range(steps):
             sources.append((jnp.zeros((BATCH, *size.shape), _dtype(net)), Flow(frozenset({f"{name}.{t}"}))))
     found, _ = trace(run, sources)
-    counts = [len(jax.tree.leaves(update)) for update in flows[-1]]
+    counts = [len(jax.tree.leaves(update)) for update in made[-1]]
     at = 0
     for t, count in enumerate(counts):
         reads = frozenset().union(*(flow.reads for flow in found[at : at + count]))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from byway.core.errors import unknown_name
+import equinox as eqx
+
+from byway.core.errors import RuleError, unknown_name
 from byway.core.rule import Rule
 from byway.network.builders import convnet, graph, mlp, rnn
 from byway.network.network import Network
@@ -30,3 +32,22 @@ def tiny(kind: str, rule: Rule) -> Network:
     if kind not in KINDS:
         raise unknown_name("network kind", kind, KINDS)
     return KINDS[kind](**rule.network_options)
+
+
+def outline(kind: str, rule: Rule) -> Network:
+    """The same with shapes in place of weights, which is all that `Rule.accepts` may look at."""
+    return eqx.filter_eval_shape(lambda: tiny(kind, rule))
+
+
+def accepts(rule: Rule, kind: str) -> bool:
+    """Whether a rule accepts networks of a kind; only a `RuleError` is a refusal."""
+    try:
+        rule.accepts(outline(kind, rule))
+    except RuleError:
+        return False
+    return True
+
+
+def accepted(rule: Rule) -> list[str]:
+    """The kinds of network that a rule accepts."""
+    return [kind for kind in KINDS if accepts(rule, kind)]

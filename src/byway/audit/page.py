@@ -3,9 +3,8 @@
 import inspect
 from collections.abc import Iterable, Iterator
 
-from byway.audit.networks import KINDS, tiny
+from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
-from byway.core.errors import RuleError
 from byway.core.rule import Rule
 from byway.rules import RULES
 
@@ -38,13 +37,8 @@ def audit_page() -> str:
 def _verdicts() -> Iterator[tuple[Rule, str, Verdict]]:
     for name in RULES.ids():
         rule = RULES.get(name)()
-        for kind in KINDS:
-            net = tiny(kind, rule)
-            try:
-                rule.accepts(net)
-            except RuleError:
-                continue
-            yield rule, kind, audit(rule, net)
+        for kind in accepted(rule):
+            yield rule, kind, audit(rule, tiny(kind, rule))
 
 
 def _table(verdicts: Iterable[tuple[Rule, str, Verdict]]) -> list[str]:

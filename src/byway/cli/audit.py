@@ -10,11 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from byway.audit.jacobian import Jacobian, jacobian
-from byway.audit.networks import KINDS, tiny
+from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
 from byway.core.errors import RuleError
-from byway.core.rule import Rule
-from byway.network.network import Network
 from byway.rules import RULES
 from byway.training.fit import use_compilation_cache
 
@@ -47,11 +45,8 @@ def run(argv: Sequence[str]) -> None:
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     found = []
     for rule in rules:
-        for kind in KINDS if asked.net is None else [k.strip() for k in asked.net.split(",")]:
-            net = tiny(kind, rule)
-            if asked.net is None and not _accepts(rule, net):
-                continue
-            verdict = audit(rule, net)
+        for kind in accepted(rule) if asked.net is None else [k.strip() for k in asked.net.split(",")]:
+            verdict = audit(rule, net := tiny(kind, rule))
             found.append((kind, verdict, jacobian(rule, net, verdict) if asked.numeric else None))
     if asked.json:
         print(json.dumps([_json(*one) for one in found], indent=1))
@@ -60,14 +55,6 @@ def run(argv: Sequence[str]) -> None:
     wrong = sorted({v.rule for _, v, numbers in found if v.disagreements or (numbers and numbers.missed)})
     if wrong:
         raise RuleError(f"the audit contradicts {', '.join(wrong)}", "claims that the program bears out", "correct the rule or its claims")
-
-
-def _accepts(rule: Rule, net: Network) -> bool:
-    try:
-        rule.accepts(net)
-    except RuleError:
-        return False
-    return True
 
 
 def _json(kind: str, verdict: Verdict, numbers: Jacobian | None) -> dict[str, Any]:

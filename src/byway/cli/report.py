@@ -13,7 +13,7 @@ from rich.table import Table
 
 from byway.report.page import write_page
 from byway.report.run import read_run
-from byway.report.summary import HEADINGS, compare
+from byway.report.summary import HEADINGS, compare, headings
 
 # Columns from MEASURED on are the audit's; a terminal narrower than ONE_TABLE gets them as a table of their own.
 MEASURED, ONE_TABLE = 7, 140
@@ -37,7 +37,8 @@ def run(argv: Sequence[str]) -> None:
 
 def show(folder: Path) -> None:
     """Print the comparison table of a run folder, write its page, and say where it is."""
-    rows = [row.cells() for row in compare(read_run(folder))]
+    run = read_run(folder)
+    rows, titles = [row.cells() for row in compare(run)], headings(run)
     # A pipe or a file has no width to keep to.
     console = Console(width=None if sys.stdout.isatty() else 160)
     parts = [range(len(HEADINGS))] if console.width >= ONE_TABLE else [range(MEASURED), (0, *range(MEASURED, len(HEADINGS)))]
@@ -45,7 +46,7 @@ def show(folder: Path) -> None:
         table = Table(header_style="bold", pad_edge=False)
         for i in columns:
             widest = max(len(row[i]) for row in rows)  # a heading may wrap, a figure may not
-            table.add_column(escape(HEADINGS[i]), justify="left" if i == 0 else "right", min_width=widest)
+            table.add_column(escape(titles[i]), justify="left" if i == 0 else "right", min_width=widest)
         for row in rows:
             table.add_row(*(row[i] for i in columns))
         console.print(table)

@@ -72,11 +72,13 @@ class Rule(eqx.Module):
         claims: what the audit must find.
         learning_rate: the rate at which Adam trains it well on the default task.
         network_options: options of the network builders that it works best with, or cannot do without.
+        settles: whether f takes many small steps on each sample by itself, so that a batch is worth dividing among cores.
         sees: what one call of f is given: a batch of independent samples; one time "step" of a batch of sequences (a
             sample is a sequence of one step); or whole sequences, "batch time *inputs".
     """
 
     claims: ClassVar[Claims]
+    settles: ClassVar[bool] = False
     sees: ClassVar[Literal["sample", "step", "sequence"]] = "sample"
     learning_rate: ClassVar[float] = 1e-3
     network_options: ClassVar[Mapping[str, Any]] = {}
@@ -101,13 +103,13 @@ class Rule(eqx.Module):
     def accepts(self, net) -> None:
         """Raise `RuleError` if this rule cannot train `net`."""
 
-    @abstractmethod
     def init(self, net, key: Key[Array, ""]) -> PyTree:
-        """Draw gamma, the rule's own parameters."""
+        """Draw gamma, the rule's own parameters; none by default."""
+        return {}
 
-    @abstractmethod
     def start(self, gamma: PyTree, net, batch: int) -> tuple[PyTree, PyTree]:
-        """The (activity state, rule memory) at the start of a run of `batch` samples."""
+        """The (activity state, rule memory) at the start of a run of `batch` samples; by default rest, and nothing to carry."""
+        return net.rest(batch), ()
 
     @abstractmethod
     def f(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from byway.report.summary import BASELINE, CONTROL
+from byway.report.summary import BASELINES, CONTROL
 
 HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
 DASHES = ("", "7 3", "2 2.5", "9 3 2 3", "4 3")  # 7 and 5 have no common divisor: 35 different lines
@@ -26,7 +26,7 @@ class Style:
 
 def styles(rules: Sequence[str]) -> dict[str, Style]:
     """A style for each rule: ink for backprop, grey for the control, the rest in order."""
-    fixed = {BASELINE: Style("ink", ""), CONTROL: Style("grey", "2 2.5")}
+    fixed = {**dict.fromkeys(BASELINES, Style("ink", "")), CONTROL: Style("grey", "2 2.5")}
     others = [rule for rule in rules if rule not in fixed]
     return fixed | {rule: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, rule in enumerate(others)}
 

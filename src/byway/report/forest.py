@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from byway.report.charts import LETTER, Axis, Style, even_ticks
 from byway.report.run import Run
-from byway.report.summary import BASELINE, Comparison, paired, signed
+from byway.report.summary import Comparison, baseline, paired, signed
 
 WIDTH, STEP = 440.0, 32.0
 
@@ -41,13 +41,14 @@ class Forest:
 
 def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> Forest | None:
     """Lay the chart out; None where no rule can be paired with backprop."""
-    judged = [(row, row.difference, paired(run.finished[row.rule], run.finished[BASELINE])) for row in rows if row.difference]
+    base = baseline(run)
+    judged = [(row, row.difference, paired(run.finished[row.rule], run.finished[base])) for row in rows if row.difference]
     if not judged:
         return None
     values = [0.0, *(v for _, d, seeds in judged for v in (d.low, d.high, *seeds.values()))]
     pad = 0.04 * (max(values) - min(values)) or 1.0
     low, high = min(values) - pad, max(values) + pad
-    axis = Axis(f"test accuracy minus that of {BASELINE}, same seed [points]", low, high, even_ticks(low, high, most=6))
+    axis = Axis(f"test accuracy minus that of {base}, same seed [points]", low, high, even_ticks(low, high, most=6))
     left, right = 18 + LETTER * max(len(row.rule) for row, *_ in judged), WIDTH - 12
     placed = [
         Row(
@@ -64,6 +65,6 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
     label = "; ".join(f"{row.rule} {signed(d.mean)}, 95 % interval {signed(d.low)} to {signed(d.high)}" for row, d, _ in judged)
     bottom = STEP * len(placed) + 12
     return Forest(
-        f"Difference in test accuracy to {BASELINE} in percentage points: {label}.",
+        f"Difference in test accuracy to {base} in percentage points: {label}.",
         WIDTH, bottom + 48, left, right, bottom, axis.at(0, left, right), axis.title, axis.marks(left, right, 40), placed,
     )  # fmt: skip

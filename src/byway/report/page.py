@@ -29,7 +29,7 @@ from byway.report.charts import (
 from byway.report.forest import forest
 from byway.report.pictures import pictures
 from byway.report.run import CONFIG, Run, read_run
-from byway.report.summary import BASELINE, CONTROL, HEADINGS, compare, mean_and_spread
+from byway.report.summary import CONTROL, baseline, compare, headings, mean_and_spread
 from byway.report.words import MICROSCOPE, VERDICTS, join, reading
 
 PAGE = "report.html"
@@ -95,7 +95,7 @@ def _view(run: Run) -> dict[str, Any]:
         "run": run,
         "seeds": max(len(finished.seeds) for finished in run.finished.values()),
         "date": _date(run),
-        "headings": HEADINGS,
+        "headings": headings(run),
         "rows": rows,
         "style": style,
         "reading": reading(rows),
@@ -110,7 +110,7 @@ def _view(run: Run) -> dict[str, Any]:
         # The page is there to be sent around: where its folder lay is nobody's business, and no setting of the experiment.
         "config": re.sub(r"^(out|overwrite) = .*\n", "", run.config, flags=re.MULTILINE),
         "control": CONTROL,
-        "baseline": BASELINE,
+        "baseline": baseline(run),
         "join": join,
     }
 

@@ -8,12 +8,13 @@ from scipy.special import stdtrit
 
 from byway.report.run import Finished, Run
 
-BASELINE, CONTROL = "bp", "frozen"
+# Backprop, and what it is called in time: no run has both.
+BASELINES, CONTROL = ("bp", "bptt"), "frozen"
 NONE = "–"
 HEADINGS = [
     "rule",
     "test accuracy [%]",
-    f"difference to {BASELINE} [points]",
+    "difference to {baseline} [points]",
     f"beats {CONTROL} [seeds]",
     "training time [s]",
     "memory of a step",
@@ -83,13 +84,23 @@ class Comparison:
         return [
             self.rule,
             _accuracy(self),
-            "baseline" if self.rule == BASELINE else NONE if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})",
+            "baseline" if self.rule in BASELINES else NONE if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})",
             "control" if self.rule == CONTROL else NONE if wins is None else f"{wins.won} of {wins.of}",
             f"{self.seconds:.3g}",
             size(self.step_bytes),
             NONE if self.angle is None else f"{self.angle:.0f}",
             *(NONE if verdict is None else verdict for verdict in verdicts),
         ]
+
+
+def baseline(run: Run) -> str:
+    """What backprop is called in this run."""
+    return next((rule for rule in run.rules if rule in BASELINES), BASELINES[0])
+
+
+def headings(run: Run) -> list[str]:
+    """The table's headings."""
+    return [heading.format(baseline=baseline(run)) for heading in HEADINGS]
 
 
 def compare(run: Run) -> list[Comparison]:
@@ -141,8 +152,9 @@ def size(count: int) -> str:
 def _compare_one(run: Run, rule: str) -> Comparison:
     mine = run.finished[rule]
     accuracy, spread = mean_and_spread(100 * mine.test["accuracy"])
-    against = {other: paired(mine, run.finished[other]) for other in (BASELINE, CONTROL) if other in run.finished and other != rule}
-    differences = np.array([*against.get(BASELINE, {}).values()], float)
+    base = baseline(run)
+    against = {other: paired(mine, run.finished[other]) for other in (base, CONTROL) if other in run.finished and other != rule}
+    differences = np.array([*against.get(base, {}).values()], float)
     gains = [*against.get(CONTROL, {}).values()]
     verdict = run.audit.get(rule, {}).get("verdict", {})
     return Comparison(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from byway.report.summary import BASELINE, Comparison
+from byway.report.summary import BASELINES, Comparison
 
 VERDICTS = {
     "transport": (
@@ -77,7 +77,7 @@ def _control(rows: Sequence[Comparison]) -> str:
 
 
 def _baseline(rows: Sequence[Comparison]) -> list[str]:
-    base = next((row for row in rows if row.rule == BASELINE), None)
+    base = next((row for row in rows if row.rule in BASELINES), None)
     if base is None:
         return ["Backprop has no result here, so there is no distance to it."]
     judged = [(d.mean, row.rule, d) for row in rows if (d := row.difference)]

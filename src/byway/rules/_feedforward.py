@@ -13,10 +13,6 @@ class FeedForward(Rule):
         net.require_acyclic(self.id)
         net.require_slopes(self.id, without_slopes)
 
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
     def f(self, gamma, net, state, x, signal, key):
         """One pass: u = W h + b and h = phi(u), population by population."""
         free = net.forward(x)

@@ -25,10 +25,6 @@ class BP(FeedForward):
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none")
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
         free = record["free"]

@@ -34,14 +34,6 @@ class BPTT(Rule):
         """Any network without black boxes; one without recurrent projections learns each step by itself."""
         net.require_slopes(self.id, without_slopes)
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return net.rest(batch), ()
-
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
         constants = []

@@ -66,10 +66,6 @@ class FF(Rule):
                 f"ff was given {net[net.input].size} inputs", f"at least {net[net.output].size}: the label is written there", "widen x"
             )
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
     def start(self, gamma, net, batch):
         """The running mean activity of every hidden unit; it starts at one half."""
         return (), {h.name: jnp.full(h.shape, 0.5, net.projections[0].weight.dtype) for h in net.hidden}

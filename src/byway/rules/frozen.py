@@ -30,14 +30,6 @@ class Frozen(Rule):
         """Any network: what does not learn may be of any kind, a black box too. In time a random recurrent network is a reservoir."""
         net.require_slopes(self.id, without_slopes, [net.output])
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return net.rest(batch), ()
-
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
         free = net.forward(x, before=state)

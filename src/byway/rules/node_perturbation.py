@@ -40,14 +40,6 @@ class NodePerturbation(Rule):
         """Any network without cycles, black boxes included: only activities and the loss are read."""
         net.require_acyclic(self.id)
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
         x = net.place(x)

@@ -47,6 +47,8 @@ class PC(Rule):
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"target"}), 1, "none")
 
+    settles: ClassVar[bool] = True
+
     steps: int = hyper(20, "settling steps at most", low=1)
     rate: float = hyper(0.1, "step size of settling", low=1e-6, high=1.0)
     precision: float = hyper(1.0, "weight of the output's error beside the hidden ones", low=1e-9)
@@ -60,14 +62,6 @@ class PC(Rule):
             raise RuleError(
                 f"pc was given a network whose {' and '.join(bent)} have an activation", "a linear input and output", "leave it out there"
             )
-
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""

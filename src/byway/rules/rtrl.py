@@ -44,10 +44,6 @@ class RTRL(Rule):
                 f"rtrl was given {', '.join(wrong)}", "dense projections between populations without normalisation", "use bptt there"
             )
 
-    def init(self, net, key):
-        """See `Rule.init`."""
-        return {}
-
     def start(self, gamma, net, batch):
         """Rest, and no influence of any weight yet, for every population that recurrent projections leave."""
         rest = net.rest(batch)
@@ -71,19 +67,19 @@ class RTRL(Rule):
         for population in net.populations:
             name = population.name
             if name != net.input:
-                arriving = {}
+                slope, influence[name] = _by_unit(free.slope[name]), {}
                 for p in net.incoming(name):
-                    source = memory if p.name in net.recurrent else influence
+                    # phi' goes into the small factors, so that the influence, by far the largest array, is gone through once.
+                    weight, source = p.weight[None] * slope, memory if p.name in net.recurrent else influence
                     for learns, parts in source[p.src].items():
-                        for part, J in parts.items():
-                            arriving[learns, part] = arriving.get((learns, part), 0.0) + J @ p.weight
-                    for part, own in _immediate(free.pre[p.name], p).items():
-                        arriving[p.name, part] = arriving.get((p.name, part), 0.0) + own
-                influence[name] = _nested(arriving, free.slope[name])
+                        _add(influence[name], learns, {part: _times(J, weight) for part, J in parts.items()})
+                    _add(influence[name], p.name, _immediate(free.pre[p.name], p, slope))
         error = signal.error(record.output)
         batch = error.shape[0]
+        error = error.reshape(batch, -1, 1) / batch
+        # Sample by sample and then summed: as one sum over both, XLA would transpose the influence first.
         update = {
-            learns: {part: jnp.einsum("b...o,bo->...", J, error.reshape(batch, -1) / batch) for part, J in parts.items()}
+            learns: {part: jnp.sum(_times(J, error), 0)[..., 0] for part, J in parts.items()}
             for learns, parts in influence[net.output].items()
         }
         return {name: influence[name] for name in memory}, Update(update)
@@ -103,19 +99,26 @@ def _reaching(net, name):
     return [p for p in net.projections if p.dst in reached]
 
 
-def _immediate(pre, p):
-    """du/dtheta of a dense projection: weight (i, j) moves unit j by pre_i, bias j moves it by one. "batch *theta units"."""
-    own = jnp.eye(p.weight.shape[1], dtype=p.weight.dtype)
-    found = {"weight": pre.reshape(pre.shape[0], -1)[:, :, None, None] * own[None, None]}
+def _by_unit(slope):
+    """The slope phi' of each unit of each sample, "batch 1 units"; the number 1.0 stays."""
+    return slope if isinstance(slope, float) else slope.reshape(slope.shape[0], 1, -1)
+
+
+def _times(J, matrix):
+    """An influence "batch *theta units" times a matrix "units ..." of each sample, or one of all."""
+    return (J.reshape(J.shape[0], -1, J.shape[-1]) @ matrix).reshape(*J.shape[:-1], -1)
+
+
+def _immediate(pre, p, slope):
+    """The slope times du/dtheta of a dense projection, "batch *theta units": weight (i, j) moves unit j by pre_i, bias j by one."""
+    batch, own = pre.shape[0], jnp.eye(p.weight.shape[1], dtype=p.weight.dtype)[None] * slope
+    found = {"weight": pre.reshape(batch, -1, 1, 1) * own[:, None]}
     if p.bias is not None:
-        found["bias"] = jnp.broadcast_to(own[None], (pre.shape[0], *own.shape))
+        found["bias"] = jnp.broadcast_to(own, (batch, *own.shape[1:]))
     return found
 
 
-def _nested(flat, slope):
-    """Each influence "batch *theta units" times the slope of its units, by projection and part."""
-    made = {}
-    for (learns, part), J in flat.items():
-        by_unit = slope if isinstance(slope, float) else slope.reshape(slope.shape[0], *[1] * (J.ndim - 2), -1)
-        made.setdefault(learns, {})[part] = J * by_unit
-    return made
+def _add(influence, learns, more):
+    """Add what arrived along one projection to the influence of the weights of another, part by part."""
+    held = influence.get(learns, {})
+    influence[learns] = {part: held[part] + J if part in held else J for part, J in more.items()}

@@ -30,8 +30,8 @@ import numpy as np
 
 from byway.core.errors import ShapeError
 from byway.core.hyper import hyper
-from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.core.rule import Claims, Update
+from byway.rules._feedforward import FeedForward
 
 POWERS = (2, 3, 2, 2)
 # Keeps the feedback apart from whatever else a caller draws from the same key.
@@ -56,7 +56,7 @@ DELTA = coefficients({(1, 0, 0, 1): -1.0})
 OJA = coefficients({(1, 1, 0, 0): 1.0, (0, 2, 1, 0): -1.0})
 
 
-class Taylor(Rule):
+class Taylor(FeedForward):
     """A polynomial of pre, post, weight and error, with learnable coefficients."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"error"}), 1, "none")
@@ -77,15 +77,6 @@ class Taylor(Rule):
             h.name: jax.random.normal(k, (out, h.size), dtype) / np.sqrt(out).item() for h, k in zip(net.hidden, keys, strict=False)
         }
         return {"theta": {role: jnp.asarray(table, dtype) for role, table in self.theta.items()}, "feedback": feedback}
-
-    def start(self, gamma, net, batch):
-        """See `Rule.start`."""
-        return (), ()
-
-    def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
-        free = net.forward(x)
-        return state, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

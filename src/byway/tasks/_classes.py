@@ -22,6 +22,8 @@ class SomeClasses(Task):
     classes: tuple[int, ...] = eqx.field(static=True)
 
     def __check_init__(self):
+        if self.task.in_time:
+            raise ConfigError(f"the task {self.task.id}, whose samples are sequences", "one of single images", "use digits or mnist")
         fewer = len(set(self.classes)) < len(self.classes) or len(self.classes) < 2
         if fewer or not all(0 <= c < self.task.outputs for c in self.classes):
             raise ConfigError(

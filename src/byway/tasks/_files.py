@@ -33,6 +33,18 @@ class DataFile:
     checksum: str
 
 
+def idx_files(folder: str, url: str, *checksums: str) -> tuple[DataFile, ...]:
+    """The four files of a data set that was published as MNIST was: training images and labels, test images and labels.
+
+    Args:
+        folder: the data set's folder.
+        url: the address that the names of the files are added to.
+        checksums: the sha256 of each file.
+    """
+    names = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
+    return tuple(DataFile(folder, name, url + name, f"sha256:{checksum}") for name, checksum in zip(names, checksums, strict=True))
+
+
 def locate(file: DataFile) -> Path:
     """The path of a checked copy of `file`, downloaded if need be.
 

@@ -12,18 +12,16 @@ from byway.core.errors import ConfigError, DataError, unknown_name
 from byway.core.hyper import hyper
 from byway.core.signal import LOSSES, Signal
 from byway.core.task import Split, Task
-from byway.tasks._files import DataFile, locate, read_idx
+from byway.tasks._files import DataFile, idx_files, locate, read_idx
 
 # Read whole by `mnist`, row by row by `mnist_rows`.
-MNIST_URL = "https://ossci-datasets.s3.amazonaws.com/mnist/"
-MNIST_FILES = tuple(
-    DataFile("mnist", name, MNIST_URL + name, "sha256:" + checksum)
-    for name, checksum in (
-        ("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-        ("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-        ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-        ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
-    )
+MNIST_FILES = idx_files(
+    "mnist",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 )
 
 

@@ -24,9 +24,9 @@ class SequenceTask(Task):
 
     length: eqx.AbstractVar[int]
 
-    @abstractmethod
     def right(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
-        """1 where an output is right, 0 elsewhere."""
+        """1 where an output is right, 0 elsewhere; by default where its largest entry is the target's."""
+        return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)
 
     def score(self, output, signal):
         """See `Task.score`."""

@@ -52,7 +52,3 @@ class Copy(DrawnTask):
         wanted = jnp.zeros(self.length, int).at[-self.pattern :].set(pattern)
         counts = jnp.zeros(self.length).at[-self.pattern :].set(1 / self.pattern)
         return jax.nn.one_hot(shown, self.symbols + 2), jax.nn.one_hot(wanted, self.symbols), counts
-
-    def right(self, output, target):
-        """See `SequenceTask.right`."""
-        return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)

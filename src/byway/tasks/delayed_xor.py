@@ -45,7 +45,3 @@ class DelayedXOR(DrawnTask):
         marks = jnp.zeros(self.length).at[when].set(1.0)
         differ = (bits[0] != bits[1]).astype(int)
         return jnp.stack([shown, marks], 1), *at_the_end(jax.nn.one_hot(differ, 2), self.length)
-
-    def right(self, output, target):
-        """See `SequenceTask.right`."""
-        return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)

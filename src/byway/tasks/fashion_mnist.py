@@ -10,23 +10,19 @@ Source   Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benc
 from typing import ClassVar
 
 from byway.core.hyper import hyper
-from byway.tasks._files import DataFile
+from byway.tasks._files import idx_files
 from byway.tasks._images import IDXTask
-
-URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
-FILES = tuple(
-    DataFile("fashion_mnist", name, URL + name, "sha256:" + checksum)
-    for name, checksum in (
-        ("train-images-idx3-ubyte.gz", "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
-        ("train-labels-idx1-ubyte.gz", "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
-        ("t10k-images-idx3-ubyte.gz", "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
-        ("t10k-labels-idx1-ubyte.gz", "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
-    )
-)
 
 
 class FashionMNIST(IDXTask):
     """28x28 articles of clothing."""
 
-    files: ClassVar[tuple[DataFile, ...]] = FILES
+    files: ClassVar = idx_files(
+        "fashion_mnist",
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    )
     validation: int = hyper(5_000, "images kept from training for validation", low=1)

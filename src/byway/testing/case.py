@@ -12,8 +12,8 @@ import numpy as np
 import optax
 from jaxtyping import Array
 
-from byway.audit.networks import KINDS, tiny
-from byway.core.errors import BywayError, RuleError
+from byway.audit.networks import tiny
+from byway.core.errors import BywayError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.run import step_of
@@ -115,25 +115,6 @@ class Case:
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(self.start(seed) for seed in seeds))
         ends = jax.jit(jax.vmap(lambda learner: jax.lax.scan(self.step, learner, self.batches)[0]))(stacked)
         return [jax.tree.map(lambda a, i=i: a[i], ends) for i in range(len(seeds))]
-
-
-def accepted(rule: Rule) -> list[str]:
-    """The kinds of network that a rule accepts."""
-    return [kind for kind in KINDS if accepts(rule, kind)]
-
-
-def accepts(rule: Rule, kind: str) -> bool:
-    """Whether a rule accepts networks of a kind; only a `RuleError` is a refusal."""
-    try:
-        rule.accepts(outline(kind, rule))
-    except RuleError:
-        return False
-    return True
-
-
-def outline(kind: str, rule: Rule) -> Network:
-    """The tiny network of a kind with shapes in place of weights, which is all that `accepts` may look at."""
-    return eqx.filter_eval_shape(lambda: tiny(kind, rule))
 
 
 def with_calls_of_f(rule: Rule) -> tuple[Rule, list[int]]:

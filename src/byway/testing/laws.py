@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from byway.audit.networks import KINDS
+from byway.audit.networks import KINDS, accepted, accepts, outline
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, RuleError
 from byway.core.rule import Rule
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Task
 from byway.network.builders import mlp, rnn
-from byway.testing.case import BATCH, OPTIMISERS, UPDATES, Case, accepted, accepts, demand, outline, with_calls_of_f
+from byway.testing.case import BATCH, OPTIMISERS, UPDATES, Case, demand, with_calls_of_f
 from byway.training.loop import Loop
 
 # Two ways through one program round differently; in float64 by no more than this.

@@ -18,7 +18,7 @@ from byway.core.task import Split, Task
 from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
-from byway.training.seeds import over_seeds, padded, place, replicate, skip_failed
+from byway.training.layout import Layout, skip_failed
 from byway.training.step import NOISE, ORDER, Optimisers, branch, learn, new_learner
 
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
@@ -51,16 +51,17 @@ class Loop:
         self.every, self.net = every, net
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
         self.steps = splits["train"].size // batch
-        count = len(seeds)
-        self.data = {name: replicate(split, count) for name, split in splits.items()}
+        # What Python answers is asked for a whole batch at once.
+        self.layout = Layout(len(seeds), rule.settles and net.differentiable)
+        self.data = {name: self.layout.share(split) for name, split in splits.items()}
         self.probe = min(probe, splits["validation"].size)
-        self.learners = self._start(net, padded(count))
+        self.learners = self._start(net, self.layout.padded)
         started = time.perf_counter()
-        updates = jax.jit(over_seeds(lambda one, shared: skip_failed(self._updates, one, shared), count), donate_argnums=0)
+        updates = jax.jit(self.layout.over(lambda one, shared: skip_failed(self._updates, one, shared)), donate_argnums=0)
         self._run = updates.lower(self.learners, self._stretch(0, self.steps)).compile()
         self.compile_seconds = time.perf_counter() - started
         self.step_bytes = self._step_bytes()
-        self._score = jax.jit(over_seeds(self._score_one, count))
+        self._score = jax.jit(self.layout.over(self._score_one))
         self._look, self.look_compile_seconds = None, 0.0
 
     def epoch(
@@ -100,7 +101,7 @@ class Loop:
         """
         started = time.perf_counter()
         if self._look is None:
-            look = jax.jit(over_seeds(self._look_one, len(self.seeds)))
+            look = jax.jit(self.layout.over(self._look_one))
             self._look = look.lower(self.learners, self.data["validation"]).compile()
             jax.block_until_ready(self._look(self.learners, self.data["validation"]))  # XLA finishes its work on the first call
             self.look_compile_seconds, started = time.perf_counter() - started, time.perf_counter()
@@ -136,7 +137,7 @@ class Loop:
         learners = jax.jit(jax.vmap(lambda key: new_learner(self.rule, net, self.optimisers, x, signal, key)))(keys)
         # The ones that only fill up the devices count as failed, so that they are skipped.
         failed = jnp.where(jnp.arange(stack) < len(self.seeds), -1, 0).astype(learners.failed.dtype)
-        return place(eqx.tree_at(lambda one: one.failed, learners, failed), len(self.seeds))
+        return self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
 
     def _step_bytes(self) -> int:
         one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), self.learners)
@@ -149,7 +150,7 @@ class Loop:
 
     def _stretch(self, first: int, last: int) -> tuple[Split, Array, Array]:
         """What `_updates` shares among learners, on every device."""
-        return self.data["train"], *replicate((jnp.int32(first), jnp.int32(last)), len(self.seeds))
+        return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last)))
 
     def _updates(self, learner: Learner, shared: tuple[Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, ""]]]:
         """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the sum of each score.
@@ -162,7 +163,7 @@ class Loop:
         order = order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
         def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = self.task.batch(train, index, branch(learner.key, ORDER, learner.step))
+            x, signal = self.layout.divide(self.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
             return learn(self.rule, self.optimisers, learner, x, signal, self.task.score, self.every)
 
         def one(i, carry):
@@ -190,7 +191,7 @@ class Loop:
         def chunk(args):
             index, real, number = args
             key = branch(learner.key, NOISE, number)
-            x, signal = self.task.batch(split, index, key)
+            x, signal = self.layout.divide(self.task.batch(split, index, key))
             record = predict(self.rule, learner.gamma, learner.net, x, key, self.task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from byway.core.check import Check
+from byway.core.errors import FAULTS
 from byway.core.rule import Rule
 
 
@@ -77,6 +78,6 @@ def _run(rule: Rule, check: Check) -> Result:
     start, measured, problem = time.perf_counter(), math.nan, ""
     try:
         measured = float(check.measure())
-    except Exception as raised:  # whatever a rule under test does wrong is what the check is there to say
+    except FAULTS as raised:
         problem = f"raised {type(raised).__name__}: {str(raised).partition(chr(10))[0]}"
     return Result(rule.id, check, measured, time.perf_counter() - start, problem)

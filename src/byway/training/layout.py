@@ -1,0 +1,99 @@
+"""Where learners run: many of them in one compiled program, on all the cores there are.
+
+On a CPU, learners run one after another on each device (`lax.map`), and the axis of seeds is split over the devices, of which
+`import byway` asks JAX for one a core. Each learner's program is then the one it would have alone, so its results are
+the same bits, and small networks fill the machine. On a GPU or TPU the axis is a `vmap`.
+
+A learner that is alone leaves the other cores to XLA, which shares out each operation. That serves one large product well, and
+the many small ones of a rule that settles badly: there the samples of its batch are divided among the devices, and only
+the sums over a batch bring them together. Measured in `benchmarks/`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How learners lie on the devices.
+
+    Attributes:
+        seeds: how many learners there are.
+        divided: whether the batch of a learner that is alone is divided among the devices of a CPU.
+    """
+
+    seeds: int
+    divided: bool = False
+
+    @property
+    def padded(self) -> int:
+        """How many learners to hold so that every device has as many; the ones added never run."""
+        return self.seeds if self._alone else -(-self.seeds // self._devices) * self._devices
+
+    def place(self, learners: Any) -> Any:
+        """Put a tree whose arrays have a leading axis of `padded` where `over` wants it."""
+        return self._put(learners, PartitionSpec() if self._alone else PartitionSpec("devices"))
+
+    def share(self, tree: Any) -> Any:
+        """Put a tree that all learners share (data) on every device that `over` uses."""
+        return self._put(tree, PartitionSpec())
+
+    def divide(self, tree: Any) -> Any:
+        """Within a learner's program: let each device have its part of a tree whose arrays have a leading axis of samples."""
+        if not self._alone or self._devices == 1 or any(a.shape[0] % self._devices for a in jax.tree.leaves(tree)):
+            return tree
+        return jax.lax.with_sharding_constraint(tree, self._sharding(PartitionSpec("devices")))
+
+    def over(self, function: Callable) -> Callable:
+        """`function(learner, shared)` for one learner -> the same for `padded` of them."""
+        if self.seeds == 1:
+            return lambda learners, shared: _stack_one(function(jax.tree.map(lambda a: a[0], learners), shared))
+        if jax.default_backend() != "cpu":
+            return jax.vmap(function, in_axes=(0, None))
+
+        def one_after_another(learners, shared):
+            return jax.lax.map(lambda learner: function(learner, shared), learners)
+
+        if self._devices == 1:
+            return one_after_another
+        each, all_ = PartitionSpec("devices"), PartitionSpec()
+        return jax.shard_map(one_after_another, mesh=self._mesh(), in_specs=(each, all_), out_specs=each, check_vma=False)
+
+    @property
+    def _alone(self) -> bool:
+        return self.divided and self.seeds == 1
+
+    @property
+    def _devices(self) -> int:
+        if jax.default_backend() != "cpu":
+            return 1
+        return jax.device_count() if self._alone else min(jax.device_count(), self.seeds)
+
+    def _put(self, tree: Any, spec: PartitionSpec) -> Any:
+        return tree if self._devices == 1 else jax.device_put(tree, self._sharding(spec))
+
+    def _sharding(self, spec: PartitionSpec) -> NamedSharding:
+        return NamedSharding(self._mesh(), spec)
+
+    def _mesh(self):
+        return jax.make_mesh((self._devices,), ("devices",), axis_types=(AxisType.Auto,), devices=jax.devices()[: self._devices])
+
+
+def skip_failed(function: Callable, learner: Any, shared: Any) -> Any:
+    """`function(learner, shared) -> (learner, out)`, but a learner that failed stays as it is and its `out` is NaN."""
+    out = eqx.filter_eval_shape(function, learner, shared)[1]
+
+    def stay(learner, shared):
+        return learner, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), out)
+
+    return jax.lax.cond(learner.failed < 0, function, stay, learner, shared)
+
+
+def _stack_one(tree):
+    return jax.tree.map(lambda a: a[None], tree)
