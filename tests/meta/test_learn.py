@@ -59,6 +59,11 @@ def test_classes_that_are_none_are_refused(classes):
         SomeClasses(DIGITS, classes)
 
 
+def test_classes_of_a_task_in_time_are_refused():
+    with pytest.raises(ConfigError, match="mnist_rows, whose samples are sequences"):
+        SomeClasses(byway.task("mnist_rows"), (0, 1))
+
+
 def test_meta_learning_lowers_the_loss_and_starts_small():
     net = byway.mlp(SOME.input_shape, 6, 3, activation="tanh")
     found = meta_learn(Taylor(), net, SOME, meta_steps=100, episodes=4, episode=Episode(20, 16, 0.3), lr=0.01, progress=False)

@@ -35,7 +35,7 @@ class Row:
 
     Attributes:
         epoch: how many epochs were trained; 0 is the start.
-        step: how many updates that is.
+        step: how many batches that is.
         seconds: training time so far, without compiling and scoring [s].
         train: scores averaged over the epoch while it ran; empty at the start.
         validation: scores on the validation split.
