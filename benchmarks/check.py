@@ -14,7 +14,7 @@ def distance_from_floor(job: dict) -> dict[str, float]:
     state, args = floor_start(loop)
     by_hand = jax.jit(floor_epoch(loop))(state, *args).theta
     without = jax.jit(bare_epoch(loop))(loop.learners, loop.data["train"])
-    loop.epoch()
+    loop.train()
     return {
         "the floor's weights and those of Byway's bare epoch": _distance(by_hand, without),
         "the floor's weights and those of Byway's scored epoch": _distance(by_hand, loop.learners),
@@ -38,11 +38,11 @@ def distance_between_seeds(job: dict, seeds: int) -> float:
     """The largest difference between any weight of learners trained together and one by one, after one epoch."""
     stack, single = make_loop(Job(**job), seeds), make_loop(Job(**job))
     alone = each_alone(stack)
-    stack.epoch()
+    stack.train()
     worst = 0.0
     for learner, beside in zip(alone, each_alone(stack), strict=True):
         single.learners = learner
-        single.epoch()
+        single.train()
         pairs = zip(jax.tree.leaves(single.learners.net.theta), jax.tree.leaves(beside.net.theta), strict=True)
         worst = max(worst, *(float(jnp.abs(a - b).max()) for a, b in pairs))
     return worst

@@ -31,7 +31,7 @@ def make_loop(job: Job, seeds: int = 1) -> Loop:
 def scored(job: dict) -> Contestant:
     """Byway's epoch as `fit` runs it: it scores every batch."""
     loop = make_loop(Job(**job))
-    return Contestant(loop.epoch, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
+    return Contestant(loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
 
 
 def bare(job: dict) -> Contestant:
@@ -69,7 +69,7 @@ def hand_written(job: dict) -> Contestant:
 def together(job: dict, seeds: int) -> Contestant:
     """Byway's axis of seeds: one program trains them all."""
     loop = make_loop(Job(**job), seeds)
-    return Contestant(loop.epoch, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
+    return Contestant(loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
 
 
 def one_by_one(job: dict, seeds: int) -> Contestant:
@@ -80,7 +80,7 @@ def one_by_one(job: dict, seeds: int) -> Contestant:
     def run():
         for i, learner in enumerate(learners):
             loop.learners = learner
-            loop.epoch()
+            loop.train()
             learners[i] = loop.learners
 
     def accuracy():

@@ -15,7 +15,7 @@ import argparse
 import optax
 
 import byway
-from byway.training.fit import Row
+from byway.training.rows import Row
 
 BATCH = 100
 RATE, HEAD_RATE = 1e-3, 1e-2

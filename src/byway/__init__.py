@@ -20,6 +20,7 @@ _HOME = {
     "Result": "training.fit",
     "mlp": "network.builders",
     "convnet": "network.builders",
+    "rnn": "network.builders",
     "graph": "network.builders",
     "Network": "network.network",
     "Activation": "network.activations",

@@ -28,7 +28,9 @@ def finished(tmp_path_factory):
 def test_a_run_folder_holds_everything(finished):
     folder, _ = finished
     assert sorted(p.name for p in folder.iterdir()) == [
+        ".lock",
         "audit.json",
+        "checkpoints",
         "config.toml",
         "metrics.jsonl",
         "microscope.jsonl",

@@ -1,7 +1,8 @@
-"""From settings to a finished run folder: what `train` and `compare` share."""
+"""From settings to a finished run folder: what `train`, `compare`, `resume` and `branch` share."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.tasks import TASKS
+from byway.training.checkpoint import locked
 from byway.training.fit import fit, prepare, use_compilation_cache
 from byway.training.run import Run
 
@@ -31,49 +33,82 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every")
 
 
-def experiment(verb: str, names: list[str], settings: Any) -> Path:
-    """Train every rule on the same task with the same seeds, order of data and budget.
+class Experiment:
+    """Every rule on the same task with the same seeds, order of data and budget; made from settings, not begun yet.
 
     Everything that can be wrong with the settings is found before the first rule trains.
 
     Args:
-        verb: "train" or "compare"; names the run folder.
         names: the rules.
         settings: what `settings_class` made.
-
-    Returns:
-        The run folder.
     """
-    if not names or len(set(names)) < len(names):
-        raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
-    rules: list[Rule] = [_member(RULES, name, settings) for name in names]
-    task: Task = _member(TASKS, settings.task, settings)
-    nets = [build(settings.net, task, rule) for rule in rules]
-    data = task.load()
-    options = {name: getattr(settings, name) for name in OPTIONS}
-    for name in ("epochs", "batch"):
-        options[name] = getattr(task.suggests, name) if options[name] is None else options[name]
-    for rule, net in zip(rules, nets, strict=True):
-        prepare(net, rule, task, data, **_for(rule, rules, options))
-    use_compilation_cache()
-    out = settings.out or Path("runs") / f"{verb}-{task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
-    run = Run(out, settings.overwrite)
-    run.write_config(to_toml(settings, used={*names, task.id}))
-    kind = net_kind(settings.net, task)
-    run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in rules})
-    seeds = [settings.first_seed + i for i in range(settings.seeds)]
-    for rule, net in zip(rules, nets, strict=True):
-        on_row, on_look = partial(run.add_row, rule.id, seeds), partial(run.add_look, rule.id, seeds)
-        try:
-            result = fit(net, rule, task, data=data, on_row=on_row, on_look=on_look, **_for(rule, rules, options))
-        except BlackBoxError as error:
-            kept = f"all that was measured is in {out}, and 'byway report {out}' draws every rule that finished"
-            raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
-        run.add_result(result, net)
-        for seed, why in (result.advice | result.failures).items():
-            print(f"{rule.id}, seed {seed}: {why}", flush=True)
-        print(result, flush=True)
-    return out
+
+    def __init__(self, names: list[str], settings: Any):
+        if not names or len(set(names)) < len(names):
+            raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
+        self.settings, self.rules = settings, [_member(RULES, name, settings) for name in names]
+        self.task: Task = _member(TASKS, settings.task, settings)
+        self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
+        self.data = self.task.load()
+        self.options = {name: getattr(settings, name) for name in OPTIONS}
+        for name in ("epochs", "batch"):
+            self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
+        for rule, net in zip(self.rules, self.nets, strict=True):
+            prepare(net, rule, self.task, self.data, **_for(rule, self.rules, self.options))
+        if settings.save_every < 0 or settings.keep < 0:
+            raise ConfigError(f"save_every = {settings.save_every:g} and keep = {settings.keep}", "numbers from 0", "leave them out")
+
+    @property
+    def steps(self) -> int:
+        """How many batches each rule learns from."""
+        return self.options["epochs"] * (self.data["train"].size // self.options["batch"])
+
+    def begin(self, verb: str, **about: Any) -> Run:
+        """The run folder, with its settings.
+
+        Args:
+            verb: "train", "compare" or "branch"; names the folder where the settings do not.
+            about: what else to note of the run.
+        """
+        out = self.settings.out or Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
+        config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id})
+        return Run.begin(out, config, self.settings.overwrite, **about)
+
+    def train(self, run: Run) -> None:
+        """Train every rule that has not finished, each from its last checkpoint if it has one."""
+        use_compilation_cache()
+        seeds = [self.settings.first_seed + i for i in range(self.settings.seeds)]
+        keep = {"save_every": self.settings.save_every, "keep": self.settings.keep}
+        with locked(run.folder):
+            if not (run.folder / "audit.json").exists():
+                kind = net_kind(self.settings.net, self.task)
+                run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in self.rules})
+            for rule, net in zip(self.rules, self.nets, strict=True):
+                if rule.id in run.finished:
+                    continue
+                run.begin_rule(rule.id)
+                on_row, on_look = partial(run.add_row, rule.id, seeds), partial(run.add_look, rule.id, seeds)
+                with _telling_how_to_go_on(run.folder):
+                    result = fit(
+                        net, rule, self.task, data=self.data, on_row=on_row, on_look=on_look, checkpoint=run.checkpoints(rule.id),
+                        **keep, **_for(rule, self.rules, self.options),
+                    )  # fmt: skip
+                run.add_result(result, net)
+                for seed, why in (result.advice | result.failures).items():
+                    print(f"{rule.id}, seed {seed}: {why}", flush=True)
+                print(result, flush=True)
+
+
+@contextlib.contextmanager
+def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
+    """Add to what stops a training where its results are, and how to go on."""
+    try:
+        yield
+    except BlackBoxError as error:
+        kept = f"all that was measured is in {folder}, and 'byway report {folder}' draws every rule that finished"
+        raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"; 'byway resume {folder}' goes on from there") from stop
 
 
 def _for(rule: Rule, rules: list[Rule], options: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from byway.core.errors import BywayError, unknown_name
 VERBS = {
     "compare": ("byway.cli.compare", "train several rules side by side, and report what each costs and buys"),
     "train": ("byway.cli.train", "train one rule"),
+    "resume": ("byway.cli.resume", "go on with a run that was stopped, as if it never had been"),
+    "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
     "meta": ("byway.cli.meta", "learn a rule by gradient through training, and try it on what it never saw"),
     "verify": ("byway.cli.verify", "run the exact tests of every rule on this machine"),
@@ -50,11 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BywayError as error:
         print(f"byway: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(
-            "\nbyway: stopped; what was measured is in the run folder, and 'byway report FOLDER' draws every rule that finished",
-            file=sys.stderr,
-        )
+    except KeyboardInterrupt as stop:
+        print(f"\nbyway: stopped{stop}", file=sys.stderr)
         return 130
     return 0
 

@@ -7,7 +7,7 @@ import dataclasses
 import tomllib
 import types
 import typing
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -65,6 +65,8 @@ class Training:
         looks: how often it looks, closer together early; 0 for never; by default up to 20 times, for less than a tenth of the time.
         look_at: the updates after which it looks instead, 0 for the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
+        save_every: seconds between two checkpoints, from which 'byway resume' goes on; ends of epochs count too.
+        keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all.
         out: the run folder; runs/VERB-TASK-TIME by default.
         overwrite: replace the run that lies in the folder.
         net: the network.
@@ -83,6 +85,8 @@ class Training:
     looks: int | None = None
     look_at: tuple[int, ...] | None = None
     every: int | None = None
+    save_every: float = 60.0
+    keep: int = 1
     out: Path | None = None
     overwrite: bool = False
     net: NetSettings = NetSettings()
@@ -156,7 +160,7 @@ def read(settings: type[T], argv: Sequence[str], prog: str) -> T:
         at = argv.index("--config")
         if at + 1 == len(argv):
             raise ConfigError("--config without a file", "--config FILE.toml", "name the file")
-        default = _from_toml(settings, Path(argv[at + 1]))
+        default = _from_dict(settings, _read_toml(Path(argv[at + 1])), "")
         del argv[at : at + 2]
     return tyro.cli(settings, args=argv, default=default, prog=prog, description=settings.__doc__)
 
@@ -180,16 +184,39 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _from_toml(settings: type[T], path: Path) -> T:
+def from_toml(kinds: Mapping[str, type], path: Path, changes: Mapping[str, Any]) -> tuple[Any, str]:
+    """Settings of one of several kinds, from a file.
+
+    Args:
+        kinds: by the key that only a file of that kind has, the class of settings.
+        path: the file.
+        changes: what to change in it first, dots in the names for tables.
+
+    Returns:
+        The settings, and the key.
+    """
+    given = _read_toml(path)
+    kind = next((key for key in kinds if key in given), None)
+    if kind is None:
+        raise ConfigError(f"{path} without {' or '.join(kinds)}", "the config.toml of a run", "restore it from a copy")
+    for name, value in changes.items():
+        *tables, last = name.split(".")
+        inner = given
+        for table in tables:
+            inner = inner.setdefault(table, {})
+        inner[last] = value
+    return _from_dict(kinds[kind], given, ""), kind
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        given = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read: {problem.strerror}", "a TOML file", "check the path") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigError(
             f"{path} is no TOML: {problem}", "lines such as 'seeds = 8'", "see the config.toml of any run folder"
         ) from problem
-    return _from_dict(settings, given, "")
 
 
 def _from_dict(settings: type[T], given: dict[str, Any], prefix: str) -> T:

@@ -41,9 +41,14 @@ def run(argv: Sequence[str]) -> None:
     use_compilation_cache()
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     results: list[Result] = []
+
+    def tell(result: Result) -> None:
+        results.append(result)
+        advance(len(results), f"{result.rule}: {result.check.name}")
+
     with bar("verify", sum(len(rule.checks()) for rule in rules), False if asked.json else None) as advance:
         for rule in rules:
-            results += verify(rule, lambda result: advance(f"{result.rule}: {result.check.name}"))
+            verify(rule, tell)
     without = sorted({rule.id for rule in rules} - {result.rule for result in results})
     if asked.json:
         where = {"jax": jax.__version__, "backend": jax.default_backend(), "precision": "float64"}

@@ -161,6 +161,6 @@ def meta_learn(
             skipped += int(lost)
             if on_step is not None:
                 on_step(i + 1, losses[-1])
-            advance(f"loss {losses[-1]:.3f}")
+            advance(i + 1, f"loss {losses[-1]:.3f}")
     found, began = (jax.tree.map(np.asarray, tree) for tree in (theta, start))
     return Found(found, began, np.array(losses), skipped)

@@ -183,7 +183,7 @@ def a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(rule: R
     splits = {k: Split(s.x[:40], s.y[:40]) for k, s in task.load().items()}
 
     def run(loop):
-        scores, _ = loop.epoch()
+        scores, _ = loop.train()
         return scores, loop.score("validation"), loop.look()[0]
 
     first, again = (Loop(rule, net, task, splits, OPTIMISERS, 16, [3], 10) for _ in range(2))

@@ -1,8 +1,10 @@
 """Train any rule on any network and task: `fit`."""
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import jax
@@ -15,54 +17,22 @@ from byway.core.folders import cache_folder
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
+from byway.network.describe import describe
 from byway.network.network import Network
+from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser as optimiser_called
 from byway.training.progress import bar
+from byway.training.rows import Look, Row, Scores
 from byway.training.step import Optimisers
 
-Scores = dict[str, np.ndarray]
 T = TypeVar("T")
 
 # Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
 # two looks for each sample of a look.
 PROBE, FEWEST_LOOKS, MOST_LOOKS, SPACING = 64, 8, 20, 50
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """What was measured after one epoch; every array has one entry a seed.
-
-    Attributes:
-        epoch: how many epochs were trained; 0 is the start.
-        step: how many batches that is.
-        seconds: training time so far, without compiling and scoring [s].
-        train: scores averaged over the epoch while it ran; empty at the start.
-        validation: scores on the validation split.
-    """
-
-    epoch: int
-    step: int
-    seconds: float
-    train: Scores
-    validation: Scores
-
-
-@dataclasses.dataclass(frozen=True)
-class Look:
-    """One look through the microscope; every array has one entry a seed.
-
-    Attributes:
-        step: after how many updates; 0 is the start.
-        epoch: the same in epochs.
-        seconds: how long the look took, for all seeds together [s].
-        seen: by quantity (see `byway.metrics.microscope`), by projection.
-    """
-
-    step: int
-    epoch: float
-    seconds: float
-    seen: dict[str, Scores]
+# How long a person, or a signal, waits for the compiled program to come back [s].
+STRETCH = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,6 +112,9 @@ def fit(
     on_row: Callable[[Row], None] | None = None,
     on_look: Callable[[Look], None] | None = None,
     data: dict[str, Split] | None = None,
+    checkpoint: Path | str | None = None,
+    save_every: float = 60.0,
+    keep: int = 1,
 ) -> Result:
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
 
@@ -162,9 +135,13 @@ def fit(
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         progress: whether to draw a progress bar; by default where a person is watching a terminal.
-        on_row: called after each epoch, with what was measured.
-        on_look: called after each look through the microscope, with what was seen.
+        on_row: called after each epoch, with what was measured; first with what a checkpoint holds.
+        on_look: called after each look through the microscope, with what was seen; first with what a checkpoint holds.
         data: what `task.load()` gave, to train several rules on one copy.
+        checkpoint: a folder for checkpoints. Where it holds one of the same training that training goes on, and ends as if it had
+            never stopped, to the bit. Ctrl-C saves one first.
+        save_every: seconds between two checkpoints [s]; ends of epochs count too.
+        keep: how many of the latest to keep; 0 for all.
 
     Returns:
         Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on the test split.
@@ -173,6 +150,8 @@ def fit(
         RuleError: the rule cannot train this network.
         ShapeError: the network does not fit the task.
         ConfigError: a setting outside its range.
+        RunError: the folder of checkpoints cannot be used, or holds those of another training.
+        KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     use_compilation_cache()
     data = task.load() if data is None else data
@@ -195,28 +174,20 @@ def fit(
         every=every,
     )
     loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe, every)
-    rows, seen = [], []
     # A black box has no gradient to compare with, and may not like to be asked once more.
     moments = _moments(looks, look_at, epochs * loop.steps, batch, loop.probe) if net.differentiable else []
-
-    def look(step: int) -> None:
-        found, seconds = loop.look()
-        seen.append(Look(step, step / loop.steps, seconds, found))
-        _tell(on_look, seen[-1])
-
-    with bar(rule.id, epochs, progress) as advance:
-        rows.append(Row(0, 0, 0.0, {}, loop.score("validation")))
-        _tell(on_row, rows[-1])
-        if 0 in moments:
-            look(0)
-        for epoch in range(1, epochs + 1):
-            done = rows[-1].step
-            stops = [step - done for step in moments if 0 < step - done <= loop.steps]
-            train, seconds = loop.epoch(stops, lambda stop, done=done: look(done + stop))
-            seconds += rows[-1].seconds
-            rows.append(Row(epoch, epoch * loop.steps, seconds, train, loop.score("validation")))
-            _tell(on_row, rows[-1])
-            advance(_note(rows[-1]))
+    with contextlib.ExitStack() as stack:
+        store, asked = None, []
+        if checkpoint is not None:
+            made_of = ingredients(
+                data, rule=rule, task=task, net=describe(net), epochs=epochs, batch=batch, seeds=loop.seeds, optimiser=optimiser, lr=lr,
+                lr_gamma=lr_gamma, schedule=schedule, probe=probe, looks=moments, every=every,
+            )  # fmt: skip
+            store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, save_every, keep))
+            asked = stack.enter_context(interrupts())
+        advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))
+        at = _train(loop, epochs, moments, store, asked, advance, on_row, on_look)
+    rows, seen = at.rows, at.looks
     test = loop.score("test")
     learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in rows[-1].train.items()}) for i in range(seeds)]
@@ -229,6 +200,71 @@ def fit(
         rule, task, loop.seeds, rows, seen, test, failures, advice, learners,
         rows[-1].seconds, loop.compile_seconds, loop.look_compile_seconds, loop.step_bytes,
     )  # fmt: skip
+
+
+def _train(
+    loop: Loop,
+    epochs: int,
+    moments: list[int],
+    store: Checkpoints | None,
+    asked: list[int],
+    advance: Callable[[int, str], None],
+    on_row: Callable[[Row], None] | None,
+    on_look: Callable[[Look], None] | None,
+) -> Progress:
+    """Train to the end, from the start or from a checkpoint: in stretches that stop wherever somebody waits for something.
+
+    Args:
+        loop: what trains; its learners are replaced.
+        epochs: how many.
+        moments: updates after which the microscope looks.
+        store: where checkpoints are kept, if they are.
+        asked: not empty as soon as training is to stop.
+        advance: told how many updates are done, with a note.
+        on_row: told of each epoch.
+        on_look: told of each look.
+    """
+    at, found = Progress(), None if store is None else store.restore(loop.learners)
+    if found is not None:
+        learners, at = found
+        loop.learners = loop.layout.place(learners)
+
+    def measure(train: Scores) -> None:
+        at.rows.append(Row(at.step // loop.steps, at.step, at.seconds, train, loop.score("validation")))
+        _tell(on_row, at.rows[-1])
+
+    def look() -> None:
+        if at.step in moments and not (at.looks and at.looks[-1].step == at.step):
+            seen, seconds = loop.look()
+            at.looks.append(Look(at.step, at.step / loop.steps, seconds, seen))
+            _tell(on_look, at.looks[-1])
+
+    for row in at.rows:
+        _tell(on_row, row)
+    for one in at.looks:
+        _tell(on_look, one)
+    if not at.rows:
+        measure({})
+        look()
+    stretch = 1
+    while at.step < epochs * loop.steps:
+        first = at.step % loop.steps
+        last = min([first + stretch, loop.steps, *(first + m - at.step for m in moments if m > at.step)])
+        scores, seconds = loop.train(first, last)
+        stretch = max(1, int((last - first) * STRETCH / max(seconds, 1e-6)))
+        at.step, at.seconds = at.step + last - first, at.seconds + seconds
+        at.scores = {k: np.concatenate([at.scores[k], v], 1) if k in at.scores else v for k, v in scores.items()}
+        look()
+        ended = last == loop.steps
+        if ended:
+            measure(loop.sound({k: v.mean(1, dtype=float) for k, v in at.scores.items()}))
+            at.scores = {}
+        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}, {_note(at.rows[-1])}")
+        if store is not None and (asked or at.step == epochs * loop.steps or store.due(ended)):
+            store.save(loop.real_learners(), at)
+        if asked:
+            raise KeyboardInterrupt
+    return at
 
 
 def use_compilation_cache() -> None:

@@ -1,7 +1,6 @@
 """The loop: an epoch is one call of one compiled program, for all seeds at once."""
 
 import time
-from collections.abc import Callable, Collection
 from typing import Any
 
 import equinox as eqx
@@ -64,34 +63,31 @@ class Loop:
         self._score = jax.jit(self.layout.over(self._score_one))
         self._look, self.look_compile_seconds = None, 0.0
 
-    def epoch(
-        self, stops: Collection[int] = (), at_stop: Callable[[int], None] = lambda update: None
-    ) -> tuple[dict[str, np.ndarray], float]:
-        """Train every learner for one epoch.
+    def train(self, first: int = 0, last: int | None = None) -> tuple[dict[str, np.ndarray], float]:
+        """Train every learner for one epoch, or for a stretch of it: how it is cut into stretches changes no bit of what is learnt.
 
         Args:
-            stops: updates of this epoch, counted from 1, after which to stop for a moment.
-            at_stop: what to do then, given the update.
+            first: the update of this epoch to start from, counted from 0.
+            last: the one to stop before; the end of the epoch by default.
 
         Returns:
-            The mean of each training score, "seeds", and the time it took, without stops [s].
+            The training scores of each update, "seeds last-first"; and the time it took [s].
         """
-        seconds, first, parts = 0.0, 0, []
-        for last in sorted({*stops, self.steps}):
-            started = time.perf_counter()
-            with failures(self.net):
-                self.learners, sums = jax.block_until_ready(self._run(self.learners, self._stretch(first, last)))
-            seconds += time.perf_counter() - started
-            parts.append(sums)
-            first = last
-            if last in stops:
-                at_stop(last)
-        return self._sound({k: sum(np.asarray(sums[k]) for sums in parts) / self.steps for k in parts[0]}), seconds
+        last, started = self.steps if last is None else last, time.perf_counter()
+        with failures(self.net):
+            self.learners, scores = jax.block_until_ready(self._run(self.learners, self._stretch(first, last)))
+        seconds = time.perf_counter() - started
+        return {k: v[:, first:last] for k, v in self._real(scores).items()}, seconds
+
+    def sound(self, scores: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Scores of the seeds asked for; NaN where the learner has failed."""
+        alive = self.failed < 0
+        return {k: np.where(alive, v, np.nan) for k, v in self._real(scores).items()}
 
     def score(self, split: str) -> dict[str, np.ndarray]:
         """Mean scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head"."""
         with failures(self.net):
-            return self._sound(self._score(self.learners, self.data[split]))
+            return self.sound(self._score(self.learners, self.data[split]))
 
     def look(self) -> tuple[dict[str, dict[str, np.ndarray]], float]:
         """What the microscope sees on validation samples.
@@ -107,7 +103,7 @@ class Loop:
             self.look_compile_seconds, started = time.perf_counter() - started, time.perf_counter()
         seen = jax.block_until_ready(self._look(self.learners, self.data["validation"]))
         seconds = time.perf_counter() - started
-        return {quantity: self._sound(found) for quantity, found in jax.device_get(seen).items()}, seconds
+        return {quantity: self.sound(found) for quantity, found in jax.device_get(seen).items()}, seconds
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
@@ -117,11 +113,6 @@ class Loop:
     def failed(self) -> np.ndarray:
         """The update that broke each learner, counted from 1, or -1."""
         return np.asarray(self._real(self.learners.failed))
-
-    def _sound(self, scores: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Scores of the seeds asked for; NaN where the learner has failed."""
-        alive = self.failed < 0
-        return {k: np.where(alive, v, np.nan) for k, v in self._real(scores).items()}
 
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""
@@ -152,8 +143,8 @@ class Loop:
         """What `_updates` shares among learners, on every device."""
         return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last)))
 
-    def _updates(self, learner: Learner, shared: tuple[Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, ""]]]:
-        """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the sum of each score.
+    def _updates(self, learner: Learner, shared: tuple[Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, " steps"]]]:
+        """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
         One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
         """
@@ -179,7 +170,7 @@ class Loop:
         whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
         broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
-        return eqx.tree_at(lambda one: one.failed, learner, failed), {k: jnp.sum(v) for k, v in scores.items()}
+        return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
     def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, ""]]:
         size = split.size

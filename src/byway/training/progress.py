@@ -6,16 +6,16 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def bar(title: str, epochs: int, wanted: bool | None = None) -> Iterator[Callable]:
-    """A context whose value is called after each epoch, or whatever is counted, with a short note.
+def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable[[int, str], None]]:
+    """A context whose value is told how much is done, with a short note.
 
     Args:
         title: what is being trained.
-        epochs: how many calls to expect.
+        total: how much there is to do.
         wanted: draw it or not; None for only on a terminal.
     """
     if not (sys.stderr.isatty() if wanted is None else wanted):
-        yield lambda note: None
+        yield lambda done, note: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,6 +28,6 @@ def bar(title: str, epochs: int, wanted: bool | None = None) -> Iterator[Callabl
         TextColumn("{task.fields[note]}"),
     ]
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        job = progress.add_task(title, total=epochs, note="compiling")
+        job = progress.add_task(title, total=total, note="compiling")
 
-        yield lambda note: progress.update(job, advance=1, note=note)
+        yield lambda done, note: progress.update(job, completed=done, note=note)

@@ -6,6 +6,7 @@ metrics.jsonl       a line for each rule, seed and epoch
 microscope.jsonl    a line for each rule, seed and look
 results.json        test scores, times and failures of each rule that has finished
 audit.json          what each rule's updates read
+checkpoints/RULE/STEP/      the training of a rule after so many batches, whole
 weights/RULE.safetensors    the trained weights, "seeds ..." each
 report.html         the page
 """
@@ -26,38 +27,76 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.network.describe import describe
 from byway.network.network import Network
-from byway.training.fit import Look, Result, Row
+from byway.training.checkpoint import locked
+from byway.training.fit import Result
+from byway.training.rows import Look, Row
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy")
 
 
 class Run:
-    """A run folder being written.
+    """A run folder being written; begun or opened again.
 
-    Args:
-        folder: where; made, with its parents.
-        overwrite: whether a run that lies there already may be replaced.
-
-    Raises:
-        RunError: the folder exists and may not be replaced, or cannot be written.
+    Attributes:
+        folder: where it is.
+        finished: the results of the rules that have finished, by name.
     """
 
-    def __init__(self, folder: Path, overwrite: bool = False):
-        self.folder = Path(folder)
-        if self.folder.exists():
-            self._make_way(overwrite)
+    def __init__(self, folder: Path, finished: dict[str, Any]):
+        self.folder, self.finished = folder, finished
+
+    @classmethod
+    def begin(cls, folder: Path, config: str, overwrite: bool = False, **about: Any) -> "Run":
+        """A new run.
+
+        Args:
+            folder: where; made, with its parents.
+            config: the settings, as TOML.
+            overwrite: whether a run that lies there already may be replaced.
+            about: what else to note of it.
+
+        Raises:
+            RunError: the folder exists and may not be replaced, or cannot be written.
+        """
+        run = cls(Path(folder), {})
+        if run.folder.exists():
+            run._make_way(overwrite)
         try:
-            (self.folder / "weights").mkdir(parents=True)
+            (run.folder / "weights").mkdir(parents=True)
         except OSError as problem:
             raise RunError(
                 f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out"
             ) from problem
-        self._finished: dict[str, Any] = {}
-        self.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")})
+        run.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")} | about)
+        run._replace("config.toml", config)
+        return run
 
-    def write_config(self, text: str) -> None:
-        """Keep the settings, as TOML."""
-        self._replace("config.toml", text)
+    @classmethod
+    def again(cls, folder: Path) -> "Run":
+        """A run that was stopped, to go on with.
+
+        Raises:
+            RunError: there is none.
+        """
+        folder = Path(folder)
+        if missing := [name for name in ("versions.json", "config.toml") if not (folder / name).is_file()]:
+            raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", "name one that train or compare began")
+        results = folder / "results.json"
+        return cls(folder, json.loads(results.read_text())["rules"] if results.is_file() else {})
+
+    def checkpoints(self, rule: str) -> Path:
+        """Where the checkpoints of a rule are."""
+        return self.folder / "checkpoints" / rule
+
+    def begin_rule(self, rule: str) -> None:
+        """Forget what was measured of a rule that had not finished: it is measured again, or read from its checkpoint."""
+        for name in ("metrics.jsonl", "microscope.jsonl"):
+            path = self.folder / name
+            if path.is_file():
+                lines = path.read_text().splitlines(keepends=True)
+                others = [line for line in lines if line.endswith("\n") and json.loads(line)["rule"] != rule]
+                if len(others) < len(lines):
+                    self._replace(name, "".join(others))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write a JSON file whole: a reader never sees half of it. NaN becomes null."""
@@ -79,7 +118,7 @@ class Run:
         theta = {f"{name}.{part}": np.asarray(a) for name, parts in result.learners.net.theta.items() for part, a in parts.items()}
         shape = ",".join(map(str, result.task.input_shape))
         save_file(theta, self.folder / "weights" / f"{result.rule.id}.safetensors", {"input_shape": shape})
-        self._finished[result.rule.id] = {
+        self.finished[result.rule.id] = {
             "seeds": result.seeds,
             "test": result.test,
             "seconds": result.seconds,
@@ -92,7 +131,7 @@ class Run:
             "advice": {str(seed): text for seed, text in result.advice.items()},
             "network": describe(net),
         }
-        self.write_json("results.json", {"task": result.task.id, "rules": self._finished})
+        self.write_json("results.json", {"task": result.task.id, "rules": self.finished})
 
     def _append(self, name: str, rule: str, seeds: list[int], moment: dict[str, Any], parts: dict[str, dict[str, np.ndarray]]) -> None:
         with (self.folder / name).open("a") as stream:
@@ -106,7 +145,8 @@ class Run:
             raise RunError(f"{self.folder} exists", "a folder that is not there yet", "choose another with --out, or add --overwrite")
         if not (self.folder / "versions.json").is_file():
             raise RunError(f"{self.folder} is no run folder", "one that an earlier run made", "choose another with --out")
-        shutil.rmtree(self.folder)
+        with locked(self.folder):
+            shutil.rmtree(self.folder)
 
     def _replace(self, name: str, text: str) -> None:
         partial = self.folder / f".{name}.partial"

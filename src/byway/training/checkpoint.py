@@ -1,0 +1,323 @@
+"""Checkpoints: a training as it stands, on disk, whole or not there at all.
+
+FOLDER/STEP/    the training after so many batches: every array of every learner, and its `Progress`
+
+A learner holds its own key and the number of its step, from which the order of data and all noise follow, so a training that goes
+on from a checkpoint is the one that never stopped, to the bit. Orbax writes each under another name and renames it when it
+is whole; a kill at any moment leaves the one before. Arrays and JSON: nothing in it is code.
+"""
+
+import contextlib
+import dataclasses
+import logging
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from byway.core.errors import RunError
+from byway.core.learner import Learner
+from byway.core.task import Split
+from byway.training.rows import Look, Row, Scores
+
+# Epochs that end sooner than this after a checkpoint get none of their own [s].
+GAP = 2.0
+BRANCHED = "branched from"
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a training stands, beside its learners.
+
+    Attributes:
+        step: batches learned from.
+        seconds: training time so far [s].
+        rows: what was measured after each epoch.
+        looks: what the microscope saw.
+        scores: training scores of each batch of the epoch that is not over, by metric, "seeds batches".
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    looks: list[Look] = dataclasses.field(default_factory=list)
+    scores: Scores = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; scores are kept as arrays, elsewhere."""
+        plain = lambda a: a.tolist() if isinstance(a, np.ndarray) else a  # noqa: E731
+        moments = {name: [dataclasses.asdict(one) for one in getattr(self, name)] for name in ("rows", "looks")}
+        return jax.tree.map(plain, {"step": self.step, "seconds": self.seconds, **moments})
+
+    @classmethod
+    def from_json(cls, held: dict[str, Any], scores: Scores) -> "Progress":
+        """What `to_json` gave."""
+        rows = [Row(**row | {part: _arrays(row[part]) for part in ("train", "validation")}) for row in held["rows"]]
+        looks = [Look(**look | {"seen": {k: _arrays(v) for k, v in look["seen"].items()}}) for look in held["looks"]]
+        return cls(held["step"], held["seconds"], rows, looks, scores)
+
+
+class Checkpoints:
+    """The checkpoints of one training; a context, in which no other process may train in the folder.
+
+    Args:
+        folder: where; made, with its parents.
+        made_of: what the training is made of (see `ingredients`): one of something else is not gone on with.
+        every: seconds between two of them [s]; ends of epochs count too.
+        keep: how many of the latest to keep; 0 for all.
+
+    Raises:
+        RunError: the folder cannot be made, or another process holds it.
+    """
+
+    def __init__(self, folder: Path, made_of: dict[str, Any], every: float = 60.0, keep: int = 1):
+        self.folder, self.made_of, self.every, self.keep = Path(folder).resolve(), made_of, every, keep
+        self._saved, self._stack = time.monotonic(), contextlib.ExitStack()
+
+    def __enter__(self) -> "Checkpoints":
+        self._stack.enter_context(locked(self.folder))
+        self._manager = self._stack.enter_context(_manager(self.folder, self.keep))
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stack.__exit__(*error)
+
+    def due(self, epoch_ended: bool) -> bool:
+        """Whether it is time for another."""
+        return time.monotonic() - self._saved >= (min(GAP, self.every) if epoch_ended else self.every)
+
+    def save(self, learners: Learner, progress: Progress) -> None:
+        """Keep the training as it stands.
+
+        Args:
+            learners: the learners of the seeds asked for, arrays with a leading axis of seeds.
+            progress: where they are.
+
+        Raises:
+            RunError: it cannot be written; the one before is untouched.
+        """
+        if self._manager.latest_step() == progress.step:
+            return
+        arrays = {f"learner{name}": a for name, a in _named(learners).items()} | {f"score.{k}": v for k, v in progress.scores.items()}
+        _write(self._manager, progress.step, arrays, {"made_of": self.made_of, "progress": progress.to_json()})
+        self._saved = time.monotonic()
+
+    def restore(self, learners: Learner) -> tuple[Learner, Progress] | None:
+        """The latest of this training.
+
+        Args:
+            learners: fresh ones of the same training, perhaps more than it has seeds: their arrays are replaced.
+
+        Returns:
+            The learners and where they are; None where there is none.
+
+        Raises:
+            RunError: it cannot be read, or it is one of another training.
+        """
+        step = self._manager.latest_step()
+        if step is None:
+            return None
+        arrays, held = _read(self._manager, step)
+        here = self.folder / str(step)
+        branched = held["made_of"].get(BRANCHED) is not None
+        if not branched and (other := [k for k, v in self.made_of.items() if held["made_of"].get(k) != v]):
+            first = other[0]
+            raise RunError(
+                f"the checkpoint {here} is of another training: its {first} is {held['made_of'].get(first)}"
+                + (f", and {', '.join(other[1:])} differ too" if other[1:] else ""),
+                f"{first} {self.made_of[first]}",
+                "go on with the settings that it was made with, or start from it with 'byway branch RUN --set ...'",
+            )
+        kept = {k.removeprefix("learner"): v for k, v in arrays.items() if k.startswith("learner")}
+        scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
+        restored = _fitted(learners, kept, here, fresh_moments=branched)
+        return restored, Progress.from_json(held["progress"], scores)
+
+
+def ingredients(data: dict[str, Split], **settings: Any) -> dict[str, Any]:
+    """What a training is made of, in plain values: equal ones give equal bits.
+
+    Args:
+        data: the splits.
+        settings: whatever else decides what is learnt; of a rule or a task each field, of the others their `repr`.
+    """
+    from importlib.metadata import version
+
+    used = {name: version(name) for name in ("byway", "jax", "jaxlib")}
+    where = {"backend": jax.default_backend(), "devices": jax.device_count(), "double precision": jnp.zeros(()).dtype == jnp.float64}
+    crc = {name: f"{split.size} samples, crc {_crc(split):08x}" for name, split in data.items()}
+    return {name: _in_words(value) for name, value in settings.items()} | {"data": crc} | where | used
+
+
+def choose(folder: Path, step: int | None = None) -> int:
+    """The step of one checkpoint among those in a folder: the latest, or the one that is asked for.
+
+    Raises:
+        RunError: it is not there.
+    """
+    with _manager(folder, 0, read_only=True) as manager:
+        steps = sorted(manager.all_steps())
+    if not steps:
+        raise RunError(f"{folder} has no checkpoint", "one to start from", "let the run get to its first checkpoint")
+    if step is not None and step not in steps:
+        there = f"the checkpoints {', '.join(map(str, steps))}"
+        raise RunError(f"{folder} has {there}", f"that of step {step}", "choose one of these with --at")
+    return steps[-1] if step is None else step
+
+
+def branch(source: Path, target: Path, step: int) -> None:
+    """Begin another training where a checkpoint stands, with whatever settings.
+
+    Args:
+        source: the folder of the checkpoints.
+        target: that of the new training.
+        step: which checkpoint.
+
+    Raises:
+        RunError: it cannot be read, or the target cannot be written.
+    """
+    with _manager(source, 0, read_only=True) as old:
+        arrays, held = _read(old, step)
+    with _manager(target, 0) as new:
+        _write(new, step, arrays, held | {"made_of": {BRANCHED: step}})
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder, made if need be: raise `RunError` if another process does. The system lets go when a process ends, however."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise RunError(f"another process is training in {folder}", "one at a time", "wait for it, or choose another folder") from None
+    except OSError as problem:
+        raise RunError(
+            f"{folder} cannot be written: {problem.strerror}", "a folder that can be written", "choose another folder"
+        ) from problem
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Note the first Ctrl-C or SIGTERM in a list instead of being torn out of a compiled program; a second one is obeyed at once."""
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def note(number: int, frame: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _manager(folder: Path, keep: int, read_only: bool = False) -> Iterator[Any]:
+    """Orbax on a folder; what a kill left half written is cleared away."""
+    import orbax.checkpoint as ocp
+
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # it warns of what is asked for here, and shows what is raised anyway
+    writing: dict[str, Any] = {"max_to_keep": keep or None, "cleanup_tmp_directories": True}
+    reading: dict[str, Any] = {"read_only": True, "create": False, "save_interval_steps": 0}
+    options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False, **(reading if read_only else writing))
+    manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_names=("arrays", "about"))
+    try:
+        yield manager
+    finally:
+        manager.close()
+
+
+def _write(manager: Any, step: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
+    import orbax.checkpoint as ocp
+
+    some = {k: v for k, v in arrays.items() if v.size}  # orbax keeps no empty array
+    try:
+        manager.save(step, args=ocp.args.Composite(arrays=ocp.args.PyTreeSave(some), about=ocp.args.JsonSave(about)), force=True)
+    except (OSError, ValueError) as problem:
+        raise RunError(
+            f"the checkpoint of step {step} cannot be written to {manager.directory}: {str(problem).partition(chr(10))[0]}",
+            "room on a disk that can be written",
+            "make room; 'byway resume RUN' then goes on from the checkpoint before, which is untouched",
+        ) from problem
+
+
+def _read(manager: Any, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    import orbax.checkpoint as ocp
+
+    try:
+        held = manager.restore(step, args=ocp.args.Composite(arrays=ocp.args.PyTreeRestore(), about=ocp.args.JsonRestore()))
+        return {k: np.asarray(v) for k, v in held.arrays.items()}, dict(held.about)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise RunError(
+            f"the checkpoint {manager.directory / str(step)} cannot be read: {str(problem).partition(chr(10))[0]}",
+            "one as it was written",
+            "restore it from a copy, or delete that folder: the one before it counts then, or the training starts anew",
+        ) from problem
+
+
+def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, fresh_moments: bool) -> Learner:
+    """Fresh learners with the arrays that were kept; where the optimiser is another one, its moments may stay fresh."""
+    mine = _named(learners)
+    mine_moments, kept_moments = ({k: v for k, v in some.items() if k.startswith(".moments") and v.size} for some in (mine, kept))
+    shapes = [{k: v.shape[1:] for k, v in some.items()} for some in (mine_moments, kept_moments)]
+    if fresh_moments and shapes[0] != shapes[1]:
+        kept = {k: v for k, v in kept.items() if k not in kept_moments} | mine_moments
+    wanted = {k: v for k, v in mine.items() if v.size}
+    wrong = [k for k in wanted if k not in kept or kept[k].shape[1:] != wanted[k].shape[1:]] + [k for k in kept if k not in wanted]
+    if wrong:
+        k = wrong[0]
+        raise RunError(
+            f"the checkpoint {here} has {k} of shape {kept[k].shape[1:] if k in kept else '(none)'}",
+            f"{wanted[k].shape[1:] if k in wanted else 'none'}, as in this network and rule",
+            "go on with the network, rule and optimiser that it was made with",
+        )
+    leaves, shape = jax.tree.flatten(learners)
+    filled = []
+    for (name, own), leaf in zip(mine.items(), leaves, strict=True):
+        new = own if not own.size else np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])
+        key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        filled.append(jax.random.wrap_key_data(jnp.asarray(new)) if key else jnp.asarray(new))
+    return jax.tree.unflatten(shape, filled)
+
+
+def _named(learners: Learner) -> dict[str, np.ndarray]:
+    """Every array by its path; a key as the numbers it is made of."""
+    paths, _ = jax.tree_util.tree_flatten_with_path(learners)
+    data = lambda a: jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a  # noqa: E731
+    return {jax.tree_util.keystr(path): np.asarray(data(a)) for path, a in paths}
+
+
+def _in_words(value: Any) -> str:
+    if not isinstance(value, eqx.Module):
+        return repr(value)
+    fields = ", ".join(f"{field.name}={getattr(value, field.name)!r}" for field in dataclasses.fields(value))
+    return f"{getattr(value, 'id', type(value).__name__)}({fields})"
+
+
+def _arrays(values: dict[str, list[float]]) -> Scores:
+    return {k: np.array(v, float) for k, v in values.items()}
+
+
+def _crc(split: Split) -> int:
+    return zlib.crc32(np.asarray(split.y).tobytes(), zlib.crc32(np.ascontiguousarray(split.x).tobytes()))

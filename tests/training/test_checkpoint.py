@@ -1,0 +1,368 @@
+"""A training that was stopped, anywhere, is to the bit the one that never was; and what can go wrong on disk is said, and harms nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import byway
+from byway.cli.main import main
+from byway.core.errors import RunError
+from byway.network.builders import mlp
+from byway.rules import RULES
+from byway.rules.bp import BP
+from byway.rules.dfa import DFA
+from byway.training import fit
+from byway.training.checkpoint import Checkpoints, locked
+
+EPOCHS, BATCH, SEEDS = 2, 5, 3
+BATCHES = 24 // BATCH * EPOCHS
+BITS = ["--task", "digits", "--rule", "dfa", "--seeds", "2", "--net.hidden", "8", "--looks", "3", "--probe", "8", "--save-every", "0"]
+
+
+# Other processes compute as this one does.
+AS_HERE = os.environ | {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+
+
+class Stopped(Exception):
+    """Stands for whatever ends a process."""
+
+
+def _problem(name, blobs):
+    """A rule with a task and a network that it can learn."""
+    rule = byway.rule(name)
+    if rule.sees == "sample":
+        return mlp(4, 6, 5, 3, activation="relu", **rule.network_options), rule, blobs
+    return byway.rnn(2, 4, 2), rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
+
+
+def _fit(problem, **options):
+    net, rule, task = problem
+    data = {k: type(s)(s.x[:24], s.y[:24]) for k, s in task.load().items()}
+    return fit.fit(net, rule, task, epochs=EPOCHS, batch=BATCH, seeds=SEEDS, data=data, progress=False, **options)
+
+
+def _bits(tree):
+    raw = lambda a: jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a  # noqa: E731
+    return [np.asarray(raw(a)).tobytes() for a in jax.tree.leaves(tree)]
+
+
+def _measured(result):
+    rows = [(r.epoch, r.step, _bits((r.train, r.validation))) for r in result.rows]
+    return rows, [(look.step, _bits(look.seen)) for look in result.looks], _bits(result.test)
+
+
+def _stop_after(monkeypatch, saves):
+    """Let a training be stopped at its so-many-th checkpoint, and cut it in single batches, each with a checkpoint."""
+    whole, count = Checkpoints.save, []
+
+    def save(self, *args):
+        whole(self, *args)
+        count.append(1)
+        if len(count) == saves:
+            raise Stopped
+
+    monkeypatch.setattr(Checkpoints, "save", save)
+    monkeypatch.setattr(fit, "STRETCH", 0.0)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"])
+def test_a_stopped_training_ends_as_one_that_never_was(name, blobs, tmp_path, monkeypatch):
+    problem = _problem(name, blobs)
+    straight = _fit(problem)
+    with monkeypatch.context() as patch:
+        _stop_after(patch, 6)  # in the middle of the second epoch
+        with pytest.raises(Stopped):
+            _fit(problem, checkpoint=tmp_path, save_every=0.0)
+    again = _fit(problem, checkpoint=tmp_path)
+    assert _bits(again.learners) == _bits(straight.learners)
+    assert _measured(again) == _measured(straight)
+    assert straight.learners.step.tolist() == [BATCHES] * SEEDS
+
+
+def test_what_a_checkpoint_holds_is_told_again_and_nothing_is_trained_twice(blobs, tmp_path, monkeypatch):
+    problem, rows, looks = _problem("bp", blobs), [], []
+    first = _fit(problem, checkpoint=tmp_path)
+    monkeypatch.setattr(fit.Loop, "train", lambda *args: pytest.fail("it had finished"))
+    second = _fit(problem, checkpoint=tmp_path, on_row=rows.append, on_look=looks.append)
+    assert [row.step for row in rows] == [0, 4, 8] and [look.step for look in looks] == [look.step for look in first.looks]
+    assert _measured(second) == _measured(first) and second.seconds == first.seconds
+
+
+def test_a_learner_that_failed_before_the_stop_stays_failed(blobs, tmp_path, monkeypatch):
+    problem = (mlp(4, 6, 3), BP(), blobs)
+    options = {"optimiser": "sgd", "lr": 1e300}
+    straight = _fit(problem, **options)
+    with monkeypatch.context() as patch:
+        _stop_after(patch, 6)
+        with pytest.raises(Stopped):
+            _fit(problem, checkpoint=tmp_path, save_every=0.0, **options)
+    again = _fit(problem, checkpoint=tmp_path, **options)
+    assert again.failures == straight.failures and len(again.failures) == SEEDS
+    assert _measured(again) == _measured(straight)
+
+
+def test_the_latest_are_kept_and_ends_of_epochs_have_one(blobs, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "STRETCH", 1e6)
+    steps = lambda folder: sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())  # noqa: E731
+    for keep, wanted in ((1, [8]), (2, [4, 8]), (0, [1, 4, 8])):
+        _fit(_problem("bp", blobs), checkpoint=tmp_path / str(keep), save_every=0.0, keep=keep, looks=0)
+        assert steps(tmp_path / str(keep)) == wanted  # 1: the first stretch of all is a single batch
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rule": DFA()}, "its rule is bp()"),
+        ({"lr": 0.5}, "its lr is None"),
+        ({"epochs": 9}, "its epochs is 2"),
+        ({"net": mlp(4, 7, 3)}, "its net is"),
+        ({"first_seed": 1}, "its seeds is [0, 1, 2]"),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else None,
+)
+def test_a_checkpoint_of_another_training_is_refused_and_left_alone(change, said, blobs, tmp_path):
+    mine = {"net": mlp(4, 6, 3), "rule": BP(), "task": blobs, "epochs": EPOCHS, "batch": BATCH, "seeds": SEEDS, "checkpoint": tmp_path}
+    fit.fit(**mine)
+    before = _contents(tmp_path)
+    with pytest.raises(RunError, match="of another training") as refused:
+        fit.fit(**mine | change)
+    assert said in str(refused.value) and "byway branch" in str(refused.value)
+    assert _contents(tmp_path) == before
+
+
+def test_a_checkpoint_of_another_version_is_refused(blobs, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("importlib.metadata.version", lambda name: "0.0.1")
+        _fit(_problem("bp", blobs), checkpoint=tmp_path)
+    with pytest.raises(RunError, match=r"its byway is 0\.0\.1, and jax, jaxlib differ too"):
+        _fit(_problem("bp", blobs), checkpoint=tmp_path)
+
+
+def test_a_damaged_checkpoint_is_said_and_the_one_before_can_be_used(blobs, tmp_path):
+    problem = _problem("bp", blobs)
+    straight = _fit(problem, checkpoint=tmp_path, save_every=0.0, keep=0)
+    for path in (tmp_path / "8").rglob("*"):
+        if path.is_file() and "d" in path.parent.name:
+            path.write_bytes(b"")
+    with pytest.raises(RunError, match="cannot be read") as told:
+        _fit(problem, checkpoint=tmp_path)
+    assert "delete that folder" in str(told.value)
+    subprocess.run(["rm", "-r", tmp_path / "8"], check=True)
+    assert _measured(_fit(problem, checkpoint=tmp_path)) == _measured(straight)
+
+
+def test_a_folder_that_cannot_be_written(blobs, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be written"):
+        _fit(_problem("bp", blobs), checkpoint=tmp_path / "file" / "below")
+
+
+def test_two_processes_never_train_in_one_folder(blobs, tmp_path):
+    program = f"import pathlib, time\nfrom byway.training.checkpoint import locked\nwith locked(pathlib.Path({str(tmp_path)!r})):\n"
+    other = subprocess.Popen([sys.executable, "-uc", program + "    print('held')\n    time.sleep(600)"], stdout=subprocess.PIPE)
+    try:
+        assert other.stdout.readline() == b"held\n"
+        with pytest.raises(RunError, match="another process is training in"):
+            _fit(_problem("bp", blobs), checkpoint=tmp_path)
+    finally:
+        other.kill()  # and the system lets go of what it held
+        other.communicate()
+    with locked(tmp_path):
+        pass
+
+
+def test_a_full_disk_ends_it_with_a_message_and_the_checkpoint_before_is_whole(tmp_path):
+    """No file may grow beyond a limit that the first checkpoints keep to: what a full disk does to a write."""
+    program = """
+import resource, sys
+import byway.training.checkpoint as c
+whole = c.Checkpoints.save
+def save(self, learners, progress):
+    if progress.step > 39:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+    whole(self, learners, progress)
+c.Checkpoints.save = save
+from byway.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    run = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", *BITS, "--epochs", "3", "--out", str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=AS_HERE,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr and "cannot be written" in done.stderr and "byway resume" in done.stderr
+    assert main(["resume", str(run)]) == 0
+    _same_as_never_stopped(run, 3, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
+    run = tmp_path / "run"
+    process = _started("train", *BITS, "--epochs", "4000", "--save-every", "1000", "--out", str(run))
+    _wait_for(process, lambda: (run / "metrics.jsonl").is_file() and (run / "metrics.jsonl").read_text().count("\n") > 100)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"byway: stopped; 'byway resume {run}' goes on from there" in said and "Traceback" not in said
+    (step,) = (int(p.name) for p in (run / "checkpoints" / "dfa").iterdir() if p.name.isdigit())
+    assert step >= _rows(run)[-1]["step"] > 39 * 40
+
+
+def _kill(tmp_path, kills, epochs, seed):
+    """Kill a run again and again, then let it end; how often a checkpoint was being written."""
+    draw, run, torn = np.random.default_rng(seed), tmp_path / "run", 0
+    verb = ["train", *BITS, "--epochs", str(epochs), "--out", str(run)]
+    metrics = run / "metrics.jsonl"
+    for _ in range(kills):
+        seen = metrics.stat().st_size if metrics.is_file() else 0
+        process = _started(*verb)
+        _wait_for(process, lambda seen=seen: (metrics.is_file() and metrics.stat().st_size > seen) or draw.random() < 0.002)
+        time.sleep(draw.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+        torn += any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))
+        if (run / "config.toml").is_file():
+            verb = ["resume", str(run)]
+    assert main(["resume", str(run)]) == 0
+    _same_as_never_stopped(run, epochs, tmp_path)
+    return torn
+
+
+def test_killed_twice_it_ends_as_if_it_never_was(tmp_path):
+    _kill(tmp_path, 2, 60, 0)
+
+
+@pytest.mark.slow
+def test_killed_at_thirty_random_moments_it_ends_as_if_it_never_was(tmp_path):
+    torn = _kill(tmp_path, 30, 400, 1)
+    assert torn >= 3, f"{torn} of 30 kills were inside a checkpoint write"
+
+
+def test_a_comparison_goes_on_as_a_whole(tmp_path, capsys):
+    """The rule that had finished is not trained again, the one under way goes on, the one not begun begins."""
+    run, options = tmp_path / "run", ["--rules", "bp,dfa,frozen", "--epochs", "3", *BITS[4:]]
+    program = """
+import sys
+import byway.training.checkpoint as c
+whole = c.Checkpoints.save
+def save(self, learners, progress):
+    whole(self, learners, progress)
+    if "dfa" in self.made_of["rule"] and progress.step > 39:
+        raise KeyboardInterrupt
+c.Checkpoints.save = save
+from byway.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "compare", *options, "--out", str(run)], capture_output=True, text=True, check=False, env=AS_HERE
+    )
+    assert done.returncode == 130 and json.loads((run / "results.json").read_text())["rules"].keys() == {"bp"}
+    stamp = (run / "weights" / "bp.safetensors").stat().st_mtime_ns
+    assert main(["resume", str(run)]) == 0
+    assert (run / "weights" / "bp.safetensors").stat().st_mtime_ns == stamp
+    assert main(["compare", *options, "--out", str(tmp_path / "straight")]) == 0
+    _same_runs(run, tmp_path / "straight")
+    capsys.readouterr()
+    assert main(["resume", str(run)]) == 0
+    assert "every rule in" in capsys.readouterr().out
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory):
+    run = tmp_path_factory.mktemp("parent") / "run"
+    assert main(["train", *BITS, "--epochs", "2", "--keep", "0", "--out", str(run)]) == 0
+    return run
+
+
+def test_a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was(parent, tmp_path):
+    before = _contents(parent)
+    assert (
+        main(["branch", str(parent), "--set", "epochs=3", "schedule=constant", "lr=1e-30", "--at", "39", "--out", str(tmp_path / "b")]) == 0
+    )
+    assert _contents(parent) == before
+    rows = _rows(tmp_path / "b")
+    assert [row["epoch"] for row in rows if row["seed"] == 0] == [0, 1, 2, 3]
+    # At so small a rate nothing moves any more: from the checkpoint on, accuracy stays.
+    end = [row["validation"]["accuracy"] for row in rows if row["seed"] == 0]
+    assert end[1] == end[2] == end[3] != end[0]
+    about = json.loads((tmp_path / "b" / "versions.json").read_text())
+    assert about["branched_from"] == str(parent) and about["branched_at"] == {"dfa": 39}
+
+
+def test_another_optimiser_starts_with_moments_of_its_own(parent, tmp_path):
+    assert main(["branch", str(parent), "--set", "epochs=3", "optimiser=sgd", "lr=0.01", "--out", str(tmp_path / "b")]) == 0
+    assert len(_rows(tmp_path / "b")) == 8
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ([], "something left to learn"),
+        (["--at", "7"], "has the checkpoints 1, 20, 39, 78"),
+        (["--set", "batch=3"], "a change of anything but rule"),
+        (["--set", "lr"], "NAME=VALUE"),
+        (["--set", "lrr=3"], "did you mean 'lr'"),
+        (["--set", "lr=fast"], "lr = 'fast'"),
+        (["--set", "pc.stesp=1"], "did you mean 'pc.steps'"),
+    ],
+)
+def test_a_branch_that_cannot_be(parent, tmp_path, flags, said, capsys):
+    assert main(["branch", str(parent), *flags, "--out", str(tmp_path / "b")]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_resume_of_what_is_no_run(tmp_path, capsys):
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "has no versions.json" in capsys.readouterr().err
+
+
+def _started(*argv):
+    command = [sys.executable, "-m", "byway.cli.main", *argv]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=AS_HERE)
+
+
+def _wait_for(process, ready):
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _contents(folder):
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "report.html"}
+
+
+def _rows(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def _same_as_never_stopped(run, epochs, tmp_path):
+    straight = tmp_path / "straight"
+    assert main(["train", *BITS, "--epochs", str(epochs), "--out", str(straight)]) == 0
+    _same_runs(run, straight)
+
+
+def _same_runs(one, other):
+    drop = lambda row: {k: v for k, v in row.items() if k != "seconds"}  # noqa: E731
+    for name in ("metrics.jsonl", "microscope.jsonl"):
+        mine, theirs = ([drop(json.loads(line)) for line in (run / name).read_text().splitlines()] for run in (one, other))
+        assert mine == theirs, name
+    for path in (one / "weights").iterdir():
+        mine, theirs = load_file(path), load_file(other / "weights" / path.name)
+        assert {k: v.tobytes() for k, v in mine.items()} == {k: v.tobytes() for k, v in theirs.items()}
+    test = [{rule: held["test"] for rule, held in json.loads((run / "results.json").read_text())["rules"].items()} for run in (one, other)]
+    assert test[0] == test[1]
