@@ -34,7 +34,7 @@ def trained(seeds: int = 1, epochs: int = EPOCHS, edges: Sequence[tuple[str, str
     net = byway.graph({"input": task.input_shape, "hidden": HIDDEN, "output": task.outputs}, edges)
     updates = epochs * (task.load()["train"].size // BATCH)
     adam = optax.adamw(optax.cosine_decay_schedule(RATE, updates), weight_decay=decay)
-    return byway.fit(net, byway.rule("pc"), task, epochs=epochs, batch=BATCH, seeds=seeds, optimiser=adam)
+    return byway.fit(net, byway.rule("pc", rate=0.1), task, epochs=epochs, batch=BATCH, seeds=seeds, optimiser=adam)
 
 
 def images(split: str) -> tuple[np.ndarray, np.ndarray]:

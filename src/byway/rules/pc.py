@@ -50,7 +50,7 @@ class PC(Rule):
     settles: ClassVar[bool] = True
 
     steps: int = hyper(20, "settling steps at most", low=1)
-    rate: float = hyper(0.1, "step size of settling", low=1e-6, high=1.0)
+    rate: float = hyper(0.05, "step size of settling", low=1e-6, high=1.0)
     precision: float = hyper(1.0, "weight of the output's error beside the hidden ones", low=1e-9)
     tolerance: float = hyper(0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0)
 
