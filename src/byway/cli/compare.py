@@ -1,6 +1,7 @@
 """`byway compare`: several rules, the same task, seeds, order of data and budget."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from byway.cli.experiment import Experiment
 from byway.cli.report import show
@@ -15,6 +16,7 @@ keeps them all as config.toml."""
 OWN = [
     ("rules", str, "bp,frozen,fa,dfa,ff", "rules to compare, separated by commas; 'byway list' names them."),
     ("seeds", int, 8, "how many networks to train by each rule, each from its own random start."),
+    ("tuned", Path | None, None, "the folder of a 'byway tune', whose findings each rule is trained with."),
 ]
 
 

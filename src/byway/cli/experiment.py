@@ -1,6 +1,8 @@
 """From settings to a finished run folder: what `train`, `compare`, `resume` and `branch` share."""
 
 import contextlib
+import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,7 +12,7 @@ from typing import Any
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.cli.settings import NetSettings, to_toml
-from byway.core.errors import BlackBoxError, ConfigError, unknown_name
+from byway.core.errors import BlackBoxError, ConfigError, RunError, unknown_name
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.network.builders import convnet, mlp, rnn
@@ -20,6 +22,7 @@ from byway.tasks import TASKS
 from byway.training.checkpoint import locked
 from byway.training.fit import fit, prepare, use_compilation_cache
 from byway.training.run import Run
+from byway.training.tune import RATE
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
@@ -29,6 +32,8 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     ),
 }
 
+# What 'byway tune' found, in its folder and in the runs made with it.
+TUNED = "tuned.json"
 # What `fit` takes from the settings as it stands there.
 OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every")
 
@@ -46,7 +51,8 @@ class Experiment:
     def __init__(self, names: list[str], settings: Any):
         if not names or len(set(names)) < len(names):
             raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
-        self.settings, self.rules = settings, [_member(RULES, name, settings) for name in names]
+        self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
+        self.rules = [_tuned(_member(RULES, name, settings), self.tuned.get(name, {})) for name in names]
         self.task: Task = _member(TASKS, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
@@ -54,9 +60,15 @@ class Experiment:
         for name in ("epochs", "batch"):
             self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
         for rule, net in zip(self.rules, self.nets, strict=True):
-            prepare(net, rule, self.task, self.data, **_for(rule, self.rules, self.options))
+            prepare(net, rule, self.task, self.data, **self.options_of(rule))
         if settings.save_every < 0 or settings.keep < 0:
             raise ConfigError(f"save_every = {settings.save_every:g} and keep = {settings.keep}", "numbers from 0", "leave them out")
+
+    def options_of(self, rule: Rule) -> dict[str, Any]:
+        """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
+        beside_steps = rule.sees == "sequence" and any(other.sees == "step" for other in self.rules)
+        tuned = {"lr": self.tuned[rule.id][RATE]} if rule.id in self.tuned else {}
+        return self.options | ({"every": None} if beside_steps else {}) | tuned
 
     @property
     def steps(self) -> int:
@@ -72,7 +84,10 @@ class Experiment:
         """
         out = self.settings.out or Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
         config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id})
-        return Run.begin(out, config, self.settings.overwrite, **about)
+        run = Run.begin(out, config, self.settings.overwrite, **about)
+        if self.tuned:  # a copy, so that the run can be gone on with when the search is no more
+            run.write_json(TUNED, {name: {"values": values} for name, values in self.tuned.items()})
+        return run
 
     def train(self, run: Run) -> None:
         """Train every rule that has not finished, each from its last checkpoint if it has one."""
@@ -91,7 +106,7 @@ class Experiment:
                 with _telling_how_to_go_on(run.folder):
                     result = fit(
                         net, rule, self.task, data=self.data, on_row=on_row, on_look=on_look, checkpoint=run.checkpoints(rule.id),
-                        **keep, **_for(rule, self.rules, self.options),
+                        **keep, **self.options_of(rule),
                     )  # fmt: skip
                 run.add_result(result, net)
                 for seed, why in (result.advice | result.failures).items():
@@ -111,10 +126,26 @@ def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
         raise KeyboardInterrupt(f"; 'byway resume {folder}' goes on from there") from stop
 
 
-def _for(rule: Rule, rules: list[Rule], options: dict[str, Any]) -> dict[str, Any]:
-    """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
-    beside_steps = rule.sees == "sequence" and any(other.sees == "step" for other in rules)
-    return options | ({"every": None} if beside_steps else {})
+def read_tuned(path: Path, names: list[str]) -> dict[str, dict[str, float]]:
+    """What `byway tune` found for each of the rules, from its folder or its file.
+
+    Raises:
+        RunError: there is none, it is none, or a rule is not in it.
+    """
+    path = path / TUNED if path.is_dir() else path
+    try:
+        held = {name: dict(one["values"]) for name, one in json.loads(path.read_text()).items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise RunError(f"{path} is no result of a search: {problem}", "what 'byway tune' wrote", "name its folder") from problem
+    if missing := [name for name in names if name not in held]:
+        raise RunError(
+            f"{path} without {', '.join(missing)}", "every rule that is compared", "tune it too, with the same command and more rules"
+        )
+    return {name: held[name] for name in names}
+
+
+def _tuned(rule: Rule, values: dict[str, float]) -> Rule:
+    return dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
 
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:

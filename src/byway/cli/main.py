@@ -10,6 +10,7 @@ from byway.core.errors import BywayError, unknown_name
 VERBS = {
     "compare": ("byway.cli.compare", "train several rules side by side, and report what each costs and buys"),
     "train": ("byway.cli.train", "train one rule"),
+    "tune": ("byway.cli.tune", "give each rule the same search for its best settings"),
     "resume": ("byway.cli.resume", "go on with a run that was stopped, as if it never had been"),
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from byway.cli import compare, train
-from byway.cli.experiment import Experiment
+from byway.cli.experiment import TUNED, Experiment
 from byway.cli.report import show
 from byway.cli.settings import from_toml, settings_class
 from byway.training.run import Run
@@ -47,5 +47,7 @@ def settings_of(config: Path, **changes: Any) -> tuple[list[str], Any]:
     """
     several = settings_class("Compare", compare.OWN, compare.DOC)
     one = settings_class("Train", train.OWN, train.DOC)
+    if (config.parent / TUNED).is_file():
+        changes = {"tuned": str(config.parent)} | changes
     settings, verb = from_toml({"rules": several, "rule": one}, config, changes)
     return (compare.split(settings.rules) if verb == "rules" else [settings.rule]), settings

@@ -92,7 +92,7 @@ class Training:
     net: NetSettings = NetSettings()
 
 
-def settings_class(name: str, first: list[tuple[str, type, Any, str]], doc: str) -> type:
+def settings_class(name: str, first: list[tuple[str, Any, Any, str]], doc: str) -> type:
     """A dataclass of the verb's own settings, the common ones, and a table for each rule and task that has any.
 
     Args:

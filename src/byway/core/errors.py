@@ -50,6 +50,11 @@ class RunError(BywayError):
     """A run folder that cannot be written or read."""
 
 
+def not_installed(package: str, extra: str) -> ConfigError:
+    """The error for an optional package that is not there."""
+    return ConfigError(f"{package} is not installed", f"{package}, which only this needs", f"pip install 'byway[{extra}]'")
+
+
 def unknown_name(kind: str, given: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest names that do."""
     known = sorted(known)

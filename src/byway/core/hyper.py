@@ -8,7 +8,15 @@ import equinox as eqx
 from byway.core.errors import ConfigError
 
 
-def hyper(default: Any, doc: str, *, unit: str = "", low: float | None = None, high: float | None = None) -> Any:
+def hyper(
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    search: tuple[float, float] | None = None,
+) -> Any:
     """Declare a hyper-parameter of a rule or a task: a static field with all that a user should know of it.
 
     Args:
@@ -17,8 +25,9 @@ def hyper(default: Any, doc: str, *, unit: str = "", low: float | None = None, h
         unit: its unit, empty if dimensionless.
         low: the smallest value allowed.
         high: the largest value allowed.
+        search: where tuning looks for a better value; it leaves a field without a range as it is.
     """
-    return eqx.field(static=True, default=default, metadata={"doc": doc, "unit": unit, "low": low, "high": high})
+    return eqx.field(static=True, default=default, metadata={"doc": doc, "unit": unit, "low": low, "high": high, "search": search})
 
 
 def check_ranges(owner: Any) -> None:

@@ -46,8 +46,10 @@ class FF(Rule):
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"target", "error"}), 3, "units")
     network_options: ClassVar[dict[str, Any]] = {"norm": True}
 
-    threshold: float = hyper(1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0)
-    peer: float = hyper(0.03, "strength of peer normalisation", low=0.0)
+    threshold: float = hyper(
+        1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0, search=(0.2, 5.0)
+    )
+    peer: float = hyper(0.03, "strength of peer normalisation", low=0.0, search=(0.003, 0.3))
     keep: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
 
     def accepts(self, net):

@@ -32,8 +32,8 @@ class Digits(ImageTask):
         """See `ImageTask.read`."""
         from sklearn.datasets import load_digits
 
-        flat, labels = load_digits(return_X_y=True)
+        flat, labels = (np.asarray(a, np.uint8) for a in load_digits(return_X_y=True))
         order = np.random.default_rng(0).permutation(len(labels))
-        x = flat.astype(np.uint8)[order].reshape(-1, *self.input_shape)
-        y = labels.astype(np.uint8)[order]
+        x = flat[order].reshape(-1, *self.input_shape)
+        y = labels[order]
         return Images(x[:-TEST_SIZE], y[:-TEST_SIZE], x[-TEST_SIZE:], y[-TEST_SIZE:])

@@ -1,0 +1,105 @@
+"""`byway tune`: the same search for every rule."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from byway.cli.compare import split
+from byway.cli.experiment import TUNED, Experiment
+from byway.cli.settings import read, settings_class, to_toml
+from byway.core.errors import ConfigError, RunError
+from byway.core.rule import Rule
+from byway.training.checkpoint import locked
+from byway.training.fit import fit, use_compilation_cache
+from byway.training.progress import bar
+from byway.training.tune import RATE, Found, tune
+
+DOC = """Give each rule the same number of trials over the ranges that its fields declare, and keep the best.
+
+The learning rate is searched a factor of ten up and down. Trials are judged by the mean accuracy on the validation split; the
+test split is not touched. The first trial is the rule as it stands. Stopped or killed, the same command goes on where it was. Then
+'byway compare --tuned FOLDER' trains each rule with what was found for it."""
+OWN = [
+    ("rules", str, "bp,frozen,fa,dfa,ff", "rules to tune, separated by commas; 'byway list' names them."),
+    ("seeds", int, 2, "networks in each trial."),
+    ("trials", int, 20, "trials of each rule."),
+]
+
+
+def run(argv: Sequence[str]) -> None:
+    """Run the verb with its flags."""
+    go_on(read(settings_class("Tune", OWN, DOC), argv, "byway tune"))
+
+
+def go_on(settings: Any) -> None:
+    """Begin a search, or go on with it."""
+    if settings.trials < 1:
+        raise ConfigError(f"trials = {settings.trials}", "a whole number from 1", "leave trials out for its default")
+    experiment = Experiment(split(settings.rules), settings)
+    folder = settings.out or Path("runs") / f"tune-{experiment.task.id}"
+    found = {}
+    use_compilation_cache()
+    with locked(folder):
+        _keep_config(folder, to_toml(settings, used={*(rule.id for rule in experiment.rules), experiment.task.id}), settings.overwrite)
+        for rule in experiment.rules:
+            found[rule.id] = _search(experiment, rule, folder)
+            write(folder / TUNED, found)
+    _print(found)
+    print(f"kept in {folder / TUNED}: byway compare --task {experiment.task.id} --rules {settings.rules} --tuned {folder}")
+
+
+def write(path: Path, found: dict[str, Found]) -> None:
+    """Keep what was found, by rule."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}, indent=1) + "\n")
+    partial.replace(path)
+
+
+def _search(experiment: Experiment, rule: Rule, folder: Path) -> Found:
+    settings, net = experiment.settings, experiment.nets[experiment.rules.index(rule)]
+    judged = experiment.data | {"test": experiment.data["validation"]}
+
+    def score(values: dict[str, float]) -> float:
+        other = dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
+        options = experiment.options_of(rule) | {"lr": values[RATE], "looks": 0, "look_at": None}
+        accuracy = fit(net, other, experiment.task, data=judged, progress=False, **options).rows[-1].validation["accuracy"]
+        return float(np.where(np.isfinite(accuracy), accuracy, 0.0).mean())
+
+    best = -math.inf
+    with bar(rule.id, settings.trials) as advance:
+
+        def tell(number: int, value: float) -> None:
+            nonlocal best
+            best = max(best, value)
+            advance(number, f"trial {number}: {100 * value:.2f} %, best {100 * best:.2f} %")
+
+        return tune(rule, score, settings.trials, folder / "trials" / f"{rule.id}.jsonl", lr=settings.lr, on_trial=tell)
+
+
+def _keep_config(folder: Path, config: str, overwrite: bool) -> None:
+    path = folder / "config.toml"
+    if path.is_file() and not overwrite and path.read_text() != config:
+        raise RunError(
+            f"{folder} holds a search with other settings", "the same ones, to go on with it", "choose another folder with --out"
+        )
+    if overwrite:
+        for old in (folder / "trials").glob("*.jsonl"):
+            old.unlink()
+    path.write_text(config)
+
+
+def _print(found: dict[str, Found]) -> None:
+    table = Table(title="accuracy on the validation split [%]", header_style="bold", pad_edge=False)
+    for heading in ("rule", "trials", "as it stands", "best", "with"):
+        table.add_column(heading, justify="left" if heading in ("rule", "with") else "right")
+    for name, one in found.items():
+        values = ", ".join(f"{k} {v:.3g}" for k, v in sorted(one.values.items(), key=lambda pair: pair[0] != RATE))
+        table.add_row(name, str(one.trials), f"{100 * one.start:.2f}", f"{100 * one.score:.2f}", values)
+    Console(width=120).print(table)
