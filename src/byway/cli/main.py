@@ -17,6 +17,7 @@ VERBS = {
     "meta": ("byway.cli.meta", "learn a rule by gradient through training, and try it on what it never saw"),
     "verify": ("byway.cli.verify", "run the exact tests of every rule on this machine"),
     "list": ("byway.cli.list", "name every rule, task, network, activation and optimiser"),
+    "runs": ("byway.cli.runs", "list runs, filter them, compare them after the fact, export them"),
     "report": ("byway.cli.report", "draw the page of a run folder again"),
 }
 

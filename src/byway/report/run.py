@@ -57,11 +57,13 @@ class Curves:
     """What was measured of one rule while it trained; NaN where a number is missing or was not finite.
 
     Attributes:
+        seeds: the seeds, in the order of the arrays.
         epochs: epochs trained; 0 is the start.
         seconds: training time of all seeds together so far [s].
         validation: scores on the validation split, by metric.
     """
 
+    seeds: list[int]
     epochs: Int[np.ndarray, " epochs"]
     seconds: Float[np.ndarray, " epochs"]
     validation: dict[str, Float[np.ndarray, "seeds epochs"]]
@@ -114,25 +116,26 @@ class Run:
         return [*self.finished, *self.unfinished]
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Path, finished: bool = True) -> Run:
     """Read a run folder.
 
     Args:
         folder: the folder that training wrote.
+        finished: whether a rule at least must have finished.
 
     Raises:
         RunError: the folder is missing, is no run folder, is broken, or no rule in it has finished.
     """
     if not folder.is_dir():
         raise RunError(f"there is no folder {folder}", "the folder of a run", ADVICE)
-    if missing := [name for name in (CONFIG, VERSIONS, METRICS) if not (folder / name).is_file()]:
+    if missing := [name for name in (CONFIG, VERSIONS, *([METRICS] if finished else [])) if not (folder / name).is_file()]:
         raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", ADVICE)
     results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
-    if not results["rules"]:
+    if finished and not results["rules"]:
         raise RunError(f"no rule has finished in {folder}", "at least one finished rule", "run it again, and let it finish")
     config = (folder / CONFIG).read_text(encoding="utf-8")
     settings = tomllib.loads(config)
-    rows = read_rows(folder / METRICS)
+    rows = read_rows(folder / METRICS) if (folder / METRICS).is_file() else []
     looks = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
     begun = dict.fromkeys([*_asked(settings), *(row["rule"] for row in rows)])
     return Run(
@@ -194,19 +197,19 @@ def _by_rule(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def _curves(rows: list[dict[str, Any]]) -> Curves:
     """The rows of one rule as arrays."""
-    epochs, tables = _tables(rows, "epoch", ("validation",))
+    seeds, epochs, tables = _tables(rows, "epoch", ("validation",))
     seconds = {row["epoch"]: _number(row["seconds"]) for row in rows}
-    return Curves(np.array(epochs), np.array([seconds[e] for e in epochs], float), tables["validation"])
+    return Curves(seeds, np.array(epochs), np.array([seconds[e] for e in epochs], float), tables["validation"])
 
 
 def _looks(rows: list[dict[str, Any]]) -> Looks:
     """The looks at one rule as arrays."""
-    steps, tables = _tables(rows, "step", QUANTITIES)
+    _, steps, tables = _tables(rows, "step", QUANTITIES)
     return Looks(np.array(steps), tables)
 
 
-def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tuple[list[int], dict[str, dict[str, np.ndarray]]]:
-    """The times there are, and by group and name an array "seeds times". A resumed run may repeat a time: its last row counts."""
+def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tuple[list[int], list[int], dict[str, dict[str, np.ndarray]]]:
+    """The seeds and times there are, and by group and name an array "seeds times". A resumed run may repeat a time: its last row counts."""
     at = {(row["seed"], row[time]): row for row in rows}
     seeds, times = (sorted({key[axis] for key in at}) for axis in (0, 1))
 
@@ -216,7 +219,7 @@ def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tup
             name: np.array([[_number(at.get((s, t), {}).get(group, {}).get(name)) for t in times] for s in seeds], float) for name in names
         }
 
-    return times, {group: table(group) for group in groups}
+    return seeds, times, {group: table(group) for group in groups}
 
 
 def _number(value: float | None) -> float:

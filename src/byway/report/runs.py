@@ -1,0 +1,199 @@
+"""Many runs as one table: what was learnt, by which rule, from which seed, with which settings. Read from the run folders by DuckDB."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byway.core.errors import ConfigError, RunError, not_installed
+from byway.report.run import CONFIG, VERSIONS, Run, read_run
+from byway.report.summary import Interval, paired_interval
+
+# By column of the table `runs`, a row for each seed of each rule: its type, and what it is.
+COLUMNS = {
+    "run": ("VARCHAR", "the run folder"),
+    "started": ("VARCHAR", "when, in UTC"),
+    "task": ("VARCHAR", "what was learnt"),
+    "rule": ("VARCHAR", "by which rule"),
+    "seed": ("INTEGER", "from which seed"),
+    "state": ("VARCHAR", "finished, failed (a number stopped being finite) or stopped (before its end)"),
+    "accuracy": ("DOUBLE", "test accuracy [%]; NULL unless finished"),
+    "validation": ("DOUBLE", "validation accuracy after the last epoch that was reached [%]"),
+    "epoch": ("INTEGER", "the last epoch that was reached"),
+    "seconds": ("DOUBLE", "training time of all seeds of the rule together [s]"),
+    "epochs": ("INTEGER", "passes over the training split, as set; NULL for the task's suggestion"),
+    "batch": ("INTEGER", "samples in an update; so too"),
+    "optimiser": ("VARCHAR", "the optimiser"),
+    "lr": ("DOUBLE", "its learning rate; NULL for the rule's own"),
+    "schedule": ("VARCHAR", "the schedule of the rate"),
+    "network": ("VARCHAR", "the network in words; NULL unless finished"),
+    "byway": ("VARCHAR", "the version that ran it"),
+    "settings": ("JSON", "every setting, as JSON"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """The seeds of one rule in one run.
+
+    Attributes:
+        run: the run folder.
+        started: when.
+        task: the task.
+        rule: the rule.
+        states: how many seeds are in which state.
+        epoch: the last epoch that was reached; None before the first was measured.
+        accuracy: by seed, test accuracy [%], of those that finished.
+        validation: mean validation accuracy at the last epoch [%].
+        seconds: training time of all seeds together [s]; None where it has not finished.
+    """
+
+    run: str
+    started: str
+    task: str
+    rule: str
+    states: dict[str, int]
+    epoch: int | None
+    accuracy: dict[int, float]
+    validation: float | None
+    seconds: float | None
+
+
+def folders(places: Iterable[Path]) -> list[Path]:
+    """Every run folder at or below the places.
+
+    Raises:
+        RunError: a place that is not there.
+    """
+    found = []
+    for place in places:
+        if not place.is_dir():
+            raise RunError(f"there is no folder {place}", "run folders, or a folder that holds some", "name one, such as runs")
+        found += [path.parent for path in sorted(place.rglob(VERSIONS)) if (path.parent / CONFIG).is_file()]
+    return list(dict.fromkeys(found))
+
+
+class Runs:
+    """A table of runs; see `COLUMNS`.
+
+    Args:
+        places: folders of runs, or folders that hold some.
+
+    Raises:
+        ConfigError: DuckDB is not installed.
+        RunError: a folder that is not there, or cannot be read.
+    """
+
+    def __init__(self, places: Iterable[Path]):
+        try:
+            import duckdb
+        except ImportError:
+            raise not_installed("duckdb", "runs") from None
+        self._error, self._base = duckdb.Error, duckdb.connect()
+        self._base.execute(f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, (kind, _) in COLUMNS.items())})")
+        rows = [row for folder in folders(places) for row in _rows(folder)]
+        if rows:
+            self._base.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+
+    def where(self, condition: str) -> None:
+        """Leave only the rows for which a condition in SQL holds, such as "task = 'mnist' AND epoch > 5"."""
+        self._run(f"DELETE FROM runs WHERE ({condition}) IS NOT TRUE", condition)
+
+    def groups(self) -> list[Group]:
+        """A group for each rule of each run, the oldest run first."""
+        found = self._base.execute(
+            "SELECT run, any_value(started), any_value(task), rule, list(state), max(epoch), list(seed ORDER BY seed), "
+            "list(accuracy ORDER BY seed), avg(validation), any_value(seconds) FROM runs GROUP BY run, rule ORDER BY 2, run, rule"
+        ).fetchall()
+        groups = []
+        for run, started, task, rule, states, epoch, seeds, accuracy, validation, seconds in found:
+            counts = {state: states.count(state) for state in ("finished", "failed", "stopped") if state in states}
+            scores = {seed: a for seed, a in zip(seeds, accuracy, strict=True) if a is not None}
+            groups.append(Group(run, started, task, rule, counts, epoch, scores, validation, seconds))
+        return groups
+
+    def export(self, path: Path) -> None:
+        """Write the table, a row for each seed, as .csv or .parquet.
+
+        Raises:
+            ConfigError: another ending.
+            RunError: it cannot be written.
+        """
+        formats = {".csv": "FORMAT csv, HEADER", ".parquet": "FORMAT parquet"}
+        if path.suffix not in formats:
+            raise ConfigError(f"a table called {path.name}", "a name that ends in .csv or .parquet", "choose one of the two")
+        quoted = str(path).replace("'", "''")
+        try:
+            self._base.execute(f"COPY (SELECT * FROM runs ORDER BY started, run, rule, seed) TO '{quoted}' ({formats[path.suffix]})")
+        except self._error as problem:
+            raise RunError(
+                f"{path} cannot be written: {_first_line(problem)}", "a file in a folder that is there", "choose another"
+            ) from None
+
+    def _run(self, sql: str, condition: str) -> None:
+        try:
+            self._base.execute(sql)
+        except self._error as problem:
+            raise ConfigError(
+                f"the condition {condition!r}: {_first_line(problem)}",
+                f"SQL over the columns {', '.join(COLUMNS)}",
+                "for example \"rule = 'dfa' AND accuracy > 95\"",
+            ) from None
+
+
+def difference(mine: Group, other: Group) -> Interval | None:
+    """The paired difference in test accuracy over common seeds, with its 95 % interval; None with fewer than two."""
+    return paired_interval(
+        np.array([mine.accuracy[seed] - other.accuracy[seed] for seed in mine.accuracy if seed in other.accuracy], float)
+    )
+
+
+def _rows(folder: Path) -> list[Sequence[Any]]:
+    run, rows = read_run(folder, finished=False), []
+    for rule in run.rules:
+        for seed in _seeds(run, rule):
+            rows.append(_row(run, rule, seed))
+    return rows
+
+
+def _seeds(run: Run, rule: str) -> list[int]:
+    if rule in run.finished:
+        return run.finished[rule].seeds
+    first, count = run.settings.get("first_seed", 0), run.settings.get("seeds", 1)
+    return [*range(first, first + count)]
+
+
+def _row(run: Run, rule: str, seed: int) -> Sequence[Any]:
+    done, curves, settings = run.finished.get(rule), run.curves.get(rule), run.settings
+    accuracy = None if done is None or "accuracy" not in done.test else _percent(done.test["accuracy"][done.seeds.index(seed)])
+    reached = validation = None
+    if curves is not None and seed in curves.seeds and "accuracy" in curves.validation:
+        mine = curves.validation["accuracy"][curves.seeds.index(seed)]
+        reached, validation = int(curves.epochs[-1]), _percent(mine[-1])
+    return [
+        str(run.folder),
+        str(run.versions.get("started", "")),
+        run.task or settings.get("task"),
+        rule,
+        seed,
+        "stopped" if done is None else "failed" if accuracy is None else "finished",
+        accuracy,
+        validation,
+        reached,
+        None if done is None else done.seconds,
+        *(settings.get(name) for name in ("epochs", "batch", "optimiser", "lr", "schedule")),
+        None if done is None else done.network,
+        run.versions.get("byway"),
+        json.dumps(settings, default=str),
+    ]
+
+
+def _percent(value: float) -> float | None:
+    return 100 * float(value) if np.isfinite(value) else None
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).partition("\n")[0]

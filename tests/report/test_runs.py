@@ -1,0 +1,85 @@
+"""Many runs as one table, of folders whose every number is known."""
+
+import csv
+import shutil
+
+import duckdb
+import pytest
+
+from byway.cli.main import main
+from byway.report.runs import Runs, difference, folders
+from byway.report.summary import paired_interval
+
+
+@pytest.fixture
+def two(folder, tmp_path):
+    """The known run, and a copy of it in which dfa never finished."""
+    both = tmp_path / "both"
+    shutil.copytree(folder, both / "a")
+    shutil.copytree(folder, both / "deep" / "b")
+    results = both / "deep" / "b" / "results.json"
+    results.write_text(results.read_text().replace('"dfa"', '"other"'))
+    return both
+
+
+def test_runs_are_found_wherever_they_lie(two):
+    assert folders([two]) == [two / "a", two / "deep" / "b"] == folders([two / "a", two])
+
+
+def test_a_group_for_each_rule_of_each_run(two):
+    groups = {(g.run.rpartition("/")[2], g.rule): g for g in Runs([two]).groups()}
+    assert groups["a", "dfa"].accuracy == pytest.approx({1: 92.0, 0: 87.0}) and groups["a", "dfa"].states == {"finished": 2, "failed": 1}
+    assert groups["b", "dfa"].states == {"stopped": 3} and groups["b", "dfa"].accuracy == {}
+    assert groups["b", "dfa"].epoch == 2
+    assert groups["a", "bp"].validation == pytest.approx(92.0)
+
+
+def test_differences_are_taken_seed_by_seed_across_runs(two):
+    groups = {(g.run.rpartition("/")[2], g.rule): g for g in Runs([two]).groups()}
+    import numpy as np
+
+    # dfa of the one run against bp of the other, by seed: 87 - 90 and 92 - 92; seed 2 failed.
+    assert difference(groups["a", "dfa"], groups["b", "bp"]) == paired_interval(np.array([0.0, -3.0]))
+    assert difference(groups["a", "dfa"], groups["b", "dfa"]) is None
+
+
+def test_a_condition_leaves_what_it_holds_for(two):
+    runs = Runs([two])
+    runs.where("accuracy > 91 AND rule = 'bp'")
+    assert sorted((g.rule, tuple(g.accuracy)) for g in runs.groups()) == [("bp", (1, 2)), ("bp", (1, 2))]
+
+
+def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
+    """Three seeds of bp, frozen, dfa, ff and hebb in the one run; in the other also of the rule that dfa's result was renamed to."""
+    runs = Runs([two])
+    for name in ("table.csv", "table.parquet"):
+        runs.export(tmp_path / name)
+    rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
+    assert len(rows) == 33 and {row["state"] for row in rows} == {"finished", "failed", "stopped"}
+    again = duckdb.sql(f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'").fetchone()
+    assert again[0] == 33
+    assert again[1] == pytest.approx(2 * (90 + 92 + 94 + 3 * 80 + 92 + 87))
+
+
+def test_the_verb(two, capsys, tmp_path):
+    assert main(["runs", str(two), "--sort", "accuracy", "--against", f"{two / 'a'}/bp"]) == 0
+    said = capsys.readouterr().out
+    assert "baseline" in said and "−12.00" in said and "2 finished, 1 failed" in said and said.strip().endswith("2 runs")
+    assert main(["runs", "--columns"]) == 0
+    assert "validation accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--where", "nonsense >"], "SQL over the columns run, started"),
+        (["--sort", "beauty"], "one of started"),
+        (["--against", "x/bp"], "RUN/RULE of one that is listed"),
+        (["--export", "x.xlsx"], "ends in .csv or .parquet"),
+        (["--export", "/nowhere/x.csv"], "a file in a folder that is there"),
+        (["nowhere"], "there is no folder nowhere"),
+    ],
+)
+def test_what_cannot_be_is_said(two, flags, said, capsys):
+    assert main(["runs", str(two), *flags]) == 2
+    assert said in capsys.readouterr().err
