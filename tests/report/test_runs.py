@@ -56,7 +56,7 @@ def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
         runs.export(tmp_path / name)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert len(rows) == 33 and {row["state"] for row in rows} == {"finished", "failed", "stopped"}
-    again = duckdb.sql(f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'").fetchone()
+    again = duckdb.sql(f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'").fetchall()[0]
     assert again[0] == 33
     assert again[1] == pytest.approx(2 * (90 + 92 + 94 + 3 * 80 + 92 + 87))
 
