@@ -11,7 +11,7 @@ from typing import Any
 
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
-from byway.cli.settings import NetSettings, to_toml
+from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, unknown_name
 from byway.core.rule import Rule
 from byway.core.task import Task
@@ -22,6 +22,7 @@ from byway.tasks import TASKS
 from byway.training.checkpoint import locked
 from byway.training.fit import fit, prepare, use_compilation_cache
 from byway.training.run import Run
+from byway.training.track import tracker, tracking
 from byway.training.tune import RATE
 
 NETWORKS: dict[str, Callable[..., Network]] = {
@@ -61,6 +62,8 @@ class Experiment:
             self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
         for rule, net in zip(self.rules, self.nets, strict=True):
             prepare(net, rule, self.task, self.data, **self.options_of(rule))
+        for name in settings.track:
+            tracker(name)
         if settings.save_every < 0 or settings.keep < 0:
             raise ConfigError(f"save_every = {settings.save_every:g} and keep = {settings.keep}", "numbers from 0", "leave them out")
 
@@ -103,7 +106,9 @@ class Experiment:
                     continue
                 run.begin_rule(rule.id)
                 on_row, on_look = partial(run.add_row, rule.id, seeds), partial(run.add_look, rule.id, seeds)
-                with _telling_how_to_go_on(run.folder):
+                settings = plain(self.settings)
+                with tracking(self.settings.track, run.folder, rule.id, seeds, settings) as pages, _telling_how_to_go_on(run.folder):
+                    on_row, on_look = _both(on_row, pages.row), _both(on_look, pages.look)
                     result = fit(
                         net, rule, self.task, data=self.data, on_row=on_row, on_look=on_look, checkpoint=run.checkpoints(rule.id),
                         **keep, **self.options_of(rule),
@@ -112,6 +117,14 @@ class Experiment:
                 for seed, why in (result.advice | result.failures).items():
                     print(f"{rule.id}, seed {seed}: {why}", flush=True)
                 print(result, flush=True)
+
+
+def _both(one: Callable[[Any], None], other: Callable[[Any], None]) -> Callable[[Any], None]:
+    def tell(news: Any) -> None:
+        one(news)
+        other(news)
+
+    return tell
 
 
 @contextlib.contextmanager

@@ -67,6 +67,7 @@ class Training:
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         save_every: seconds between two checkpoints, from which 'byway resume' goes on; ends of epochs count too.
         keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all.
+        track: where to send what is measured besides: tensorboard, wandb or mlflow.
         out: the run folder; runs/VERB-TASK-TIME by default.
         overwrite: replace the run that lies in the folder.
         net: the network.
@@ -87,6 +88,7 @@ class Training:
     every: int | None = None
     save_every: float = 60.0
     keep: int = 1
+    track: tuple[str, ...] = ()
     out: Path | None = None
     overwrite: bool = False
     net: NetSettings = NetSettings()
@@ -173,12 +175,15 @@ def to_toml(settings: Any, used: Collection[str]) -> str:
         used: the rules and tasks whose tables matter. What is None is left out, and so is where the run was kept.
     """
     others = {*RULES.ids(), *TASKS.ids(), "out", "overwrite"} - set(used)
-    return tomli_w.dumps(_plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in others}))
+    return tomli_w.dumps(plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in others}))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Settings as plain values, without what is None."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if v is not None}
+        return {k: plain(v) for k, v in value.items() if v is not None}
     if isinstance(value, tuple):
         return list(value)
     return str(value) if isinstance(value, Path) else value
@@ -235,7 +240,7 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
     for option in options:
         if dataclasses.is_dataclass(option) and isinstance(value, dict):
             return _from_dict(option, value, name + ".")  # pyright: ignore[reportArgumentType]
-        if typing.get_origin(option) is tuple and isinstance(value, list) and all(type(v) is int for v in value):
+        if typing.get_origin(option) is tuple and isinstance(value, list) and all(type(v) is typing.get_args(option)[0] for v in value):
             return tuple(value)
         if option is float and type(value) is int:
             return float(value)

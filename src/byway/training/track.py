@@ -1,0 +1,161 @@
+"""What is measured, sent on to where people already look: TensorBoard, Weights & Biases, MLflow. The run folder has it all in any case.
+
+A training that goes on from a checkpoint sends what that holds once more, under the same steps.
+"""
+
+import contextlib
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from byway.core.errors import not_installed, unknown_name
+from byway.training.rows import Look, Row, Scores
+
+
+class Tracker(ABC):
+    """One learner's page somewhere.
+
+    Args:
+        folder: the run folder.
+        rule: the rule.
+        seed: the learner's seed.
+        settings: every setting of the run, plain values.
+    """
+
+    @abstractmethod
+    def __init__(self, folder: Path, rule: str, seed: int, settings: Mapping[str, Any]): ...
+
+    @abstractmethod
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Keep some numbers of one step."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Say that there is no more."""
+
+
+class TensorBoard(Tracker):
+    """Event files in RUN/tensorboard, written by tensorboardX: `tensorboard --logdir RUN`."""
+
+    def __init__(self, folder, rule, seed, settings):
+        try:
+            from tensorboardX import SummaryWriter
+        except ImportError:
+            raise not_installed("tensorboardX", "track") from None
+        self._writer = SummaryWriter(str(folder / "tensorboard" / f"{rule}-{seed}"))
+
+    def log(self, step, values):
+        """See `Tracker.log`."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self):
+        """See `Tracker.close`."""
+        self._writer.close()
+
+
+class WandB(Tracker):
+    """A run of Weights & Biases for each learner, grouped by the run folder; where it goes is what `wandb` was told."""
+
+    def __init__(self, folder, rule, seed, settings):
+        try:
+            import wandb  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise not_installed("wandb", "track") from None
+        config = {**settings, "rule": rule, "seed": seed}
+        self._run = wandb.init(project="byway", group=folder.name, name=f"{rule}-{seed}", dir=folder, config=config, reinit="create_new")
+
+    def log(self, step, values):
+        """See `Tracker.log`."""
+        self._run.log(dict(values), step=step)
+
+    def close(self):
+        """See `Tracker.close`."""
+        self._run.finish()
+
+
+class MLflow(Tracker):
+    """A run of MLflow for each learner, in the experiment "byway"; where it goes is what `mlflow` was told."""
+
+    def __init__(self, folder, rule, seed, settings):
+        try:
+            from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise not_installed("mlflow", "track") from None
+        self._client = MlflowClient()
+        held = self._client.get_experiment_by_name("byway")
+        experiment = held.experiment_id if held else self._client.create_experiment("byway")
+        tags = {"mlflow.runName": f"{folder.name}/{rule}-{seed}", "run": folder.name}
+        self._run = self._client.create_run(experiment, tags=tags).info.run_id
+        for name, value in {**settings, "rule": rule, "seed": seed}.items():
+            self._client.log_param(self._run, name, str(value)[:500])
+
+    def log(self, step, values):
+        """See `Tracker.log`."""
+        for name, value in values.items():
+            self._client.log_metric(self._run, name, value, step=step)
+
+    def close(self):
+        """See `Tracker.close`."""
+        self._client.set_terminated(self._run)
+
+
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
+
+
+class Tracking:
+    """The pages of all learners of one rule.
+
+    Args:
+        pages: by seed, in the order of every array.
+    """
+
+    def __init__(self, pages: Sequence[Sequence[Tracker]]):
+        self._pages = pages
+
+    def row(self, row: Row) -> None:
+        """Send what was measured after an epoch."""
+        self._send(row.step, {"train": row.train, "validation": row.validation})
+
+    def look(self, look: Look) -> None:
+        """Send what the microscope saw."""
+        self._send(look.step, look.seen)
+
+    def _send(self, step: int, parts: Mapping[str, Scores]) -> None:
+        for i, pages in enumerate(self._pages):
+            values = {f"{part}/{name}": float(v[i]) for part, scores in parts.items() for name, v in scores.items()}
+            for page in pages:
+                page.log(step, {name: value for name, value in values.items() if math.isfinite(value)})
+
+
+@contextlib.contextmanager
+def tracking(names: Sequence[str], folder: Path, rule: str, seeds: Sequence[int], settings: Mapping[str, Any]) -> Iterator[Tracking]:
+    """Open a page for each learner of a rule with each of some trackers; they are closed at the end, however it comes.
+
+    Args:
+        names: of `TRACKERS`.
+        folder: the run folder.
+        rule: the rule.
+        seeds: the learners.
+        settings: every setting of the run, plain values.
+
+    Raises:
+        UnknownNameError: a tracker that does not exist.
+        ConfigError: one that is not installed.
+    """
+    with contextlib.ExitStack() as stack:
+        pages = []
+        for seed in seeds:
+            pages.append([tracker(name)(folder, rule, seed, settings) for name in names])
+            for page in pages[-1]:
+                stack.callback(page.close)
+        yield Tracking(pages)
+
+
+def tracker(name: str) -> type[Tracker]:
+    """The tracker of a name."""
+    if name not in TRACKERS:
+        raise unknown_name("tracker", name, TRACKERS)
+    return TRACKERS[name]
