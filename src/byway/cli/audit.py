@@ -22,7 +22,7 @@ class Audit:
     """Compute what each weight update of a rule reads, and hold the rule to its claims.
 
     The verdicts come from the program, not from the rule's word: label sets are carried through the traced f and g. A
-    Jacobian of each update by every weight, in float64, cross-checks them. Exits with 1 if a rule is not as it claims.
+    Jacobian of each update by every weight, in float64, cross-checks them. Exits with 2 if a rule is not as it claims.
 
     Attributes:
         rules: the rules to audit; all of them by default.
