@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "meta": {"core", "network", "rules", "tasks", "training"},
     "audit": {"core", "network", "rules", "tasks", "metrics"},
     "report": {"core", "network", "metrics", "training"},
+    "pages": {"core", "network", "rules", "tasks", "metrics", "audit", "verify"},
     "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
 }
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)

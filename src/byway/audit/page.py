@@ -1,12 +1,11 @@
 """The docs page of the audit, made by the audit: every rule on every kind of network that it accepts."""
 
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
-from byway.core.rule import Rule
-from byway.rules import RULES
+from byway.core.rule import Claims, Rule
 
 HEAD = """# What each rule reads
 
@@ -29,27 +28,31 @@ a million synapses is as local to it as a product of two numbers.
 COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
 
 
-def audit_page() -> str:
-    """The page, as Markdown."""
-    return "\n".join([HEAD, *_table(verdicts := list(_verdicts())), *_rules(verdicts)]) + "\n"
+def audit_page(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> str:
+    """The page, as Markdown, of what `verdicts` found."""
+    return "\n".join([HEAD, *_table(verdicts), *_rules(verdicts)]) + "\n"
 
 
-def _verdicts() -> Iterator[tuple[Rule, str, Verdict]]:
-    for name in RULES.ids():
-        rule = RULES.get(name)()
+def verdicts(rules: Iterable[Rule]) -> Iterator[tuple[Rule, str, Verdict]]:
+    """Audit each rule on a tiny network of every kind that it accepts."""
+    for rule in rules:
         for kind in accepted(rule):
             yield rule, kind, audit(rule, tiny(kind, rule))
+
+
+def cells(claims: Claims) -> list[str]:
+    """Claims, or what was found in their stead, in words: one for each of `COLUMNS`."""
+    return [_say(getattr(claims, column)) for column in COLUMNS]
 
 
 def _table(verdicts: Iterable[tuple[Rule, str, Verdict]]) -> list[str]:
     lines = [f"| rule | network | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
     for rule, kind, verdict in verdicts:
-        cells = [_say(getattr(verdict.found, column)) for column in COLUMNS]
-        lines.append(f"| [`{rule.id}`](#{rule.id}) | {kind} | {' | '.join(cells)} |")
+        lines.append(f"| [`{rule.id}`](#{rule.id}) | {kind} | {' | '.join(cells(verdict.found))} |")
     return lines
 
 
-def _rules(verdicts: list[tuple[Rule, str, Verdict]]) -> Iterator[str]:
+def _rules(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> Iterator[str]:
     for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
         mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
         rule = mine[0][0]

@@ -16,7 +16,7 @@ Shapes   v, mu, eps "batch *units" (the record's u is mu, its injected is eps, i
 Units    activity dimensionless; one settling step is the unit of time
 Claims   transport yes | locking yes | derivative yes | signal target | phases 1 | memory none
 Limits   an error needs a step for each layer it crosses: with fewer steps than layers the first ones do not learn. It is not
-         backprop at precision 1, and tends to it as precision tends to 0
+         backprop at precision 1, and tends to it as precision tends to 0.
          With cycles, the training score is read with the target held and says nothing: look at validation
 Source   Whittington and Bogacz, An approximation of the error backpropagation algorithm in a predictive coding network with local
          Hebbian synaptic plasticity, Neural Comput. 29:1229, 2017, eqs. 2.5 to 2.18; Salvatori et al., Learning on arbitrary graph

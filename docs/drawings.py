@@ -1,0 +1,279 @@
+"""The drawings of the page on credit assignment and of the rules: `python docs/drawings.py` writes them to docs/images.
+
+Each is an SVG that follows the reader's choice of light or dark, and is narrow enough for a telephone.
+"""
+
+import math
+from html import escape
+from pathlib import Path
+
+IMAGES = Path(__file__).parent / "images"
+STYLE = """<style>
+svg{color:#24292f}text{fill:currentColor;font:13px sans-serif;text-anchor:middle}.small{font-size:11.5px}.left{text-anchor:start}
+.ink{stroke:currentColor}.back{stroke:#b6490f}.here{stroke:#1f6fb5}.t-back{fill:#b6490f}.t-here{fill:#1f6fb5}.faint{opacity:.45}
+path,circle,rect{fill:none;stroke-width:1.5}.tip-ink{fill:currentColor}.tip-back{fill:#b6490f}.tip-here{fill:#1f6fb5}
+@media(prefers-color-scheme:dark){svg{color:#dfe3ea}.back{stroke:#f2a065}.here{stroke:#7db8ee}.t-back,.tip-back{fill:#f2a065}
+.t-here,.tip-here{fill:#7db8ee}}
+</style>"""
+X = (34.0, 126.0, 218.0, 310.0)  # the columns of a chain: x, h1, h2, y
+TOP, LOW, R = 64.0, 158.0, 17.0  # the row of activities, the row of what goes back, the radius of a circle
+NAMES = ("x", "h₁", "h₂", "y")
+
+
+class Drawing:
+    """An SVG in the making."""
+
+    def __init__(self, label: str, width: float = 344, height: float = 200):
+        self.label, self.width, self.height = label, width, height
+        self.parts: list[str] = []
+
+    def text(self, x, y, words, kind=""):
+        """Words, centred at x."""
+        self.parts.append(f'<text x="{x:g}" y="{y:g}" class="{kind}">{escape(words)}</text>')
+        return self
+
+    def node(self, x, y, words, kind="ink", radius=R, faint=False):
+        """A circle with words in it."""
+        self.parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" class="{kind}{" faint" if faint else ""}"/>')
+        return self.text(x, y + 4.5, words, f"t-{kind}")
+
+    def box(self, x, y, width, height, words, kind="ink"):
+        """A box around a point, with lines of words in it."""
+        self.parts.append(
+            f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" height="{height:g}" rx="6" class="{kind}"/>'
+        )
+        lines = words.split("\n")
+        for i, line in enumerate(lines):
+            self.text(x, y + 4.5 + 16 * (i - (len(lines) - 1) / 2), line, f"t-{kind}")
+        return self
+
+    def arrow(self, start, end, words="", kind="ink", *, bend=0.0, gap=(R, R), dashed=False, side=-7.0, small=True):
+        """From one point to another, `bend` off the straight line, with words beside its middle.
+
+        Args:
+            start: where from.
+            end: where to.
+            words: what to write.
+            kind: whose colour it has.
+            bend: how far its middle lies beside the straight line.
+            gap: how far from either point it keeps.
+            dashed: whether it is dashed.
+            side: how far from it the words are; above where negative.
+            small: whether the words are small.
+        """
+        (x1, y1), (x2, y2) = start, end
+        length = math.hypot(x2 - x1, y2 - y1)
+        nx, ny = -(y2 - y1) / length, (x2 - x1) / length
+        cx, cy = (x1 + x2) / 2 + 2 * bend * nx, (y1 + y2) / 2 + 2 * bend * ny
+        a, b = _towards((x1, y1), (cx, cy), gap[0]), _towards((x2, y2), (cx, cy), gap[1] + 3)
+        if not bend:  # the ends may have passed the middle
+            cx, cy = (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+        dash = ' stroke-dasharray="5 4"' if dashed else ""
+        self.parts.append(
+            f'<path d="M{a[0]:.4g} {a[1]:.4g}Q{cx:.4g} {cy:.4g} {b[0]:.4g} {b[1]:.4g}" class="{kind}"{dash} marker-end="url(#{kind})"/>'
+        )
+        if words:
+            mx, my = (a[0] + 2 * cx + b[0]) / 4, (a[1] + 2 * cy + b[1]) / 4
+            upright = abs(x2 - x1) < abs(y2 - y1) / 2
+            where = (mx + 5, my + 4) if upright else (mx, my + (side if side < 0 else side + 8))
+            self.text(*where, words, f"t-{kind}{' small' if small else ''}{' left' if upright else ''}")
+        return self
+
+    def svg(self) -> str:
+        """The file."""
+        tips = "".join(
+            f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
+            f'<path d="M0 0L8 4L0 8z" class="tip-{kind}"/></marker>'
+            for kind in ("ink", "back", "here")
+        )
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" role="img" '
+        return "\n".join([f'{head}aria-label="{escape(self.label)}">', STYLE, f"<defs>{tips}</defs>", *self.parts, "</svg>", ""])
+
+
+def _towards(a, b, by):
+    length = math.hypot(b[0] - a[0], b[1] - a[1]) or 1.0
+    return a[0] + (b[0] - a[0]) / length * by, a[1] + (b[1] - a[1]) / length * by
+
+
+def chain(label: str, title: str, weights=("W₁", "W₂", "W₃"), height: float = 200) -> Drawing:
+    """Input, two hidden layers and output, with the weights between them."""
+    drawing = Drawing(label, height=height).text(172, 18, title)
+    for i, name in enumerate(NAMES):
+        drawing.node(X[i], TOP, name)
+    for i, name in enumerate(weights):
+        drawing.arrow((X[i], TOP), (X[i + 1], TOP), name)
+    return drawing
+
+
+def errors(drawing: Drawing, deltas=("δ₁", "δ₂"), slopes=True) -> Drawing:
+    """The error under the output and a delta under each hidden layer, with the slope that it takes from above."""
+    drawing.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    for i, name in enumerate(deltas, 1):
+        drawing.node(X[i], LOW, name, "back")
+        if slopes:
+            drawing.arrow((X[i], TOP), (X[i], LOW), "φ′", "here", dashed=True)
+    return drawing
+
+
+def bp() -> Drawing:
+    """Backpropagation."""
+    d = errors(chain("Backprop: the error goes back through the transposed weights", "bp: back through the same weights"))
+    return d.arrow((X[3], LOW), (X[2], LOW), "W₃ᵀ", "back").arrow((X[2], LOW), (X[1], LOW), "W₂ᵀ", "back")
+
+
+def fa() -> Drawing:
+    """Feedback alignment."""
+    d = errors(chain("Feedback alignment: the error goes back through fixed random weights", "fa: back through fixed random weights"))
+    return d.arrow((X[3], LOW), (X[2], LOW), "B₃", "back", dashed=True).arrow((X[2], LOW), (X[1], LOW), "B₂", "back", dashed=True)
+
+
+def dfa() -> Drawing:
+    """Direct feedback alignment."""
+    d = errors(chain("Direct feedback alignment: the error goes to each layer by itself", "dfa: straight to each layer", height=224))
+    d.arrow((X[3], LOW), (X[2], LOW), "B₂", "back", dashed=True)
+    return d.arrow((X[3], LOW), (X[1], LOW), "B₁", "back", bend=-20, dashed=True, side=5)
+
+
+def frozen() -> Drawing:
+    """The frozen control."""
+    d = chain("The frozen control: only the readout learns", "frozen: only the readout learns", ("W₁ stays", "W₂ stays", ""))
+    d.text((X[2] + X[3]) / 2, TOP - 7, "W₃", "small").node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    return d.arrow((X[3], LOW), ((X[2] + X[3]) / 2, TOP), "", "back", gap=(R, 4))
+
+
+def ff() -> Drawing:
+    """Forward-forward."""
+    d = chain(
+        "Forward-forward: each layer tells right labels from wrong ones by its own activity", "ff: each layer judges for itself", height=226
+    )
+    for i in (1, 2):
+        d.box(X[i], LOW, 74, 30, f"Σ h{'₁₂'[i - 1]}² ?", "here")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "here", gap=(R, 15)).arrow((X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R))
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.text(X[0], LOW - 6, "label", "small").text(X[0], LOW + 9, "written in", "small").arrow((X[0], LOW - 12), (X[0], TOP), "", gap=(4, R))
+    return d.text(172, 200, "right label: be active", "small t-here").text(172, 217, "wrong label: be quiet", "small t-here")
+
+
+def node_perturbation() -> Drawing:
+    """Node perturbation."""
+    d = chain("Node perturbation: one number comes back to all", "node_perturbation: one number for all", height=206)
+    for i in (1, 2, 3):
+        d.text(X[i] - 26, 102, "ξ", "t-here").arrow((X[i] - 20, 96), (X[i], TOP), "", "here", gap=(0, R))
+    d.box(156, 182, 252, 28, "C(noisy) − C(clean)", "back")
+    d.parts.append(f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>')
+    for x in (80, 172, 264):
+        d.arrow((x, 168), (x, TOP + 2), "", "back", gap=(0, 0), dashed=True)
+    return d.text(X[3] + 13, 140, "C", "t-back")
+
+
+def pc() -> Drawing:
+    """Predictive coding."""
+    d = Drawing("Predictive coding: units settle between the predictions from both sides", height=206).text(
+        172, 18, "pc: settle first, then learn"
+    )
+    for i, name in enumerate(("x held", "v₁", "v₂", "t held")):
+        d.node(X[i], TOP, name.split()[0])
+        if "held" in name:
+            d.text(X[i], TOP - 23, "held", "small")
+    for i in range(3):
+        middle = (X[i] + X[i + 1]) / 2
+        d.node(middle, 130, "ε", "back", 12)
+        d.arrow((X[i], TOP), (middle, 130), gap=(R, 12)).text(X[i] + 12, 114, f"W{'₁₂₃'[i]}", "small")
+        d.arrow((X[i + 1], TOP), (middle, 130), "", gap=(R, 12))
+        if i:
+            d.arrow((middle, 130), (X[i], TOP), "", "back", bend=12, gap=(12, R))
+    d.text(172, 172, "v moves, pushed by ε and by Wᵀε from above, till it rests;", "small").text(
+        172, 190, "then dW = −ε φ(v)ᵀ: each weight sees its own ends", "small"
+    )
+    return d
+
+
+def _in_time(label: str, title: str) -> Drawing:
+    d = Drawing(label, height=222).text(172, 18, title)
+    for t, x in enumerate(X):
+        d.node(x, 112, f"h{'₁₂₃₄'[t]}").arrow((x, 186), (x, 112), "", gap=(10, R)).text(x, 198, f"x{'₁₂₃₄'[t]}")
+        if t:
+            d.arrow((X[t - 1], 112), (x, 112), "")
+    return d.text(172, 217, "time →", "small")
+
+
+def bptt() -> Drawing:
+    """Backpropagation through time."""
+    d = _in_time("Backprop through time: the sequence is kept, errors go back along it", "bptt: keep everything, then go back")
+    d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "Wᵀ", "back", bend=16, side=-4)
+    return d
+
+
+def rtrl() -> Drawing:
+    """Real-time recurrent learning."""
+    d = _in_time("Real-time recurrent learning: the influence of each weight is carried forwards", "rtrl: carry the influence along")
+    for t, x in enumerate(X):
+        d.box(x, 58, 40, 24, f"J{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "", "here", gap=(20, 20))
+    return d.text(172, 40, "J = ∂h/∂W, a number for each unit and weight", "small t-here")
+
+
+def taylor() -> Drawing:
+    """The learnable polynomial."""
+    d = Drawing("A polynomial in what a synapse sees", height=216).text(172, 18, "taylor: learn the rule itself")
+    d.node(60, TOP, "pre").node(284, TOP, "post").arrow((60, TOP), (284, TOP), "weight")
+    d.text(284, 140, "e, by fixed random B", "small t-back").arrow((284, 128), (284, TOP), "", "back", gap=(0, R), dashed=True)
+    d.box(140, 170, 240, 34, "ΔW = Σ θ · preᵃ postᵇ Wᶜ eᵈ", "here")
+    d.arrow((140, 153), (172, TOP), "", "here", gap=(0, 4))
+    return d.text(140, 207, "θ is gamma: the same for all synapses, learned", "small t-here")
+
+
+def pair() -> Drawing:
+    """The functions f and g, and what goes between them."""
+    d = Drawing("The pair f and g: f runs the network, g learns from the record", height=262).text(172, 18, "every rule is a pair")
+    d.box(172, 58, 200, 36, "f: everything dynamic").box(172, 172, 200, 36, "g: everything plastic", "here")
+    d.arrow((172, 76), (172, 154), "record", gap=(0, 0), small=False)
+    d.text(30, 62, "x").arrow((36, 58), (72, 58), "", gap=(2, 0))
+    d.text(298, 62, "output", "left").arrow((272, 58), (294, 58), "", gap=(0, 0))
+    d.text(36, 176, "signal", "t-back").arrow((58, 172), (72, 172), "", "back", gap=(0, 0))
+    d.text(60, 118, "gamma", "t-here").arrow((64, 108), (100, 76), "", "here", gap=(0, 0)).arrow(
+        (64, 124), (100, 154), "", "here", gap=(0, 0)
+    )
+    d.arrow((172, 190), (172, 236), "update", "here", gap=(0, 0), small=False)
+    return d.text(172, 254, "optimiser → weights", "small")
+
+
+def needs() -> Drawing:
+    """What backprop needs to change one weight."""
+    d = Drawing("What backprop needs to change the weights W2", height=270).text(172, 18, "what backprop needs to change W₂")
+    for i, name in enumerate(NAMES):
+        d.node(X[i], TOP, name)
+    for i, name in enumerate(("W₁", "W₂", "W₃")):
+        d.arrow((X[i], TOP), (X[i + 1], TOP), name, "here" if i == 1 else "ink")
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "②", "back").node(X[2], LOW, "δ₂", "back")
+    d.arrow((X[3], LOW), (X[2], LOW), "① W₃ᵀ", "back").arrow((X[2], TOP), (X[2], LOW), "③ φ′(u₂)", "back", dashed=True)
+    d.arrow((X[2], LOW), ((X[1] + X[2]) / 2, TOP), "", "here", gap=(R, 4)).arrow(
+        (X[1], TOP + 60), ((X[1] + X[2]) / 2, TOP), "", "here", gap=(0, 4)
+    )
+    d.text(X[1] - 14, TOP + 76, "④ h₁, kept", "t-here small")
+    notes = ("① transport: the weights of another projection", "② locking: wait for y, then e = y − t, then δ₂")
+    notes += ("③ derivative: the slope of each unit", "④ memory: its own activity, kept till then")
+    for i, note in enumerate(notes):
+        d.text(20, 204 + 18 * i, note, "small left")
+    return d
+
+
+RULES = {d.__name__: d for d in (bp, fa, dfa, frozen, ff, node_perturbation, pc, bptt, rtrl, taylor)}
+CONCEPTS = {d.__name__: d for d in (pair, needs)}
+
+
+def drawn() -> dict[str, str]:
+    """Every drawing, by its file below docs/images."""
+    found = {f"rules/{name}.svg": draw() for name, draw in RULES.items()} | {f"concepts/{name}.svg": d() for name, d in CONCEPTS.items()}
+    return {name: drawing.svg() for name, drawing in found.items()}
+
+
+if __name__ == "__main__":
+    for file, text in drawn().items():
+        path = IMAGES / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)

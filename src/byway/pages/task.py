@@ -1,0 +1,73 @@
+"""The page of a task: shapes, splits, settings, what trains well on it, and a few of its samples."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from byway.core.task import Task
+from byway.pages.drawing import images_svg, sequence_svg
+from byway.pages.words import card, sentences, settings, table
+from byway.tasks._images import ImageTask
+from byway.tasks._sequences import DrawnTask
+
+# What is on every machine. Anything else would have to be downloaded to be drawn.
+EMBEDDED = ("digits",)
+
+
+def task_page(task: Task) -> str:
+    """The page, as Markdown. It downloads nothing: samples and splits are shown of what is embedded or drawn."""
+    about, here = card(type(task)), task.id in EMBEDDED or isinstance(task, DrawnTask)
+    hidden, epochs, batch = task.suggests
+    lines = [f"# {task.id}", "", f"**{about.headline}**", "", *(_samples(task) if here else []), about.body, ""]
+    lines += sentences(about, "Limits", "Source")
+    shape = "x".join(map(str, task.input_shape))
+    rows = [["one input" + (", at each time step" if task.in_time else ""), shape], ["outputs", str(task.outputs)]]
+    rows += [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()] if here else []
+    lines += ["## Shapes and splits", "", *table(["", ""], rows)]
+    lines += ["Training looks at `train`, progress and tuning at `validation`; nothing is selected on `test`.", ""]
+    if not here:
+        lines += [
+            "Its files are looked for in `$BYWAY_DATA` and in the cache, downloaded where they have a public address, and checked against "
+            "their checksums each time. None was downloaded for this page, so it shows no samples.",
+            "",
+        ]
+    lines += ["## Settings", "", *settings(task)]
+    flags = f"--net.hidden {' '.join(map(str, hidden))} --epochs {epochs} --batch {batch}"
+    lines += ["## Run it", "", f"What trains well here, and is used where nothing else is said: `{flags}`.", ""]
+    rules = "bptt,rtrl,frozen" if task.in_time else "bp,dfa,frozen"
+    lines += [f"    byway compare --task {task.id} --rules {rules} --seeds 4", ""]
+    return "\n".join(lines)
+
+
+def tasks_page(tasks: Sequence[Task]) -> str:
+    """The list of all tasks, as Markdown."""
+    rows = [
+        [
+            f"[`{task.id}`](tasks/{task.id}.md)",
+            card(type(task)).headline,
+            "x".join(map(str, task.input_shape)),
+            str(task.outputs),
+            "yes" if task.in_time else "no",
+        ]
+        for task in tasks
+    ]
+    return "\n".join(["# Tasks", "", *table(["task", "", "one input", "outputs", "in time"], rows)])
+
+
+def _samples(task: Task) -> list[str]:
+    if isinstance(task, ImageTask):
+        split = task.load()["train"]
+        labels = np.asarray(split.y)
+        first = [int(np.flatnonzero(labels == c)[0]) for c in range(task.outputs)]
+        picture = images_svg(np.asarray(split.x)[first, ..., 0] / task.white, [str(c) for c in range(task.outputs)])
+        return ["<figure>", picture, "<figcaption>The first training image of each class.</figcaption>", "</figure>", ""]
+    split = task.load()["train"]
+    x, signal = task.batch(split, jnp.arange(2), jax.random.key(0))
+    weight = np.asarray(signal.weight)
+    shown = [
+        sequence_svg(np.asarray(x[i]), np.asarray(signal.target[i]), weight[i], f"training sequence {i} of {task.id}") for i in range(2)
+    ]
+    caption = "Two training sequences, time to the right: blue above zero, orange below. Targets are filled at the steps that count."
+    return ["<figure>", *shown, f"<figcaption>{caption}</figcaption>", "</figure>", ""]
