@@ -86,7 +86,7 @@ class Drawing:
             f'<path d="M0 0L8 4L0 8z" class="tip-{kind}"/></marker>'
             for kind in ("ink", "back", "here")
         )
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" width="{self.width:g}" role="img" '
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" width="330" role="img" '
         return "\n".join([f'{head}aria-label="{escape(self.label)}">', STYLE, f"<defs>{tips}</defs>", *self.parts, "</svg>", ""])
 
 

@@ -25,7 +25,7 @@ def task_page(task: Task) -> str:
     shape = "x".join(map(str, task.input_shape))
     rows = [["one input" + (", at each time step" if task.in_time else ""), shape], ["outputs", str(task.outputs)]]
     rows += [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()] if here else []
-    lines += ["## Shapes and splits", "", *table(["", ""], rows)]
+    lines += ["## Shapes and splits", "", *table(["of", "size"], rows)]
     lines += ["Training looks at `train`, progress and tuning at `validation`; nothing is selected on `test`.", ""]
     if not here:
         lines += [
