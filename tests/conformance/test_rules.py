@@ -9,11 +9,12 @@ import equinox as eqx
 import pytest
 
 import byway
+from byway.audit.networks import accepted
 from byway.core.errors import RuleError
 from byway.network.builders import graph
 from byway.rules import RULES
 from byway.testing import laws
-from byway.testing.case import Case, accepted
+from byway.testing.case import Case
 from byway.testing.check import trained_on
 
 # What `accepts` takes decides what is tested; some tests only on an mlp and, for rules that see time, on an rnn.
