@@ -35,6 +35,7 @@ _HOME = {
     "Phase": "core.record",
     "Signal": "core.signal",
     "Task": "core.task",
+    "Data": "tasks.data",
     "Learner": "core.learner",
     "BywayError": "core.errors",
 }

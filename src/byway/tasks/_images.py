@@ -1,18 +1,16 @@
-"""What every image classification task shares: splits, batches and scores."""
+"""What every image classification task shares: checked splits and scaled pixels."""
 
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-from byway.core.errors import ConfigError, DataError, unknown_name
-from byway.core.hyper import hyper
-from byway.core.signal import LOSSES, Signal
-from byway.core.task import Split, Task
+from byway.core.errors import ConfigError, DataError
+from byway.core.task import Split
 from byway.tasks._files import DataFile, idx_files, locate, read_idx
+from byway.tasks._labelled import LabelledTask
 
 # Read whole by `mnist`, row by row by `mnist_rows`.
 MNIST_FILES = idx_files(
@@ -34,7 +32,7 @@ class Images(NamedTuple):
     test_y: np.ndarray
 
 
-class ImageTask(Task):
+class ImageTask(LabelledTask):
     """Abstract: classify uint8 images.
 
     Attributes:
@@ -42,13 +40,8 @@ class ImageTask(Task):
         white: the largest pixel value: pixels are divided by it, so inputs lie in [0, 1].
     """
 
-    validation: eqx.AbstractVar[int]
-    white: eqx.AbstractClassVar[int]
-    loss: str = hyper("cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label")
-
-    def __check_init__(self):
-        if self.loss not in LOSSES:
-            raise unknown_name("loss", self.loss, LOSSES)
+    validation: eqx.AbstractVar[int]  # pyright: ignore[reportGeneralTypeIssues]  what stands in for it has a default
+    white: eqx.AbstractClassVar[int]  # pyright: ignore[reportGeneralTypeIssues]
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -75,17 +68,9 @@ class ImageTask(Task):
             "test": Split(jnp.asarray(images.test_x), jnp.asarray(images.test_y)),
         }
 
-    def batch(self, split, index, key):
-        """See `Task.batch`."""
-        pixels, labels = (a.at[index].get(mode="promise_in_bounds") for a in split)
-        x = pixels.astype(float) / self.white
-        target = jax.nn.one_hot(labels, self.outputs, dtype=float)
-        return x, Signal(target, LOSSES[self.loss])
-
-    def score(self, output, signal):
-        """See `Task.score`."""
-        right = jnp.argmax(output, -1) == jnp.argmax(signal.target, -1)
-        return {"accuracy": right.astype(float), "loss": signal.criterion.value(output, signal.target)}
+    def scaled(self, x):
+        """See `LabelledTask.scaled`."""
+        return x.astype(float) / self.white
 
 
 class IDXTask(ImageTask):

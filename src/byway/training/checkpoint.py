@@ -147,7 +147,7 @@ def ingredients(data: dict[str, Split], **settings: Any) -> dict[str, Any]:
 
     Args:
         data: the splits.
-        settings: whatever else decides what is learnt; of a rule or a task each field, of the others their `repr`.
+        settings: whatever else decides what is learnt; of a rule or a task each field that its `repr` shows, of the others their `repr`.
     """
     from importlib.metadata import version
 
@@ -311,7 +311,7 @@ def _named(learners: Learner) -> dict[str, np.ndarray]:
 def _in_words(value: Any) -> str:
     if not isinstance(value, eqx.Module):
         return repr(value)
-    fields = ", ".join(f"{field.name}={getattr(value, field.name)!r}" for field in dataclasses.fields(value))
+    fields = ", ".join(f"{field.name}={getattr(value, field.name)!r}" for field in dataclasses.fields(value) if field.repr)
     return f"{getattr(value, 'id', type(value).__name__)}({fields})"
 
 

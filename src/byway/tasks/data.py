@@ -1,0 +1,229 @@
+"""Your own data (data): a table, images or arrays with labels.
+
+x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the training samples: features one by
+    one, images channel by channel. Images are (height, width, channels)
+y   labels of any kind, numbered in their order. Shares of the samples, each class in proportion, make validation and test
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+
+from byway.core.errors import ConfigError, DataError
+from byway.core.hyper import check_ranges, hyper
+from byway.core.task import Split, Suggestion
+from byway.tasks._labelled import LabelledTask
+from byway.tasks._samples import Samples, from_dataset, from_frame, read_samples
+
+
+class Data(LabelledTask):
+    """Arrays, files and folders as a task; read, checked and parted as soon as it is made.
+
+    Args:
+        x: samples, "samples features", "samples height width" or "samples height width channels".
+        y: as many labels: numbers, text or truth values.
+        test_x: the test split, where there is one already.
+        test_y: its labels.
+        hyper: the attributes, below, by name; `path` instead of arrays.
+
+    Attributes:
+        classes: the label of each output.
+
+    Raises:
+        DataError: the data are missing, broken, not labelled samples, or too few for the splits.
+        ConfigError: a share that leaves nothing to a split.
+    """
+
+    suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
+    path: Path | None = hyper(None, "a .csv, an .npz, or a folder with a folder of images for each class")
+    target: str = hyper("", "the column of a .csv that holds the labels; the last by default")
+    validation: float = hyper(0.1, "share of the samples kept for validation", low=0, high=1)
+    test: float = hyper(0.2, "share of the samples kept for the test, unless the data bring a test part", low=0, high=1)
+    seed: int = hyper(0, "draws which samples those are", low=0)
+    standardise: bool = hyper(True, "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided by 255")
+    side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
+
+    classes: tuple[Any, ...] = ()
+    parts: dict[str, tuple[np.ndarray, np.ndarray]] | None = eqx.field(default=None, repr=False)
+    mean: np.ndarray | None = eqx.field(default=None, repr=False)
+    deviation: np.ndarray | None = eqx.field(default=None, repr=False)
+
+    def __init__(self, x: Any = None, y: Any = None, *, test_x: Any = None, test_y: Any = None, path: Any = None, **hyper: Any):
+        known = [name for name, field in self.__dataclass_fields__.items() if "doc" in field.metadata]
+        if unknown := [name for name in hyper if name not in known]:
+            raise ConfigError(f"Data({unknown[0]}=...)", f"one of {', '.join(known)}", "leave it out")
+        for name in known:
+            setattr(self, name, hyper.get(name, self.__dataclass_fields__[name].default))
+        self.path = None if path is None else Path(path)
+        check_ranges(self)
+        if (x is None) != (y is None) or (test_x is None) != (test_y is None) or (x is not None and path is not None):
+            raise ConfigError("samples without labels, labels without samples, or both arrays and a path", "x and y, or path", "give one")
+        if self.path is not None:
+            self._take(read_samples(self.path, self.target, self.side))
+        elif x is not None:
+            self._take(Samples(*(None if a is None else _array(a) for a in (x, y, test_x, test_y))))  # pyright: ignore[reportArgumentType]
+
+    @classmethod
+    def from_frame(cls, frame: Any, target: str, **hyper: Any) -> "Data":
+        """The rows of a pandas data frame.
+
+        Args:
+            frame: numbers in every column but one.
+            target: that one.
+            hyper: see `Data`.
+        """
+        return cls(*from_frame(frame, target)[:2], **hyper)
+
+    @classmethod
+    def from_dataset(cls, dataset: Any, names: tuple[str, str] = ("image", "label"), channels_first: bool = False, **hyper: Any) -> "Data":
+        """Anything with a length whose items are pairs (x, y) or dicts: a torch dataset, one of Hugging Face, a list.
+
+        Args:
+            dataset: all of it is read. An x may be an array, a tensor on the CPU, or an image of Pillow.
+            names: what x and y are called in a dict.
+            channels_first: whether images are (channels, height, width), as torch has them.
+            hyper: see `Data`.
+        """
+        return cls(*from_dataset(dataset, names, channels_first)[:2], **hyper)
+
+    @property
+    def input_shape(self):
+        """See `Task.input_shape`."""
+        return self._held["train"][0].shape[1:]
+
+    @property
+    def outputs(self):
+        """See `Task.outputs`."""
+        self._held  # noqa: B018  says so where there are none
+        return len(self.classes)
+
+    def load(self):
+        """See `Task.load`."""
+        return {name: Split(jnp.asarray(self._stored(x)), jnp.asarray(y)) for name, (x, y) in self._held.items()}
+
+    def scaled(self, x):
+        """See `LabelledTask.scaled`."""
+        return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1)
+
+    def prepare(self, x: Any) -> np.ndarray:
+        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs"."""
+        x = _with_channel(_array(x))
+        _check_like("new", x, self._held["train"][0])
+        return x / 255 if x.dtype == np.uint8 else self._stored(x)
+
+    @property
+    def _held(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        if self.parts is None:
+            raise DataError("the task data without data", "arrays, a file or a folder", "give it a path, with --data.path or path=...")
+        return self.parts
+
+    def _stored(self, x: np.ndarray) -> np.ndarray:
+        """As a split keeps them. In double precision until here: numbers far from zero would lose their differences."""
+        return x if self.mean is None else (x - self.mean) / self.deviation
+
+    def _take(self, given: Samples) -> None:
+        x, y = _checked("", given.x, given.y)
+        classes = np.unique(y)
+        self.classes = tuple(classes.tolist())
+        if len(classes) < 2:
+            raise DataError(
+                f"labels of one class, {classes.tolist()[0]!r}", "two classes or more", "check which column or array holds them"
+            )
+        numbers = np.searchsorted(classes, y).astype(np.int32)
+        held = given.test_x is not None
+        index = parted(numbers, self.validation, 0.0 if held else self.test, self.seed)
+        self.parts = {name: (x[i], numbers[i]) for name, i in index.items()}
+        if given.test_x is not None:
+            test_x, test_y = _checked("test ", given.test_x, given.test_y)
+            _check_like("test", test_x, x)
+            if strange := [label for label in np.unique(test_y).tolist() if label not in self.classes]:
+                raise DataError(f"test labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
+            self.parts["test"] = test_x, np.searchsorted(classes, test_y).astype(np.int32)
+        for name, share in (("validation", self.validation), ("test", self.test)):
+            if not len(self.parts[name][0]):
+                raise ConfigError(f"{name} = {share:g} of {len(x)} samples, which is none", "at least one sample", "raise the share")
+        trained = np.bincount(self.parts["train"][1], minlength=len(self.classes))
+        if not trained.all():
+            lost = self.classes[int(np.argmin(trained))]
+            raise DataError(
+                f"the class {lost!r} has {int(np.sum(y == lost))} of {len(x)} samples, and none is left to train on",
+                "each class in the training split",
+                "bring more samples of it, leave it out, or lower validation and test; numbers to be predicted are no labels",
+            )
+        if self.standardise and x.dtype != np.uint8:
+            train = self.parts["train"][0]
+            axes = tuple(range(train.ndim - 1))
+            deviation = train.std(axes, keepdims=True)
+            self.mean, self.deviation = train.mean(axes, keepdims=True), np.where(deviation > 0, deviation, 1.0)
+
+
+def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Which samples go to which split: shares of the whole, to the nearest sample, with each class in proportion.
+
+    Samples stand in a line, those of a class evenly spaced along it, in an order that is drawn; one end of the line is the
+    test split, the other the validation split, so a class with few samples is trained on first.
+
+    Args:
+        labels: the number of each sample's class.
+        validation: share for validation.
+        test: share for the test.
+        seed: draws the order.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels[order] == label)
+        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    line = order[np.argsort(place, kind="stable")]
+    first, last = round(test * len(line)), len(line) - round(validation * len(line))
+    return {"train": line[first : max(first, last)], "validation": line[max(first, last) :], "test": line[:first]}
+
+
+def _array(given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except ValueError as problem:
+        raise DataError(f"data that make no array: {problem}", "samples of one shape", "bring them to one size") from problem
+
+
+def _with_channel(x: np.ndarray) -> np.ndarray:
+    """Images without an axis of channels get one."""
+    return x[..., None] if x.ndim == 3 else x
+
+
+def _checked(part: str, x: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and labels that can be used, or `DataError`; samples are bytes or double precision."""
+    if x.dtype.kind not in "buif":
+        raise DataError(f"{part}samples of type {x.dtype}", "numbers", "convert them, for example with x.astype(float)")
+    if not 2 <= x.ndim <= 4 or 0 in x.shape:
+        raise DataError(f"{part}samples of shape {x.shape}", "(samples, features) or (samples, height, width, channels)", "reshape them")
+    if y.shape != (len(x),):
+        raise DataError(f"{len(x)} {part}samples and labels of shape {y.shape}", f"({len(x)},), a label for each", "check the two arrays")
+    if y.dtype.kind == "O" and len({type(label) for label in y}) == 1 and isinstance(y[0], str | int | np.integer):
+        y = np.array(y.tolist())
+    if y.dtype.kind not in "buifUS":
+        raise DataError(f"{part}labels of type {y.dtype}", "whole numbers, text or truth values, all of one kind", "convert them")
+    if y.dtype.kind == "f":
+        if not np.array_equal(y, np.round(y)) or not np.isfinite(y).all():
+            wrong = y[~(y == np.round(y)) | ~np.isfinite(y)][0]
+            raise DataError(
+                f"a {part}label of {wrong}", "whole numbers, text or truth values", "make classes of them: numbers are not predicted"
+            )
+        y = y.astype(int)
+    x = _with_channel(x if x.dtype == np.uint8 else x.astype(float))
+    with np.errstate(over="ignore"):
+        sound = np.isfinite(x.astype(jnp.zeros(()).dtype))
+    if not sound.all():
+        first = tuple(int(i) for i in np.argwhere(~sound)[0])
+        raise DataError(f"{part}sample {first[0]} holds {x[first]} at {first[1:]}", "finite numbers", "fill in or drop what is missing")
+    return x, y
+
+
+def _check_like(part: str, x: np.ndarray, wanted: np.ndarray) -> None:
+    bytes_ = [a.dtype == np.uint8 for a in (x, wanted)]
+    if x.shape[1:] != wanted.shape[1:] or bytes_[0] != bytes_[1]:
+        kinds = [f"{'bytes' if b else 'numbers'} of shape {a.shape[1:]}" for a, b in zip((x, wanted), bytes_, strict=True)]
+        raise DataError(f"{part} samples that are {kinds[0]}", f"{kinds[1]}, as in training", "bring them to the same form")
