@@ -18,6 +18,8 @@ if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get(
 _HOME = {
     "fit": "training.fit",
     "Result": "training.fit",
+    "save": "training.weights",
+    "load": "training.weights",
     "mlp": "network.builders",
     "convnet": "network.builders",
     "rnn": "network.builders",

@@ -28,6 +28,10 @@ class Activation:
     slope: Callable[[Array], Array | float] | None
     gain: float = 1.0
 
+    def __reduce_ex__(self, protocol):
+        """One of ours goes to another process by its name: JAX's functions cannot be sent."""
+        return (activation, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce_ex__(protocol)
+
 
 # What a builder takes for an activation: one of ours by its name, or any other.
 Phi = str | Activation

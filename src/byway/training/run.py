@@ -30,6 +30,7 @@ from byway.network.network import Network
 from byway.training.checkpoint import locked
 from byway.training.fit import Result
 from byway.training.rows import Look, Row
+from byway.training.weights import save
 
 PACKAGES = ("jax", "jaxlib", "equinox", "optax", "numpy")
 
@@ -113,11 +114,7 @@ class Run:
 
     def add_result(self, result: Result, net: Network) -> None:
         """Keep a rule's weights and add it to the finished ones."""
-        from safetensors.numpy import save_file
-
-        theta = {f"{name}.{part}": np.asarray(a) for name, parts in result.learners.net.theta.items() for part, a in parts.items()}
-        shape = ",".join(map(str, result.task.input_shape))
-        save_file(theta, self.folder / "weights" / f"{result.rule.id}.safetensors", {"input_shape": shape})
+        save(result, self.folder / "weights" / f"{result.rule.id}.safetensors")
         self.finished[result.rule.id] = {
             "seeds": result.seeds,
             "test": result.test,
