@@ -20,6 +20,7 @@ _HOME = {
     "Result": "training.fit",
     "save": "training.weights",
     "load": "training.weights",
+    "BywayClassifier": "sklearn",
     "mlp": "network.builders",
     "convnet": "network.builders",
     "rnn": "network.builders",

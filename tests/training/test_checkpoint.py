@@ -228,8 +228,11 @@ def _kill(tmp_path, kills, epochs, seed):
     for _ in range(kills):
         seen = metrics.stat().st_size if metrics.is_file() else 0
         process = _started(*verb)
-        _wait_for(process, lambda seen=seen: (metrics.is_file() and metrics.stat().st_size > seen) or draw.random() < 0.002)
-        time.sleep(draw.uniform(0, 0.5))
+        if draw.random() < 0.3:  # while it starts, compiles, reads the checkpoint
+            time.sleep(draw.uniform(0, 6))
+        else:
+            _wait_for(process, lambda seen=seen: metrics.is_file() and metrics.stat().st_size > seen)
+            time.sleep(draw.uniform(0, 0.5))
         process.kill()
         process.communicate()
         torn += any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))

@@ -1,0 +1,136 @@
+"""`BywayClassifier`: scikit-learn's own suite, pipelines and grids, and the network's answers worked out by hand."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import softmax
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, estimator_checks_generator
+
+import byway
+from byway import BywayClassifier
+from byway.core.errors import ConfigError
+
+X, NUMBERS = load_iris(return_X_y=True)
+Y = np.array(["setosa", "versicolor", "virginica"])[NUMBERS]
+SMALL = {"hidden": (8,), "epochs": 20, "batch": 16, "lr": 0.1, "optimiser": "sgd", "schedule": "constant", "random_state": 0}
+# None: scikit-learn's whole suite holds.
+EXPECTED_FAILED_CHECKS = {}
+# Those that train on shapes of their own and so compile for a second or more each.
+MANY_FITS = {
+    "check_estimators_overwrite_params",
+    "check_dont_overwrite_parameters",
+    "check_n_features_in_after_fitting",
+    "check_positive_only_tag_during_fit",
+    "check_estimators_dtypes",
+    "check_dtype_object",
+    "check_pipeline_consistency",
+    "check_estimators_nan_inf",
+    "check_classifier_data_not_an_array",
+    "check_classifiers_classes",
+    "check_classifiers_train",
+    "check_decision_proba_consistency",
+    "check_fit2d_1feature",
+    "check_fit_check_is_fitted",
+    "check_fit_score_takes_y",
+    "check_supervised_y_2d",
+    "check_f_contiguous_array_estimator",
+    "check_n_features_in",
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _programs_are_kept(tmp_path_factory):
+    """Small programs too, so that each is compiled once for all of these tests."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = [getattr(jax.config, name) for name in names]
+    for name, value in zip(names, (str(tmp_path_factory.mktemp("programs")), 0.0), strict=True):
+        jax.config.update(name, value)
+    yield
+    for name, value in zip(names, before, strict=True):
+        jax.config.update(name, value)
+
+
+def _checks():
+    every = estimator_checks_generator(BywayClassifier(**SMALL), expected_failed_checks=EXPECTED_FAILED_CHECKS, mark="xfail")
+    for number, (estimator, check) in enumerate(every):
+        name = check.func.__name__
+        yield pytest.param(estimator, check, id=f"{name}-{number}", marks=[pytest.mark.slow] if name in MANY_FITS else [])
+
+
+@pytest.mark.parametrize(("estimator", "check"), list(_checks()))
+def test_the_checks_of_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+def test_names_of_columns():
+    check_dataframe_column_names_consistency("BywayClassifier", BywayClassifier(**SMALL))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return BywayClassifier(**SMALL | {"lr": 0.01}).fit(pd.DataFrame(X, columns=list("abcd")), pd.Series(Y))
+
+
+def _outputs_by_hand(classifier, x):
+    """One layer of relus, in NumPy."""
+    first, last = (classifier.net_.theta[name] for name in ("input-hidden1", "hidden1-output"))
+    w, b, v, c = (np.asarray(part[name]) for part in (first, last) for name in ("weight", "bias"))
+    return np.maximum(x @ w + b, 0) @ v + c
+
+
+def test_its_answers_are_those_of_the_network(fitted):
+    frame, outputs = pd.DataFrame(X, columns=list("abcd")), _outputs_by_hand(fitted, X)
+    np.testing.assert_allclose(fitted.decision_function(frame), outputs, rtol=1e-10)
+    np.testing.assert_allclose(fitted.predict_proba(frame), softmax(outputs, 1), rtol=1e-10)
+    assert fitted.predict(frame).tolist() == fitted.classes_[outputs.argmax(1)].tolist()
+    assert fitted.feature_names_in_.tolist() == list("abcd")
+    assert fitted.classes_.tolist() == ["setosa", "versicolor", "virginica"]
+    assert len(fitted.loss_curve_) == 20
+    assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
+
+
+def test_more_rows_than_a_chunk_are_answered_in_their_order(fitted):
+    many = np.tile(X, (8, 1))[:1100]
+    outputs = _outputs_by_hand(fitted, many)
+    np.testing.assert_allclose(fitted.decision_function(pd.DataFrame(many, columns=list("abcd"))), outputs, rtol=1e-10)
+
+
+def test_a_grid_over_a_pipeline_finds_the_longer_training():
+    pipeline = make_pipeline(StandardScaler(), BywayClassifier(**SMALL))
+    grid = GridSearchCV(pipeline, {"bywayclassifier__epochs": [1, 60]}, cv=2, refit=False).fit(X, Y)
+    assert grid.best_params_ == {"bywayclassifier__epochs": 60}
+    assert grid.best_score_ > 0.85  # nearest class mean: 0.84 to 0.86 on these folds
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"rule": "dfaa"}, byway.BywayError, "did you mean 'dfa'"),
+        ({"rule": "bptt"}, byway.BywayError, "goes back through a sequence"),
+        ({"rule": byway.rule("dfa"), "rule_options": {"scale": 1.0}}, ConfigError, "made already"),
+        ({"batch": 0}, ConfigError, "a batch of 0"),
+        ({"lr": 1e200, "activation": "identity"}, ConfigError, "StandardScaler"),
+    ],
+)
+def test_what_cannot_be_trained_says_why(options, error, words):
+    with pytest.raises(error, match=words):
+        BywayClassifier(**SMALL | options).fit(X, Y)
+
+
+def test_labels_of_one_class_are_refused_both_ways():
+    for error in (ValueError, byway.BywayError):
+        with pytest.raises(error, match="labels of one class, 'a'"):
+            BywayClassifier(**SMALL).fit(X, ["a"] * len(X))
+
+
+@pytest.mark.slow
+def test_advice_of_the_rule_becomes_a_warning():
+    with pytest.warns(ConvergenceWarning, match="settl"):
+        BywayClassifier(**SMALL | {"rule": "pc", "rule_options": {"steps": 1, "tolerance": 1e-9}, "epochs": 1}).fit(X, Y)
