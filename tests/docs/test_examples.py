@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
+TUTORIALS = ["docs/write-a-rule.md", "docs/tutorials/compare-rules.md", "docs/tutorials/what-the-audit-tells.md"]
+PAGES = ["README.md", "docs/your-data.md", *TUTORIALS]
     "README.md",
     "docs/your-data.md",
     "docs/write-a-rule.md",
