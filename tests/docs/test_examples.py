@@ -10,12 +10,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ["docs/write-a-rule.md", "docs/tutorials/compare-rules.md", "docs/tutorials/what-the-audit-tells.md"]
 PAGES = ["README.md", "docs/your-data.md", *TUTORIALS]
-    "README.md",
-    "docs/your-data.md",
-    "docs/write-a-rule.md",
-    "docs/tutorials/compare-rules.md",
-    "docs/tutorials/what-the-audit-tells.md",
-]
 BREAK = "=== here the page shows what was printed ==="
 
 
