@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from safetensors import safe_open
 
-from byway.report.run import WEIGHTS, Run
+from byway.report.run import WEIGHTS, Run, as_written
 from byway.report.summary import CONTROL
 
 MOST, COLUMNS, GAP = 24, 8, 4
@@ -103,7 +103,7 @@ def _first_layers(run: Run, rule: str, seed: int | None = None) -> Iterable[tupl
     seed = good[0] if seed is None else seed
     if not path.is_file() or seed not in finished.seeds:
         return
-    with safe_open(path, framework="numpy") as file:
+    with as_written(path), safe_open(path, framework="numpy") as file:
         shape = tuple(int(n) for n in (file.metadata() or {}).get("input_shape", "").split(",") if n)
         for name in sorted(file.keys()):
             if name.startswith("input-") and name.endswith(".weight"):

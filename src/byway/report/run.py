@@ -1,14 +1,16 @@
 """Reads a run folder, whole or cut short by a kill."""
 
+import contextlib
 import dataclasses
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
+from safetensors import SafetensorError
 
 from byway.core.errors import RunError
 from byway.metrics.microscope import QUANTITIES
@@ -130,26 +132,40 @@ def read_run(folder: Path, finished: bool = True) -> Run:
         raise RunError(f"there is no folder {folder}", "the folder of a run", ADVICE)
     if missing := [name for name in (CONFIG, VERSIONS, *([METRICS] if finished else [])) if not (folder / name).is_file()]:
         raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", ADVICE)
-    results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
-    if finished and not results["rules"]:
+    with as_written(folder / RESULTS):
+        results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
+        done = {rule: _finished(entry) for rule, entry in results["rules"].items()}
+        task = str(results["task"])
+    if finished and not done:
         raise RunError(f"no rule has finished in {folder}", "at least one finished rule", "run it again, and let it finish")
-    config = (folder / CONFIG).read_text(encoding="utf-8")
-    settings = tomllib.loads(config)
-    rows = read_rows(folder / METRICS) if (folder / METRICS).is_file() else []
-    looks = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
-    begun = dict.fromkeys([*_asked(settings), *(row["rule"] for row in rows)])
-    return Run(
-        folder=folder,
-        task=results["task"],
-        config=config,
-        settings=settings,
-        versions=_json(folder / VERSIONS),
-        finished={rule: _finished(entry) for rule, entry in results["rules"].items()},
-        unfinished=[rule for rule in begun if rule not in results["rules"]],
-        curves={rule: _curves(some) for rule, some in _by_rule(rows).items()},
-        looks={rule: _looks(some) for rule, some in _by_rule(looks).items()},
-        audit=_json(folder / AUDIT) if (folder / AUDIT).is_file() else {},
-    )
+    with as_written(folder / CONFIG):
+        config = (folder / CONFIG).read_text(encoding="utf-8")
+        settings = tomllib.loads(config)
+        asked = _asked(settings)
+    with as_written(folder / METRICS):
+        rows = read_rows(folder / METRICS) if (folder / METRICS).is_file() else []
+        curves = {rule: _curves(some) for rule, some in _by_rule(rows).items()}
+    with as_written(folder / MICROSCOPE):
+        seen = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
+        looks = {rule: _looks(some) for rule, some in _by_rule(seen).items()}
+    with as_written(folder / AUDIT):
+        audit = _json(folder / AUDIT) if (folder / AUDIT).is_file() else {}
+        for entry in audit.values():
+            _check_audit(entry)
+    with as_written(folder / VERSIONS):
+        versions = dict(_json(folder / VERSIONS).items())
+    unfinished = [rule for rule in dict.fromkeys([*asked, *curves]) if rule not in done]
+    return Run(folder, task, config, settings, versions, done, unfinished, curves, looks, audit)
+
+
+@contextlib.contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """While a file of a run is read: whatever is not in it as the run wrote it becomes a `RunError` that names the file."""
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as problem:
+        said = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        raise RunError(f"{path} is not as a run writes it: {said}", "the file as the run wrote it", "restore it, or run again") from problem
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -172,12 +188,24 @@ def _json(path: Path) -> dict[str, Any]:
         raise RunError(f"{path} is no JSON: {error}", "the file as the run wrote it", "restore it, or run again") from error
 
 
+def _check_audit(entry: Mapping[str, Any]) -> None:
+    """Raise `TypeError`, or what is missing, unless an entry of the audit is made as the page reads it."""
+    for part, kind in (("verdict", dict), ("updates", dict), ("findings", list)):
+        if not isinstance(entry[part], kind):
+            raise TypeError(f"{part} is no {kind.__name__}")
+    for update in entry["updates"].values():
+        if not all(isinstance(name, str) for part in ("reads", "transported", "waits_for") for name in list(update[part])):
+            raise TypeError("an update reads what has no name")
+
+
 def _asked(settings: Mapping[str, Any]) -> list[str]:
     """The rules that the configuration names: `rules = "bp,dfa"` where several were compared, `rule = "dfa"` where one was trained."""
     return [name.strip() for name in settings.get("rules", settings.get("rule", "")).split(",") if name.strip()]
 
 
 def _finished(entry: Mapping[str, Any]) -> Finished:
+    if not entry["seeds"] or "accuracy" not in entry["test"] or any(len(v) != len(entry["seeds"]) for v in entry["test"].values()):
+        raise ValueError("no accuracy for each seed")
     return Finished(
         seeds=[int(seed) for seed in entry["seeds"]],
         test={metric: np.array([_number(v) for v in values], float) for metric, values in entry["test"].items()},
@@ -187,7 +215,7 @@ def _finished(entry: Mapping[str, Any]) -> Finished:
         look_seconds=float(entry.get("look_seconds", 0.0)),
         step_bytes=int(entry["step_bytes"]),
         failures={int(seed): why for seed, why in entry["failures"].items()},
-        network=entry["network"],
+        network=str(entry["network"]),
     )
 
 
@@ -199,13 +227,13 @@ def _curves(rows: list[dict[str, Any]]) -> Curves:
     """The rows of one rule as arrays."""
     seeds, epochs, tables = _tables(rows, "epoch", ("validation",))
     seconds = {row["epoch"]: _number(row["seconds"]) for row in rows}
-    return Curves(seeds, np.array(epochs), np.array([seconds[e] for e in epochs], float), tables["validation"])
+    return Curves(seeds, np.array(epochs, int), np.array([seconds[e] for e in epochs], float), tables["validation"])
 
 
 def _looks(rows: list[dict[str, Any]]) -> Looks:
     """The looks at one rule as arrays."""
     _, steps, tables = _tables(rows, "step", QUANTITIES)
-    return Looks(np.array(steps), tables)
+    return Looks(np.array(steps, int), tables)
 
 
 def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tuple[list[int], list[int], dict[str, dict[str, np.ndarray]]]:

@@ -83,7 +83,7 @@ class Run:
         if missing := [name for name in ("versions.json", "config.toml") if not (folder / name).is_file()]:
             raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", "name one that train or compare began")
         results = folder / "results.json"
-        return cls(folder, json.loads(results.read_text())["rules"] if results.is_file() else {})
+        return cls(folder, dict(_held(results.read_bytes(), "rules", results)) if results.is_file() else {})
 
     def checkpoints(self, rule: str) -> Path:
         """Where the checkpoints of a rule are."""
@@ -94,8 +94,8 @@ class Run:
         for name in ("metrics.jsonl", "microscope.jsonl"):
             path = self.folder / name
             if path.is_file():
-                lines = path.read_text().splitlines(keepends=True)
-                others = [line for line in lines if line.endswith("\n") and json.loads(line)["rule"] != rule]
+                lines = path.read_text(errors="replace").splitlines(keepends=True)
+                others = [line for line in lines if line.endswith("\n") and _held(line, "rule", path) != rule]
                 if len(others) < len(lines):
                     self._replace(name, "".join(others))
 
@@ -162,6 +162,16 @@ def versions() -> dict[str, Any]:
         "device": device.device_kind,
         "devices": jax.device_count(),
     }
+
+
+def _held(text: str | bytes, name: str, path: Path) -> Any:
+    """What a JSON object holds under a name."""
+    try:
+        return json.loads(text)[name]
+    except (ValueError, LookupError, TypeError) as problem:
+        raise RunError(
+            f"{path} is not as a run writes it: {problem}", "the file as the run wrote it", "restore it, or begin another run"
+        ) from problem
 
 
 def _plain(value: Any) -> Any:
