@@ -58,13 +58,15 @@ def __dir__():
 
 def rule(name: str, **hyper):
     """The rule called `name`, with its hyper-parameters."""
+    from byway.core.hyper import made
     from byway.rules import RULES
 
-    return RULES.get(name)(**hyper)
+    return made(RULES.get(name), name, hyper)
 
 
 def task(name: str, **hyper):
     """The task called `name`, with its settings."""
+    from byway.core.hyper import made
     from byway.tasks import TASKS
 
-    return TASKS.get(name)(**hyper)
+    return made(TASKS.get(name), name, hyper)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import equinox as eqx
 
-from byway.core.errors import RuleError, unknown_name
+from byway.core.errors import RuleError, look_up
 from byway.core.rule import Rule
 from byway.network.builders import convnet, graph, mlp, rnn
 from byway.network.network import Network
@@ -29,9 +29,7 @@ KINDS: dict[str, Callable[..., Network]] = {
 
 def tiny(kind: str, rule: Rule) -> Network:
     """The tiny network of a kind, built with the options that `rule` needs."""
-    if kind not in KINDS:
-        raise unknown_name("network kind", kind, KINDS)
-    return KINDS[kind](**rule.network_options)
+    return look_up("network kind", kind, KINDS)(**rule.network_options)
 
 
 def outline(kind: str, rule: Rule) -> Network:

@@ -12,7 +12,9 @@ from typing import Any
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.cli.settings import NetSettings, plain, to_toml
-from byway.core.errors import BlackBoxError, ConfigError, RunError, unknown_name
+from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
+from byway.core.given import require_whole
+from byway.core.hyper import made
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.network.builders import convnet, mlp, rnn
@@ -36,7 +38,10 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 # What 'byway tune' found, in its folder and in the runs made with it.
 TUNED = "tuned.json"
 # What `fit` takes from the settings as it stands there.
-OPTIONS = ("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every")
+OPTIONS = (
+    *("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every"),
+    *("save_every", "keep"),
+)
 
 
 class Experiment:
@@ -54,6 +59,10 @@ class Experiment:
             raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
         self.rules = [_tuned(_member(RULES, name, settings), self.tuned.get(name, {})) for name in names]
+        for registry in (RULES, TASKS):  # a setting of what is not used may be a slip of the name: it is looked at too
+            for name in registry.ids():
+                if hasattr(settings, name):
+                    _member(registry, name, settings)
         self.task: Task = _member(TASKS, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
@@ -64,8 +73,6 @@ class Experiment:
             prepare(net, rule, self.task, self.data, **self.options_of(rule))
         for name in settings.track:
             tracker(name)
-        if settings.save_every < 0 or settings.keep < 0:
-            raise ConfigError(f"save_every = {settings.save_every:g} and keep = {settings.keep}", "numbers from 0", "leave them out")
 
     def options_of(self, rule: Rule) -> dict[str, Any]:
         """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
@@ -96,7 +103,6 @@ class Experiment:
         """Train every rule that has not finished, each from its last checkpoint if it has one."""
         use_compilation_cache()
         seeds = [self.settings.first_seed + i for i in range(self.settings.seeds)]
-        keep = {"save_every": self.settings.save_every, "keep": self.settings.keep}
         with locked(run.folder):
             if not (run.folder / "audit.json").exists():
                 kind = net_kind(self.settings.net, self.task)
@@ -111,7 +117,7 @@ class Experiment:
                     on_row, on_look = _both(on_row, pages.row), _both(on_look, pages.look)
                     result = fit(
                         net, rule, self.task, data=self.data, on_row=on_row, on_look=on_look, checkpoint=run.checkpoints(rule.id),
-                        **keep, **self.options_of(rule),
+                        **self.options_of(rule),
                     )  # fmt: skip
                 run.add_result(result, net)
                 for seed, why in (result.advice | result.failures).items():
@@ -163,21 +169,22 @@ def _tuned(rule: Rule, values: dict[str, float]) -> Rule:
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     """The network of the settings, with the options that the rule cannot do without."""
-    if net.kind is not None and net.kind not in NETWORKS:
-        raise unknown_name("network kind", net.kind, NETWORKS)
+    for name, side in (("net.kernel", net.kernel), ("net.pool", net.pool)):
+        require_whole(name, side)
     kind = net_kind(net, task)
+    builder = look_up("network kind", kind, NETWORKS)
     suggested = () if kind == "convnet" else task.suggests.hidden
     hidden = suggested if net.hidden is None else net.hidden
     options = {"norm": net.norm, "bias": net.bias} | ({} if net.activation is None else {"activation": net.activation})
-    return NETWORKS[kind](task, net, hidden, {**options, **rule.network_options})
+    return builder(task, net, hidden, {**options, **rule.network_options})
 
 
 def net_kind(net: NetSettings, task: Task) -> str:
     """The kind of network asked for; by default what fits the task."""
-    return net.kind or ("rnn" if task.in_time else "mlp")
+    return ("rnn" if task.in_time else "mlp") if net.kind is None else net.kind
 
 
 def _member(registry, name: str, settings: Any) -> Any:
     member = registry.get(name)
     table = getattr(settings, name, None)
-    return member(**(vars(table) if table is not None else {}))
+    return made(member, name, vars(table) if table is not None else {})

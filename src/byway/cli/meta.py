@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from byway.core.errors import ConfigError
+from byway.core.given import require_whole
 from byway.meta.learn import Episode, meta_learn
 from byway.meta.trial import in_words, trial
 from byway.network.builders import mlp
@@ -19,7 +20,7 @@ from byway.rules.taylor import Taylor
 from byway.tasks import TASKS
 from byway.tasks._classes import SomeClasses
 from byway.tasks._images import ImageTask
-from byway.training.fit import use_compilation_cache
+from byway.training.fit import MOST_SEEDS, use_compilation_cache
 
 # Rates that the controls may choose from, on the validation split.
 RATES = (0.03, 0.1, 0.3, 1.0)
@@ -79,6 +80,8 @@ def run(argv: Sequence[str]) -> None:
         raise ConfigError(f"the task {asked.task}", "an image task, whose classes can be parted", "use digits or mnist")
     seen = SomeClasses(whole, asked.classes)
     unseen = SomeClasses(whole, tuple(c for c in range(whole.outputs) if c not in asked.classes))
+    require_whole("seeds", asked.seeds, 1, MOST_SEEDS)
+    fresh = mlp(unseen.input_shape, *asked.trial_hidden, unseen.outputs, activation=asked.activation)
     use_compilation_cache()
     net = mlp(seen.input_shape, *asked.hidden, seen.outputs, activation=asked.activation)
     found = meta_learn(
@@ -109,7 +112,6 @@ def run(argv: Sequence[str]) -> None:
         "bp": (RULES.get("bp")(), RATES),
     }
     size = unseen.load()["train"].size
-    fresh = mlp(unseen.input_shape, *asked.trial_hidden, unseen.outputs, activation=asked.activation)
     table = Table(
         title=f"on classes {', '.join(map(str, unseen.classes))}, hidden {asked.trial_hidden}, {asked.seeds} fresh networks",
         header_style="bold",

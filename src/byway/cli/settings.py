@@ -209,6 +209,8 @@ def from_toml(kinds: Mapping[str, type], path: Path, changes: Mapping[str, Any])
         inner = given
         for table in tables:
             inner = inner.setdefault(table, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"{name}, where {table} = {inner!r}", "the name of a setting", "leave the part before the dot out")
         inner[last] = value
     return _from_dict(kinds[kind], given, ""), kind
 

@@ -1,7 +1,10 @@
 """Errors that say what was given, what was wanted, and what to do."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class BywayError(Exception):
@@ -55,9 +58,16 @@ def not_installed(package: str, extra: str) -> ConfigError:
     return ConfigError(f"{package} is not installed", f"{package}, which only this needs", f"pip install 'byway[{extra}]'")
 
 
-def unknown_name(kind: str, given: str, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, given: Any, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest names that do."""
     known = sorted(known)
-    near = difflib.get_close_matches(given, known, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(str(given), known, n=3, cutoff=0.4)
     fix = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else f"see 'byway list' for every {kind}"
     return UnknownNameError(f"there is no {kind} called {given!r}", f"one of: {', '.join(known)}", fix)
+
+
+def look_up(kind: str, name: Any, known: Mapping[str, T]) -> T:
+    """What goes by a name; an unknown one raises, with the nearest ones."""
+    if not isinstance(name, str) or name not in known:
+        raise unknown_name(kind, name, known)
+    return known[name]

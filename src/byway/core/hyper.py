@@ -1,11 +1,21 @@
 """Hyper-parameters: fields that become flags, config keys and rows in the docs."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
 
-from byway.core.errors import ConfigError
+from byway.core.errors import ConfigError, unknown_name
+from byway.core.given import is_number, is_whole, shown
+
+# By the type of a hyper-parameter, whether a value is of that kind, and what it should be in words.
+KINDS: dict[Any, tuple[Callable[[Any], bool], str]] = {
+    int: (is_whole, "a whole number"),
+    float: (is_number, "a finite number"),
+    str: (lambda value: isinstance(value, str), "a word"),
+    bool: (lambda value: isinstance(value, bool), "True or False"),
+}
 
 
 def hyper(
@@ -31,10 +41,31 @@ def hyper(
 
 
 def check_ranges(owner: Any) -> None:
-    """Raise `ConfigError` where a hyper-parameter of `owner` lies outside its range."""
-    for field in dataclasses.fields(owner):
-        low, high = field.metadata.get("low"), field.metadata.get("high")
-        value = getattr(owner, field.name)
+    """Raise `ConfigError` where a hyper-parameter of `owner` is of the wrong kind or lies outside its range."""
+    for field in _hypers(type(owner)):
+        low, high, doc = (field.metadata[part] for part in ("low", "high", "doc"))
+        value, name = getattr(owner, field.name), f"{type(owner).__name__}.{field.name}"
+        wanted = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
+        limits = "" if low is None and high is None else f", {wanted}"
+        good, kind = KINDS.get(field.type, (lambda value: True, ""))
+        if not good(value):
+            raise ConfigError(f"{name} = {shown(value)}", f"{kind}{limits}", doc)
         if (low is not None and not value >= low) or (high is not None and not value <= high):
-            wanted = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
-            raise ConfigError(f"{type(owner).__name__}.{field.name} = {value}", wanted, field.metadata["doc"])
+            raise ConfigError(f"{name} = {value}", wanted, doc)
+
+
+def made(kind: type, name: str, settings: dict[str, Any]) -> Any:
+    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the nearest ones."""
+    known = [field.name for field in _hypers(kind)]
+    for setting in settings:
+        if setting not in known:
+            raise (
+                unknown_name(f"setting of {name}", setting, known)
+                if known
+                else ConfigError(f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out")
+            )
+    return kind(**settings)
+
+
+def _hypers(kind: type) -> list[dataclasses.Field]:
+    return [field for field in dataclasses.fields(kind) if "doc" in field.metadata]

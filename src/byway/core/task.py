@@ -79,6 +79,9 @@ class Task(eqx.Module):
     def load(self) -> dict[str, Split]:
         """The splits "train", "validation" and "test"."""
 
+    def check(self, part: str, split: Split) -> None:
+        """Raise `DataError` unless a split is of the kind that `load` gives; its arrays are finite and as long as each other."""
+
     @abstractmethod
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
         """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise, shifts)."""

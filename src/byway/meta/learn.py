@@ -15,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, Key, PyTree
 
 from byway.core.errors import ConfigError
+from byway.core.given import LARGEST_SEED, is_number, require_whole
 from byway.core.rule import Rule
 from byway.core.run import predict
 from byway.core.task import Split, Task
@@ -122,8 +123,11 @@ def meta_learn(
         RuleError: the rule cannot train this network.
     """
     for name, value in (("meta_steps", meta_steps), ("episodes", episodes), ("steps", episode.steps), ("batch", episode.batch)):
-        if value < 1:
-            raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
+        require_whole(name, value)
+    require_whole("seed", seed, 0, LARGEST_SEED)
+    for name, value, least in (("lr", episode.lr, "above"), ("meta_lr", lr, "above"), ("sparsity", sparsity, "from")):
+        if not is_number(value) or value < 0 or (value == 0 and least == "above"):
+            raise ConfigError(f"{name} = {value}", f"a number {least} 0", f"leave {name} out for its default")
     rule.accepts(net)
     base, start_key = jax.random.split(jax.random.key(seed))
     drawn = rule.init(net, base)
@@ -133,6 +137,7 @@ def meta_learn(
     keys = jax.random.split(start_key, len(leaves))
     start = jax.tree.unflatten(shape, [start_scale * jax.random.normal(k, a.shape, a.dtype) for a, k in zip(leaves, keys, strict=True)])
     splits = task.load()
+    require_whole("batch", episode.batch, 1, splits["train"].size)
     optimiser = optax.sgd(optax.cosine_decay_schedule(lr, meta_steps), momentum=0.9)
 
     def one_episode(theta, key):

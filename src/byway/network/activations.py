@@ -1,6 +1,5 @@
 """The activation functions of rate populations, each with its slope written out, if it has one."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from byway.core.errors import ConfigError, unknown_name
+from byway.core.errors import ConfigError, look_up
+from byway.core.given import is_number, require, require_whole, shown
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,14 @@ class Activation:
     phi: Callable[[Array], Array]
     slope: Callable[[Array], Array | float] | None
     gain: float = 1.0
+
+    def __post_init__(self):
+        require(str, "the name of an activation", self.name, "a word", "name it")
+        for what, function in (("phi", self.phi), ("slope", self.slope)):
+            if not callable(function) and not (what == "slope" and function is None):
+                raise ConfigError(f"{what} = {shown(function)} for the activation {self.name}", "a function of the potential", "write one")
+        if not is_number(self.gain) or self.gain <= 0:
+            raise ConfigError(f"gain = {shown(self.gain)} for the activation {self.name}", "a number above 0", "leave it out for 1")
 
     def __reduce_ex__(self, protocol):
         """One of ours goes to another process by its name: JAX's functions cannot be sent."""
@@ -70,14 +78,15 @@ def quantised(bits: int, top: float = 4.0) -> Activation:
     """A relu that saturates and takes only 2^bits levels, evenly spaced from 0 to `top`: a black box, as its slope is zero or none.
 
     Args:
-        bits: at least 1.
+        bits: from 1 to 24.
         top: the highest level; potentials drawn as for a relu have a standard deviation of about 1.
 
     Raises:
-        ConfigError: fewer than one bit, or a top that is not above zero.
+        ConfigError: a number of bits that is none, or a top that is not above zero.
     """
-    if bits < 1 or not 0 < top < math.inf:
-        raise ConfigError(f"a quantiser of {bits} bits up to {top}", "at least 1 bit, up to a level above 0", "for example quantised(3)")
+    require_whole("bits", bits, 1, 24, "for example quantised(3)")  # float32 tells no more levels apart
+    if not is_number(top) or top <= 0:
+        raise ConfigError(f"a quantiser up to {shown(top)}", "a level above 0", "for example quantised(3)")
     step = top / (2**bits - 1)
     return Activation("quantised", lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0)
 
@@ -98,8 +107,4 @@ ACTIVATIONS = {
 
 def activation(name: Phi) -> Activation:
     """The activation called `name`, or the one given; an unknown name raises, with the nearest ones."""
-    if isinstance(name, Activation):
-        return name
-    if name not in ACTIVATIONS:
-        raise unknown_name("activation", name, ACTIVATIONS)
-    return ACTIVATIONS[name]
+    return name if isinstance(name, Activation) else look_up("activation", name, ACTIVATIONS)

@@ -22,7 +22,8 @@ from jax.extend.core import Primitive
 from jax.interpreters import batching, mlir
 from jaxtyping import Array
 
-from byway.core.errors import BlackBoxError
+from byway.core.errors import BlackBoxError, ConfigError
+from byway.core.given import shown
 from byway.network.activations import Activation
 from byway.network.network import Network
 
@@ -39,6 +40,8 @@ def host(name: str, function: Callable[[np.ndarray], np.ndarray], *, gain: float
             must not call JAX, which would wait for itself.
         gain: weights into these units are drawn with variance gain / fan_in.
     """
+    if not callable(function):
+        raise ConfigError(f"the black box {name!r} = {shown(function)}", "a function of the potential, a NumPy array", "write one")
     return Activation(name, Host(name, function), None, gain)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from byway.core.errors import ConfigError, ShapeError, unknown_name
+from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_whole, require, require_several, require_whole, shown
 from byway.network.activations import Phi
 from byway.network.activations import activation as find_activation
 from byway.network.network import Network
@@ -18,6 +19,8 @@ from byway.network.projections import Conv, Dense
 from byway.network.space import sheet
 
 Shape = int | tuple[int, ...]
+# What fits no machine is refused before it is drawn.
+LARGEST_LAYER = 2**28
 
 
 def mlp(
@@ -85,13 +88,15 @@ def convnet(
     Raises:
         ShapeError: an input that is no image, or one that shrinks to nothing.
     """
-    if len(input_shape) != 3:
+    if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
         raise ShapeError(f"a convnet for inputs of shape {input_shape}", "(height, width, channels)", "use an mlp, or reshape the input")
-    if min(kernel, stride, pool) < 1:
-        raise ConfigError(f"kernel {kernel}, stride {stride} and pool {pool}", "whole numbers from 1", "use 1 for no effect")
+    for name, side in (("kernel", kernel), ("stride", stride), ("pool", pool)):
+        require_whole(name, side, 1, 1_000, "use 1 for no effect")
+    require_several("channels", channels, "one number of channels for each convolution", "for example channels=(16, 32)")
+    require_several("hidden", hidden, "the size of each dense layer", "for example hidden=(500,)")
     if not channels:
         raise ConfigError("a convnet without channels", "one number of channels for each convolution", "for example channels=(16, 32)")
-    _check_sizes((*channels, *hidden, outputs))
+    _check_sizes((tuple(input_shape), *channels, *hidden, outputs))
     names, shapes, convs = ["input"], [tuple(input_shape)], []
     for i, out in enumerate(channels, 1):
         name = f"conv{i}"
@@ -170,31 +175,36 @@ def graph(
     Raises:
         UnknownNameError: an edge, input or output that is not in `sizes`.
     """
+    require(Mapping, "sizes", sizes, "the populations by name, with a size or a shape each", 'for example {"input": 4, "output": 2}')
     _check_sizes(list(sizes.values()))
     populations = _populations(list(sizes), [_shape(s) for s in sizes.values()], activation, norm, input, output)
     return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
 
 
 def _check_sizes(sizes) -> None:
-    if len(sizes) < 2 or any(n < 1 for s in sizes for n in _shape(s)):
+    if len(sizes) < 2 or any(not is_whole(n) or n < 1 for s in sizes for n in _shape(s)):
         raise ShapeError(
             f"layer sizes {tuple(sizes)}", "an input and an output at least, each of one unit or more", "see 'mlp(784, 500, 10)'"
         )
+    if (largest := max(math.prod(_shape(s)) for s in sizes)) > LARGEST_LAYER:
+        raise ShapeError(f"a layer of {largest:,} units", f"at most {LARGEST_LAYER:,}", "use smaller layers")
 
 
 def _shape(size: Shape) -> tuple[int, ...]:
-    return tuple(size) if isinstance(size, Sequence) else (size,)
+    return tuple(size) if isinstance(size, tuple | list) else (size,)
 
 
 def _pick(names: list[str], indices: Sequence[int]) -> list[str]:
     """The layers at `indices`; `names` is the input followed by the hidden layers, which the indices count."""
     hidden = names[1:] or names
+    require_several("readout_from", indices, "indices of hidden layers", "for example readout_from=(-1,)")
     if not all(-len(hidden) <= i < len(hidden) for i in indices) or not indices:
         raise ConfigError(f"readout_from {tuple(indices)}", f"indices of {len(hidden)} hidden layers", "count from 0, or from -1 backwards")
     return [hidden[i] for i in indices]
 
 
 def _populations(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
+    require((bool, np.bool), "norm", norm, "True or False", "leave it out for False")
     chosen = activation if isinstance(activation, Mapping) else {}
     common = "relu" if isinstance(activation, Mapping) else activation
     for name in chosen:
@@ -209,13 +219,20 @@ def _populations(names, shapes, activation, norm, input="input", output="output"
 
 
 def _dense(populations, edges, bias) -> list[Dense]:
+    require((bool, np.bool), "bias", bias, "True or False", "leave it out for True")
+    require(Iterable, "edges", edges, "pairs of names of populations", 'for example [("input", "output")]')
     shapes = {p.name: p.shape for p in populations}
     projections, biased = [], set()
-    for src, dst in edges:
+    for edge in edges:
+        if not isinstance(edge, Sequence) or isinstance(edge, str) or len(edge) != 2:
+            raise ConfigError(f"the edge {edge!r}", "two names of populations", 'for example ("input", "output")')
+        src, dst = edge
         for end in (src, dst):
             if end not in shapes:
                 raise unknown_name("population", end, shapes)
         n_src, n_dst = math.prod(shapes[src]), math.prod(shapes[dst])
+        if n_src * n_dst > LARGEST_COUNT:
+            raise ShapeError(f"{n_src * n_dst:,} weights from {src} to {dst}", f"at most {LARGEST_COUNT:,}", "use smaller layers")
         b = jnp.zeros(n_dst) if bias and dst not in biased else None
         biased.add(dst)
         projections.append(Dense(src=src, dst=dst, src_shape=shapes[src], dst_shape=shapes[dst], weight=jnp.zeros((n_src, n_dst)), bias=b))
@@ -223,4 +240,9 @@ def _dense(populations, edges, bias) -> list[Dense]:
 
 
 def _drawn(net: Network, key) -> Network:
-    return net.redraw(jax.random.key(key) if isinstance(key, int | np.integer) else key)
+    if is_whole(key):
+        require_whole("key", key, 0, LARGEST_SEED)
+        return net.redraw(jax.random.key(key))
+    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
+        raise ConfigError(f"key = {shown(key)}", "a whole number from 0, or one key of jax.random.key", "leave it out for 0")
+    return net.redraw(key)

@@ -51,6 +51,8 @@ class Network(eqx.Module):
         for end in (input, output):
             if end not in named:
                 raise unknown_name("population", end, named)
+        if input == output:
+            raise ShapeError(f"{input!r} as input and as output", "two populations", "name another output")
         for name in named:
             if name != input and not any(p.dst == name for p in projections):
                 raise ShapeError(

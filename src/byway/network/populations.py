@@ -34,8 +34,10 @@ class Population(eqx.Module):
     def __check_init__(self):
         if not self.shape or any(n < 1 for n in self.shape):
             raise ShapeError(f"population {self.name!r} of shape {self.shape}", "at least one unit on each axis", "give positive sizes")
-        if "-" in self.name or not self.name:
-            raise ConfigError(f"a population called {self.name!r}", "a name without '-'", "rename it: '-' joins names to projections")
+        if not isinstance(self.name, str) or not self.name or any(mark in self.name for mark in "-./"):
+            raise ConfigError(
+                f"a population called {self.name!r}", "a name without '-', '.' and '/'", "rename it: these join names to longer ones"
+            )
         if self.position.shape != (self.size, 3):
             raise ShapeError(f"positions of shape {self.position.shape}", f"({self.size}, 3)", "give one point in space to each unit")
 

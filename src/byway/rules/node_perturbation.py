@@ -34,7 +34,7 @@ class NodePerturbation(Rule):
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 2, "none")
 
     sigma: float = hyper(0.01, "standard deviation of the noise on each potential", low=1e-6, search=(1e-3, 1.0))
-    draws: int = hyper(1, "noisy passes for each sample, whose estimates are averaged", low=1)
+    draws: int = hyper(1, "noisy passes for each sample, whose estimates are averaged", low=1, high=100_000)
 
     def accepts(self, net):
         """Any network without cycles, black boxes included: only activities and the loss are read."""

@@ -49,7 +49,7 @@ class PC(Rule):
 
     settles: ClassVar[bool] = True
 
-    steps: int = hyper(20, "settling steps at most", low=1, search=(5, 50))
+    steps: int = hyper(20, "settling steps at most", low=1, high=1_000_000, search=(5, 50))
     rate: float = hyper(0.05, "step size of settling", low=1e-6, high=1.0, search=(0.01, 0.2))
     precision: float = hyper(1.0, "weight of the output's error beside the hidden ones", low=1e-9, search=(0.1, 10.0))
     tolerance: float = hyper(0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0)

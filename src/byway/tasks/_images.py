@@ -72,6 +72,10 @@ class ImageTask(LabelledTask):
         """See `LabelledTask.scaled`."""
         return x.astype(float) / self.white
 
+    def check(self, part, split):
+        """See `Task.check`."""
+        check_images(part, np.asarray(split.x), np.asarray(split.y), self.image_shape, self.outputs)
+
 
 class IDXTask(ImageTask):
     """Abstract: an image task that was published as four IDX files of 28x28 grey images in 10 classes, as MNIST was.
@@ -96,6 +100,8 @@ def check_images(part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...]
     """Raise `DataError` unless `x` are uint8 images of `shape` and `y` as many labels below `classes`."""
     if x.dtype != np.uint8 or x.shape[1:] != shape:
         raise DataError(f"{part} images of type {x.dtype} and shape {x.shape[1:]}", f"uint8 and {shape}", "convert them")
+    if y.ndim != 1 or y.dtype.kind not in "iu":
+        raise DataError(f"{part} labels of type {y.dtype} and shape {y.shape}", "a whole number for each image", "convert them")
     if len(x) != len(y) or len(x) == 0:
         raise DataError(f"{len(x):,} {part} images and {len(y):,} labels", "as many of each, and some", "check the two files")
     if y.min() < 0 or y.max() >= classes:

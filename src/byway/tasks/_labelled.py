@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from byway.core.errors import unknown_name
+from byway.core.errors import look_up
 from byway.core.hyper import hyper
 from byway.core.signal import LOSSES, Signal
 from byway.core.task import Task
@@ -18,8 +18,7 @@ class LabelledTask(Task):
     loss: str = hyper("cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label")
 
     def __check_init__(self):
-        if self.loss not in LOSSES:
-            raise unknown_name("loss", self.loss, LOSSES)
+        look_up("loss", self.loss, LOSSES)
 
     @abstractmethod
     def scaled(self, x: Array) -> Float[Array, "batch *inputs"]:

@@ -24,8 +24,8 @@ class Adding(DrawnTask):
     """Add two marked numbers."""
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=20, batch=32)
-    length: int = hyper(30, "time steps of a sequence", low=2)
-    samples: int = hyper(10_000, "training sequences", low=1)
+    length: int = hyper(30, "time steps of a sequence", low=2, high=1_000_000)
+    samples: int = hyper(10_000, "training sequences", low=1, high=100_000_000)
 
     input_shape: ClassVar[tuple[int, ...]] = (2,)
     outputs: ClassVar[int] = 1

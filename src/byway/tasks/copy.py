@@ -22,10 +22,10 @@ class Copy(DrawnTask):
     """Repeat a pattern after a delay."""
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=20, batch=32)
-    pattern: int = hyper(4, "symbols to remember", low=1)
-    delay: int = hyper(5, "blanks between the pattern and the cue", low=0)
-    symbols: int = hyper(4, "how many different symbols there are", low=2)
-    samples: int = hyper(10_000, "training sequences", low=1)
+    pattern: int = hyper(4, "symbols to remember", low=1, high=100_000)
+    delay: int = hyper(5, "blanks between the pattern and the cue", low=0, high=1_000_000)
+    symbols: int = hyper(4, "how many different symbols there are", low=2, high=100_000)
+    samples: int = hyper(10_000, "training sequences", low=1, high=100_000_000)
 
     criterion: ClassVar[Loss] = CrossEntropy()
 

@@ -21,10 +21,10 @@ class DelayedXOR(DrawnTask):
     """Exclusive or of two bits that are far apart."""
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(32,), epochs=10, batch=32)
-    gap: int = hyper(8, "time steps from the first bit to the second", low=1)
-    wait: int = hyper(4, "time steps from the second bit to the answer", low=0)
+    gap: int = hyper(8, "time steps from the first bit to the second", low=1, high=1_000_000)
+    wait: int = hyper(4, "time steps from the second bit to the answer", low=0, high=1_000_000)
     noise: float = hyper(0.1, "standard deviation of the noise on the bits' input at every step", low=0.0)
-    samples: int = hyper(5_000, "training sequences", low=1)
+    samples: int = hyper(5_000, "training sequences", low=1, high=100_000_000)
 
     input_shape: ClassVar[tuple[int, ...]] = (2,)
     outputs: ClassVar[int] = 2

@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from byway.core.errors import ConfigError, RuleError, ShapeError
+from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
 from byway.core.folders import cache_folder
+from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_several, require_whole, shown
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
@@ -31,6 +33,9 @@ T = TypeVar("T")
 # Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
 # two looks for each sample of a look.
 PROBE, FEWEST_LOOKS, MOST_LOOKS, SPACING = 64, 8, 20, 50
+PARTS = ("train", "validation", "test")
+# Learners in one program: more are a mistake, and would fit no machine.
+MOST_SEEDS = 100_000
 # How long a person, or a signal, waits for the compiled program to come back [s].
 STRETCH = 1.0
 
@@ -150,11 +155,13 @@ def fit(
         RuleError: the rule cannot train this network.
         ShapeError: the network does not fit the task.
         ConfigError: a setting outside its range.
+        DataError: splits that no training can use.
         RunError: the folder of checkpoints cannot be used, or holds those of another training.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
     use_compilation_cache()
-    data = task.load() if data is None else data
+    require(Task, "task", task, "a task", "for example byway.task('digits')")
+    data = task.load() if data is None else checked(task, data)
     optimisers = prepare(
         net,
         rule,
@@ -172,7 +179,14 @@ def fit(
         looks=looks,
         look_at=look_at,
         every=every,
+        save_every=save_every,
+        keep=keep,
     )
+    for name, listener in (("on_row", on_row), ("on_look", on_look)):
+        if listener is not None and not callable(listener):
+            raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
+    if checkpoint is not None:
+        require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
     loop = Loop(rule, net, task, data, optimisers, batch, [first_seed + i for i in range(seeds)], probe, every)
     # A black box has no gradient to compare with, and may not like to be asked once more.
     moments = _moments(looks, look_at, epochs * loop.steps, batch, loop.probe) if net.differentiable else []
@@ -292,16 +306,24 @@ def prepare(
     looks: int | None,
     look_at: Sequence[int] | None,
     every: int | None,
+    save_every: float,
+    keep: int,
 ) -> Optimisers:
     """Raise whatever `fit` would raise of these arguments, before any work is done; return its optimisers."""
-    for name, value in (("epochs", epochs), ("seeds", seeds), ("probe", probe)):
-        if value < 1:
-            raise ConfigError(f"{name} = {value}", "a whole number from 1", f"leave {name} out for its default")
-    if not 0 <= first_seed <= 2**32 - seeds:
-        raise ConfigError(f"first_seed = {first_seed}", f"a whole number from 0 to {2**32 - seeds}", "leave first_seed out for 0")
+    require(Network, "net", net, "a network", "build one, for example by byway.mlp(task.input_shape, 128, task.outputs)")
+    require(Rule, "rule", rule, "a rule", "for example byway.rule('dfa')")
+    require_whole("seeds", seeds, 1, MOST_SEEDS)
+    require_whole("first_seed", first_seed, 0, LARGEST_SEED + 1 - seeds)
+    require_whole("probe", probe)
     size = data["train"].size
-    if not 0 < batch <= size:
-        raise ConfigError(f"a batch of {batch}", f"1 to {size:,}, the training samples there are", "choose another batch")
+    if not is_whole(batch) or not 0 < batch <= size:
+        raise ConfigError(f"a batch of {shown(batch)}", f"1 to {size:,}, the training samples there are", "choose another batch")
+    require_whole("epochs", epochs, 1, LARGEST_COUNT // (size // batch))
+    require_whole("keep", keep, 0)
+    if not is_number(save_every) or save_every < 0:
+        raise ConfigError(f"save_every = {shown(save_every)}", "seconds, from 0", "leave it out for 60")
+    if every is not None:
+        require_whole("every", every, fix="leave every out for one update a batch")
     if math.prod(task.input_shape) != net[net.input].size or task.outputs != net[net.output].size:
         raise ShapeError(
             f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}",
@@ -312,10 +334,36 @@ def prepare(
     _moments(looks, look_at, epochs * (size // batch), batch, probe)
     rule.accepts(net)
     if not isinstance(optimiser, str):
+        if not all(callable(getattr(optimiser, part, None)) for part in ("init", "update")):
+            raise ConfigError(f"optimiser = {shown(optimiser)}", "a name, or an optax transformation", "for example 'adam'")
         return Optimisers(optimiser, optimiser)
     lr = rule.learning_rate if lr is None else lr
     rates = (lr, lr if lr_gamma is None else lr_gamma)
     return Optimisers(*(optimiser_called(optimiser, rate, schedule, epochs * (size // batch) * updates) for rate in rates))
+
+
+def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
+    """The splits that somebody else made or changed, as arrays of JAX; raises unless a training can use all of them.
+
+    Raises:
+        DataError: a split that is missing, empty, of unequal length, not finite, or not of the kind that the task hands out.
+    """
+    advice = "start from task.load()"
+    if not isinstance(data, Mapping) or any(not isinstance(data.get(part), Split) for part in PARTS):
+        raise DataError(f"data = {shown(data)}", f"a dict of the splits {', '.join(PARTS)}", advice)
+    splits = {}
+    for part in PARTS:
+        held = [np.asarray(a) for a in data[part]]
+        for name, a in zip("xy", held, strict=True):
+            if a.dtype.kind not in "biuf" or a.ndim == 0:
+                raise DataError(f"{part} {name} of type {a.dtype} and shape {a.shape}", "an array of real numbers", advice)
+            if a.dtype.kind == "f" and not np.all(np.isfinite(a)):
+                raise DataError(f"{part} {name} with {np.sum(~np.isfinite(a)):,} numbers that are not finite", "finite ones", advice)
+        if not 0 < len(held[0]) == len(held[1]):
+            raise DataError(f"{part} with {len(held[0]):,} x and {len(held[1]):,} y", "as many of each, and some", advice)
+        task.check(part, data[part])
+        splits[part] = Split(*(jnp.asarray(a) for a in data[part]))
+    return splits
 
 
 def _note(row: Row) -> str:
@@ -340,6 +388,7 @@ def default_looks(updates: int, batch: int, probe: int) -> int:
 def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, batch: int, probe: int) -> list[int]:
     """After which of the `updates` of a run the microscope looks: evenly in the root of time, as alignment changes early."""
     if look_at is not None:
+        require_several("look_at", look_at, "a list of updates", "leave it out for even looks")
         chosen = sorted(set(look_at))
         if looks is not None:
             raise ConfigError(f"looks = {looks} and look_at", "one of the two", "leave one out")
@@ -347,8 +396,9 @@ def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, bat
             raise ConfigError(f"look_at = {chosen}", f"updates from 0, the start, to {updates:,}, the last", "choose others")
         return chosen
     looks = default_looks(updates, batch, probe) if looks is None else looks
-    if looks < 0 or looks == 1:
-        raise ConfigError(f"looks = {looks}", "2 or more (the start and the end count), or 0 for none", "leave looks out for its default")
+    if not is_whole(looks) or looks < 0 or looks == 1 or looks > max(MOST_LOOKS, updates + 1):
+        wanted = f"2 (the start and the end count) to {updates + 1:,}, or 0 for none"
+        raise ConfigError(f"looks = {shown(looks)}", wanted, "leave looks out for its default")
     return sorted({round(updates * (i / (looks - 1)) ** 2) for i in range(looks)})
 
 

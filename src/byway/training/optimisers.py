@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import optax
 
-from byway.core.errors import ConfigError, unknown_name
+from byway.core.errors import ConfigError, look_up
+from byway.core.given import is_number, shown
 
 OPTIMISERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]] = {
     "adam": optax.adam,
@@ -26,10 +27,7 @@ def optimiser(name: str, rate: float, schedule: str, steps: int) -> optax.Gradie
         UnknownNameError: no such optimiser or schedule.
         ConfigError: a rate that is not a positive number.
     """
-    if name not in OPTIMISERS:
-        raise unknown_name("optimiser", name, OPTIMISERS)
-    if schedule not in SCHEDULES:
-        raise unknown_name("schedule", schedule, SCHEDULES)
-    if not 0 < rate < float("inf"):
-        raise ConfigError(f"a learning rate of {rate}", "a positive number", "start from 1e-3 for adam, 1e-1 for sgd")
-    return OPTIMISERS[name](SCHEDULES[schedule](rate, max(steps, 1)))
+    chosen, course = look_up("optimiser", name, OPTIMISERS), look_up("schedule", schedule, SCHEDULES)
+    if not is_number(rate) or rate <= 0:
+        raise ConfigError(f"a learning rate of {shown(rate)}", "a positive number", "start from 1e-3 for adam, 1e-1 for sgd")
+    return chosen(course(rate, max(steps, 1)))
