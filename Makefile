@@ -1,13 +1,14 @@
 # make demo   the main job: five rules side by side on embedded data, set-up included
 # make test   the tests              make slow    the learning tests
 # make check  lint, format, types    make bench   speed and memory, beside PyTorch
+# make mutate planted defects, each of which the tests must catch
 # make docs   build the docs     make bench-peers   what others offer, for make bench to measure too
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow check format bench bench-peers docs clean
+.PHONY: demo test slow check format bench bench-peers docs mutate clean
 
 demo: $(READY)
 	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
@@ -17,6 +18,9 @@ test: $(VENV)/.ready-dev
 
 slow: $(VENV)/.ready-dev
 	$(BIN)/pytest -m slow
+
+mutate: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.mutate
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -387,3 +387,11 @@ def test_every_false_claim_is_named(field, value):
 
     (said,) = audit(Boaster(), tiny("mlp", Boaster())).disagreements
     assert said.startswith(f"{field}: claimed")
+
+
+@pytest.mark.parametrize(("name", "past", "future"), [("rtrl", "flat", "no"), ("bptt", "grows", "yes"), ("frozen", "flat", "no")])
+def test_what_the_papers_say_of_the_past_and_the_future(name, past, future):
+    """Williams and Zipser 1989 go forwards in time and keep nothing; Werbos 1990 goes back from the end, through all that was kept."""
+    rule = byway.rule(name)
+    found = audit(rule, tiny("rnn", rule)).found
+    assert (found.past, found.future) == (past, future)

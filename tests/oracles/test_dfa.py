@@ -114,3 +114,10 @@ def test_feedback_is_uniform_with_standard_deviation_one_over_root_outputs():
         assert stats.kstest(np.asarray(b).ravel(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
     a, b = (np.asarray(gamma[name])[:, :70].ravel() for name in ("hidden1", "hidden2"))
     assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(a.size)
+
+
+def test_layers_of_one_size_have_feedback_of_their_own():
+    """Independent entries correlate by less than 4 / root n; feedback drawn from one key would be the same."""
+    gamma = DFA().init(mlp(3, 80, 80, 80, 12), jax.random.key(0))
+    drawn = np.corrcoef([np.asarray(b).ravel() for b in gamma.values()])
+    assert np.abs(drawn - np.eye(3)).max() < 4 / np.sqrt(80 * 12)

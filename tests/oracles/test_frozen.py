@@ -9,7 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from byway.core.signal import CrossEntropy, Signal
-from byway.network.builders import convnet, mlp
+from byway.network.builders import convnet, graph, mlp
 from byway.rules.frozen import Frozen
 from byway.training.step import Optimisers, learn, new_learner
 
@@ -22,6 +22,21 @@ def test_readout_gets_its_gradient_and_no_other_weight_an_update(loss):
     _, update, _ = by_hand.taught(Frozen(), net, x, target, criterion)
     gradient = jax.jit(jax.grad(lambda theta: by_eye(by_hand.mlp_output(theta, x, "tanh"), target)))(net.theta)
     assert by_hand.largest_gap(update.net, {"hidden2-output": gradient["hidden2-output"]}) < 1e-12
+
+
+def test_a_readout_that_is_not_linear_gets_its_gradient_too():
+    net = graph({"input": 6, "hidden1": 5, "output": 3}, [("input", "hidden1"), ("hidden1", "output")], activation={"output": "tanh"})
+    net = by_hand.with_biases(net)
+    x, target = by_hand.sample(6, 3)
+
+    def loss(theta):
+        h = jnp.maximum(x @ theta["input-hidden1"]["weight"] + theta["input-hidden1"]["bias"][None, :], 0)
+        y = jnp.tanh(h @ theta["hidden1-output"]["weight"] + theta["hidden1-output"]["bias"][None, :])
+        return by_hand.cross_entropy(y, target)
+
+    _, update, _ = by_hand.taught(Frozen(), net, x, target)
+    gradient = jax.jit(jax.grad(loss))(net.theta)
+    assert by_hand.largest_gap(update.net, {"hidden1-output": gradient["hidden1-output"]}) < 1e-12
 
 
 def test_every_projection_into_the_output_is_readout():

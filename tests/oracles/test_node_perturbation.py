@@ -63,6 +63,14 @@ def test_the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size
     assert noise.mean() == pytest.approx(0, abs=5 * 0.2 / np.sqrt(noise.size))
 
 
+def test_layers_of_one_size_have_noise_of_their_own():
+    """Independent draws correlate by less than 4 / root n; noise drawn from one key would be the same."""
+    net, rule = byway.mlp(5, 300, 300, 3), byway.rule("node_perturbation", sigma=0.2)
+    noise = one_update(rule, net, SquaredError(), KEY)[1]["noisy"].injected
+    one, two = (np.asarray(noise[name]).ravel() for name in ("hidden1", "hidden2"))
+    assert abs(np.corrcoef(one, two)[0, 1]) < 4 / np.sqrt(one.size)
+
+
 @pytest.mark.parametrize("criterion", [CrossEntropy(), SquaredError()])
 def test_the_mean_over_draws_tends_to_the_gradient_at_rate_one_half(criterion):
     """The error over K draws falls as K^(-1/2): the fitted slope tells an unbiased estimate from a biased one."""

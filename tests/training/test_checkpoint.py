@@ -138,6 +138,16 @@ def test_a_checkpoint_of_another_training_is_refused_and_left_alone(change, said
     assert _contents(tmp_path) == before
 
 
+def test_a_checkpoint_of_other_data_is_refused(blobs, tmp_path):
+    """One pixel of one sample is enough."""
+    mine = {"net": mlp(4, 6, 3), "rule": BP(), "task": blobs, "epochs": EPOCHS, "batch": BATCH, "checkpoint": tmp_path}
+    fit.fit(**mine)
+    data = blobs.load()
+    changed = data["train"]._replace(x=data["train"].x.at[3, 0].add(0.5))
+    with pytest.raises(RunError, match="its data is"):
+        fit.fit(**mine, data=data | {"train": changed})
+
+
 def test_a_checkpoint_of_another_version_is_refused(blobs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("importlib.metadata.version", lambda name: "0.0.1")

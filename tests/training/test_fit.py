@@ -11,6 +11,7 @@ import pytest
 
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.rule import Update
+from byway.core.task import Split
 from byway.network.builders import graph, mlp
 from byway.rules.bp import BP
 from byway.rules.ff import FF
@@ -208,6 +209,16 @@ def test_test_scores_are_those_of_the_weights_handed_back(blobs, three):
         labels = np.asarray(split.y)
         assert three.test["accuracy"][i] == pytest.approx(np.mean(y.argmax(1) == labels), rel=1e-12)
         assert three.test["loss"][i] == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels]), rel=1e-10)
+
+
+def test_until_the_end_nothing_reads_the_test_split(blobs, three):
+    """With another test split every curve, look and weight is the same bit; only the final scores are others."""
+    data = blobs.load()
+    other = _fit(BP(), blobs, seeds=3, data=data | {"test": Split(-data["test"].x, data["test"].y)})
+    _same(other.learners.net.theta, three.learners.net.theta)
+    _same([row.validation for row in other.rows], [row.validation for row in three.rows])
+    _same([look.seen for look in other.looks], [look.seen for look in three.looks])
+    assert not np.any(other.test["loss"] == three.test["loss"])
 
 
 def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(blobs, monkeypatch, three):

@@ -1,0 +1,587 @@
+"""Mistakes that people make when they write learning rules and training loops: what each would look like here, and who must notice."""
+
+from typing import NamedTuple
+
+
+class Defect(NamedTuple):
+    """One planted defect.
+
+    Attributes:
+        name: what it is called.
+        file: the file, below src/byway.
+        old: the text that is replaced, which is in the file exactly once.
+        new: what takes its place.
+        tests: the tests of which one at least must fail, narrow ones.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def _oracle(file: str, *tests: str) -> tuple[str, ...]:
+    return tuple(f"tests/oracles/test_{file}.py::test_{test}" for test in tests)
+
+
+def _of(file: str, *tests: str) -> tuple[str, ...]:
+    return tuple(f"tests/{file}.py::test_{test}" for test in tests)
+
+
+RULES = [
+    Defect(
+        "bp_climbs",
+        "rules/bp.py",
+        "free, signal.error(record.output), transported",
+        "free, -signal.error(record.output), transported",
+        _oracle("bp", "a_step_along_the_update_climbs_the_loss_at_the_rate_of_its_squared_length"),
+    ),
+    Defect(
+        "chain_forgets_the_slope",
+        "network/chain.py",
+        "delta[name] = arriving * phase.slope[name]",
+        "delta[name] = arriving",
+        _oracle("bp", "recursion_is_the_gradient_for_every_activation_and_loss"),
+    ),
+    Defect(
+        "chain_ignores_normalisation",
+        "network/chain.py",
+        "population.unsend(phase.post[name], p.backward(reached[p.dst], feedback[p.name]))",
+        "p.backward(reached[p.dst], feedback[p.name])",
+        _oracle("bp", "recursion_passes_back_through_normalisation"),
+    ),
+    Defect(
+        "fa_draws_feedback_with_the_key_of_the_weights",
+        "rules/fa.py",
+        "jax.random.fold_in(key, FEEDBACK)",
+        "key",
+        _oracle("fa", "feedback_drawn_with_the_key_of_the_weights_is_unrelated_to_them"),
+    ),
+    Defect(
+        "fa_takes_the_forward_weights",
+        "rules/fa.py",
+        "signal.error(record.output), gamma)",
+        "signal.error(record.output), {p.name: p.weight for p in net.projections})",
+        _of("audit/test_verdicts", "every_rule_does_what_it_claims[fa-mlp]"),
+    ),
+    Defect(
+        "dfa_feedback_is_too_weak",
+        "rules/dfa.py",
+        "np.sqrt(3 / outputs)",
+        "np.sqrt(1 / outputs)",
+        _oracle("dfa", "feedback_is_uniform_with_standard_deviation_one_over_root_outputs"),
+    ),
+    Defect(
+        "dfa_gives_every_layer_one_feedback",
+        "rules/dfa.py",
+        "for h, k in zip(net.hidden, keys, strict=False)",
+        "for h, k in zip(net.hidden, [keys[0]] * len(net.hidden), strict=False)",
+        _oracle("dfa", "layers_of_one_size_have_feedback_of_their_own"),
+    ),
+    Defect(
+        "dfa_forgets_the_slope",
+        "rules/dfa.py",
+        ".reshape(-1, *h.shape) * free.slope[h.name]",
+        ".reshape(-1, *h.shape)",
+        _oracle("dfa", "update_of_every_layer_written_out_in_numpy"),
+    ),
+    Defect(
+        "ff_negatives_may_be_right",
+        "rules/ff.py",
+        "jnp.where(signal.target > 0, -jnp.inf, head)",
+        "head",
+        _oracle("ff", "wrong_labels_follow_the_softmax_of_the_head_without_the_right_one"),
+    ),
+    Defect(
+        "ff_counts_the_goodness_of_the_first_layer",
+        "rules/ff.py",
+        "if h.name not in first] or",
+        "] or",
+        _oracle("ff", "prediction_is_the_goodness_of_each_label_without_the_first_layer"),
+    ),
+    Defect(
+        "ff_halves_peer_normalisation",
+        "rules/ff.py",
+        "peers = 2 * self.peer * 2 * (1 - self.keep) * unlike",
+        "peers = 2 * self.peer * (1 - self.keep) * unlike",
+        _oracle("ff", "update_of_each_layer_is_the_gradient_of_its_own_loss"),
+    ),
+    Defect(
+        "pc_settles_without_slopes",
+        "rules/pc.py",
+        "population.unsend(phase.post[name], back) * phase.slope[name] - weighted",
+        "population.unsend(phase.post[name], back) - weighted",
+        _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
+    ),
+    Defect(
+        "pc_learns_without_the_precision",
+        "rules/pc.py",
+        "eps * (-self.precision if name == net.output else -1.0)",
+        "eps * -1.0",
+        _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
+    ),
+    Defect(
+        "pc_takes_a_step_too_many",
+        "rules/pc.py",
+        "values = jax.lax.fori_loop(1, self.steps, lambda _, values: descend(values)[0], values)",
+        "values = jax.lax.fori_loop(0, self.steps, lambda _, values: descend(values)[0], values)",
+        _oracle("pc", "one_step_from_the_feedforward_pass"),
+    ),
+    Defect(
+        "node_perturbation_shares_noise_between_samples",
+        "rules/node_perturbation.py",
+        "jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for",
+        "jnp.broadcast_to(jax.random.normal(k, clean.u[name].shape[1:], output.dtype)[None], many(clean.u[name]).shape) for",
+        _oracle("node_perturbation", "the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size"),
+    ),
+    Defect(
+        "node_perturbation_reuses_its_key_in_every_layer",
+        "rules/node_perturbation.py",
+        "keys = jax.random.split(key, len(clean.u))",
+        "keys = [key] * len(clean.u)",
+        _oracle("node_perturbation", "layers_of_one_size_have_noise_of_their_own"),
+    ),
+    Defect(
+        "node_perturbation_divides_by_sigma_once",
+        "rules/node_perturbation.py",
+        "worse / (self.sigma**2 * self.draws)",
+        "worse / (self.sigma * self.draws)",
+        _oracle("node_perturbation", "an_update_is_its_definition"),
+    ),
+    Defect(
+        "rtrl_forgets_the_past",
+        "rules/rtrl.py",
+        "memory if p.name in net.recurrent else influence",
+        "influence",
+        _oracle("rtrl", "update_is_autodiff_of_the_unrolled_loop"),
+    ),
+    Defect(
+        "rtrl_never_hands_its_activity_on",
+        "rules/rtrl.py",
+        'return {name: free.post[name] for name in state}, Record({"free": free}',
+        'return state, Record({"free": free}',
+        _oracle("rtrl", "update_is_autodiff_of_the_unrolled_loop"),
+    ),
+    Defect(
+        "bptt_runs_the_wrong_way_through_time",
+        "rules/bptt.py",
+        "(arrays, error), reverse=True)",
+        "(arrays, error))",
+        _oracle("bptt", "update_is_autodiff_of_the_unrolled_loop"),
+    ),
+    Defect(
+        "bptt_takes_the_mean_over_time",
+        "rules/bptt.py",
+        "lambda a: a * steps, p.outer(*flat)",
+        "lambda a: a, p.outer(*flat)",
+        _oracle("bptt", "update_is_autodiff_of_the_unrolled_loop"),
+    ),
+    Defect(
+        "taylor_goes_down_what_it_should_add",
+        "rules/taylor.py",
+        "total[part] - term[part] * _power(w, c)",
+        "total[part] + term[part] * _power(w, c)",
+        _oracle("taylor", "every_term_of_the_polynomial"),
+    ),
+    Defect(
+        "frozen_readout_forgets_the_slope",
+        "rules/frozen.py",
+        "delta = signal.error(record.output) * free.slope[net.output]",
+        "delta = signal.error(record.output)",
+        _oracle("frozen", "a_readout_that_is_not_linear_gets_its_gradient_too"),
+    ),
+]
+
+NETWORK = [
+    Defect(
+        "dense_sends_back_by_its_own_weight",
+        "network/projections.py",
+        "weight = self.weight if weight is None else weight\n        return (delta",
+        "weight = self.weight\n        return (delta",
+        _oracle("fa", "recursion_written_out_in_numpy"),
+    ),
+    Defect(
+        "dense_adds_up_the_batch",
+        "network/projections.py",
+        "delta = delta.reshape(batch, -1) / batch",
+        "delta = delta.reshape(batch, -1)",
+        _oracle("bp", "update_is_the_mean_over_the_batch_not_the_sum"),
+    ),
+    Defect(
+        "dense_divides_its_bias_twice",
+        "network/projections.py",
+        'update["bias"] = delta.sum(0)',
+        'update["bias"] = delta.mean(0)',
+        _oracle("projections", "outer_is_the_change_of_the_mean_overlap_with_each_weight"),
+    ),
+    Defect(
+        "pooling_divides_by_the_side",
+        "network/projections.py",
+        '"VALID") / self.pool**2',
+        '"VALID") / self.pool',
+        _oracle("projections", "conv_forward_is_a_loop_over_windows"),
+    ),
+    Defect(
+        "kernels_forget_channels_in_their_fan_in",
+        "network/projections.py",
+        "math.prod(self.weight.shape[:3])",
+        "math.prod(self.weight.shape[:2])",
+        _oracle("network", "fresh_kernels_count_what_a_unit_sums_as_their_fan_in"),
+    ),
+    Defect(
+        "every_projection_is_drawn_from_one_key",
+        "network/network.py",
+        "keys = jax.random.split(key, len(self.projections))",
+        "keys = [key] * len(self.projections)",
+        _oracle("network", "fresh_weights_depend_on_the_key_alone_and_differ_between_projections"),
+    ),
+    Defect(
+        "unsend_keeps_the_radial_part",
+        "network/populations.py",
+        "return delta / r - post * overlap / (jnp.maximum(rms, NORM_EPSILON) * r**2)",
+        "return delta / r",
+        _oracle("populations", "unsend_is_the_transposed_derivative_of_send"),
+    ),
+    Defect(
+        "relu_has_a_slope_at_its_kink",
+        "network/activations.py",
+        "return (u > 0).astype(u.dtype)\n\n\ndef _tanh",
+        "return (u >= 0).astype(u.dtype)\n\n\ndef _tanh",
+        _oracle("populations", "slope_at_a_kink_is_that_of_the_flat_side"),
+    ),
+    Defect(
+        "tanh_forgets_the_square",
+        "network/activations.py",
+        "return 1 - jnp.tanh(u) ** 2",
+        "return 1 - jnp.tanh(u)",
+        _oracle("populations", "slope_is_the_limit_of_differences"),
+    ),
+    Defect(
+        "quantiser_rounds_down",
+        "network/activations.py",
+        "jnp.round(jnp.clip(u, 0, top) / step) * step",
+        "jnp.floor(jnp.clip(u, 0, top) / step) * step",
+        _oracle("blackbox", "a_quantiser_has_its_levels_and_takes_the_nearest"),
+    ),
+]
+
+SIGNAL = [
+    Defect(
+        "cross_entropy_links_by_a_sigmoid",
+        "core/signal.py",
+        "return jax.nn.softmax(output, axis=-1)",
+        "return jax.nn.sigmoid(output)",
+        _oracle("signal", "error_is_the_gradient_of_the_loss_sample_by_sample"),
+    ),
+    Defect(
+        "squared_error_is_not_halved",
+        "core/signal.py",
+        "jnp.sum((output - target) ** 2, axis=-1) / 2",
+        "jnp.sum((output - target) ** 2, axis=-1)",
+        _oracle("signal", "squared_error_is_half_the_squared_distance"),
+    ),
+    Defect(
+        "error_ignores_the_weights_of_time_steps",
+        "core/signal.py",
+        "tag(error if self.weight is None else error * self.weight[..., None], ERROR)",
+        "tag(error, ERROR)",
+        _oracle("sequences", "a_signal_at_a_step_is_that_step_and_its_parts_add_up"),
+    ),
+    Defect(
+        "signal_comes_a_step_late",
+        "core/signal.py",
+        "jax.lax.dynamic_index_in_dim(a, t, 1, keepdims=False) for a",
+        "jax.lax.dynamic_index_in_dim(a, t - 1, 1, keepdims=False) for a",
+        _oracle("sequences", "a_signal_at_a_step_is_that_step_and_its_parts_add_up"),
+    ),
+]
+
+TRAINING = [
+    Defect(
+        "every_step_has_the_same_noise",
+        "training/step.py",
+        "key = branch(learner.key, NOISE, learner.step)",
+        "key = branch(learner.key, NOISE)",
+        _oracle("step", "each_step_brings_noise_of_its_own"),
+    ),
+    Defect(
+        "moments_never_move",
+        "training/step.py",
+        "moments = (theta_moments, gamma_moments)\n    return",
+        "moments = learner.moments\n    return",
+        _oracle("step", "learning_is_optax_on_the_gradient"),
+    ),
+    Defect(
+        "a_sequence_starts_where_the_last_one_ended",
+        "training/step.py",
+        "rested = dataclasses.replace(learner, state=state, memory=memory)\n"
+        "    learnt, scores = summed(some, rested, x.shape[1] // every)\n"
+        "    return dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1), scores",
+        "learnt, scores = summed(some, learner, x.shape[1] // every)\n"
+        "    return dataclasses.replace(learnt, step=learner.step + 1), scores",
+        _of("training/test_fit_in_time", "real_time_recurrent_learning_trains_as_backprop_through_time_does"),
+    ),
+    Defect(
+        "every_epoch_has_the_same_order",
+        "training/loop.py",
+        "branch(learner.key, ORDER, start), train.size",
+        "branch(learner.key, ORDER), train.size",
+        _of("training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"),
+    ),
+    Defect(
+        "samples_that_fill_up_a_chunk_count",
+        "training/loop.py",
+        "jnp.sum(jnp.where(real, v, 0))",
+        "jnp.sum(v)",
+        _of("training/test_fit", "scoring_in_chunks_that_do_not_divide_the_split_changes_nothing"),
+    ),
+    Defect(
+        "a_failure_is_dated_one_late",
+        "training/loop.py",
+        "learner.failed, start + broke)",
+        "learner.failed, start + broke + 1)",
+        _of("training/test_fit", "the_update_that_broke_is_named"),
+    ),
+    Defect(
+        "a_failed_learner_goes_on",
+        "training/layout.py",
+        "jax.lax.cond(learner.failed < 0, function",
+        "jax.lax.cond(learner.failed < 2**30, function",
+        _of("training/test_fit", "a_seed_that_diverges_is_stopped_and_explained"),
+    ),
+    Defect(
+        "the_curve_is_of_the_test_split",
+        "training/fit.py",
+        'train, loop.score("validation"))',
+        'train, loop.score("test"))',
+        _of("training/test_fit", "until_the_end_nothing_reads_the_test_split"),
+    ),
+    Defect(
+        "the_result_is_of_the_validation_split",
+        "training/fit.py",
+        'test = loop.score("test")',
+        'test = loop.score("validation")',
+        _of("training/test_fit", "test_scores_are_those_of_the_weights_handed_back"),
+    ),
+    Defect(
+        "cosine_counts_batches_and_not_updates",
+        "training/fit.py",
+        "epochs * (size // batch) * updates) for rate",
+        "epochs * (size // batch)) for rate",
+        _of("training/test_fit_in_time", "schedule_spans_all_the_updates_there_are"),
+    ),
+]
+
+SEEDS = [
+    Defect(
+        "all_seeds_are_the_first",
+        "training/loop.py",
+        "jnp.array(seeds, jnp.uint32)",
+        "jnp.array(seeds[:1] * len(seeds), jnp.uint32)",
+        _of("training/test_fit", "three_seeds_are_three_runs_bit_for_bit"),
+    ),
+    Defect(
+        "learners_that_fill_up_devices_are_counted",
+        "training/loop.py",
+        "jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))",
+        "jax.device_get(tree)",
+        _of("training/test_fit", "learners_that_fill_up_devices_are_never_seen"),
+    ),
+    Defect(
+        "gamma_and_weights_share_a_branch_of_the_key",
+        "training/step.py",
+        "WEIGHTS, GAMMA, ORDER, NOISE = range(4)",
+        "WEIGHTS, GAMMA, ORDER, NOISE = 0, 0, 1, 2",
+        _oracle("step", "branches_of_a_key_never_meet"),
+    ),
+]
+
+CHECKPOINTS = [
+    Defect(
+        "moments_are_not_restored",
+        "training/checkpoint.py",
+        "new = own if not own.size else",
+        'new = own if not own.size or name.startswith(".moments") else',
+        _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[bp]"),
+    ),
+    Defect(
+        "an_epoch_begins_anew_after_a_stop",
+        "training/fit.py",
+        "first = at.step % loop.steps",
+        "first = 0",
+        _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[bp]"),
+    ),
+    Defect(
+        "scores_of_the_epoch_under_way_are_lost",
+        "training/checkpoint.py",
+        "rows, looks, scores)",
+        "rows, looks, {})",
+        _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[bp]"),
+    ),
+    Defect(
+        "a_rule_forgets_what_it_carries",
+        "training/checkpoint.py",
+        "new = own if not own.size else",
+        'new = own if not own.size or name.startswith(".memory") else',
+        _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[ff]"),
+    ),
+    Defect(
+        "a_checkpoint_goes_on_with_other_data",
+        "training/checkpoint.py",
+        '| {"data": crc} | where',
+        "| where",
+        _of("training/test_checkpoint", "a_checkpoint_of_other_data_is_refused"),
+    ),
+    Defect(
+        "a_branch_keeps_the_moments_of_another_optimiser",
+        "training/checkpoint.py",
+        "if fresh_moments and shapes[0] != shapes[1]:",
+        "if shapes[0] != shapes[0]:",
+        _of("training/test_checkpoint", "another_optimiser_starts_with_moments_of_its_own"),
+    ),
+]
+
+TASKS = [
+    Defect(
+        "digits_are_trained_on_the_test",
+        "tasks/digits.py",
+        "Images(x[:-TEST_SIZE], y[:-TEST_SIZE], x[",
+        "Images(x, y, x[",
+        _of("conformance/test_tasks", "digits_are_those_of_scikit_learn_each_once"),
+    ),
+    Defect(
+        "validation_is_part_of_training",
+        "tasks/_images.py",
+        "jnp.asarray(images.train_x[train:]), jnp.asarray(images.train_y[train:])",
+        "jnp.asarray(images.train_x[: self.validation]), jnp.asarray(images.train_y[: self.validation])",
+        _of("conformance/test_tasks", "validation_takes_the_last_of_training_and_leaves_the_test_alone"),
+    ),
+    Defect(
+        "sequences_of_the_test_are_those_of_validation",
+        "tasks/_sequences.py",
+        '(ends["validation"][1], ends["validation"][1] + rest)',
+        '(ends["validation"][0], ends["validation"][1])',
+        _oracle("sequences", "splits_are_ranges_of_numbers_without_overlap"),
+    ),
+    Defect(
+        "a_number_gives_another_sequence_each_time",
+        "tasks/_sequences.py",
+        "jax.random.fold_in(jax.random.key(0), n)",
+        "jax.random.fold_in(key, n)",
+        _oracle("sequences", "a_number_gives_one_sequence_wherever_and_whenever_it_is_drawn"),
+    ),
+    Defect(
+        "the_cue_comes_a_step_early",
+        "tasks/copy.py",
+        ".at[self.pattern + self.delay].set(cue)",
+        ".at[self.pattern + self.delay - 1].set(cue)",
+        _oracle("sequences", "copy_shows_a_pattern_and_asks_for_it_from_the_cue_on"),
+    ),
+    Defect(
+        "adding_marks_both_numbers_anywhere",
+        "tasks/adding.py",
+        "jax.random.randint(first, (), 0, half)",
+        "jax.random.randint(first, (), 0, self.length)",
+        _oracle("sequences", "adding_asks_for_the_sum_of_two_numbers_marked_one_in_each_half"),
+    ),
+]
+
+AUDIT = [
+    Defect(
+        "flow_takes_every_product_for_a_forward_one",
+        "audit/flow.py",
+        "if POST in over:\n        return BACKWARDS, None",
+        "if POST in over:\n        return FORWARDS, None",
+        _of("audit/test_flow", "a_weight_used_backwards"),
+    ),
+    Defect(
+        "flow_turns_a_loop_once",
+        "audit/flow.py",
+        "while (grown := [a | b for a, b in zip(carry, turn(carry), strict=True)]) != carry:\n        carry = grown\n    return carry",
+        "return [a | b for a, b in zip(carry, turn(carry), strict=True)]",
+        _of("audit/test_flow", "a_scan_carries_labels_round_until_nothing_changes"),
+    ),
+    Defect(
+        "flow_is_blind_to_who_chose",
+        "audit/flow.py",
+        "return flow | choice | Flow(backwards=met)",
+        "return flow | Flow(backwards=met)",
+        _of("audit/test_flow", "a_cond_joins_its_branches_and_its_predicate"),
+    ),
+    Defect(
+        "flow_takes_an_unknown_program_for_none",
+        "audit/flow.py",
+        "out = _unknown(everything)",
+        "out = NOTHING",
+        _of("audit/test_flow", "an_unknown_program_is_everything_never_nothing"),
+    ),
+    Defect(
+        "audit_is_blind_to_copies_made_at_the_start",
+        "audit/verdict.py",
+        "return {name: _held(name, flow) for name, flow in zip(names, flows, strict=True)}",
+        "return {}",
+        _of("audit/test_verdicts", "a_rule_that_lies_is_caught[CopiedAtInit-mlp]"),
+    ),
+    Defect(
+        "audit_is_blind_to_the_record",
+        "audit/verdict.py",
+        '("memory", memory), ("record", record)]',
+        '("memory", memory)]',
+        _of("audit/test_verdicts", "a_rule_that_lies_is_caught[InRecord-mlp]"),
+    ),
+    Defect(
+        "audit_looks_for_locks_upstream",
+        "audit/verdict.py",
+        "if p.dst in net.upstream(q.src, recurrent=False)} - before",
+        "if q.dst in net.upstream(p.src, recurrent=False)}",
+        _of("audit/test_verdicts", "what_the_papers_say_each_update_reads"),
+    ),
+    Defect(
+        "audit_takes_the_present_for_the_future",
+        "audit/in_time.py",
+        "range(t + 1, steps)",
+        "range(t, steps)",
+        _of("audit/test_verdicts", "what_the_papers_say_of_the_past_and_the_future[rtrl-flat-no]"),
+    ),
+]
+
+MEASURES = [
+    Defect(
+        "signs_agree_where_there_is_no_gradient",
+        "metrics/microscope.py",
+        "jnp.sum(there & (jnp.sign(update)",
+        "jnp.sum((jnp.sign(update)",
+        _oracle("microscope", "signs_count_only_where_there_is_a_gradient_and_a_missing_update_is_a_disagreement"),
+    ),
+    Defect(
+        "norm_ratio_is_upside_down",
+        "metrics/microscope.py",
+        "lengths[0] / lengths[1]",
+        "lengths[1] / lengths[0]",
+        _oracle("microscope", "a_multiple_of_the_gradient"),
+    ),
+    Defect(
+        "the_true_gradient_adds_up_the_batch",
+        "metrics/microscope.py",
+        "jnp.sum(signal.loss(record.output)) / x.shape[0]",
+        "jnp.sum(signal.loss(record.output))",
+        _oracle("microscope", "backprop_in_a_convnet"),
+    ),
+    Defect(
+        "intervals_have_one_tail",
+        "report/summary.py",
+        "stdtrit(n - 1, 0.975)",
+        "stdtrit(n - 1, 0.95)",
+        _of("report/test_report_summary", "interval_of_students_sleep_data"),
+    ),
+    Defect(
+        "a_tie_with_the_control_is_a_win",
+        "report/summary.py",
+        "gain > 0 for gain in gains",
+        "gain >= 0 for gain in gains",
+        _of("report/test_report_summary", "a_tie_with_the_control_is_no_win"),
+    ),
+]
+
+DEFECTS = [*RULES, *NETWORK, *SIGNAL, *TRAINING, *SEEDS, *CHECKPOINTS, *TASKS, *AUDIT, *MEASURES]
