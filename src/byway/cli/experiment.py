@@ -61,7 +61,7 @@ class Experiment:
         self.rules = [_tuned(_member(RULES, name, settings), self.tuned.get(name, {})) for name in names]
         for registry in (RULES, TASKS):  # a setting of what is not used may be a slip of the name: it is looked at too
             for name in registry.ids():
-                if hasattr(settings, name):
+                if hasattr(settings, name) and name not in (*names, settings.task):
                     _member(registry, name, settings)
         self.task: Task = _member(TASKS, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
