@@ -58,15 +58,26 @@ def __dir__():
 
 def rule(name: str, **hyper):
     """The rule called `name`, with its hyper-parameters."""
-    from byway.core.hyper import made
     from byway.rules import RULES
 
-    return made(RULES.get(name), name, hyper)
+    return _made(RULES.get(name), name, hyper)
 
 
 def task(name: str, **hyper):
     """The task called `name`, with its settings."""
-    from byway.core.hyper import made
     from byway.tasks import TASKS
 
-    return made(TASKS.get(name), name, hyper)
+    return _made(TASKS.get(name), name, hyper)
+
+
+def _made(kind, name, settings):
+    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the nearest ones."""
+    from byway.core.errors import ConfigError, unknown_name
+
+    known = [name for name, field in kind.__dataclass_fields__.items() if "doc" in field.metadata]
+    for setting in settings:
+        if setting not in known:
+            if not known:
+                raise ConfigError(f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out")
+            raise unknown_name(f"setting of {name}", setting, known)
+    return kind(**settings)

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import byway
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
 from byway.core.given import require_whole
-from byway.core.hyper import made
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.network.builders import convnet, mlp, rnn
@@ -58,12 +58,15 @@ class Experiment:
         if not names or len(set(names)) < len(names):
             raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
-        self.rules = [_tuned(_member(RULES, name, settings), self.tuned.get(name, {})) for name in names]
-        for registry in (RULES, TASKS):  # a setting of what is not used may be a slip of the name: it is looked at too
+        self.rules = [_tuned(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
+        for registry, make in (
+            (RULES, byway.rule),
+            (TASKS, byway.task),
+        ):  # what is not used may be a slip of the name
             for name in registry.ids():
                 if hasattr(settings, name) and name not in (*names, settings.task):
-                    _member(registry, name, settings)
-        self.task: Task = _member(TASKS, settings.task, settings)
+                    _member(make, name, settings)
+        self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
         self.options = {name: getattr(settings, name) for name in OPTIONS}
@@ -184,7 +187,6 @@ def net_kind(net: NetSettings, task: Task) -> str:
     return ("rnn" if task.in_time else "mlp") if net.kind is None else net.kind
 
 
-def _member(registry, name: str, settings: Any) -> Any:
-    member = registry.get(name)
+def _member(make: Callable[..., Any], name: str, settings: Any) -> Any:
     table = getattr(settings, name, None)
-    return made(member, name, vars(table) if table is not None else {})
+    return make(name, **(vars(table) if table is not None else {}))

@@ -21,10 +21,6 @@ class BywayError(Exception):
         self.given, self.wanted, self.fix = given, wanted, fix
 
 
-# What code that somebody else wrote raises when it is wrong. The machine's own troubles (memory, files) are not among them.
-FAULTS = (BywayError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
-
-
 class ShapeError(BywayError):
     """Arrays, populations or weights whose shapes do not fit together."""
 

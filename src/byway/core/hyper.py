@@ -6,7 +6,7 @@ from typing import Any
 
 import equinox as eqx
 
-from byway.core.errors import ConfigError, unknown_name
+from byway.core.errors import ConfigError
 from byway.core.given import is_number, is_whole, shown
 
 # By the type of a hyper-parameter, whether a value is of that kind, and what it should be in words.
@@ -52,19 +52,6 @@ def check_ranges(owner: Any) -> None:
             raise ConfigError(f"{name} = {shown(value)}", f"{kind}{limits}", doc)
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             raise ConfigError(f"{name} = {value}", wanted, doc)
-
-
-def made(kind: type, name: str, settings: dict[str, Any]) -> Any:
-    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the nearest ones."""
-    known = [field.name for field in _hypers(kind)]
-    for setting in settings:
-        if setting not in known:
-            raise (
-                unknown_name(f"setting of {name}", setting, known)
-                if known
-                else ConfigError(f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out")
-            )
-    return kind(**settings)
 
 
 def _hypers(kind: type) -> list[dataclasses.Field]:

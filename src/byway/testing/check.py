@@ -8,12 +8,12 @@ from typing import Any
 import jax
 
 from byway.audit.networks import accepted
-from byway.core.errors import FAULTS, BywayError
+from byway.core.errors import BywayError
 from byway.core.rule import Rule
 from byway.tasks import TASKS
 from byway.testing import laws
 from byway.testing.case import Case, ContractError
-from byway.verify.run import Result, verify, wanted
+from byway.verify.run import FAULTS, Result, verify, wanted
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,8 +9,11 @@ from typing import Any
 import jax
 
 from byway.core.check import Check
-from byway.core.errors import FAULTS
+from byway.core.errors import BywayError
 from byway.core.rule import Rule
+
+# What code that somebody else wrote raises when it is wrong. The machine's own troubles (memory, files) are not among them.
+FAULTS = (BywayError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True)
