@@ -112,7 +112,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         train = Split(jnp.asarray(X), jnp.asarray(numbers.astype(np.int32)))
         batch = min(self.batch, len(X))
         # `fit` measures on two more splits. Nothing depends on them here, so a few samples will do.
-        few = Split(train.x[:batch], train.y[:batch])
+        few = Split(train.x[: max(batch, 1)], train.y[: max(batch, 1)])
         result = fit(
             net,
             rule,

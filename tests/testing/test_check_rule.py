@@ -210,6 +210,7 @@ def conforming():
     return byway.testing.check_rule(Checked(rate=0.5))
 
 
+@pytest.mark.slow  # the page on writing a rule does the same
 def test_one_line_holds_a_rule_to_the_whole_contract():
     report = conforming()
     assert report.networks == ["mlp", "convnet"]

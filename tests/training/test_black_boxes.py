@@ -91,7 +91,10 @@ def test_forward_forward_calls_a_device_twice_a_step(blobs):
     assert np.diff(counts).tolist() == [2 * STEPS + 1 + 3] * EPOCHS
 
 
-@pytest.mark.parametrize(("name", "norm"), [("node_perturbation", False), ("ff", True), ("frozen", False)])
+@pytest.mark.parametrize(
+    ("name", "norm"),
+    [("node_perturbation", False), pytest.param("ff", True, marks=pytest.mark.slow), pytest.param("frozen", False, marks=pytest.mark.slow)],
+)
 def test_through_the_host_a_relu_trains_as_the_compiled_one(blobs, name, norm):
     outside = trained(boxed(Chip(), norm=norm), blobs, name=name, seeds=3)
     inside = trained(byway.mlp(4, 5, 3, norm=norm), blobs, name=name, seeds=3)

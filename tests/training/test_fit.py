@@ -117,7 +117,7 @@ def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
 
 
 @pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
-@pytest.mark.parametrize("batch", [6, 5])  # 5 cannot be divided by two
+@pytest.mark.parametrize("batch", [6, pytest.param(5, marks=pytest.mark.slow)])  # 5 cannot be divided by two
 def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_devices(blobs, batch):
     """Of two seeds each has a device; one alone has its samples on both."""
     task, net = blobs, mlp(4, 6, 3, activation="tanh")

@@ -11,6 +11,7 @@ from byway.pages.drawing import images_svg, sequence_svg
 from byway.pages.words import card, sentences, settings, table
 from byway.tasks._images import ImageTask
 from byway.tasks._sequences import DrawnTask
+from byway.tasks.data import Data
 
 # What is on every machine. Anything else would have to be downloaded to be drawn.
 EMBEDDED = ("digits",)
@@ -22,12 +23,14 @@ def task_page(task: Task) -> str:
     hidden, epochs, batch = task.suggests
     lines = [f"# {task.id}", "", f"**{about.headline}**", "", *(_samples(task) if here else []), about.body, ""]
     lines += sentences(about, "Limits", "Source")
-    shape = "x".join(map(str, task.input_shape))
-    rows = [["one input" + (", at each time step" if task.in_time else ""), shape], ["outputs", str(task.outputs)]]
+    shape, outputs = _sizes(task)
+    rows = [["one input" + (", at each time step" if task.in_time else ""), shape], ["outputs", outputs]]
     rows += [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()] if here else []
     lines += ["## Shapes and splits", "", *table(["of", "size"], rows)]
     lines += ["Training looks at `train`, progress and tuning at `validation`; nothing is selected on `test`.", ""]
-    if not here:
+    if isinstance(task, Data):
+        lines += ["[Your own data](../your-data.md) has examples.", ""]
+    elif not here:
         lines += [
             "Its files are looked for in `$BYWAY_DATA` and in the cache, downloaded where they have a public address, and checked against "
             "their checksums each time. None was downloaded for this page, so it shows no samples.",
@@ -37,7 +40,8 @@ def task_page(task: Task) -> str:
     flags = f"--net.hidden {' '.join(map(str, hidden))} --epochs {epochs} --batch {batch}"
     lines += ["## Run it", "", f"What trains well here, and is used where nothing else is said: `{flags}`.", ""]
     rules = "bptt,rtrl,frozen" if task.in_time else "bp,dfa,frozen"
-    lines += [f"    byway compare --task {task.id} --rules {rules} --seeds 4", ""]
+    path = " --data.path FILE" if isinstance(task, Data) else ""
+    lines += [f"    byway compare --task {task.id}{path} --rules {rules} --seeds 4", ""]
     return "\n".join(lines)
 
 
@@ -47,13 +51,19 @@ def tasks_page(tasks: Sequence[Task]) -> str:
         [
             f"[`{task.id}`](tasks/{task.id}.md)",
             card(type(task)).headline,
-            "x".join(map(str, task.input_shape)),
-            str(task.outputs),
+            *_sizes(task),
             "yes" if task.in_time else "no",
         ]
         for task in tasks
     ]
     return "\n".join(["# Tasks", "", *table(["task", "", "one input", "outputs", "in time"], rows)])
+
+
+def _sizes(task: Task) -> tuple[str, str]:
+    """The shape of an input and the number of outputs."""
+    if isinstance(task, Data):
+        return "as in the data", "one for each class"
+    return "x".join(map(str, task.input_shape)), str(task.outputs)
 
 
 def _samples(task: Task) -> list[str]:
