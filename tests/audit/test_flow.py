@@ -45,6 +45,15 @@ def test_a_scan_carries_labels_round_until_nothing_changes():
     assert reads(rotate, A, B, C) == [{"a"}, {"a", "b"}, {"a", "b", "c"}]
 
 
+def test_a_label_that_comes_through_a_loop_late_is_not_lost():
+    """In a register of seven cells what stood in the first takes six turns to the last; after many turns each may hold any before it."""
+
+    def shift(a, *zeros):
+        return jax.lax.fori_loop(0, 9, lambda _, s: (s[0], *s[:-1]), (a, *zeros))
+
+    assert reads(lambda a: shift(a, *jnp.zeros((6, *A[0].shape))), A) == [{"a"}] * 7
+
+
 def test_what_a_scan_emits():
     def emit(a, b):
         return (jax.lax.scan(lambda s, x: (s + 1, x), a, b)[1],)

@@ -500,7 +500,7 @@ AUDIT = [
         "audit/flow.py",
         "while (grown := [a | b for a, b in zip(carry, turn(carry), strict=True)]) != carry:\n        carry = grown\n    return carry",
         "return [a | b for a, b in zip(carry, turn(carry), strict=True)]",
-        _of("audit/test_flow", "a_scan_carries_labels_round_until_nothing_changes"),
+        _of("audit/test_flow", "a_label_that_comes_through_a_loop_late_is_not_lost"),
     ),
     Defect(
         "flow_is_blind_to_who_chose",
@@ -528,14 +528,14 @@ AUDIT = [
         "audit/verdict.py",
         '("memory", memory), ("record", record)]',
         '("memory", memory)]',
-        _of("audit/test_verdicts", "a_rule_that_lies_is_caught[InRecord-mlp]"),
+        _of("audit/test_verdicts", "a_rule_that_lies_is_caught[InRecordForwards-mlp]"),
     ),
     Defect(
         "audit_looks_for_locks_upstream",
         "audit/verdict.py",
         "if p.dst in net.upstream(q.src, recurrent=False)} - before",
         "if q.dst in net.upstream(p.src, recurrent=False)}",
-        _of("audit/test_verdicts", "what_the_papers_say_each_update_reads"),
+        _of("audit/test_verdicts", "hard_negatives_lock_forward_forward_by_a_discrete_choice_alone"),
     ),
     Defect(
         "audit_takes_the_present_for_the_future",
@@ -552,7 +552,7 @@ MEASURES = [
         "metrics/microscope.py",
         "jnp.sum(there & (jnp.sign(update)",
         "jnp.sum((jnp.sign(update)",
-        _oracle("microscope", "signs_count_only_where_there_is_a_gradient_and_a_missing_update_is_a_disagreement"),
+        _oracle("microscope", "where_neither_side_says_anything_there_is_no_agreement"),
     ),
     Defect(
         "norm_ratio_is_upside_down",
@@ -566,7 +566,7 @@ MEASURES = [
         "metrics/microscope.py",
         "jnp.sum(signal.loss(record.output)) / x.shape[0]",
         "jnp.sum(signal.loss(record.output))",
-        _oracle("microscope", "backprop_in_a_convnet"),
+        _oracle("microscope", "a_rule_made_for_it"),
     ),
     Defect(
         "intervals_have_one_tail",

@@ -64,6 +64,11 @@ def test_signs_count_only_where_there_is_a_gradient_and_a_missing_update_is_a_di
     assert _compare([[1.0, -2.0, 0.0], [3.0, 4.0, -9.0]], [[2.0, 5.0, -1.0], [0.0, 1.0, -1.0]])["sign_agreement"] == 3 / 5
 
 
+def test_where_neither_side_says_anything_there_is_no_agreement():
+    """As with inputs that are always zero: two weights have a gradient, and one of them the sign of it."""
+    assert _compare([1.0, 1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0])["sign_agreement"] == 1 / 2
+
+
 @pytest.mark.parametrize("zero", ["update", "gradient", "both"])
 def test_nothing_is_said_where_either_side_is_zero(zero):
     update, gradient = (np.zeros((5, 4)) if zero in (name, "both") else _gradient() for name in ("update", "gradient"))

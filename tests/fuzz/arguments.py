@@ -1,4 +1,4 @@
-"""Bad arguments of the Python API, each as a call: `python tests/fuzz/python.py` prints what became of every one of them, as JSON.
+"""Bad arguments of the Python API, each as a call: `python tests/fuzz/arguments.py` prints what became of every one of them, as JSON.
 
 It is a program of its own because the tests check the type of every argument of every function, which users do not have.
 """

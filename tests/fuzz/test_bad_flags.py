@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from byway.cli.main import main
+from fuzz.arguments import CASES
 from fuzz.cases import COMMANDS, CONFIGS, FILES, IDX, LEARNED, WHOLE
-from fuzz.python import CASES
 
 
 def mostly_slow(cases):
@@ -59,7 +59,7 @@ def test_a_configuration_with_anything_in_its_middle_is_refused_or_means_somethi
 
 
 def test_how_many_bad_inputs_there_are():
-    """The figures of docs/reliability.md; the three lists of files are tried by `test_files` and `test_report_bad_files`."""
+    """The figures of docs/reliability.md; the three lists of files are tried by `test_bad_files` and `test_report_bad_files`."""
     files = len(FILES) + len(LEARNED) + 8 + 3 * len(IDX)
     assert (len(COMMANDS), len(CONFIGS), len(CASES), files) == (156, 108, 391, 95)
     assert len(COMMANDS) + len(CONFIGS) + len(CASES) + files >= 300
