@@ -161,12 +161,13 @@ def test_a_checkpoint_of_another_version_is_refused(blobs, tmp_path, monkeypatch
         _fit(_problem("bp", blobs), checkpoint=tmp_path)
 
 
-def test_a_damaged_checkpoint_is_said_and_the_one_before_can_be_used(blobs, tmp_path):
+@pytest.mark.parametrize("bit", [True, False])
+def test_a_damaged_checkpoint_is_said_and_the_one_before_can_be_used(bit, blobs, tmp_path):
     problem = _problem("bp", blobs)
     straight = _fit(problem, checkpoint=tmp_path, save_every=0.0, keep=0)
-    for path in (tmp_path / "8").rglob("*"):
-        if path.is_file() and "d" in path.parent.name:
-            path.write_bytes(b"")
+    file = tmp_path / "8" / "default" / "training.safetensors"
+    held = file.read_bytes()
+    file.write_bytes(held[:-1] + bytes([held[-1] ^ 1]) if bit else held[:100])
     with pytest.raises(RunError, match="cannot be read") as told:
         _fit(problem, checkpoint=tmp_path)
     assert "delete that folder" in str(told.value)
@@ -240,17 +241,21 @@ def _kill(tmp_path, kills, epochs, seed):
     draw, run, torn = np.random.default_rng(seed), tmp_path / "run", 0
     verb = ["train", *BITS, "--epochs", str(epochs), "--out", str(run)]
     metrics = run / "metrics.jsonl"
+    writing = lambda: any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))  # noqa: E731
     for _ in range(kills):
         seen = metrics.stat().st_size if metrics.is_file() else 0
         process = _started(*verb)
-        if draw.random() < 0.3:  # while it starts, compiles, reads the checkpoint
+        moment = draw.choice(["early", "learning", "writing"], p=[0.3, 0.4, 0.3])
+        if moment == "early":  # while it starts, compiles, reads the checkpoint
             time.sleep(draw.uniform(0, 6))
         else:
             _wait_for(process, lambda seen=seen: metrics.is_file() and metrics.stat().st_size > seen)
             time.sleep(draw.uniform(0, 0.5))
+        if moment == "writing":
+            _wait_for(process, writing, pause=0.0)
         process.kill()
         process.communicate()
-        torn += any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))
+        torn += writing()
         if (run / "config.toml").is_file():
             verb = ["resume", str(run)]
     assert main(["resume", str(run)]) == 0
@@ -352,12 +357,12 @@ def _started(*argv):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=AS_HERE)
 
 
-def _wait_for(process, ready):
+def _wait_for(process, ready, pause=0.02):
     deadline = time.monotonic() + 120
     while not ready():
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 def _contents(folder):

@@ -3,13 +3,12 @@
 FOLDER/STEP/    the training after so many batches: every array of every learner, and its `Progress`
 
 A learner holds its own key and the number of its step, from which the order of data and all noise follow, so a training that goes
-on from a checkpoint is the one that never stopped, to the bit. Orbax writes each under another name and renames it when it
-is whole; a kill at any moment leaves the one before. Arrays and JSON: nothing in it is code.
+on from a checkpoint is the one that never stopped, to the bit. Each is written under another name and renamed when it is whole
+(`training.store`); a kill at any moment leaves the one before.
 """
 
 import contextlib
 import dataclasses
-import logging
 import signal
 import threading
 import time
@@ -83,8 +82,10 @@ class Checkpoints:
         self._saved, self._stack = time.monotonic(), contextlib.ExitStack()
 
     def __enter__(self) -> "Checkpoints":
+        from byway.training import store
+
         self._stack.enter_context(locked(self.folder))
-        self._manager = self._stack.enter_context(_manager(self.folder, self.keep))
+        self._manager = self._stack.enter_context(store.opened(self.folder, self.keep))
         return self
 
     def __exit__(self, *error) -> None:
@@ -106,8 +107,10 @@ class Checkpoints:
         """
         if self._manager.latest_step() == progress.step:
             return
+        from byway.training import store
+
         arrays = {f"learner{name}": a for name, a in _named(learners).items()} | {f"score.{k}": v for k, v in progress.scores.items()}
-        _write(self._manager, progress.step, arrays, {"made_of": self.made_of, "progress": progress.to_json()})
+        store.write(self._manager, progress.step, arrays, {"made_of": self.made_of, "progress": progress.to_json()})
         self._saved = time.monotonic()
 
     def restore(self, learners: Learner) -> tuple[Learner, Progress] | None:
@@ -125,7 +128,9 @@ class Checkpoints:
         step = self._manager.latest_step()
         if step is None:
             return None
-        arrays, held = _read(self._manager, step)
+        from byway.training import store
+
+        arrays, held = store.read(self._manager, step)
         here = self.folder / str(step)
         branched = held["made_of"].get(BRANCHED) is not None
         if not branched and (other := [k for k, v in self.made_of.items() if held["made_of"].get(k) != v]):
@@ -163,7 +168,9 @@ def choose(folder: Path, step: int | None = None) -> int:
     Raises:
         RunError: it is not there.
     """
-    with _manager(folder, 0, read_only=True) as manager:
+    from byway.training import store
+
+    with store.opened(folder, read_only=True) as manager:
         steps = sorted(manager.all_steps())
     if not steps:
         raise RunError(f"{folder} has no checkpoint", "one to start from", "let the run get to its first checkpoint")
@@ -184,10 +191,12 @@ def branch(source: Path, target: Path, step: int) -> None:
     Raises:
         RunError: it cannot be read, or the target cannot be written.
     """
-    with _manager(source, 0, read_only=True) as old:
-        arrays, held = _read(old, step)
-    with _manager(target, 0) as new:
-        _write(new, step, arrays, held | {"made_of": {BRANCHED: step}})
+    from byway.training import store
+
+    with store.opened(source, read_only=True) as old:
+        arrays, held = store.read(old, step)
+    with store.opened(target) as new:
+        store.write(new, step, arrays, held | {"made_of": {BRANCHED: step}})
 
 
 @contextlib.contextmanager
@@ -232,70 +241,25 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def _manager(folder: Path, keep: int, read_only: bool = False) -> Iterator[Any]:
-    """Orbax on a folder; what a kill left half written is cleared away."""
-    import orbax.checkpoint as ocp
-
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # it warns of what is asked for here, and shows what is raised anyway
-    writing: dict[str, Any] = {"max_to_keep": keep or None, "cleanup_tmp_directories": True}
-    reading: dict[str, Any] = {"read_only": True, "create": False, "save_interval_steps": 0}
-    options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False, **(reading if read_only else writing))
-    manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_names=("arrays", "about"))
-    try:
-        yield manager
-    finally:
-        manager.close()
-
-
-def _write(manager: Any, step: int, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> None:
-    import orbax.checkpoint as ocp
-
-    some = {k: v for k, v in arrays.items() if v.size}  # orbax keeps no empty array
-    try:
-        manager.save(step, args=ocp.args.Composite(arrays=ocp.args.PyTreeSave(some), about=ocp.args.JsonSave(about)), force=True)
-    except (OSError, ValueError) as problem:
-        raise RunError(
-            f"the checkpoint of step {step} cannot be written to {manager.directory}: {str(problem).partition(chr(10))[0]}",
-            "room on a disk that can be written",
-            "make room; 'byway resume RUN' then goes on from the checkpoint before, which is untouched",
-        ) from problem
-
-
-def _read(manager: Any, step: int) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    import orbax.checkpoint as ocp
-
-    try:
-        held = manager.restore(step, args=ocp.args.Composite(arrays=ocp.args.PyTreeRestore(), about=ocp.args.JsonRestore()))
-        return {k: np.asarray(v) for k, v in held.arrays.items()}, dict(held.about)
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise RunError(
-            f"the checkpoint {manager.directory / str(step)} cannot be read: {str(problem).partition(chr(10))[0]}",
-            "one as it was written",
-            "restore it from a copy, or delete that folder: the one before it counts then, or the training starts anew",
-        ) from problem
-
-
 def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, fresh_moments: bool) -> Learner:
     """Fresh learners with the arrays that were kept; where the optimiser is another one, its moments may stay fresh."""
     mine = _named(learners)
-    mine_moments, kept_moments = ({k: v for k, v in some.items() if k.startswith(".moments") and v.size} for some in (mine, kept))
+    mine_moments, kept_moments = ({k: v for k, v in some.items() if k.startswith(".moments")} for some in (mine, kept))
     shapes = [{k: v.shape[1:] for k, v in some.items()} for some in (mine_moments, kept_moments)]
     if fresh_moments and shapes[0] != shapes[1]:
         kept = {k: v for k, v in kept.items() if k not in kept_moments} | mine_moments
-    wanted = {k: v for k, v in mine.items() if v.size}
-    wrong = [k for k in wanted if k not in kept or kept[k].shape[1:] != wanted[k].shape[1:]] + [k for k in kept if k not in wanted]
+    wrong = [k for k in mine if k not in kept or kept[k].shape[1:] != mine[k].shape[1:]] + [k for k in kept if k not in mine]
     if wrong:
         k = wrong[0]
         raise RunError(
             f"the checkpoint {here} has {k} of shape {kept[k].shape[1:] if k in kept else '(none)'}",
-            f"{wanted[k].shape[1:] if k in wanted else 'none'}, as in this network and rule",
+            f"{mine[k].shape[1:] if k in mine else 'none'}, as in this network and rule",
             "go on with the network, rule and optimiser that it was made with",
         )
     leaves, shape = jax.tree.flatten(learners)
     filled = []
     for (name, own), leaf in zip(mine.items(), leaves, strict=True):
-        new = own if not own.size else np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])
+        new = np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])
         key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         filled.append(jax.random.wrap_key_data(jnp.asarray(new)) if key else jnp.asarray(new))
     return jax.tree.unflatten(shape, filled)

@@ -84,4 +84,5 @@ def load(net: Network, path: Path | str, index: int = 0) -> Network:
 
 
 def _named(net: Network) -> dict[str, np.ndarray]:
-    return {f"{name}.{part}": np.asarray(a) for name, parts in net.theta.items() for part, a in parts.items()}
+    # In C order: of arrays in another safetensors writes the wrong numbers.
+    return {f"{name}.{part}": np.asarray(a, order="C") for name, parts in net.theta.items() for part, a in parts.items()}
