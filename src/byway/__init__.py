@@ -25,6 +25,8 @@ _HOME = {
     "convnet": "network.builders",
     "rnn": "network.builders",
     "graph": "network.builders",
+    "from_equinox": "network.equinox",
+    "to_equinox": "network.equinox",
     "Network": "network.network",
     "Activation": "network.activations",
     "quantised": "network.activations",

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = ["docs/write-a-rule.md", "docs/tutorials/compare-rules.md", "docs/tutorials/what-the-audit-tells.md"]
-PAGES = ["README.md", "docs/your-data.md", *TUTORIALS]
+PAGES = ["README.md", "docs/your-data.md", "docs/your-network.md", *TUTORIALS]
 BREAK = "=== here the page shows what was printed ==="
 
 

@@ -36,13 +36,6 @@ def test_what_was_saved_computes_the_same_elsewhere(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.safetensors"]
 
 
-def test_weights_in_any_order_of_memory(tmp_path):
-    """Safetensors takes an array for one in C order, whatever it is."""
-    turned = {p: {part: np.asfortranarray(a) for part, a in parts.items()} for p, parts in NET.theta.items()}
-    byway.save(NET.with_theta(turned), tmp_path / "w.safetensors")
-    np.testing.assert_array_equal(_output(byway.load(byway.mlp(4, 6, 3, key=2), tmp_path / "w.safetensors")), _output(NET))
-
-
 def test_weights_that_another_program_wrote(tmp_path):
     """In single precision, into a network in double precision; and of several seeds, one by one."""
     draw = np.random.default_rng(3)

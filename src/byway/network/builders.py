@@ -46,9 +46,9 @@ def mlp(
         ConfigError: `readout_from` names a layer that does not exist.
     """
     _check_sizes(sizes)
-    shapes = [_shape(s) for s in sizes]
+    shapes = [as_shape(s) for s in sizes]
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
-    populations = _populations(names, shapes, activation, norm)
+    populations = placed(names, shapes, activation, norm)
     edges = list(pairwise(names[:-1]))
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
     return _drawn(Network(populations, _dense(populations, edges, bias), "input", "output"), key)
@@ -114,7 +114,7 @@ def convnet(
         names, shapes, convs = [*names, name], [*shapes, conv.dst_shape], [*convs, conv]
     dense = [*(f"hidden{i}" for i in range(1, len(hidden) + 1)), "output"]
     edges = list(zip([names[-1], *dense], dense, strict=False))
-    populations = _populations([*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm)
+    populations = placed([*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm)
     return _drawn(Network(populations, [*convs, *_dense(populations, edges, bias)], "input", "output"), key)
 
 
@@ -177,20 +177,21 @@ def graph(
     """
     require(Mapping, "sizes", sizes, "the populations by name, with a size or a shape each", 'for example {"input": 4, "output": 2}')
     _check_sizes(list(sizes.values()))
-    populations = _populations(list(sizes), [_shape(s) for s in sizes.values()], activation, norm, input, output)
+    populations = placed(list(sizes), [as_shape(s) for s in sizes.values()], activation, norm, input, output)
     return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
 
 
 def _check_sizes(sizes) -> None:
-    if len(sizes) < 2 or any(not is_whole(n) or n < 1 for s in sizes for n in _shape(s)):
+    if len(sizes) < 2 or any(not is_whole(n) or n < 1 for s in sizes for n in as_shape(s)):
         raise ShapeError(
             f"layer sizes {tuple(sizes)}", "an input and an output at least, each of one unit or more", "see 'mlp(784, 500, 10)'"
         )
-    if (largest := max(math.prod(_shape(s)) for s in sizes)) > LARGEST_LAYER:
+    if (largest := max(math.prod(as_shape(s)) for s in sizes)) > LARGEST_LAYER:
         raise ShapeError(f"a layer of {largest:,} units", f"at most {LARGEST_LAYER:,}", "use smaller layers")
 
 
-def _shape(size: Shape) -> tuple[int, ...]:
+def as_shape(size: Shape) -> tuple[int, ...]:
+    """A size as the shape of so many units."""
     return tuple(size) if isinstance(size, tuple | list) else (size,)
 
 
@@ -203,7 +204,8 @@ def _pick(names: list[str], indices: Sequence[int]) -> list[str]:
     return [hidden[i] for i in indices]
 
 
-def _populations(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
+def placed(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
+    """Populations of these names and shapes, upstream first, each on its own sheet in space; see `graph` for the rest."""
     require((bool, np.bool), "norm", norm, "True or False", "leave it out for False")
     chosen = activation if isinstance(activation, Mapping) else {}
     common = "relu" if isinstance(activation, Mapping) else activation

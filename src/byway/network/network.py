@@ -2,6 +2,7 @@
 
 import functools
 import graphlib
+import math
 import operator
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
@@ -155,14 +156,18 @@ class Network(eqx.Module):
                 f"use a rule that needs no slope there: {', '.join(instead(self))}; or another activation",
             )
 
+    def takes(self, shape: tuple[int, ...]) -> bool:
+        """Whether samples of this shape can be reshaped to the input population's without changing the order of two axes."""
+        own = self[self.input].shape
+        long, own_long = ([n for n in axes if n > 1] for axes in (shape, own))
+        return math.prod(shape) == math.prod(own) and (long == own_long or min(len(long), len(own_long)) < 2)
+
     def place(self, x: Float[Array, "batch *inputs"]) -> Float[Array, "batch *units"]:
         """The input, shaped like the input population; only reshaping is allowed."""
-        population = self[self.input]
-        if x[0].size != population.size:
-            raise ShapeError(
-                f"inputs of shape {x.shape[1:]}", f"{population.shape}, as the network's input", "build the network for this task"
-            )
-        return x.reshape(x.shape[0], *population.shape)
+        own = self[self.input].shape
+        if not self.takes(x.shape[1:]):
+            raise ShapeError(f"inputs of shape {x.shape[1:]}", f"{own}, as the network's input", "build the network for this task")
+        return x.reshape(x.shape[0], *own)
 
     def potential(self, population: str, pre: Mapping[str, Array], known: Mapping[str, Array] = NOTHING) -> Float[Array, "batch *units"]:
         """The summed current into `population`, given what arrives at its projections, or the current itself where it is `known`."""

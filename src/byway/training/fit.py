@@ -324,9 +324,9 @@ def prepare(
         raise ConfigError(f"save_every = {shown(save_every)}", "seconds, from 0", "leave it out for 60")
     if every is not None:
         require_whole("every", every, fix="leave every out for one update a batch")
-    if math.prod(task.input_shape) != net[net.input].size or task.outputs != net[net.output].size:
+    if not net.takes(task.input_shape) or task.outputs != net[net.output].size:
         raise ShapeError(
-            f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}",
+            f"a network with inputs {net[net.input].shape} and {net[net.output].size} outputs on the task {task.id}",
             f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
             "build the network from task.input_shape and task.outputs",
         )

@@ -1,0 +1,312 @@
+"""Networks of Equinox: one's own model as a `Network`, so that any rule can train it, and the trained weights back into the model.
+
+A chain of layers is cut after every activation: what lies between two cuts must be linear in its input and in the weights of one layer,
+which is what `Projection` asks for; its three operations follow from the layer's own program, as transposes of it.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from byway.core.errors import ConfigError, ShapeError
+from byway.core.given import require, shown
+from byway.network.activations import ACTIVATIONS, Activation
+from byway.network.builders import Shape, as_shape, placed
+from byway.network.network import Network
+from byway.network.projections import Projection
+
+Model = TypeVar("Model", bound=eqx.Module)
+ADVICE = "see 'Your own network' in the docs for what can be trained"
+
+
+class Layers(Projection):
+    """Layers of Equinox of which one has weights, and which are linear in them and in the input. Weight and bias have that layer's shapes.
+
+    Attributes:
+        src: the presynaptic population.
+        dst: the postsynaptic population.
+        src_shape: its shape.
+        dst_shape: its shape.
+        weight: that of the layer with weights.
+        bias: its bias, or None.
+        before: functions of one sample that come before that layer.
+        layer: that layer, without its weights.
+        after: functions of one sample that come after it.
+        fans: how many inputs one unit of that layer sums, and how many units one input of it reaches.
+    """
+
+    src: str = eqx.field(static=True)
+    dst: str = eqx.field(static=True)
+    src_shape: tuple[int, ...] = eqx.field(static=True)
+    dst_shape: tuple[int, ...] = eqx.field(static=True)
+    weight: Array
+    bias: Array | None
+    before: tuple[Callable, ...] = eqx.field(static=True)
+    layer: eqx.Module = eqx.field(static=True)
+    after: tuple[Callable, ...] = eqx.field(static=True)
+    fans: tuple[int, int] = eqx.field(static=True)
+
+    @property
+    def fan_in(self) -> int:
+        """See `Projection.fan_in`."""
+        return self.fans[0]
+
+    @property
+    def fan_out(self) -> int:
+        """See `Projection.fan_out`."""
+        return self.fans[1]
+
+    @property
+    def offset(self):
+        """See `Projection.offset`."""
+        return 0.0 if self.bias is None else self._from_bias(self.bias)
+
+    def forward(self, pre):
+        """See `Projection.forward`."""
+        return _through(self.before, self.layer, self.after, self.weight, self.bias, pre)
+
+    def backward(self, delta, weight=None):
+        """See `Projection.backward`."""
+        weight = self.weight if weight is None else weight
+        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
+        return jax.linear_transpose(lambda pre: self._linear(weight, pre), pre)(delta)[0]
+
+    def outer(self, pre, delta):
+        """See `Projection.outer`."""
+        delta = delta / pre.shape[0]
+        update = {"weight": jax.linear_transpose(lambda w: self._linear(w, pre), self.weight)(delta)[0]}
+        if self.bias is not None:
+            update["bias"] = jax.linear_transpose(self._from_bias, self.bias)(delta.sum(0, keepdims=True))[0]
+        return update
+
+    def _linear(self, weight, pre):
+        return _through(self.before, self.layer, self.after, weight, _zero(self.bias), pre)
+
+    def _from_bias(self, bias):
+        nothing = jnp.zeros((1, *self.src_shape), bias.dtype)
+        return _through(self.before, self.layer, self.after, _zero(self.weight), bias, nothing)
+
+
+def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -> Network:
+    """A model of Equinox as a network with the same weights, which computes the same.
+
+    It may be an `equinox.nn.MLP`, one layer, or an `equinox.nn.Sequential` of: layers that are linear in their input and in an array
+    called `weight` (and affine in one called `bias`), such as `Linear`, `Conv2d`, `ConvTranspose2d` or one of your own; functions
+    without weights that are linear, such as average pooling or `Lambda(jnp.ravel)`; and activations that act on each unit alone. Biases
+    are all that may be added; there is no place for dropout, normalisation layers, maximum pooling and attention.
+
+    Args:
+        model: the model, a function of one sample.
+        input_shape: the shape of a sample as the model takes it. An input is only ever reshaped to it: where the channels of an image
+            come first in the model, let it begin with `Lambda(lambda x: jnp.moveaxis(x, -1, 0))`.
+        norm: whether input and hidden populations send their activity divided by its root mean square, as `ff` needs; the model itself
+            then has to do the same to compute what the network does.
+
+    Raises:
+        ConfigError: a part of the model that no rule could train.
+        ShapeError: a part that cannot take what comes.
+    """
+    require(eqx.Module, "model", model, "a model of Equinox", "for example equinox.nn.MLP(784, 10, 500, 2, key=key)")
+    stages = _stages(model, as_shape(input_shape))
+    names = ["input", *(f"hidden{i}" for i in range(1, len(stages))), "output"]
+    shapes = [as_shape(input_shape), *(stage.shape for stage in stages)]
+    phi = {name: stage.activation for name, stage in zip(names[1:], stages, strict=True)}
+    edges = [_projection(stage, src, dst, shape) for stage, src, dst, shape in zip(stages, names[:-1], names[1:], shapes[:-1], strict=True)]
+    return Network(placed(names, shapes, phi, norm), edges, "input", "output")
+
+
+def to_equinox(net: Network, model: Model) -> Model:
+    """The model that `net` was made of by `from_equinox`, with the weights of `net`.
+
+    Raises:
+        ShapeError: the network is of another model.
+    """
+    require(Network, "net", net, "a network", "for example that of result.learner()")
+    require(eqx.Module, "model", model, "a model of Equinox", "give the one that the network was made of")
+    held = [a for p in net.projections for a in p.theta.values()]
+    own = _arrays(model)
+    if [a.shape for a in held] != [a.shape for a in own]:
+        raise ShapeError(
+            f"a network with weights of the shapes {[a.shape for a in held]}",
+            f"{[a.shape for a in own]}, as in the model",
+            "give the model that the network was made of",
+        )
+    new = {id(old): jnp.asarray(a, old.dtype) for a, old in zip(held, own, strict=True)}
+    return jax.tree.map(lambda leaf: new.get(id(leaf), leaf), model)
+
+
+class _Stage(NamedTuple):
+    before: tuple[Callable, ...]
+    layer: Any
+    after: tuple[Callable, ...]
+    activation: Activation
+    shape: tuple[int, ...]
+
+
+def _stages(model: eqx.Module, shape: tuple[int, ...]) -> list[_Stage]:
+    """The model cut after each activation, and before each layer with weights that follows another."""
+    stages, before, layer, after = [], [], None, []
+    for piece in _pieces(model):
+        if _weighted(piece):
+            if layer is not None:
+                stages.append(_Stage(tuple(before), layer, tuple(after), ACTIVATIONS["identity"], shape))
+                before, after = [], []
+            shape, layer = _shape_after(piece, shape), piece
+            continue
+        made = _shape_after(piece, shape)
+        if _is_linear(piece, shape):
+            (before if layer is None else after).append(piece)
+        elif _is_elementwise(piece, shape, made):
+            if layer is None:
+                raise ConfigError(f"the activation {_name(piece)} before any weights", "a layer with weights first", ADVICE)
+            stages.append(_Stage(tuple(before), layer, tuple(after), _activation(piece), made))
+            before, layer, after = [], None, []
+        else:
+            raise ConfigError(
+                f"{_name(piece)}, which is neither linear nor a function of each unit alone",
+                "layers with weights, linear functions and activations in turn",
+                "leave a softmax to the loss, take average for maximum pooling and norm=True for normalisation; " + ADVICE,
+            )
+        shape = made
+    if layer is not None:
+        stages.append(_Stage(tuple(before), layer, tuple(after), ACTIVATIONS["identity"], shape))
+    elif before or not stages:
+        raise ConfigError(f"{_name(before[-1]) if before else 'nothing'} at the end of a model", "a layer with weights", ADVICE)
+    return stages
+
+
+def _pieces(model: Any) -> list[Any]:
+    """The layers and functions that a model applies in turn."""
+    if isinstance(model, eqx.nn.Sequential):
+        return [piece for layer in model.layers for piece in _pieces(layer)]
+    if isinstance(model, eqx.nn.Lambda):
+        return [model.fn]
+    if isinstance(model, eqx.nn.Identity) or (isinstance(model, eqx.nn.Dropout) and model.inference):
+        return []
+    if not isinstance(model, eqx.nn.MLP):
+        return [model]
+    if model.scan:
+        raise ConfigError("an MLP with scan=True", "one whose layers are separate", "leave scan out")
+    last = len(model.layers) - 1
+    phi = [model.activation] * last + [model.final_activation]
+    chain = [piece for pair in zip(model.layers, phi, strict=True) for piece in pair]
+    return chain[:-1] if model.depth == 0 else chain
+
+
+def _weighted(piece: Any) -> bool:
+    return isinstance(piece, eqx.Module) and hasattr(piece, "weight")
+
+
+def _arrays(model: eqx.Module) -> list[Array]:
+    """The weights and biases of a model, in the order in which it applies them."""
+    parts = [(piece.weight, getattr(piece, "bias", None)) for piece in _pieces(model) if _weighted(piece)]
+    return [a for pair in parts for a in pair if a is not None]
+
+
+def _shape_after(piece: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a piece makes of one sample of another."""
+    if not _weighted(piece) and jax.tree.leaves(eqx.filter(piece, eqx.is_inexact_array)):
+        raise ConfigError(f"{_name(piece)}, with arrays of its own", "weights in one called weight, and perhaps one called bias", ADVICE)
+    if isinstance(piece, eqx.nn.Dropout | eqx.nn.StatefulLayer):
+        raise ConfigError(_name(piece), "a function of the sample alone, without chance or memory", "leave it out; " + ADVICE)
+    try:
+        made = jax.eval_shape(piece, jax.ShapeDtypeStruct(shape, jnp.zeros(()).dtype))
+    except (TypeError, ValueError, RuntimeError, IndexError) as problem:
+        raise ShapeError(
+            f"{_name(piece)} for one sample of shape {shape}: {str(problem).partition(chr(10))[0]}",
+            "a part of the model that takes it, and nothing but it",
+            "give input_shape as the model takes it, and move the channels of images first: Lambda(lambda x: jnp.moveaxis(x, -1, 0))",
+        ) from problem
+    if not isinstance(made, jax.ShapeDtypeStruct) or not made.shape:
+        raise ShapeError(f"{_name(piece)}, which returns {shown(made)}", "one array with an axis at least", ADVICE)
+    return made.shape
+
+
+def _projection(stage: _Stage, src: str, dst: str, shape: tuple[int, ...]) -> Layers:
+    dtype = jnp.zeros(()).dtype
+    weight, bias = jnp.asarray(stage.layer.weight, dtype), getattr(stage.layer, "bias", None)
+    bias = None if bias is None else jnp.asarray(bias, dtype)
+    skeleton = eqx.filter(stage.layer, eqx.is_array, inverse=True)
+    if len(jax.tree.leaves(eqx.filter(stage.layer, eqx.is_array))) != 1 + (bias is not None):
+        raise ConfigError(f"{_name(stage.layer)}, with other arrays than weight and bias", "these two alone", ADVICE)
+
+    def current(weight, bias, pre):
+        return _through(stage.before, skeleton, stage.after, weight, bias, pre)
+
+    draw = np.random.default_rng(0)
+    some, other, x, y = (jnp.asarray(draw.normal(size=s), dtype) for s in (weight.shape, weight.shape, (2, *shape), (2, *shape)))
+    linear = _adds(lambda w: current(w, _zero(bias), x), some, other) and _adds(lambda x: current(some, _zero(bias), x), x, y)
+    if bias is not None:
+        linear &= _adds(lambda b: current(some, b, x) - current(some, _zero(b), x), bias + 1, bias - 2)
+    if not linear:
+        raise ConfigError(f"{_name(stage.layer)}, which is not linear", "a layer linear in its weight and in its input", ADVICE)
+    # With weights of one the layer counts what one unit sums, and its transpose what one unit reaches.
+    count = lambda pre: _through((), skeleton, (), jnp.ones_like(weight), _zero(bias), pre)  # noqa: E731
+    arriving = jnp.ones_like(jax.vmap(lambda x: _one_by_one(stage.before, x))(x[:1]))
+    sums = count(arriving)
+    reached = jax.linear_transpose(count, arriving)(jnp.ones_like(sums))[0]
+    fan_in, fan_out = (max(1, round(float(jnp.max(a)))) for a in (sums, reached))
+    return Layers(
+        src=src, dst=dst, src_shape=shape, dst_shape=stage.shape, weight=weight, bias=bias, before=stage.before, layer=skeleton,
+        after=stage.after, fans=(fan_in, fan_out),
+    )  # fmt: skip
+
+
+def _through(before, layer, after, weight, bias, pre):
+    """What the layers of a stage make of a batch, with this weight and bias."""
+    parts = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
+    held = eqx.tree_at(lambda m: [getattr(m, k) for k in parts], layer, list(parts.values()), is_leaf=lambda a: a is None)
+
+    return jax.vmap(lambda sample: _one_by_one((*before, held, *after), sample))(pre)
+
+
+def _one_by_one(pieces, sample):
+    for piece in pieces:
+        sample = piece(sample)
+    return sample
+
+
+def _is_linear(piece: Any, shape: tuple[int, ...]) -> bool:
+    return _adds(piece, *jnp.asarray(np.random.default_rng(0).normal(size=(2, *shape)), jnp.zeros(()).dtype))
+
+
+def _adds(f: Callable, a: Array, b: Array) -> bool:
+    """Whether f(2 a - 3 b) = 2 f(a) - 3 f(b), up to rounding."""
+    apart = 2 * f(a) - 3 * f(b)
+    return bool(jnp.allclose(f(2 * a - 3 * b), apart, rtol=1e-3, atol=1e-3 * max(1e-30, float(jnp.max(jnp.abs(apart))))))
+
+
+def _is_elementwise(piece: Any, shape: tuple[int, ...], made: tuple[int, ...]) -> bool:
+    """Whether each unit's value depends on that unit alone, in the same way wherever it is."""
+    u = jnp.asarray(np.random.default_rng(0).normal(size=math.prod(shape)), jnp.zeros(()).dtype)
+    turned = lambda u: piece(u.reshape(shape)).ravel()  # noqa: E731
+    if made != shape or not jnp.allclose(turned(jnp.roll(u, 1)), jnp.roll(turned(u), 1), rtol=1e-4, atol=1e-6):
+        return False
+    return bool(jnp.all(turned(u.at[0].add(1.0))[1:] == turned(u)[1:]))
+
+
+def _activation(piece: Callable) -> Activation:
+    """One of ours, or any function of a unit: its slope is its derivative in one direction, as no unit depends on another."""
+    for known in ACTIVATIONS.values():
+        if known.phi is piece:
+            return known
+    z = np.linspace(-6, 6, 1201)
+    square = np.asarray(jax.vmap(piece)(jnp.asarray(z)), float) ** 2
+    moment = float(np.sum(square * np.exp(-(z**2) / 2)) / np.sum(np.exp(-(z**2) / 2)))
+    slope = lambda u: jax.jvp(piece, (u,), (jnp.ones_like(u),))[1]  # noqa: E731, TID251  its own derivative is the only one it has
+    # The variance that keeps the second moment from layer to layer, as He et al. 2015 do for relu.
+    return Activation(_name(piece), piece, slope, 1 / moment if np.isfinite(moment) and moment > 0 else 1.0)
+
+
+def _zero(a: Array | None) -> Array | None:
+    return None if a is None else jnp.zeros_like(a)
+
+
+def _name(piece: Any) -> str:
+    return getattr(piece, "__name__", type(piece).__name__)
