@@ -28,7 +28,7 @@ BITS = ["--task", "digits", "--rule", "dfa", "--seeds", "2", "--net.hidden", "8"
 
 
 # Other processes compute as this one does.
-AS_HERE = os.environ | {"JAX_ENABLE_X64": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+AS_HERE = os.environ | {"JAX_ENABLE_X64": "1"}
 
 
 class Stopped(Exception):
