@@ -23,13 +23,15 @@ MAY_IMPORT = {
     "pages": {"core", "network", "rules", "tasks", "metrics", "audit", "verify"},
     "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
 }
+# Draws what is in the other rooms, which ask it to: only in the middle of a function, so that nothing loads it before.
+LATE = "notebook"
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
 
 
-def imported(path: Path) -> set[str]:
-    """The dotted names of ours that a file imports, wherever in the file."""
+def imported(path: Path, walk=ast.walk) -> set[str]:
+    """The dotted names of ours that a file imports, wherever in the file, or where `walk` goes."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
         elif isinstance(node, ast.Import):
@@ -44,7 +46,12 @@ def test_imports_point_down(path):
         if name == "byway":  # its version
             continue
         other = name.split(".")[1]
-        assert other == room or other in MAY_IMPORT[room], f"{path.relative_to(ROOT)} imports {name}"
+        assert other == room or other in {*MAY_IMPORT[room], LATE}, f"{path.relative_to(ROOT)} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_file_loads_the_notebooks_drawings_before_they_are_asked_for(path):
+    assert f"byway.{LATE}" not in imported(path, ast.iter_child_nodes)
 
 
 @pytest.mark.parametrize("room", ["rules", "tasks"])

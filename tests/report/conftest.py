@@ -56,6 +56,7 @@ def audit_entry(transported=()):
     verdict = VERDICT | {"transport": "yes" if transported else "no"}
     return {
         "network": "mlp",
+        "about": "A rule <of ours>.",
         "verdict": verdict,
         "claims": VERDICT,
         "agrees": not transported,

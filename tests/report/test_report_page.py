@@ -97,6 +97,7 @@ def test_the_page_says_what_the_run_was(text):
     ):
         assert part in words
     assert "ff and hebb did not finish" in words
+    assert words.count("A rule <of ours>.") == 2  # those of the two that the audit has seen
     assert "a number stopped being finite at update 7" in words
     assert "transport: claimed no, found yes." in words
     assert text.count('<code class="carried">net.hidden1-output.weight</code>') == text.count('class="carried"') == 1
@@ -274,8 +275,16 @@ def test_each_halving_of_the_error_is_as_far():
 @pytest.mark.parametrize("values", [[100.0, 100.0], [0.0, 0.0], [50.0, 100.0]])
 def test_the_accuracy_axis_at_its_ends(values):
     axis = accuracy_axis([Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))])
-    assert 0 <= axis.low < axis.high < 100
+    assert 0 <= axis.low < axis.high <= 100
     assert all(0 <= axis.at(v, 0, 1) <= 1 for v in values)
+
+
+def test_a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does():
+    lines = [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan)) for values in ([50.0, 100.0], [50.0, 82.0])]
+    axis = accuracy_axis(lines)
+    marks = dict(axis.marks(300, 0, 24))
+    assert marks[axis.at(100, 300, 0)] == "100" and [*marks.values()].count("100") == 1
+    assert axis.at(82, 300, 0) > axis.at(90, 300, 0) > axis.at(100, 300, 0) == 0
 
 
 def test_even_ticks():
@@ -290,6 +299,19 @@ def test_thirty_rules_look_different():
     assert {s.hue for s in styles(rules).values()} == {"ink", "grey", *(f"s{i}" for i in range(HUES))}
 
 
+STYLES = Path(byway.report.__file__).parent
+
+
+def hues():
+    """The colours of lines where no theme sets others."""
+    return dict(re.findall(r"var\(--(\w+), (#[0-9a-f]{6})\)", (STYLES / "shared.css").read_text()))
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
 def luminance(colour):
     channel = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
     return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
@@ -297,14 +319,15 @@ def luminance(colour):
 
 @pytest.mark.parametrize("theme", [0, 1])
 def test_contrast_is_what_wcag_asks(theme):
-    css = (Path(byway.report.__file__).parent / "page.css").read_text()
-    block = re.findall(r":root \{(.*?)\}", css, re.DOTALL)[theme]
-    colour = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
-
-    def contrast(a, b):
-        low, high = sorted((luminance(colour[a]), luminance(colour[b])))
-        return (high + 0.05) / (low + 0.05)
-
+    block = re.findall(r":root \{(.*?)\}", (STYLES / "page.css").read_text(), re.DOTALL)[theme]
+    colour = hues() | dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
     for ground in ("paper", "card"):
-        assert all(contrast(text, ground) >= 4.5 for text in ("ink", "soft", "accent", "warn"))
-        assert all(contrast(line, ground) >= 3 for line in ("grey", "mark", *(f"s{i}" for i in range(HUES))))
+        assert all(contrast(colour[text], colour[ground]) >= 4.5 for text in ("ink", "soft", "accent", "warn"))
+        assert all(contrast(colour[line], colour[ground]) >= 3 for line in ("grey", "mark", *(f"s{i}" for i in range(HUES))))
+
+
+@pytest.mark.parametrize("ground", ["#ffffff", "#212121", "#111111"])
+def test_the_hues_of_a_notebook_stand_out_on_light_and_on_dark(ground):
+    """White, and the two dark greys of JupyterLab's themes: a notebook has one set of hues for all."""
+    assert len(hues()) == 1 + HUES
+    assert all(contrast(colour, ground) >= 3 for colour in hues().values())

@@ -49,6 +49,20 @@ def test_a_condition_leaves_what_it_holds_for(two):
     assert sorted((g.rule, tuple(g.accuracy)) for g in runs.groups()) == [("bp", (1, 2)), ("bp", (1, 2))]
 
 
+def test_the_rate_is_the_one_that_was_found_or_set_or_the_rules_own(two, capsys):
+    """Tuned for dfa in one run; set for every rule in the other."""
+    (two / "a" / "tuned.json").write_text('{"dfa": {"values": {"lr": 0.0125, "scale": 2.0}}, "pc": {"values": {"lr": 9.0}}}')
+    config = two / "deep" / "b" / "config.toml"
+    config.write_text("lr = 0.5\n" + config.read_text())
+    rates = {(g.run.rpartition("/")[2], g.rule): g.lr for g in Runs([two]).groups()}
+    assert rates["a", "dfa"] == 0.0125 and rates["a", "bp"] is None and rates["b", "bp"] == 0.5
+    assert main(["runs", str(two / "a")]) == 0
+    assert "0.0125" in capsys.readouterr().out
+    (two / "a" / "tuned.json").unlink()
+    assert main(["runs", str(two / "a")]) == 0
+    assert " lr" not in capsys.readouterr().out
+
+
 def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
     """Three seeds of bp, frozen, dfa, ff and hebb in the one run; in the other also of the rule that dfa's result was renamed to."""
     runs = Runs([two])

@@ -71,6 +71,11 @@ class Verdict:
         pairs = ((f.name, getattr(self.claims, f.name), getattr(self.found, f.name)) for f in dataclasses.fields(Claims))
         return [f"{name}: claimed {_say(claimed)}, found {_say(found)}" for name, claimed, found in pairs if claimed != found]
 
+    def _repr_html_(self) -> str:
+        from byway.notebook import verdict_html  # noqa: PLC0415 - it draws what is below it, when asked
+
+        return verdict_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain lists, dicts, strings and numbers."""
         plain = {

@@ -12,6 +12,7 @@ from typing import Any
 import byway
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
+from byway.cli.list import headline
 from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
 from byway.core.given import require_whole
@@ -25,7 +26,7 @@ from byway.training.checkpoint import locked
 from byway.training.fit import fit, prepare, use_compilation_cache
 from byway.training.run import Run
 from byway.training.track import tracker, tracking
-from byway.training.tune import RATE
+from byway.training.tune import RATE, TUNED
 
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
@@ -35,8 +36,6 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     ),
 }
 
-# What 'byway tune' found, in its folder and in the runs made with it.
-TUNED = "tuned.json"
 # What `fit` takes from the settings as it stands there.
 OPTIONS = (
     *("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every"),
@@ -109,7 +108,9 @@ class Experiment:
         with locked(run.folder):
             if not (run.folder / "audit.json").exists():
                 kind = net_kind(self.settings.net, self.task)
-                run.write_json("audit.json", {rule.id: {"network": kind, **audit(rule, tiny(kind, rule)).to_json()} for rule in self.rules})
+                found = {rule.id: audit(rule, tiny(kind, rule)).to_json() for rule in self.rules}
+                about = {name: {"network": kind, "about": headline(RULES, name)} for name in found}
+                run.write_json("audit.json", {name: about[name] | found[name] for name in found})
             for rule, net in zip(self.rules, self.nets, strict=True):
                 if rule.id in run.finished:
                     continue

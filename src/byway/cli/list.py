@@ -25,12 +25,13 @@ def run(argv: Sequence[str]) -> None:
     for title, registry in (("rules", RULES), ("tasks", TASKS)):
         print(title)
         for name in registry.ids():
-            print(f"  {name:15} {_headline(registry, name)}")
+            print(f"  {name:15} {headline(registry, name)}")
     for title, names in (("networks", KINDS), ("activations", ACTIVATIONS), ("optimisers", OPTIMISERS), ("schedules", SCHEDULES)):
         print(f"{title}\n  {', '.join(names)}")
 
 
-def _headline(registry: Registry, name: str) -> str:
+def headline(registry: Registry, name: str) -> str:
+    """What a rule or a task says of itself in its first line."""
     member = registry.get(name)
     owner = member if hasattr(member, "found") else inspect.getmodule(member)  # a learned rule has no file of its own
     return (inspect.getdoc(owner) or "").partition("\n")[0]

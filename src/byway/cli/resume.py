@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import tyro
 
 from byway.cli import compare, train
-from byway.cli.experiment import TUNED, Experiment
+from byway.cli.experiment import Experiment
 from byway.cli.report import show
 from byway.cli.settings import from_toml, settings_class
 from byway.training.run import Run
+from byway.training.tune import TUNED
 
 
 @dataclasses.dataclass(frozen=True)

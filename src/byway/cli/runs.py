@@ -87,6 +87,8 @@ def _mean(group: Group) -> tuple[float, float]:
 def _print(groups: list[Group], against: Group | None) -> None:
     table = Table(header_style="bold", pad_edge=False)
     headings = ["run", "started", "task", "rule", "state", "epoch", "validation [%]", "test accuracy [%]", "time [s]"]
+    rates = any(g.lr is not None for g in groups)
+    headings += ["lr"] if rates else []
     for heading in headings + ([] if against is None else [f"difference to {against.run}/{against.rule} [points]"]):
         table.add_column(heading, justify="left" if heading in headings[:5] else "right", overflow="fold")
     for g in groups:
@@ -95,6 +97,8 @@ def _print(groups: list[Group], against: Group | None) -> None:
         state = next(iter(g.states)) if len(g.states) == 1 else ", ".join(f"{n} {state}" for state, n in g.states.items())
         cells = [g.run, g.started[:16].replace("T", " "), g.task, g.rule, state, "–" if g.epoch is None else str(g.epoch)]
         cells += ["–" if g.validation is None else f"{g.validation:.2f}", accuracy, "–" if g.seconds is None else f"{g.seconds:.3g}"]
+        if rates:
+            cells.append("–" if g.lr is None else f"{g.lr:.3g}")
         if against is not None:
             d = None if g is against else difference(g, against)
             cells.append("baseline" if g is against else "–" if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})")

@@ -12,14 +12,14 @@ from rich.console import Console
 from rich.table import Table
 
 from byway.cli.compare import split
-from byway.cli.experiment import TUNED, Experiment
+from byway.cli.experiment import Experiment
 from byway.cli.settings import read, settings_class, to_toml
 from byway.core.errors import ConfigError, RunError
 from byway.core.rule import Rule
 from byway.training.checkpoint import locked
 from byway.training.fit import fit, use_compilation_cache
 from byway.training.progress import bar
-from byway.training.tune import RATE, Found, tune
+from byway.training.tune import RATE, TUNED, Found, tune
 
 DOC = """Give each rule the same number of trials over the ranges that its fields declare, and keep the best.
 

@@ -115,7 +115,7 @@ def meta_learn(
         sparsity: weight of the sum of absolute coefficients, which keeps the rule short.
         start_scale: standard deviation of the coefficients at the start.
         seed: of everything that is drawn.
-        progress: whether to draw a progress bar; by default where a person is watching a terminal.
+        progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
         on_step: called after each meta-step with its number and loss.
 
     Raises:

@@ -64,6 +64,11 @@ class Network(eqx.Module):
         self.projections = tuple(sorted(projections, key=lambda p: order.index(p.dst)))
         self.input, self.output = input, output
 
+    def _repr_html_(self) -> str:
+        from byway.notebook import network_html  # noqa: PLC0415 - it draws what is below it, when asked
+
+        return network_html(self)
+
     def __getitem__(self, population: str) -> Population:
         """The population called `population`."""
         return next(p for p in self.populations if p.name == population)

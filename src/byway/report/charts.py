@@ -13,6 +13,7 @@ HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
 DASHES = ("", "7 3", "2 2.5", "9 3 2 3", "4 3")  # 7 and 5 have no common divisor: 35 different lines
 MOST_POINTS, MOST_DOTS = 200, 31  # of one line; more cannot be seen, and would make the page heavy
 LETTER = 8.0  # width of one letter of a label, at most
+VALIDATION = "validation accuracy [%]"
 GOOD_ACCURACIES = (90, 99, 99.9, 50, 80, 95, 98, 99.5, 70, 97, 20, 60, 99.8, 10, 30, 40, 85, 92, 94, 96, 0)
 
 
@@ -271,15 +272,18 @@ def _decades(low: float, high: float) -> list[float]:
 def accuracy_axis(series: Sequence[Series]) -> Axis:
     """Per cent right, even in the logarithm of per cent wrong: 90 to 95 is as far as 98 to 99.
 
-    What matters near the top stays visible, and so does a rule at chance. No error at all would be infinitely far up: the
-    axis ends a little above the smallest error that a line reaches.
+    What matters near the top stays visible, and so does a rule at chance. No error at all would be infinitely far up: where a
+    line reaches it, the axis ends on 100, half the smallest other error away; elsewhere a little above that error.
     """
     mean, low, high = (np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)]) for edge in ("mean", "low", "high"))
     wrong, band = 100 - mean[np.isfinite(mean)], 100 - high[np.isfinite(high)]
     least = wrong[wrong > 0].min() / 1.15 if (wrong > 0).any() else 0.5
     least = max(least / 2, min(least, band.min())) if band.size else least  # room for the band, within reason
     bottom = max(0.0, min(float(np.nanmin(low)) if np.isfinite(low).any() else 0.0, 100 - 1.3 * least))
-    return Axis("validation accuracy [%]", bottom, 100 - least, GOOD_ACCURACIES, lambda v: -math.log(100 - v))
+    if (wrong <= 0).any():
+        nearest = least / 2
+        return Axis(VALIDATION, bottom, 100, (100, *GOOD_ACCURACIES), lambda v: -math.log(max(100 - v, nearest)))
+    return Axis(VALIDATION, bottom, 100 - least, GOOD_ACCURACIES, lambda v: -math.log(100 - v))
 
 
 def even_ticks(low: float, high: float, *, whole: bool = False, most: int = 6) -> list[float]:

@@ -72,7 +72,13 @@ def write_page(folder: Path) -> Path:
     Raises:
         RunError: the folder cannot be read, or no rule in it has finished.
     """
-    run = read_run(folder)
+    run, path = read_run(folder), folder / PAGE
+    path.write_text(rendered("page.html.j2", **_view(run)), encoding="utf-8")
+    return path
+
+
+def rendered(template: str, **view: Any) -> str:
+    """A template of this folder, filled in; what it shows is escaped."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -80,9 +86,7 @@ def write_page(folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    path = folder / PAGE
-    path.write_text(environment.get_template("page.html.j2").render(_view(run)), encoding="utf-8")
-    return path
+    return environment.get_template(template).render(view)
 
 
 def _view(run: Run) -> dict[str, Any]:
@@ -100,7 +104,7 @@ def _view(run: Run) -> dict[str, Any]:
         "style": style,
         "reading": reading(rows),
         "forest": forest(run, rows, style),
-        "accuracy": _accuracy_charts(run, style),
+        "accuracy": accuracy_charts(run, style),
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,
@@ -122,7 +126,7 @@ def _date(run: Run) -> str:
     return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
 
 
-def _accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
+def accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
     """Validation accuracy against epochs, and against training time without the start, which has none."""
     curves = {rule: c for rule, c in run.curves.items() if "accuracy" in c.validation}
     scores = {rule: mean_and_spread(100 * c.validation["accuracy"]) for rule, c in curves.items()}
@@ -131,7 +135,7 @@ def _accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
     epochs, seconds = ([s for s in some if np.isfinite(s.mean).any()] for some in (epochs, seconds))
     charts = []
     if epochs:
-        label = f"Validation accuracy against epoch. After the last one: {_ends(epochs, ' %')}."
+        label = f"Validation accuracy against epoch. After the last one: {ends(epochs, ' %')}."
         charts.append(line_chart(epochs, style, epoch_axis(epochs), accuracy_axis(epochs), label, names=True))
     if seconds:
         label = f"Validation accuracy against training time. All epochs took: {join([f'{s.name} {s.x[-1]:.3g} s' for s in seconds])}."
@@ -150,7 +154,7 @@ def _lenses(run: Run, style: dict[str, Style]) -> list[Lens]:
         every = [s for series in found.values() for s in series]
         charts = []
         for name, series in found.items():
-            label = f"{title} of {name} against update. At the last look: {_ends(series, unit)}."
+            label = f"{title} of {name} against update. At the last look: {ends(series, unit)}."
             charts.append((name, line_chart(series, style, update_axis(every), axis(every), label, level=level, size=(340, 215))))
         if charts:
             lenses.append(Lens(quantity, title, meaning, charts))
@@ -171,7 +175,8 @@ def _cost(run: Run) -> str:
     return join([f"{rule} {finished.look_seconds:.2g}\u00a0s" for rule, finished in run.finished.items() if finished.looks])
 
 
-def _ends(series: list[Series], unit: str) -> str:
+def ends(series: list[Series], unit: str) -> str:
+    """The last mean of each line, in words."""
     last = [(s.name, s.mean[np.isfinite(s.mean)][-1]) for s in series]
     return join([f"{name} {value:.3g}{unit}" for name, value in last])
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 
 from byway.core.errors import RunError
 from byway.metrics.microscope import QUANTITIES
+from byway.training.tune import TUNED
 
 CONFIG, VERSIONS, METRICS, MICROSCOPE, RESULTS, AUDIT, WEIGHTS = (
     "config.toml",
@@ -99,6 +100,7 @@ class Run:
         curves: by rule, unfinished ones included.
         looks: by rule, those of them that the microscope has looked at.
         audit: by rule, as the audit wrote it; empty if there was none.
+        tuned: by rule, the values that a search had found for it; empty if the run was not tuned.
     """
 
     folder: Path
@@ -111,6 +113,7 @@ class Run:
     curves: dict[str, Curves]
     looks: dict[str, Looks]
     audit: dict[str, dict[str, Any]]
+    tuned: dict[str, dict[str, float]]
 
     @property
     def rules(self) -> list[str]:
@@ -152,10 +155,13 @@ def read_run(folder: Path, finished: bool = True) -> Run:
         audit = _json(folder / AUDIT) if (folder / AUDIT).is_file() else {}
         for entry in audit.values():
             _check_audit(entry)
+    with as_written(folder / TUNED):
+        found = _json(folder / TUNED) if (folder / TUNED).is_file() else {}
+        tuned = {rule: {name: float(value) for name, value in one["values"].items()} for rule, one in found.items()}
     with as_written(folder / VERSIONS):
         versions = dict(_json(folder / VERSIONS).items())
     unfinished = [rule for rule in dict.fromkeys([*asked, *curves]) if rule not in done]
-    return Run(folder, task, config, settings, versions, done, unfinished, curves, looks, audit)
+    return Run(folder, task, config, settings, versions, done, unfinished, curves, looks, audit, tuned)
 
 
 @contextlib.contextmanager

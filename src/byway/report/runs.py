@@ -11,6 +11,7 @@ import numpy as np
 from byway.core.errors import ConfigError, RunError, not_installed
 from byway.report.run import CONFIG, VERSIONS, Run, read_run
 from byway.report.summary import Interval, paired_interval
+from byway.training.tune import RATE
 
 # By column of the table `runs`, a row for each seed of each rule: its type, and what it is.
 COLUMNS = {
@@ -27,7 +28,7 @@ COLUMNS = {
     "epochs": ("INTEGER", "passes over the training split, as set; NULL for the task's suggestion"),
     "batch": ("INTEGER", "samples in an update; so too"),
     "optimiser": ("VARCHAR", "the optimiser"),
-    "lr": ("DOUBLE", "its learning rate; NULL for the rule's own"),
+    "lr": ("DOUBLE", "its learning rate, as set or as tuned; NULL for the rule's own"),
     "schedule": ("VARCHAR", "the schedule of the rate"),
     "network": ("VARCHAR", "the network in words; NULL unless finished"),
     "byway": ("VARCHAR", "the version that ran it"),
@@ -49,6 +50,7 @@ class Group:
         accuracy: by seed, test accuracy [%], of those that finished.
         validation: mean validation accuracy at the last epoch [%].
         seconds: training time of all seeds together [s]; None where it has not finished.
+        lr: the learning rate, as set or as tuned; None for the rule's own.
     """
 
     run: str
@@ -60,6 +62,7 @@ class Group:
     accuracy: dict[int, float]
     validation: float | None
     seconds: float | None
+    lr: float | None
 
 
 def folders(places: Iterable[Path]) -> list[Path]:
@@ -106,13 +109,14 @@ class Runs:
         """A group for each rule of each run, the oldest run first."""
         found = self._base.execute(
             "SELECT run, any_value(started), any_value(task), rule, list(state), max(epoch), list(seed ORDER BY seed), "
-            "list(accuracy ORDER BY seed), avg(validation), any_value(seconds) FROM runs GROUP BY run, rule ORDER BY 2, run, rule"
+            "list(accuracy ORDER BY seed), avg(validation), any_value(seconds), any_value(lr) "
+            "FROM runs GROUP BY run, rule ORDER BY 2, run, rule"
         ).fetchall()
         groups = []
-        for run, started, task, rule, states, epoch, seeds, accuracy, validation, seconds in found:
+        for run, started, task, rule, states, epoch, seeds, accuracy, validation, seconds, lr in found:
             counts = {state: states.count(state) for state in ("finished", "failed", "stopped") if state in states}
             scores = {seed: a for seed, a in zip(seeds, accuracy, strict=True) if a is not None}
-            groups.append(Group(run, started, task, rule, counts, epoch, scores, validation, seconds))
+            groups.append(Group(run, started, task, rule, counts, epoch, scores, validation, seconds, lr))
         return groups
 
     def export(self, path: Path) -> None:
@@ -184,7 +188,9 @@ def _row(run: Run, rule: str, seed: int) -> Sequence[Any]:
         validation,
         reached,
         None if done is None else done.seconds,
-        *(settings.get(name) for name in ("epochs", "batch", "optimiser", "lr", "schedule")),
+        *(settings.get(name) for name in ("epochs", "batch", "optimiser")),
+        run.tuned.get(rule, {}).get(RATE, settings.get("lr")),
+        settings.get("schedule"),
         None if done is None else done.network,
         run.versions.get("byway"),
         json.dumps(settings, default=str),

@@ -40,7 +40,7 @@ MOST_SEEDS = 100_000
 STRETCH = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Result:
     """A finished training: curves, test scores and the learners themselves.
 
@@ -87,6 +87,14 @@ class Result:
     def accuracy(self) -> np.ndarray:
         """Test accuracy of each seed, from 0 to 1."""
         return self.test["accuracy"]
+
+    def __repr__(self) -> str:
+        return f"<Result: {self}>"
+
+    def _repr_html_(self) -> str:
+        from byway.notebook import result_html
+
+        return result_html(self)
 
     def __str__(self) -> str:
         good = self.accuracy[np.isfinite(self.accuracy)]
@@ -139,7 +147,7 @@ def fit(
         looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
-        progress: whether to draw a progress bar; by default where a person is watching a terminal.
+        progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
         on_row: called after each epoch, with what was measured; first with what a checkpoint holds.
         on_look: called after each look through the microscope, with what was seen; first with what a checkpoint holds.
         data: what `task.load()` gave, to train several rules on one copy.
@@ -273,7 +281,7 @@ def _train(
         if ended:
             measure(loop.sound({k: v.mean(1, dtype=float) for k, v in at.scores.items()}))
             at.scores = {}
-        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}, {_note(at.rows[-1])}")
+        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}{_note(at.rows[-1])}")
         if store is not None and (asked or at.step == epochs * loop.steps or store.due(ended)):
             store.save(loop.real_learners(), at)
         if asked:
@@ -369,7 +377,7 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
 def _note(row: Row) -> str:
     scores = row.validation.get("accuracy", np.array([]))
     good = scores[np.isfinite(scores)]
-    return f"validation {100 * good.mean():.1f} %" if good.size else ""
+    return f", validation {100 * good.mean():.1f} %" if good.size else ""
 
 
 def _tell(listener: Callable[[T], None] | None, news: T) -> None:

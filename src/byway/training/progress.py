@@ -1,8 +1,13 @@
-"""A progress bar with time left, drawn only where a person is watching."""
+"""A progress bar with time left, drawn only where a person is watching: on a terminal, or in a notebook."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
+
+# Seconds between two drawings in a notebook, at least [s].
+REFRESH = 0.1
 
 
 @contextmanager
@@ -12,10 +17,15 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
     Args:
         title: what is being trained.
         total: how much there is to do.
-        wanted: draw it or not; None for only on a terminal.
+        wanted: draw it or not; None for only on a terminal or in a notebook.
     """
-    if not (sys.stderr.isatty() if wanted is None else wanted):
+    notebook = _in_notebook()
+    if not ((notebook or sys.stderr.isatty()) if wanted is None else wanted):
         yield lambda done, note: None
+        return
+    if notebook:
+        with _Line(title, total) as line:
+            yield line.tell
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,3 +41,67 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
         job = progress.add_task(title, total=total, note="compiling")
 
         yield lambda done, note: progress.update(job, completed=done, note=note)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel. Nobody who is in one has yet to import IPython."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel")
+
+
+class _Line:
+    """One line below a cell, written anew in its place, and kept in the saved notebook.
+
+    What `rich` draws in a notebook needs ipywidgets, and leaves an empty cell where the notebook is opened again or converted.
+
+    Args:
+        title: what is being trained.
+        total: how much there is to do.
+    """
+
+    def __init__(self, title: str, total: int):
+        self._title, self._total, self._done, self._note = title, total, 0, "compiling"
+        self._began, self._first, self._drawn = time.monotonic(), None, 0.0
+
+    def __enter__(self):
+        from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+        self._handle = display(self._bundle(""), raw=True, display_id=True)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self._done, self._note = self._total, "" if self._first is None else self._note
+        ended = f"{'after' if kind is None else 'stopped after'} {_duration(time.monotonic() - self._began)}"
+        self._handle.update(self._bundle(ended), raw=True)
+
+    def tell(self, done: int, note: str) -> None:
+        """Take note of how much is done, and draw it unless that was done a moment ago."""
+        now = time.monotonic()
+        self._done, self._note = done, note
+        if self._first is None:
+            self._first = (now, done)
+        if now - self._drawn >= REFRESH:
+            self._drawn = now
+            began, first = self._first
+            left = (now - began) * (self._total - done) / (done - first) if done > first else None
+            self._handle.update(self._bundle("" if left is None else f"{_duration(left)} left"), raw=True)
+
+    def _bundle(self, clock: str) -> dict[str, str]:
+        said = ", ".join(part for part in (self._note, clock) if part)
+        bar = f'<progress value="{self._done}" max="{self._total}" aria-label="{escape(self._title)}"'
+        style = "flex:0 1 16em;min-width:4em;accent-color:#0072b2"
+        line = f'<strong>{escape(self._title)}</strong>{bar} style="{style}"></progress><span>{escape(said)}</span>'
+        html = f'<div style="display:flex;align-items:center;gap:.8em;font-variant-numeric:tabular-nums">{line}</div>'
+        return {"text/plain": f"{self._title}: {self._done} of {self._total}, {said}", "text/html": html}
+
+
+def _duration(seconds: float) -> str:
+    """For example "0.8 s", "42 s", "3 min 05 s", "2 h 10 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02} min"

@@ -15,6 +15,8 @@ from byway.core.errors import RunError, not_installed
 from byway.core.rule import Rule
 
 RATE = "lr"
+# What was found, in the folder of the search and in those of the runs made with it.
+TUNED = "tuned.json"
 # How far around the rate that a rule starts from, and from which ratio on a range is searched evenly in its logarithm.
 RATE_SPAN, LOG_FROM = 10.0, 10.0
 
