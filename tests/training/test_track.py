@@ -114,4 +114,4 @@ def test_one_that_does_not_exist_or_is_not_installed(tmp_path, capsys, monkeypat
     assert "did you mean 'tensorboard'" in capsys.readouterr().err and not (tmp_path / "a").exists()
     monkeypatch.setitem(sys.modules, "wandb", None)
     assert main([*SMALL, "--out", str(tmp_path / "b"), "--track", "wandb"]) == 2
-    assert "pip install 'byway[track]'" in capsys.readouterr().err
+    assert "pip install 'byway[track]'" in capsys.readouterr().err and not (tmp_path / "b").exists()

@@ -4,11 +4,12 @@ A training that goes on from a checkpoint sends what that holds once more, under
 """
 
 import contextlib
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from byway.core.errors import not_installed, unknown_name
 from byway.training.rows import Look, Row, Scores
@@ -17,12 +18,17 @@ from byway.training.rows import Look, Row, Scores
 class Tracker(ABC):
     """One learner's page somewhere.
 
+    Attributes:
+        package: what has to be installed for it.
+
     Args:
         folder: the run folder.
         rule: the rule.
         seed: the learner's seed.
         settings: every setting of the run, plain values.
     """
+
+    package: ClassVar[str]
 
     @abstractmethod
     def __init__(self, folder: Path, rule: str, seed: int, settings: Mapping[str, Any]): ...
@@ -39,11 +45,11 @@ class Tracker(ABC):
 class TensorBoard(Tracker):
     """Event files in RUN/tensorboard, written by tensorboardX: `tensorboard --logdir RUN`."""
 
+    package = "tensorboardX"
+
     def __init__(self, folder, rule, seed, settings):
-        try:
-            from tensorboardX import SummaryWriter
-        except ImportError:
-            raise not_installed("tensorboardX", "track") from None
+        from tensorboardX import SummaryWriter
+
         self._writer = SummaryWriter(str(folder / "tensorboard" / f"{rule}-{seed}"))
 
     def log(self, step, values):
@@ -59,11 +65,11 @@ class TensorBoard(Tracker):
 class WandB(Tracker):
     """A run of Weights & Biases for each learner, grouped by the run folder; where it goes is what `wandb` was told."""
 
+    package = "wandb"
+
     def __init__(self, folder, rule, seed, settings):
-        try:
-            import wandb  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise not_installed("wandb", "track") from None
+        import wandb  # pyright: ignore[reportMissingImports]
+
         config = {**settings, "rule": rule, "seed": seed}
         self._run = wandb.init(project="byway", group=folder.name, name=f"{rule}-{seed}", dir=folder, config=config, reinit="create_new")
 
@@ -79,11 +85,11 @@ class WandB(Tracker):
 class MLflow(Tracker):
     """A run of MLflow for each learner, in the experiment "byway"; where it goes is what `mlflow` was told."""
 
+    package = "mlflow"
+
     def __init__(self, folder, rule, seed, settings):
-        try:
-            from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
-        except ImportError:
-            raise not_installed("mlflow", "track") from None
+        from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
+
         self._client = MlflowClient()
         held = self._client.get_experiment_by_name("byway")
         experiment = held.experiment_id if held else self._client.create_experiment("byway")
@@ -155,7 +161,16 @@ def tracking(names: Sequence[str], folder: Path, rule: str, seeds: Sequence[int]
 
 
 def tracker(name: str) -> type[Tracker]:
-    """The tracker of a name."""
+    """The tracker of a name.
+
+    Raises:
+        UnknownNameError: there is none.
+        ConfigError: what it needs is not installed.
+    """
     if name not in TRACKERS:
         raise unknown_name("tracker", name, TRACKERS)
+    try:
+        importlib.import_module(TRACKERS[name].package)
+    except ImportError:
+        raise not_installed(TRACKERS[name].package, "track") from None
     return TRACKERS[name]
