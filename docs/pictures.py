@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 PICTURE = Path(__file__).parent / "images" / "report.png"
-WIDTH, HEIGHT = 1165, 1500  # the answer, the table, the differences and the first curves [pixel]
+WIDTH, HEIGHT = 1165, 1800  # the answer, the table, the differences and the first curves [pixel]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from byway.audit.jacobian import Jacobian, jacobian
 from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
+from byway.cli.table import print_table, terminal
 from byway.core.errors import RuleError
 from byway.rules import RULES
 from byway.training.fit import use_compilation_cache
+
+HEADINGS = ["rule", "network", "transport", "locking", "derivative", "signal", "phases", "memory", "past", "future", "as claimed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,16 +64,13 @@ def _json(kind: str, verdict: Verdict, numbers: Jacobian | None) -> dict[str, An
 
 
 def _print(found: list[tuple[str, Verdict, Jacobian | None]]) -> None:
-    console = Console()
-    table = Table(header_style="bold", pad_edge=False)
-    for heading in ("rule", "network", "transport", "locking", "derivative", "signal", "phases", "memory", "past", "future", "as claimed"):
-        table.add_column(heading)
+    console, rows = terminal(), []
     for kind, verdict, _ in found:
         v = verdict.found
         signal = " and ".join(sorted(v.signal)) or "none"
         agrees = "no" if verdict.disagreements else "yes"
-        table.add_row(verdict.rule, kind, v.transport, v.locking, v.derivative, signal, str(v.phases), v.memory, v.past, v.future, agrees)
-    console.print(table)
+        rows.append([verdict.rule, kind, v.transport, v.locking, v.derivative, signal, str(v.phases), v.memory, v.past, v.future, agrees])
+    print_table(console, HEADINGS, rows, range(len(HEADINGS)), lead=2)
     for kind, verdict, numbers in found:
         console.print(f"\n[bold]{verdict.rule}[/bold] on {kind}: what each update reads", highlight=False)
         for name, update in verdict.updates.items():

@@ -1,22 +1,20 @@
 """`byway report`: the table and the page of a run folder."""
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
+from byway.cli.table import print_table, terminal
 from byway.report.page import write_page
 from byway.report.run import read_run
-from byway.report.summary import HEADINGS, compare, headings
+from byway.report.summary import NONE, compare, headings
+from byway.report.words import reading
 
-# Columns from MEASURED on are the audit's; a terminal narrower than ONE_TABLE gets them as a table of their own.
-MEASURED, ONE_TABLE = 7, 140
+# The rule, and the audit's columns. Sentences are no wider than is good to read.
+WORDS, READABLE = (0, 7, 8, 9, 10), 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,18 +34,12 @@ def run(argv: Sequence[str]) -> None:
 
 
 def show(folder: Path) -> None:
-    """Print the comparison table of a run folder, write its page, and say where it is."""
+    """Print the comparison table of a run folder and what it says, write its page, and say where it is."""
     run = read_run(folder)
-    rows, titles = [row.cells() for row in compare(run)], headings(run)
-    # A pipe or a file has no width to keep to.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    parts = [range(len(HEADINGS))] if console.width >= ONE_TABLE else [range(MEASURED), (0, *range(MEASURED, len(HEADINGS)))]
-    for columns in parts:
-        table = Table(header_style="bold", pad_edge=False)
-        for i in columns:
-            widest = max(len(row[i]) for row in rows)  # a heading may wrap, a figure may not
-            table.add_column(escape(titles[i]), justify="left" if i == 0 else "right", min_width=widest)
-        for row in rows:
-            table.add_row(*(row[i] for i in columns))
-        console.print(table)
-    console.print(f"report: {write_page(folder)}", highlight=False, soft_wrap=True)
+    compared = compare(run)
+    rows, titles = [row.cells() for row in compared], headings(run)
+    kept = [i for i in range(len(titles)) if any(row[i] != NONE for row in rows)]
+    console = terminal()
+    print_table(console, [titles[i] for i in kept], [[row[i] for i in kept] for row in rows], [kept.index(i) for i in WORDS if i in kept])
+    console.print(" ".join(reading(compared)), width=min(console.width, READABLE), markup=False)
+    console.print(f"report: {write_page(folder)}", soft_wrap=True, markup=False)

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
+from byway.cli.table import print_table, terminal
 from byway.core.errors import ConfigError
 from byway.report.runs import COLUMNS, Group, Runs, difference
 from byway.report.summary import mean_and_spread, signed
@@ -85,23 +84,22 @@ def _mean(group: Group) -> tuple[float, float]:
 
 
 def _print(groups: list[Group], against: Group | None) -> None:
-    table = Table(header_style="bold", pad_edge=False)
-    headings = ["run", "started", "task", "rule", "state", "epoch", "validation [%]", "test accuracy [%]", "time [s]"]
     rates = any(g.lr is not None for g in groups)
+    headings = ["run", "rule", "task", "started", "state", "epoch", "validation [%]", "test accuracy [%]", "time [s]"]
     headings += ["lr"] if rates else []
-    for heading in headings + ([] if against is None else [f"difference to {against.run}/{against.rule} [points]"]):
-        table.add_column(heading, justify="left" if heading in headings[:5] else "right", overflow="fold")
+    headings += [] if against is None else [f"difference to {against.run}/{against.rule} [points]"]
+    rows = []
     for g in groups:
         mean, spread = _mean(g) if g.accuracy else (None, None)
         accuracy = "–" if mean is None else f"{mean:.2f}" + (f" ± {spread:.2f}" if len(g.accuracy) > 1 else "")
         state = next(iter(g.states)) if len(g.states) == 1 else ", ".join(f"{n} {state}" for state, n in g.states.items())
-        cells = [g.run, g.started[:16].replace("T", " "), g.task, g.rule, state, "–" if g.epoch is None else str(g.epoch)]
+        cells = [g.run, g.rule, g.task, g.started[:16].replace("T", " "), state, "–" if g.epoch is None else str(g.epoch)]
         cells += ["–" if g.validation is None else f"{g.validation:.2f}", accuracy, "–" if g.seconds is None else f"{g.seconds:.3g}"]
         if rates:
             cells.append("–" if g.lr is None else f"{g.lr:.3g}")
         if against is not None:
             d = None if g is against else difference(g, against)
             cells.append("baseline" if g is against else "–" if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})")
-        table.add_row(*cells)
-    Console(width=None if Console().is_terminal else 180).print(table)
+        rows.append(cells)
+    print_table(terminal(), headings, rows, range(5), lead=2)
     print(f"{len({g.run for g in groups})} runs")

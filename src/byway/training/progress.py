@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
+from typing import Any
 
 # Seconds between two drawings in a notebook, at least [s].
 REFRESH = 0.1
@@ -67,7 +68,7 @@ class _Line:
     def __enter__(self):
         from IPython.display import display  # pyright: ignore[reportMissingImports]
 
-        self._handle = display(self._bundle(""), raw=True, display_id=True)
+        self._handle: Any = display(self._bundle(""), raw=True, display_id=True)
         return self
 
     def __exit__(self, kind, error, trace):
