@@ -582,6 +582,13 @@ MEASURES = [
         "gain >= 0 for gain in gains",
         _of("report/test_report_summary", "a_tie_with_the_control_is_no_win"),
     ),
+    Defect(
+        "a_line_without_any_error_lies_at_a_lower_mark",
+        "report/charts.py",
+        "if (wrong <= 0).any():",
+        "if (wrong < 0).any():",
+        _of("report/test_report_page", "a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does"),
+    ),
 ]
 
 DEFECTS = [*RULES, *NETWORK, *SIGNAL, *TRAINING, *SEEDS, *CHECKPOINTS, *TASKS, *AUDIT, *MEASURES]
