@@ -17,7 +17,7 @@ if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get(
 
 _HOME = {
     "fit": "training.fit",
-    "Result": "training.fit",
+    "Result": "training.result",
     "save": "training.weights",
     "load": "training.weights",
     "BywayClassifier": "sklearn",

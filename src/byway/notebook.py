@@ -17,7 +17,7 @@ from byway.report.page import accuracy_charts, ends, rendered
 from byway.report.run import Curves, Finished, Looks, Run
 from byway.report.summary import compare, headings, mean_and_spread
 from byway.report.words import MICROSCOPE, VERDICTS
-from byway.training.fit import Result
+from byway.training.result import Result
 
 # Columns of the report's table that one rule can fill alone: accuracy, time, memory, angle.
 ALONE = (1, 4, 5, 6)

@@ -366,9 +366,9 @@ TRAINING = [
     ),
     Defect(
         "cosine_counts_batches_and_not_updates",
-        "training/fit.py",
-        "epochs * (size // batch) * updates) for rate",
-        "epochs * (size // batch)) for rate",
+        "training/options.py",
+        "batches * updates)",
+        "batches)",
         _of("training/test_fit_in_time", "schedule_spans_all_the_updates_there_are"),
     ),
 ]
@@ -401,8 +401,8 @@ CHECKPOINTS = [
     Defect(
         "moments_are_not_restored",
         "training/checkpoint.py",
-        "new = own if not own.size else",
-        'new = own if not own.size or name.startswith(".moments") else',
+        "new = np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])",
+        'new = own if name.startswith(".moments") else np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])',
         _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[bp]"),
     ),
     Defect(
@@ -422,8 +422,8 @@ CHECKPOINTS = [
     Defect(
         "a_rule_forgets_what_it_carries",
         "training/checkpoint.py",
-        "new = own if not own.size else",
-        'new = own if not own.size or name.startswith(".memory") else',
+        "new = np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])",
+        'new = own if name.startswith(".memory") else np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])',
         _of("training/test_checkpoint", "a_stopped_training_ends_as_one_that_never_was[ff]"),
     ),
     Defect(

@@ -17,8 +17,9 @@ from byway.rules.bp import BP
 from byway.rules.ff import FF
 from byway.rules.pc import PC
 from byway.training import loop
-from byway.training.fit import default_looks, fit
+from byway.training.fit import fit
 from byway.training.layout import Layout
+from byway.training.options import default_looks
 from byway.training.step import GAMMA, WEIGHTS, branch
 
 EPOCHS, BATCH = 3, 5

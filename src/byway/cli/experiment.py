@@ -23,7 +23,8 @@ from byway.network.network import Network
 from byway.rules import RULES
 from byway.tasks import TASKS
 from byway.training.checkpoint import locked
-from byway.training.fit import fit, prepare, use_compilation_cache
+from byway.training.fit import fit, use_compilation_cache
+from byway.training.options import Options
 from byway.training.run import Run
 from byway.training.track import tracker, tracking
 from byway.training.tune import RATE, TUNED
@@ -35,12 +36,6 @@ NETWORKS: dict[str, Callable[..., Network]] = {
         task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
     ),
 }
-
-# What `fit` takes from the settings as it stands there.
-OPTIONS = (
-    *("epochs", "batch", "seeds", "first_seed", "optimiser", "lr", "lr_gamma", "schedule", "probe", "looks", "look_at", "every"),
-    *("save_every", "keep"),
-)
 
 
 class Experiment:
@@ -68,11 +63,11 @@ class Experiment:
         self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
-        self.options = {name: getattr(settings, name) for name in OPTIONS}
+        self.options = {name: getattr(settings, name) for name in Options.__dataclass_fields__}
         for name in ("epochs", "batch"):
             self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
         for rule, net in zip(self.rules, self.nets, strict=True):
-            prepare(net, rule, self.task, self.data, **self.options_of(rule))
+            Options(**self.options_of(rule)).plan(net, rule, self.task, self.data)
         for name in settings.track:
             tracker(name)
 

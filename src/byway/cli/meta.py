@@ -20,7 +20,8 @@ from byway.rules.taylor import Taylor
 from byway.tasks import TASKS
 from byway.tasks._classes import SomeClasses
 from byway.tasks._images import ImageTask
-from byway.training.fit import MOST_SEEDS, use_compilation_cache
+from byway.training.fit import use_compilation_cache
+from byway.training.options import MOST_SEEDS
 
 # Rates that the controls may choose from, on the validation split.
 RATES = (0.03, 0.1, 0.3, 1.0)

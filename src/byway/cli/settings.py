@@ -17,7 +17,7 @@ import tyro
 from byway.core.errors import ConfigError, unknown_name
 from byway.rules import RULES
 from byway.tasks import TASKS
-from byway.training.fit import PROBE
+from byway.training.options import PROBE
 
 T = TypeVar("T")
 

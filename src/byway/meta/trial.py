@@ -8,7 +8,8 @@ import optax
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.network.network import Network
-from byway.training.fit import Result, fit
+from byway.training.fit import fit
+from byway.training.result import Result
 
 
 def trial(

@@ -28,7 +28,7 @@ from byway.core.errors import RunError
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.training.checkpoint import locked
-from byway.training.fit import Result
+from byway.training.result import Result
 from byway.training.rows import Look, Row
 from byway.training.weights import save
 

@@ -13,7 +13,7 @@ import numpy as np
 from byway.core.errors import RunError, ShapeError
 from byway.core.learner import Learner
 from byway.network.network import Network
-from byway.training.fit import Result
+from byway.training.result import Result
 
 
 def save(trained: Result | Learner | Network, path: Path | str) -> None:

@@ -1,0 +1,179 @@
+"""What can be said of a training beside its network, rule and data; all of it is checked before any work is done."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
+from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_several, require_whole, shown
+from byway.core.rule import Rule
+from byway.core.task import Split, Task
+from byway.network.network import Network
+from byway.training.optimisers import optimiser as optimiser_called
+from byway.training.step import Optimisers
+
+# Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
+# two looks for each sample of a look.
+PROBE, FEWEST_LOOKS, MOST_LOOKS, SPACING = 64, 8, 20, 50
+PARTS = ("train", "validation", "test")
+# Learners in one program: more are a mistake, and would fit no machine.
+MOST_SEEDS = 100_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of `fit`, which says what each means."""
+
+    epochs: int
+    batch: int
+    seeds: int
+    first_seed: int
+    optimiser: str | optax.GradientTransformation
+    lr: float | None
+    lr_gamma: float | None
+    schedule: str
+    probe: int
+    looks: int | None
+    look_at: Sequence[int] | None
+    every: int | None
+    save_every: float
+    keep: int
+
+    @property
+    def all_seeds(self) -> list[int]:
+        """The seeds themselves."""
+        return [self.first_seed + i for i in range(self.seeds)]
+
+    def decisive(self, moments: list[int]) -> dict[str, Any]:
+        """Those that decide what is learned and seen, with the updates after which the microscope looks."""
+        rest = ("epochs", "batch", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every")
+        return {name: getattr(self, name) for name in rest} | {"seeds": self.all_seeds, "looks": moments}
+
+    def plan(self, net: Network, rule: Rule, task: Task, data: dict[str, Split]) -> tuple[Optimisers, list[int]]:
+        """The optimisers, and the updates after which the microscope looks; raises whatever `fit` would raise of its arguments."""
+        require(Network, "net", net, "a network", "build one, for example by byway.mlp(task.input_shape, 128, task.outputs)")
+        require(Rule, "rule", rule, "a rule", "for example byway.rule('dfa')")
+        require_whole("seeds", self.seeds, 1, MOST_SEEDS)
+        require_whole("first_seed", self.first_seed, 0, LARGEST_SEED + 1 - self.seeds)
+        require_whole("probe", self.probe)
+        size = data["train"].size
+        if not is_whole(self.batch) or not 0 < self.batch <= size:
+            raise ConfigError(f"a batch of {shown(self.batch)}", f"1 to {size:,}, the training samples there are", "choose another batch")
+        require_whole("epochs", self.epochs, 1, LARGEST_COUNT // (size // self.batch))
+        require_whole("keep", self.keep, 0)
+        if not is_number(self.save_every) or self.save_every < 0:
+            raise ConfigError(f"save_every = {shown(self.save_every)}", "seconds, from 0", "leave it out for 60")
+        if self.every is not None:
+            require_whole("every", self.every, fix="leave every out for one update a batch")
+        if not net.takes(task.input_shape) or task.outputs != net[net.output].size:
+            raise ShapeError(
+                f"a network with {net[net.input].size} inputs and {net[net.output].size} outputs on the task {task.id}, its input of shape "
+                f"{net[net.input].shape}",
+                f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
+                "build the network from task.input_shape and task.outputs",
+            )
+        updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
+        batches = self.epochs * (size // self.batch)
+        moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
+        rule.accepts(net)
+        # A black box has no gradient to compare with, and may not like to be asked once more.
+        return self._optimisers(rule, batches * updates), moments if net.differentiable else []
+
+    def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
+        if isinstance(self.optimiser, str):
+            lr = self.rate(rule)
+            rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
+            return Optimisers(*(optimiser_called(self.optimiser, rate, self.schedule, updates) for rate in rates))
+        if not all(callable(getattr(self.optimiser, part, None)) for part in ("init", "update")):
+            raise ConfigError(f"optimiser = {shown(self.optimiser)}", "a name, or an optax transformation", "for example 'adam'")
+        return Optimisers(self.optimiser, self.optimiser)
+
+    def rate(self, rule: Rule) -> float:
+        """The learning rate of the weights, for an optimiser given by name."""
+        return rule.learning_rate if self.lr is None else self.lr
+
+
+def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
+    """The splits that somebody else made or changed, as arrays of JAX; raises unless a training can use all of them.
+
+    Raises:
+        DataError: a split that is missing, empty, of unequal length, not finite, or not of the kind that the task hands out.
+    """
+    advice = "start from task.load()"
+    if not isinstance(data, Mapping) or any(not isinstance(data.get(part), Split) for part in PARTS):
+        raise DataError(f"data = {shown(data)}", f"a dict of the splits {', '.join(PARTS)}", advice)
+    splits = {}
+    for part in PARTS:
+        held = [np.asarray(a) for a in data[part]]
+        for name, a in zip("xy", held, strict=True):
+            if a.dtype.kind not in "biuf" or a.ndim == 0:
+                raise DataError(f"{part} {name} of type {a.dtype} and shape {a.shape}", "an array of real numbers", advice)
+            if a.dtype.kind == "f" and not np.all(np.isfinite(a)):
+                raise DataError(f"{part} {name} with {np.sum(~np.isfinite(a)):,} numbers that are not finite", "finite ones", advice)
+        if not 0 < len(held[0]) == len(held[1]):
+            raise DataError(f"{part} with {len(held[0]):,} x and {len(held[1]):,} y", "as many of each, and some", advice)
+        task.check(part, data[part])
+        splits[part] = Split(*(jnp.asarray(a) for a in data[part]))
+    return splits
+
+
+def default_looks(updates: int, batch: int, probe: int) -> int:
+    """As many looks, up to 20, as cost less than a tenth of the training, but 8 in runs so short that compiling outweighs both.
+
+    A look at a sample costs 2 to 4 times what learning from one does: the update, the prediction, and back through it.
+    """
+    return max(FEWEST_LOOKS, min(MOST_LOOKS, updates * batch // (SPACING * probe)))
+
+
+def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, batch: int, probe: int) -> list[int]:
+    """After which of the `updates` of a run the microscope looks: evenly in the root of time, as alignment changes early."""
+    if look_at is not None:
+        require_several("look_at", look_at, "a list of updates", "leave it out for even looks")
+        chosen = sorted(set(look_at))
+        if looks is not None:
+            raise ConfigError(f"looks = {looks} and look_at", "one of the two", "leave one out")
+        if chosen and not 0 <= chosen[0] <= chosen[-1] <= updates:
+            raise ConfigError(f"look_at = {chosen}", f"updates from 0, the start, to {updates:,}, the last", "choose others")
+        return chosen
+    looks = default_looks(updates, batch, probe) if looks is None else looks
+    if not is_whole(looks) or looks < 0 or looks == 1 or looks > max(MOST_LOOKS, updates + 1):
+        wanted = f"2 (the start and the end count) to {updates + 1:,}, or 0 for none"
+        raise ConfigError(f"looks = {shown(looks)}", wanted, "leave looks out for its default")
+    return sorted({round(updates * (i / (looks - 1)) ** 2) for i in range(looks)})
+
+
+def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:
+    """How many updates a batch makes; raises unless what the task hands out, in time or not, is what the rule sees."""
+    if not task.in_time:
+        if rule.sees == "sequence":
+            raise RuleError(
+                f"{rule.id} on the task {task.id}", "a task in time: it goes back through a sequence", "use bp, or another task"
+            )
+        if rule.sees == "step" and net.cyclic:
+            raise RuleError(
+                f"{rule.id} was given a network with a cycle, on the task {task.id}, whose samples are independent",
+                "a task in time, where the cycle carries the step before; or a network without cycles",
+                "use a rule that settles, such as pc",
+            )
+        if every is not None:
+            raise ConfigError(f"every = {every} on the task {task.id}", "a task in time", "leave every out")
+        return 1
+    if rule.sees == "sample":
+        raise RuleError(
+            f"{rule.id} on the task {task.id}, whose samples are sequences",
+            "a rule that sees time",
+            "use bptt (the baseline), rtrl, or frozen (the control)",
+        )
+    steps = jax.eval_shape(lambda: task.batch(data["train"], jnp.arange(batch), jax.random.key(0))[0]).shape[1]
+    if steps < 1:
+        raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
+    if every is not None and (rule.sees != "step" or not 1 <= every <= steps or steps % every):
+        wanted = f"a divisor of {steps}, the length of a sequence" if rule.sees == "step" else f"nothing: {rule.id} sees whole sequences"
+        raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
+    return 1 if every is None else steps // every
