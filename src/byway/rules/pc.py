@@ -24,11 +24,13 @@ Source   Whittington and Bogacz, An approximation of the error backpropagation a
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
 
 from byway.core.errors import RuleError, ShapeError, unknown_name
@@ -68,7 +70,7 @@ class PC(Rule):
         x = net.place(x)
         if signal is None:
             # What compares a rule with the true gradient takes the derivative of a prediction, settling and all.
-            settled = self._complete(net, {net.input: x}, NOTHING, differentiable=True) if net.cyclic else net.forward(x)
+            settled = self._complete(net, {net.input: x}, NOTHING, differentiable=True)[0] if net.cyclic else net.forward(x)
             return state, Record({"settled": settled}, settled.u[net.output])
         held = {net.input: x, net.output: signal.target.reshape(-1, *net[net.output].shape)}
         energy = Energy(net, held, self.precision, link=_link(net, signal))
@@ -101,9 +103,17 @@ class PC(Rule):
         Raises:
             UnknownNameError: a population that does not exist.
             ShapeError: values or masks that do not fit a population.
+
+        Warns:
+            RuntimeWarning: settling diverged or did not reach its tolerance; by how much, and what to do.
         """
         _check(net, values, held)
-        return self._complete(net, values, held)
+        settled, measures = self._complete(net, values, held)
+        if not any(isinstance(m, Tracer) for m in measures.values()):
+            told = self.advice({name: float(m) for name, m in measures.items()})
+            if told is not None:
+                warnings.warn(told, RuntimeWarning, stacklevel=2)
+        return settled
 
     def advice(self, measures):
         """What to do where settling did not end as it should, by the share of batches in which it did not."""
@@ -112,7 +122,8 @@ class PC(Rule):
             return None
         if math.isnan(unsettled):  # a learner that failed: nothing is known of the epoch
             return f"settling may have diverged: lower pc.rate, now {self.rate:g}"
-        where = f"in {100 * unsettled:.3g} % of the batches (the force that is left was {measures['residual']:.2g} of the first on average)"
+        share = "every batch" if unsettled == 1.0 else f"{100 * unsettled:.3g} % of the batches"
+        where = f"in {share} (the force that is left was {measures['residual']:.2g} of the first on average)"
         if self.tolerance == 0.0 or not measures["residual"] <= 1.0:
             return f"settling diverged {where}: lower pc.rate, now {self.rate:g}"
         return (
@@ -120,10 +131,12 @@ class PC(Rule):
             f"raise pc.steps, now {self.steps}, or pc.rate, now {self.rate:g}"
         )
 
-    def _complete(self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array], differentiable: bool = False) -> Phase:
+    def _complete(
+        self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array], differentiable: bool = False
+    ) -> tuple[Phase, dict[str, Array]]:
         energy = Energy(net, values, self.precision, held)
         zeros = _zeros(net, next(iter(values.values())).shape[0])
-        return self._settle(energy, {name: v for name, v in zeros.items() if name not in energy.fixed}, differentiable)[1]
+        return self._settle(energy, {name: v for name, v in zeros.items() if name not in energy.fixed}, differentiable)[1:]
 
     def _settle(self, energy: "Energy", values: Values, differentiable: bool = False) -> tuple[Phase, Phase, dict[str, Array]]:
         """Descend the energy from the free values given; the first phase, the settled one and how it went."""
