@@ -1,5 +1,6 @@
 """Tests run in float64 with strict promotion, so that an exact test is exact."""
 
+import itertools
 import os
 from pathlib import Path
 
@@ -21,6 +22,15 @@ os.environ["BYWAY_RULES"] = os.devnull
 
 # Before anything imports byway.
 install_import_hook("byway", "strict_types.check")
+
+
+TESTS = itertools.count(1)
+
+
+def pytest_runtest_teardown():
+    """Compiled programs stay until they are told to go, which comes to gigabytes in a whole run."""
+    if next(TESTS) % 300 == 0:
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
