@@ -2,13 +2,16 @@
 # make test   the tests              make slow    the learning tests
 # make check  lint, format, types    make bench   speed and memory, beside PyTorch
 # make mutate planted defects, each of which the tests must catch
+# make test-lowest  the exact tests, with the lowest versions that pyproject.toml allows, in an environment of their own
+# make coverage     the tests, and what of the program they do not reach
+# make security     known vulnerabilities of what requirements.lock names; asks a service on the network
 # make docs   build the docs     make bench-peers   what others offer, for make bench to measure too
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test slow check format bench bench-peers docs mutate clean
+.PHONY: demo test test-lowest slow coverage check format bench bench-peers docs mutate security clean
 
 demo: $(READY)
 	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
@@ -16,11 +19,23 @@ demo: $(READY)
 test: $(VENV)/.ready-dev
 	$(BIN)/pytest -n 2 -m "not slow"
 
+test-lowest: .venv-lowest/.ready
+	.venv-lowest/bin/pytest -n 2 -m "not slow" tests/oracles tests/conformance tests/training/test_checkpoint.py
+
 slow: $(VENV)/.ready-dev
 	$(BIN)/pytest -m slow
 
 mutate: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.mutate
+
+coverage: $(VENV)/.ready-dev
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n 2 -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+security: .venv-security/.ready
+	.venv-security/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --strict
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -49,5 +64,17 @@ $(VENV)/.ready-%: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .[$*]
 	touch $@
 
+# name>=1.2 becomes name==1.2, for all that is needed at run time.
+.venv-lowest/.ready: pyproject.toml
+	$(PYTHON) -m venv --clear .venv-lowest
+	sed -n '/^dependencies/,/^]/ s/^ *"\(.*\)>=\(.*\)",/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/lowest.txt --editable .[dev]
+	touch $@
+
+.venv-security/.ready:
+	$(PYTHON) -m venv .venv-security
+	.venv-security/bin/python -m pip install --quiet pip-audit
+	touch $@
+
 clean:
-	rm -rf $(VENV) runs site .pytest_cache .ruff_cache
+	rm -rf .venv* runs site .pytest_cache .ruff_cache .coverage*

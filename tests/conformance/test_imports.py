@@ -1,4 +1,4 @@
-"""Who may import whom, read from the source: the shape of the house, held."""
+"""Who may import whom, and what nobody may: the shape of the house and the promises of SECURITY.md, read from the source."""
 
 import ast
 from pathlib import Path
@@ -28,21 +28,30 @@ LATE = "notebook"
 FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
 
 
+# What reads a pickle, starts a program, or listens. Ruff's S rules look at how these and others are called.
+NEVER = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "subprocess", "pty", "socket", "socketserver", "http", "torch"}
+
+
 def imported(path: Path, walk=ast.walk) -> set[str]:
-    """The dotted names of ours that a file imports, wherever in the file, or where `walk` goes."""
+    """The dotted names that a file imports, wherever in the file, or where `walk` goes."""
     found = set()
     for node in walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
         elif isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-    return {name for name in found if name.split(".")[0] == "byway"}
+    return found
+
+
+def ours(path: Path, walk=ast.walk) -> set[str]:
+    """Those of ours."""
+    return {name for name in imported(path, walk) if name.split(".")[0] == "byway"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path):
     room = path.relative_to(ROOT).parts[0]
-    for name in imported(path):
+    for name in ours(path):
         if name == "byway":  # its version
             continue
         other = name.split(".")[1]
@@ -52,6 +61,22 @@ def test_imports_point_down(path):
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_file_loads_the_notebooks_drawings_before_they_are_asked_for(path):
     assert f"byway.{LATE}" not in imported(path, ast.iter_child_nodes)
+
+
+def test_nothing_is_imported_that_reads_pickles_starts_programs_or_listens():
+    for path in ROOT.rglob("*.py"):
+        assert not {name.split(".")[0] for name in imported(path)} & NEVER, path
+
+
+def test_arrays_are_never_loaded_from_pickles():
+    """NumPy refuses pickles by default, too; here it is said at every call, so that no default has to be remembered."""
+    calls = []
+    for path in ROOT.rglob("*.py"):
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        calls += [node for node in nodes if ast.unparse(node.func) in ("np.load", "numpy.load", "jnp.load")]
+    assert calls
+    for call in calls:
+        assert {k.arg: ast.unparse(k.value) for k in call.keywords}.get("allow_pickle") == "False", ast.unparse(call)
 
 
 @pytest.mark.parametrize("room", ["rules", "tasks"])

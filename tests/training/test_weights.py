@@ -98,6 +98,6 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
 @pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "hard_sigmoid", "softplus", "identity", "quantised"])
 def test_a_network_can_be_sent_to_another_process(activation):
     net = byway.mlp(4, 6, 3, activation=activation)
-    there = pickle.loads(pickle.dumps(net))
+    there = pickle.loads(pickle.dumps(net))  # noqa: S301  as multiprocessing does, with what we wrote ourselves
     assert jax.tree.structure(there) == jax.tree.structure(net)  # so nothing compiles twice
     np.testing.assert_array_equal(_output(there), _output(net))
