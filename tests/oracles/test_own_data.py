@@ -180,6 +180,31 @@ def test_items_of_a_dataset(form):
     np.testing.assert_array_equal(_everything(task), _expected(PIXELS, np.array(labels)))
 
 
+class _Tensor:
+    """As tensors of torch that are part of a computation, or of a type that NumPy lacks, answer NumPy."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, *args, **kwargs):
+        raise self.error
+
+
+class _Stream:
+    """As datasets of Hugging Face that are streamed: to be gone through, with no length."""
+
+    def __iter__(self):
+        yield from zip(PIXELS, range(12), strict=True)
+
+
+def test_a_test_dataset_stays_one():
+    labels = [int(label == "yes") for label in Y[:12]]
+    rows = [{"image": Image.fromarray(x), "label": y} for x, y in zip(PIXELS, labels, strict=True)]
+    split = byway.Data.from_dataset(rows[:8], test_dataset=rows[8:]).load()["test"]
+    np.testing.assert_array_equal(split.x, PIXELS[8:])
+    np.testing.assert_array_equal(split.y, labels[8:])
+
+
 def _spoilt(at, value):
     x = X.copy()
     x[at] = value
@@ -209,6 +234,12 @@ def _spoilt(at, value):
         (lambda: byway.Data(PIXELS, Y[:12], test=0.25).prepare(PIXELS / 255), "new samples that are numbers"),
         (lambda: byway.Data.from_dataset([{"x": 1, "label": 0}]), "sample 0 has x, label"),
         (lambda: byway.Data.from_dataset([3]), "sample 0 is a int"),
+        (lambda: byway.Data.from_dataset({"train": [], "test": []}), "several datasets, train, test"),
+        (lambda: byway.Data.from_dataset(_Stream()), "a _Stream, which has no length"),
+        (lambda: byway.Data.from_dataset([(_Tensor(RuntimeError("requires grad")), 0)]), "sample 0 makes no array: requires grad"),
+        (lambda: byway.Data.from_dataset([([1], 0), ([1], _Tensor(TypeError("BFloat16")))]), "sample 1 makes no array: BFloat16"),
+        (lambda: byway.Data.from_dataset([(PIXELS[0, ..., 0], 0)], channels_first=True), "channels_first and samples of shape (4, 5)"),
+        (lambda: byway.Data.from_dataset([([1], 0), ([1], [1, 0])]), "the label of sample 1 has the shape (2,)"),
         (lambda: byway.Data.from_dataset([([1, 2], 0), ([1], 1)]), "sample 1 has the shape (1,)"),
         (lambda: byway.Data.from_frame(pd.DataFrame({"a": ["u"], "b": [1]}), "b"), "the columns a do not hold numbers"),
         (lambda: byway.Data.from_frame(pd.DataFrame({"a": [1.0]}), "b"), "no column 'b'"),

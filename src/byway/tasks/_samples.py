@@ -2,7 +2,7 @@
 
 import csv
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -173,21 +173,45 @@ def from_frame(frame: Any, target: str) -> Samples:
 
 def from_dataset(dataset: Any, names: tuple[str, str], channels_first: bool) -> Samples:
     """The samples of a Hugging Face or torch dataset; see `Data.from_dataset`."""
+    if isinstance(dataset, Mapping):
+        raise DataError(
+            f"several datasets, {', '.join(map(str, dataset))}", "one of them", "choose, and give the one for testing as test_dataset"
+        )
+    if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
+        kind = type(dataset).__name__
+        raise DataError(f"a {kind}, which has no length or no items by number", "a dataset that is all there", "make a list of it first")
     rows = [dataset[i] for i in range(len(dataset))]
     for i, row in enumerate(rows):
-        if isinstance(row, dict) and not set(names) <= set(row):
+        if isinstance(row, Mapping) and not set(names) <= set(row):
             raise DataError(
                 f"sample {i} has {', '.join(map(str, row))}", f"{names[0]} and {names[1]}", "say what they are called with names=(..., ...)"
             )
-        if not isinstance(row, dict) and not (isinstance(row, Sequence) and len(row) == 2):
+        if not isinstance(row, Mapping) and not (isinstance(row, Sequence) and len(row) == 2):
             raise DataError(f"sample {i} is a {type(row).__name__}", "a pair (x, y) or a dict", "wrap the dataset so that it gives pairs")
-    pairs = [tuple(row[name] for name in names) if isinstance(row, dict) else tuple(row) for row in rows]
-    x = [np.asarray(one) for one, _ in pairs]
-    for i, one in enumerate(x):
-        if one.shape != x[0].shape:
-            raise DataError(f"sample {i} has the shape {one.shape}", f"{x[0].shape}, as sample 0", "bring them to one size")
+    pairs = [tuple(row[name] for name in names) if isinstance(row, Mapping) else tuple(row) for row in rows]
+    x, labels = [_item(i, one) for i, (one, _) in enumerate(pairs)], [_item(i, label)[()] for i, (_, label) in enumerate(pairs)]
+    for what, items in (("sample", x), ("the label of sample", labels)):
+        for i, one in enumerate(items):
+            if np.shape(one) != np.shape(items[0]):
+                raise DataError(f"{what} {i} has the shape {np.shape(one)}", f"{np.shape(items[0])}, as sample 0", "bring them to one size")
+    if channels_first and x and x[0].ndim != 3:
+        raise DataError(
+            f"channels_first and samples of shape {x[0].shape}", "(channels, height, width)", "leave it out: there is no axis of channels"
+        )
     stacked = np.stack(x) if x else np.zeros((0, 1))
-    return Samples(np.moveaxis(stacked, 1, -1) if channels_first else stacked, np.array([np.asarray(label)[()] for _, label in pairs]))
+    return Samples(np.moveaxis(stacked, 1, -1) if channels_first else stacked, np.array(labels))
+
+
+def _item(number: int, item: Any) -> np.ndarray:
+    """An array of a part of a sample. Tensors that are on a GPU, of a type of their own, or part of a computation, make none."""
+    try:
+        return np.asarray(item)
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise DataError(
+            f"sample {number} makes no array: {str(problem).partition(chr(10))[0]}",
+            "arrays, tensors on the CPU, or images",
+            "of a tensor, give tensor.detach().cpu().float()",
+        ) from problem
 
 
 def _column(where: Any, columns: list[Any], target: str) -> int:

@@ -78,16 +78,26 @@ class Data(LabelledTask):
         return cls(*from_frame(frame, target)[:2], **hyper)
 
     @classmethod
-    def from_dataset(cls, dataset: Any, names: tuple[str, str] = ("image", "label"), channels_first: bool = False, **hyper: Any) -> "Data":
+    def from_dataset(
+        cls,
+        dataset: Any,
+        names: tuple[str, str] = ("image", "label"),
+        channels_first: bool = False,
+        test_dataset: Any = None,
+        **hyper: Any,
+    ) -> "Data":
         """Anything with a length whose items are pairs (x, y) or dicts: a torch dataset, one of Hugging Face, a list.
 
         Args:
             dataset: all of it is read. An x may be an array, a tensor on the CPU, or an image of Pillow.
             names: what x and y are called in a dict.
             channels_first: whether images are (channels, height, width), as torch has them.
+            test_dataset: the test split, where there is one already.
             hyper: see `Data`.
         """
-        return cls(*from_dataset(dataset, names, channels_first)[:2], **hyper)
+        x, y, *_ = from_dataset(dataset, names, channels_first)
+        test_x, test_y = (None, None) if test_dataset is None else from_dataset(test_dataset, names, channels_first)[:2]
+        return cls(x, y, test_x=test_x, test_y=test_y, **hyper)
 
     @property
     def input_shape(self):
