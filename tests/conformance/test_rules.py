@@ -9,19 +9,68 @@ import equinox as eqx
 import pytest
 
 import byway
-from byway.audit.networks import accepted
+from byway.audit.networks import KINDS, accepted
+from byway.audit.verdict import audit
 from byway.core.errors import RuleError
-from byway.network.builders import graph
+from byway.network.activations import ACTIVATIONS
+from byway.network.builders import convnet, graph, mlp, rnn
 from byway.rules import RULES
 from byway.testing import laws
 from byway.testing.case import Case
 from byway.testing.check import trained_on
 
 # What `accepts` takes decides what is tested; some tests only on an mlp and, for rules that see time, on an rnn.
-KINDS = {name: accepted(byway.rule(name)) for name in RULES.ids()}
-PAIRS = [(name, kind) for name, kinds in KINDS.items() for kind in kinds]
-FEW = [(name, kind) for name, kinds in KINDS.items() for kind in laws.few(byway.rule(name), kinds)]
-TRAINED = [(name, task) for name, kinds in KINDS.items() for task in trained_on(byway.rule(name), kinds)]
+ACCEPTED = {name: accepted(byway.rule(name)) for name in RULES.ids()}
+PAIRS = [(name, kind) for name, kinds in ACCEPTED.items() for kind in kinds]
+FEW = [(name, kind) for name, kinds in ACCEPTED.items() for kind in laws.few(byway.rule(name), kinds)]
+TRAINED = [(name, task) for name, kinds in ACCEPTED.items() for task in trained_on(byway.rule(name), kinds)]
+
+# What networks of one kind can differ in, beyond the tiny ones: each is the rule's own with one thing changed.
+SKIPPING = {"input": 8, "a": 7, "b": 6, "output": 4}, [("input", "a"), ("input", "b"), ("a", "b"), ("a", "output"), ("b", "output")]
+VARIANTS = {
+    **{f"mlp of {phi}": lambda phi=phi, **options: mlp(8, 7, 6, 4, **{**options, "activation": phi}) for phi in ACTIVATIONS},
+    "mlp normalised": lambda **options: mlp(8, 7, 6, 4, **{**options, "norm": True}),
+    "mlp read from two layers": lambda **options: mlp(8, 7, 6, 4, **options, readout_from=(0, 1)),
+    "mlp without biases": lambda **options: mlp(8, 7, 6, 4, **options, bias=False),
+    "mlp without hidden layers": lambda **options: mlp(8, 4, **options),
+    "mlp with a black box as output": lambda **options: graph(
+        {"input": 8, "hidden1": 7, "output": 4},
+        [("input", "hidden1"), ("hidden1", "output")],
+        **{**options, "activation": {"output": "quantised"}},
+    ),
+    "graph that skips layers": lambda **options: graph(*SKIPPING, **options),
+    "convnet normalised and strided": lambda **options: convnet(
+        (9, 8, 2), (3, 2), 4, stride=2, pool=1, padding="VALID", **{**options, "norm": True}
+    ),
+    "rnn normalised": lambda **options: rnn(5, 6, 4, **{**options, "norm": True}),
+    "rnn of two layers": lambda **options: rnn(5, 6, 3, 4, **options, bias=False),
+    "rnn with a black box": lambda **options: rnn(5, 6, 4, **{**options, "activation": "quantised"}),
+}
+
+
+# The slope of a linear layer is the number one; and a readout alone has nothing to pass through, nor to wait for.
+LITTLE = {"mlp of identity": ["derivative"], "mlp without hidden layers": ["transport", "locking", "derivative"]}
+
+
+def variant(name, of):
+    """A network with the options that a rule needs."""
+    return (VARIANTS | KINDS)[of](**byway.rule(name).network_options)
+
+
+@functools.cache
+def refusal(name, of):
+    """The error with which a rule refuses a network, of which it sees the shapes alone; or None."""
+    try:
+        byway.rule(name).accepts(eqx.filter_eval_shape(functools.partial(variant, name, of)))
+    except RuleError as refused:
+        return refused
+    return None
+
+
+REFUSED = [(name, of) for name in RULES.ids() for of in VARIANTS | KINDS if refusal(name, of)]
+VARIED = [(name, of) for name in RULES.ids() for of in VARIANTS if not refusal(name, of)]
+# A rule for each variant, all of them in turn.
+ONE_EACH = [able[i % len(able)] for i, of in enumerate(VARIANTS) if (able := [pair for pair in VARIED if pair[1] == of])]
 
 every_rule = pytest.mark.parametrize("name", RULES.ids())
 
@@ -62,13 +111,47 @@ def test_a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(na
     laws.a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(byway.rule(name), byway.task(task))
 
 
-@pytest.mark.parametrize("name", [name for name in RULES.ids() if (name, "cyclic") not in PAIRS])
-def test_a_cycle_is_refused_by_the_rules_name(name):
-    rule = byway.rule(name)
-    edges = [("input", "a"), ("a", "b"), ("b", "a"), ("b", "output")]
-    looped = graph({"input": 6, "a": 3, "b": 3, "output": 3}, edges, **rule.network_options)
-    with pytest.raises(RuleError, match=f"{name} was given a network with a cycle"):
-        rule.accepts(looped)
+varied = functools.cache(lambda name, of: Case(byway.rule(name), of, functools.partial(variant, name, of)))
+
+
+@pairs(ONE_EACH, "of")
+def test_every_variant_of_a_network_with_one_of_its_rules(name, of):
+    laws.learning_changes_the_readout_and_stays_finite(varied(name, of))
+
+
+@pytest.mark.slow
+@each([laws.shapes_and_types_are_those_of_what_changes, laws.learning_changes_the_readout_and_stays_finite])
+@pairs(VARIED, "of")
+def test_every_variant_of_a_network_with_all_of_its_rules(name, of, law):
+    law(varied(name, of))
+
+
+@pytest.mark.slow
+@pairs([pair for pair in VARIED if pair[1] not in LITTLE], "of")
+def test_the_claims_hold_on_every_variant_of_a_network(name, of):
+    laws.the_audit_bears_out_the_claims(varied(name, of))
+
+
+@pytest.mark.slow
+@pairs([pair for pair in VARIED if pair[1] in LITTLE], "of")
+def test_the_audit_finds_nothing_where_there_is_nothing_to_read(name, of):
+    found = audit(byway.rule(name), varied(name, of).net).found
+    assert {getattr(found, field) for field in LITTLE[of]} == {"no"}
+
+
+@pairs(REFUSED, "of")
+def test_a_refusal_names_a_rule_that_takes_the_network(name, of):
+    refused = refusal(name, of)
+    assert refused.given.startswith(f"{name} was given ")
+    named = [other for other in RULES.ids() if re.search(rf"\b{other}\b", refused.fix)]
+    assert name not in named
+    assert any(refusal(other, of) is None for other in named), refused.fix
+
+
+@every_rule
+def test_a_cycle_is_refused_by_that_name_or_taken(name):
+    refused = refusal(name, "cyclic")
+    assert refused is None or refused.given == f"{name} was given a network with a cycle"
 
 
 @every_rule

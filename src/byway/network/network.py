@@ -129,13 +129,19 @@ class Network(eqx.Module):
         projections = tuple(p.redraw(k, self[p.dst].activation.gain) for p, k in zip(self.projections, keys, strict=True))
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
-    def require_acyclic(self, rule_id: str) -> None:
-        """Raise `RuleError` if this network has a cycle."""
+    def require_acyclic(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
+        """Raise `RuleError` if this network has a cycle.
+
+        Args:
+            rule_id: the rule that runs it once, from input to output.
+            instead: of a network, the rules that can train it nevertheless; asked only where this one cannot.
+        """
         if self.cyclic:
+            named = ", ".join(instead(self))
             raise RuleError(
                 f"{rule_id} was given a network with a cycle",
                 "a network without cycles: this rule runs it once, from input to output",
-                "use a rule that settles, or take the cycle out",
+                f"use a rule that settles or runs in time{': ' if named else ''}{named}; or take the cycle out",
             )
 
     @property
@@ -158,7 +164,7 @@ class Network(eqx.Module):
             raise RuleError(
                 f"{rule_id} was given a network with a black box in {', '.join(boxes)}",
                 "units whose activation has a slope: this rule's updates are computed from it",
-                f"use a rule that needs no slope there: {', '.join(instead(self))}; or another activation",
+                f"use a rule that needs no slope there: {', '.join(instead(self)) or 'there is none'}; or another activation",
             )
 
     def takes(self, shape: tuple[int, ...]) -> bool:

@@ -31,6 +31,16 @@ def without_slopes(net: Network) -> list[str]:
 
     They read no slope; and no error either where the output itself is a black box, as an error has to pass the output's slope.
     """
-    claims = {name: RULES.get(name).claims for name in RULES.ids()}
+    claims = {name: RULES.get(name).claims for name in (_with_cycles() if net.cyclic else RULES.ids())}
     blocked = net[net.output].black_box
     return [name for name, c in claims.items() if c.derivative == "no" and not (blocked and "error" in c.signal)]
+
+
+def with_cycles(net: Network) -> list[str]:
+    """The rules that can train a network with cycles, by what they say of themselves; where it has black boxes, through them too."""
+    return _with_cycles() if net.differentiable else without_slopes(net)
+
+
+def _with_cycles() -> list[str]:
+    """The rules that settle, or run in time."""
+    return [name for name in RULES.ids() if (cls := RULES.get(name)).settles or cls.sees != "sample"]

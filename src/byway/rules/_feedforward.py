@@ -2,7 +2,7 @@
 
 from byway.core.record import Record
 from byway.core.rule import Rule
-from byway.rules import without_slopes
+from byway.rules import with_cycles, without_slopes
 
 
 class FeedForward(Rule):
@@ -10,7 +10,7 @@ class FeedForward(Rule):
 
     def accepts(self, net):
         """See `Rule.accepts`."""
-        net.require_acyclic(self.id)
+        net.require_acyclic(self.id, with_cycles)
         net.require_slopes(self.id, without_slopes)
 
     def f(self, gamma, net, state, x, signal, key):

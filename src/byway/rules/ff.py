@@ -37,7 +37,7 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
-from byway.rules import without_slopes
+from byway.rules import with_cycles, without_slopes
 
 
 class FF(Rule):
@@ -54,14 +54,17 @@ class FF(Rule):
 
     def accepts(self, net):
         """A network without cycles whose hidden layers are relu or black boxes and, like its input, send normalised activity."""
-        net.require_acyclic(self.id)
+        net.require_acyclic(self.id, with_cycles)
         net.require_slopes(self.id, without_slopes, [net.output])
         wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
         wrong += [h.name for h in net.hidden if h.activation.name != "relu" and not h.black_box]
         if wrong or not net.hidden:
             given = f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
+            fix = 'build it with activation="relu" and norm=True' if wrong else "add one"
             raise RuleError(
-                f"ff was given a network with {given}", "hidden layers of relu or black boxes, normalised", "build it with norm=True"
+                f"ff was given a network with {given}",
+                "hidden layers of relu or black boxes, normalised",
+                f"{fix}; or use a rule that asks for neither, such as bp or dfa",
             )
         if net[net.input].size < net[net.output].size:
             raise RuleError(

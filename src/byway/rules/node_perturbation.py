@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
+from byway.rules import with_cycles
 
 
 class NodePerturbation(Rule):
@@ -38,7 +39,7 @@ class NodePerturbation(Rule):
 
     def accepts(self, net):
         """Any network without cycles, black boxes included: only activities and the loss are read."""
-        net.require_acyclic(self.id)
+        net.require_acyclic(self.id, with_cycles)
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""

@@ -31,6 +31,7 @@ import numpy as np
 from byway.core.errors import ShapeError
 from byway.core.hyper import hyper
 from byway.core.rule import Claims, Update
+from byway.rules import with_cycles
 from byway.rules._feedforward import FeedForward
 
 POWERS = (2, 3, 2, 2)
@@ -67,7 +68,7 @@ class Taylor(FeedForward):
 
     def accepts(self, net):
         """See `Rule.accepts`."""
-        net.require_acyclic(self.id)
+        net.require_acyclic(self.id, with_cycles)
 
     def init(self, net, key):
         """The coefficients as they stand, and fixed random feedback to every hidden population."""

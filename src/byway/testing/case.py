@@ -41,13 +41,13 @@ class Case:
 
     Attributes:
         rule: the rule.
-        kind: the kind of network, a key of `audit.networks.KINDS`.
+        kind: the kind of network, a key of `audit.networks.KINDS`; or any name for the network that `build` makes.
         net: the network.
         in_time: whether a batch is one of sequences: always where f sees them whole, and where steps are carried to the next.
     """
 
-    def __init__(self, rule: Rule, kind: str):
-        self.rule, self.kind, self.net = rule, kind, eqx.filter_jit(lambda: tiny(kind, rule))()
+    def __init__(self, rule: Rule, kind: str, build: Callable[[], Network] | None = None):
+        self.rule, self.kind, self.net = rule, kind, eqx.filter_jit(build or (lambda: tiny(kind, rule)))()
         self.in_time = rule.sees == "sequence" or (rule.sees == "step" and self.net.cyclic)
 
     def __str__(self) -> str:
