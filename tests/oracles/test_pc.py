@@ -529,7 +529,7 @@ def test_a_completion_that_did_not_settle_is_told_of(both_ways):
     """A step of 1 along a force whose slope exceeds 2 grows; one step leaves most of the force, and a tolerance of a millionth unmet."""
     large = both_ways.with_theta(jax.tree.map(lambda w: 5 * w, both_ways.theta))
     held = {"input": by_hand.sample(4, 3)[0]}
-    with pytest.warns(RuntimeWarning, match=r"settling diverged in every batch .*: lower pc\.rate, now 1"):
+    with pytest.warns(RuntimeWarning, match=r"settling diverged in 100 % of the batches .*: lower pc\.rate, now 1"):
         PC(rate=1.0).complete(large, held)
     with pytest.warns(RuntimeWarning, match=r"did not reach its tolerance of 1e-06 .*: raise pc\.steps, now 2"):
         PC(steps=2, tolerance=1e-6).complete(both_ways, held)

@@ -122,8 +122,7 @@ class PC(Rule):
             return None
         if math.isnan(unsettled):  # a learner that failed: nothing is known of the epoch
             return f"settling may have diverged: lower pc.rate, now {self.rate:g}"
-        share = "every batch" if unsettled == 1.0 else f"{100 * unsettled:.3g} % of the batches"
-        where = f"in {share} (the force that is left was {measures['residual']:.2g} of the first on average)"
+        where = f"in {100 * unsettled:.3g} % of the batches (the force that is left was {measures['residual']:.2g} of the first on average)"
         if self.tolerance == 0.0 or not measures["residual"] <= 1.0:
             return f"settling diverged {where}: lower pc.rate, now {self.rate:g}"
         return (
