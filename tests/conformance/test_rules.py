@@ -58,10 +58,17 @@ def variant(name, of):
 
 
 @functools.cache
+def outline(of, **options):
+    """The shapes of a network."""
+    return eqx.filter_eval_shape(functools.partial((VARIANTS | KINDS)[of], **options))
+
+
+@functools.cache
 def refusal(name, of):
     """The error with which a rule refuses a network, of which it sees the shapes alone; or None."""
+    rule = byway.rule(name)
     try:
-        byway.rule(name).accepts(eqx.filter_eval_shape(functools.partial(variant, name, of)))
+        rule.accepts(outline(of, **rule.network_options))
     except RuleError as refused:
         return refused
     return None

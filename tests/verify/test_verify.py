@@ -204,8 +204,8 @@ def installed(tmp_path, monkeypatch):
     """
     (tmp_path / "somebodys_rules.py").write_text(textwrap.dedent(code))
     monkeypatch.syspath_prepend(tmp_path)
-    points = [EntryPoint(name, f"somebodys_rules:{name.title()}", "byway.rules") for name in ("mine", "bare")]
-    monkeypatch.setattr("byway.core.registry.entry_points", lambda group: points if group == "byway.rules" else [])
+    points = {name: EntryPoint(name, f"somebodys_rules:{name.title()}", "byway.rules") for name in ("mine", "bare")}
+    monkeypatch.setitem(vars(RULES), "_foreign", points)
 
 
 def test_a_rule_of_someone_else_brings_its_checks(installed, capsys):

@@ -1,9 +1,10 @@
 """Finds rules and tasks: by listing a package's folder, and by entry points for other people's packages."""
 
+import functools
 import importlib
 import pkgutil
 import re
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
 from byway.core.errors import unknown_name
@@ -22,15 +23,14 @@ class Registry:
 
     def ids(self) -> list[str]:
         """Every name, our own first, then those of other packages."""
-        own = self._own()
-        return own + sorted({p.name for p in self._foreign()} - set(own))
+        return self._own + sorted(self._foreign.keys() - set(self._own))
 
     def get(self, name: str) -> type:
         """The class called `name`; an unknown name raises, with the nearest ones."""
         if name not in self.ids():
             raise unknown_name(self.kind, name, self.ids())
-        if name not in self._own():
-            return next(p for p in self._foreign() if p.name == name).load()
+        if name not in self._own:
+            return self._foreign[name].load()
         module = importlib.import_module(f"{self.package.__name__}.{name}")
         members = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, self.base) and c.__module__ == module.__name__]
         if len(members) != 1:
@@ -38,11 +38,14 @@ class Registry:
             raise ImportError(f"{module.__name__} must define exactly one {self.base.__name__}; found {found}")
         return members[0]
 
+    # Looked up once: it reads a file of every package that is installed.
+    @functools.cached_property
+    def _foreign(self) -> dict[str, EntryPoint]:
+        return {p.name: p for p in entry_points(group=self.package.__name__)}
+
+    @functools.cached_property
     def _own(self) -> list[str]:
         return sorted(m.name for m in pkgutil.iter_modules(self.package.__path__) if not m.name.startswith("_"))
-
-    def _foreign(self):
-        return entry_points(group=self.package.__name__)
 
 
 def snake_case(name: str) -> str:
