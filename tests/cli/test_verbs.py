@@ -182,6 +182,7 @@ def test_a_mistake_with_overwrite_leaves_the_old_run(tmp_path, capsys):
     assert (folder / "results.json").is_file()
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_what_was_measured_is_there(tmp_path, capsys):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "byway.cli.main", "compare", "--rules", "bp,fa", "--epochs", "100000", "--out", str(folder)]

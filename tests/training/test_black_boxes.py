@@ -50,7 +50,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("seeds", [1, 3])
+@pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_compiled_training_comes_out_as_itself_and_the_rows_before_it_stay(blobs, capfd, fault, seeds):
     function, said = FAULTS[fault]

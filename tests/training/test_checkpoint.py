@@ -74,7 +74,7 @@ def _stop_after(monkeypatch, saves):
 
 
 # Of a kind each: what a rule remembers, draws, and sees of time. The others take their turn in `make slow`.
-QUICK = ("dfa", "ff", "node_perturbation", "rtrl")
+QUICK = ("ff", "rtrl")
 OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
 
 
