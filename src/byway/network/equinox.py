@@ -1,7 +1,7 @@
 """Networks of Equinox: one's own model as a `Network`, so that any rule can train it, and the trained weights back into the model.
 
 A chain of layers is cut after every activation: what lies between two cuts must be linear in its input and in the weights of one layer,
-which is what `Projection` asks for; its three operations follow from the layer's own program, as transposes of it.
+which is what `Projection` asks for; its operations follow from the layer's own program.
 """
 
 import math
@@ -19,13 +19,13 @@ from byway.core.given import require, shown
 from byway.network.activations import ACTIVATIONS, Activation
 from byway.network.builders import Shape, as_shape, placed
 from byway.network.network import Network
-from byway.network.projections import Projection
+from byway.network.projections import Transposed
 
 Model = TypeVar("Model", bound=eqx.Module)
 ADVICE = "see 'Your own network' in the docs for what can be trained"
 
 
-class Layers(Projection):
+class Layers(Transposed):
     """Layers of Equinox of which one has weights, and which are linear in them and in the input. Weight and bias have that layer's shapes.
 
     Attributes:
@@ -71,21 +71,12 @@ class Layers(Projection):
         """See `Projection.forward`."""
         return _through(self.before, self.layer, self.after, self.weight, self.bias, pre)
 
-    def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
-        weight = self.weight if weight is None else weight
-        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
-        return jax.linear_transpose(lambda pre: self._linear(weight, pre), pre)(delta)[0]
+    def outer_bias(self, delta):
+        """See `Transposed.outer_bias`."""
+        return jax.linear_transpose(self._from_bias, self.bias)(delta.sum(0, keepdims=True))[0]
 
-    def outer(self, pre, delta):
-        """See `Projection.outer`."""
-        delta = delta / pre.shape[0]
-        update = {"weight": jax.linear_transpose(lambda w: self._linear(w, pre), self.weight)(delta)[0]}
-        if self.bias is not None:
-            update["bias"] = jax.linear_transpose(self._from_bias, self.bias)(delta.sum(0, keepdims=True))[0]
-        return update
-
-    def _linear(self, weight, pre):
+    def linear(self, weight, pre):
+        """See `Transposed.linear`."""
         return _through(self.before, self.layer, self.after, weight, _zero(self.bias), pre)
 
     def _from_bias(self, bias):

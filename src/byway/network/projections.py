@@ -134,10 +134,34 @@ class Dense(Projection):
         return update
 
 
-class Conv(Projection):
-    """2-D convolution, then mean pooling, which keeps it linear. Weight "height width in out", bias "out".
+class Transposed(Projection):
+    """A projection known by its current alone: its other two operations are the transposes of that, in its input and in its weight."""
 
-    Its backward and outer are the transposes of that linear map in its input and in its weight.
+    @abstractmethod
+    def linear(self, weight: Array, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
+        """The current that `pre` causes through `weight`, without the bias."""
+
+    def backward(self, delta, weight=None):
+        """See `Projection.backward`."""
+        weight = self.weight if weight is None else weight
+        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
+        return jax.linear_transpose(lambda pre: self.linear(weight, pre), pre)(delta)[0]
+
+    def outer(self, pre, delta):
+        """See `Projection.outer`."""
+        delta = delta / pre.shape[0]
+        update = {"weight": jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]}
+        if self.bias is not None:
+            update["bias"] = self.outer_bias(delta)
+        return update
+
+    @abstractmethod
+    def outer_bias(self, delta: Float[Array, "batch *post"]) -> Array:
+        """The transpose of what the bias adds, applied to `delta`, summed over the batch."""
+
+
+class Conv(Transposed):
+    """2-D convolution, then mean pooling, which keeps it linear. Weight "height width in out", bias "out".
 
     Attributes:
         src: the presynaptic population, of shape (height, width, channels).
@@ -179,7 +203,7 @@ class Conv(Projection):
     def dst_shape(self) -> tuple[int, ...]:
         """The shape of what it makes of `src`."""
         pre = jax.ShapeDtypeStruct((1, *self.src_shape), self.weight.dtype)
-        return jax.eval_shape(self._linear, self.weight, pre).shape[1:]
+        return jax.eval_shape(self.linear, self.weight, pre).shape[1:]
 
     @property
     def fan_in(self) -> int:
@@ -198,23 +222,14 @@ class Conv(Projection):
 
     def forward(self, pre):
         """See `Projection.forward`."""
-        return self._linear(self.weight, pre) + self.offset
+        return self.linear(self.weight, pre) + self.offset
 
-    def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
-        weight = self.weight if weight is None else weight
-        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
-        return jax.linear_transpose(lambda pre: self._linear(weight, pre), pre)(delta)[0]
+    def outer_bias(self, delta):
+        """See `Transposed.outer_bias`."""
+        return delta.sum((0, 1, 2))
 
-    def outer(self, pre, delta):
-        """See `Projection.outer`."""
-        delta = delta / pre.shape[0]
-        update = {"weight": jax.linear_transpose(lambda w: self._linear(w, pre), self.weight)(delta)[0]}
-        if self.bias is not None:
-            update["bias"] = delta.sum((0, 1, 2))
-        return update
-
-    def _linear(self, weight, pre):
+    def linear(self, weight, pre):
+        """See `Transposed.linear`."""
         current = jax.lax.conv_general_dilated(
             pre, weight, (self.stride, self.stride), self.padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
