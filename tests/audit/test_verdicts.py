@@ -404,3 +404,13 @@ def test_what_the_papers_say_of_the_past_and_the_future(name, past, future):
     rule = byway.rule(name)
     found = audit(rule, tiny("rnn", rule)).found
     assert (found.past, found.future) == (past, future)
+
+
+def test_the_derivatives_find_what_an_audit_has_overlooked():
+    """Backprop, under a verdict of a rule that passes nothing back: each weight that its updates change with is named."""
+    rule, net, _ = audited("bp", "mlp")
+    numbers = jacobian(rule, net, audited("dfa", "mlp")[2])
+    above = [p.name for p in net.projections][1:]
+    for other in above:
+        assert any(f"update of input-hidden1 changes with the weights of {other}" in line for line in numbers.missed)
+    assert set(numbers.missed) <= set(numbers.notes)

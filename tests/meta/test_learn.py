@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import byway
+from byway.cli.main import main
 from byway.core.errors import ConfigError, DataError, RunError
 from byway.meta.learn import Episode, episode_loss, meta_learn
 from byway.meta.trial import in_words
@@ -135,3 +136,19 @@ def test_a_polynomial_in_words():
         in_words(coefficients({(1, 0, 0, 1): -1.0, (0, 2, 1, 0): 0.5, (0, 0, 0, 0): 0.1, (1, 1, 1, 1): 0.01}))
         == "-1 pre e +0.5 post² w +0.1 1"
     )
+
+
+@pytest.mark.slow
+def test_the_verb_keeps_what_it_found_under_a_name_like_any_other(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BYWAY_RULES", str(tmp_path))
+    few = ["--meta-steps", "2", "--episodes", "2", "--steps", "3", "--seeds", "1", "--hidden", "3", "--trial-hidden", "4"]
+    assert main(["meta", "--name", "mine", *few]) == 0
+    said = capsys.readouterr().out
+    assert "meta-step    2: loss" in said and "on classes 5, 6, 7, 8, 9" in said
+    rows = {line.strip(" │").split("│")[0].strip() for line in said.splitlines() if line.startswith("│")}
+    assert rows == {"mine", "its start", "frozen", "bp"}
+    held = json.loads((tmp_path / "mine.json").read_text())
+    np.testing.assert_array_equal(byway.rule("mine").theta["hidden"], np.array(held["theta"]["hidden"]))
+    assert main(["list"]) == 0 and "mine" in capsys.readouterr().out
+    assert main(["audit", "mine", "--net", "mlp"]) == 0
+    assert main(["meta", "--name", "mine", *few]) == 2  # it is not replaced without a word

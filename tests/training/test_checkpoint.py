@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import jax
@@ -20,7 +21,7 @@ from byway.rules import RULES
 from byway.rules.bp import BP
 from byway.rules.dfa import DFA
 from byway.training import fit
-from byway.training.checkpoint import Checkpoints, locked
+from byway.training.checkpoint import Checkpoints, branch, choose, interrupts, locked
 
 EPOCHS, BATCH, SEEDS = 2, 5, 3
 BATCHES = 24 // BATCH * EPOCHS
@@ -389,3 +390,32 @@ def _same_runs(one, other):
         assert {k: v.tobytes() for k, v in mine.items()} == {k: v.tobytes() for k, v in theirs.items()}
     test = [{rule: held["test"] for rule, held in json.loads((run / "results.json").read_text())["rules"].items()} for run in (one, other)]
     assert test[0] == test[1]
+
+
+def test_a_second_ctrl_c_is_obeyed_at_once_and_another_thread_has_no_signals():
+    with interrupts() as asked:
+        signal.raise_signal(signal.SIGINT)
+        assert asked == [signal.SIGINT]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    held = []
+
+    def elsewhere():
+        with interrupts() as asked:
+            held.append((asked, signal.getsignal(signal.SIGINT)))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert held == [([], before)]
+
+
+def test_a_branch_into_another_network_is_refused_by_the_array_that_does_not_fit(blobs, tmp_path):
+    net, rule, task = _problem("bp", blobs)
+    _fit((net, rule, task), checkpoint=tmp_path / "one", keep=0)
+    branch(tmp_path / "one", tmp_path / "other", choose(tmp_path / "one"))
+    with pytest.raises(RunError, match=r"has \.net.* of shape .*\n.*as in this network and rule"):
+        _fit((mlp(4, 7, 5, 3, activation="relu"), rule, task), checkpoint=tmp_path / "other")
+    with pytest.raises(RunError, match="has no checkpoint"):
+        choose(tmp_path)
