@@ -17,11 +17,11 @@ demo: $(READY)
 	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
 
 test: $(VENV)/.ready-dev
-	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 # JAX before 0.10.2 writes more about the programs it has kept than a pipe holds that nobody reads: not here.
 test-lowest: .venv-lowest/.ready
-	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist loadfile -m "not slow" tests/oracles tests/conformance tests/training/test_checkpoint.py
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist worksteal -m "not slow" tests/oracles tests/conformance tests/training/test_checkpoint.py
 
 slow: $(VENV)/.ready-dev
 	$(BIN)/pytest -m slow
@@ -31,7 +31,7 @@ mutate: $(VENV)/.ready-dev
 
 coverage: $(VENV)/.ready-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/coverage run -m pytest -n 2 --dist worksteal -m "not slow"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
