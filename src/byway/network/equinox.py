@@ -182,7 +182,7 @@ def _pieces(model: Any) -> list[Any]:
         return []
     if not isinstance(model, eqx.nn.MLP):
         return [model]
-    if model.scan:
+    if getattr(model, "scan", False):  # Equinox 0.13.1 has no such option yet
         raise ConfigError("an MLP with scan=True", "one whose layers are separate", "leave scan out")
     last = len(model.layers) - 1
     phi = [model.activation] * last + [model.final_activation]
