@@ -75,8 +75,9 @@ def task(name: str, **hyper):
 def _made(kind, name, settings):
     """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the nearest ones."""
     from byway.core.errors import ConfigError, unknown_name
+    from byway.core.hyper import hypers
 
-    known = [name for name, field in kind.__dataclass_fields__.items() if "doc" in field.metadata]
+    known = [field.name for field in hypers(kind)]
     for setting in settings:
         if setting not in known:
             if not known:

@@ -14,12 +14,12 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+import byway
 from byway.core.errors import ConfigError, DataError
 from byway.core.rule import Rule
 from byway.core.run import predict
 from byway.core.task import Split
 from byway.network.builders import mlp
-from byway.rules import RULES
 from byway.tasks._labelled import LabelledTask
 from byway.training.fit import fit
 
@@ -106,7 +106,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
             )
         if isinstance(self.rule, Rule) and self.rule_options:
             raise ConfigError("rule_options beside a rule that is made already", "a rule's name", "set them where the rule is made")
-        rule = self.rule if isinstance(self.rule, Rule) else RULES.get(self.rule)(**(self.rule_options or {}))
+        rule = self.rule if isinstance(self.rule, Rule) else byway.rule(self.rule, **(self.rule_options or {}))
         task = _Table(input_shape=(X.shape[1],), outputs=len(self.classes_))
         net = mlp(X.shape[1], *self.hidden, task.outputs, **{"activation": self.activation, **rule.network_options})
         train = Split(jnp.asarray(X), jnp.asarray(numbers.astype(np.int32)))

@@ -17,6 +17,7 @@ KEYS = list(jax.random.split(jax.random.key(3), 6))
 EXACT = 1e-12
 Lambda, Linear = eqx.nn.Lambda, eqx.nn.Linear
 SCANNED = [{"scan": True}] if "scan" in eqx.nn.MLP.__dataclass_fields__ else []  # the lowest Equinox has none
+SQUARE = Linear(6, 6, key=KEYS[0])
 channels_first = Lambda(lambda x: jnp.moveaxis(x, -1, 0))
 
 
@@ -136,6 +137,7 @@ def test_an_unknown_activation_keeps_the_second_moment():
         (seq(Lambda(jax.nn.relu), Linear(6, 4, key=KEYS[0])), 6, ConfigError, "relu before any weights"),
         (seq(Linear(6, 4, key=KEYS[0]), Lambda(jnp.tanh), Lambda(lambda x: 2 * x)), 6, ConfigError, "at the end of a model"),
         (seq(), 6, ConfigError, "nothing at the end"),
+        (seq(SQUARE, Lambda(jnp.tanh), SQUARE), 6, ConfigError, "two layers share their weights"),
         *((eqx.nn.MLP(6, 4, 5, 3, **scan, key=KEYS[0]), 6, ConfigError, "scan=True") for scan in SCANNED),
         (eqx.nn.MLP(6, 4, 5, 1, key=KEYS[0]), 7, ShapeError, "Linear for one sample of shape"),
         (eqx.nn.Conv2d(1, 2, 3, key=KEYS[0]), (8, 8, 1), ShapeError, "move the channels of images first"),

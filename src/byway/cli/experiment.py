@@ -53,10 +53,8 @@ class Experiment:
             raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
         self.rules = [_tuned(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
-        for registry, make in (
-            (RULES, byway.rule),
-            (TASKS, byway.task),
-        ):  # what is not used may be a slip of the name
+        # Settings of what is not used may be a slip of the name.
+        for registry, make in ((RULES, byway.rule), (TASKS, byway.task)):
             for name in registry.ids():
                 if hasattr(settings, name) and name not in (*names, settings.task):
                     _member(make, name, settings)

@@ -15,6 +15,7 @@ import tomli_w
 import tyro
 
 from byway.core.errors import ConfigError, unknown_name
+from byway.core.hyper import hypers
 from byway.rules import RULES
 from byway.tasks import TASKS
 from byway.training.options import PROBE
@@ -106,7 +107,7 @@ def settings_class(name: str, first: list[tuple[str, Any, Any, str]], doc: str) 
     tables = []
     for registry in (RULES, TASKS):
         for member in registry.ids():
-            fields = [f for f in dataclasses.fields(registry.get(member)) if "doc" in f.metadata]
+            fields = hypers(registry.get(member))
             if fields:
                 table = _table(member, fields)
                 tables.append((member, table, dataclasses.field(default=table())))

@@ -42,7 +42,7 @@ def hyper(
 
 def check_ranges(owner: Any) -> None:
     """Raise `ConfigError` where a hyper-parameter of `owner` is of the wrong kind or lies outside its range."""
-    for field in _hypers(type(owner)):
+    for field in hypers(type(owner)):
         low, high, doc = (field.metadata[part] for part in ("low", "high", "doc"))
         value, name = getattr(owner, field.name), f"{type(owner).__name__}.{field.name}"
         wanted = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
@@ -54,5 +54,6 @@ def check_ranges(owner: Any) -> None:
             raise ConfigError(f"{name} = {value}", wanted, doc)
 
 
-def _hypers(kind: type) -> list[dataclasses.Field]:
+def hypers(kind: type) -> list[dataclasses.Field]:
+    """The fields of a rule or a task that are hyper-parameters."""
     return [field for field in dataclasses.fields(kind) if "doc" in field.metadata]

@@ -38,8 +38,7 @@ class Registry:
             raise ImportError(f"{module.__name__} must define exactly one {self.base.__name__}; found {found}")
         return members[0]
 
-    # Looked up once: it reads a file of every package that is installed.
-    @functools.cached_property
+    @functools.cached_property  # it reads a file of every package that is installed
     def _foreign(self) -> dict[str, EntryPoint]:
         return {p.name: p for p in entry_points(group=self.package.__name__)}
 

@@ -104,7 +104,9 @@ def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -
         ShapeError: a part that cannot take what comes.
     """
     require(eqx.Module, "model", model, "a model of Equinox", "for example equinox.nn.MLP(784, 10, 500, 2, key=key)")
-    stages = _stages(model, as_shape(input_shape))
+    stages, own = _stages(model, as_shape(input_shape)), _arrays(model)
+    if len({id(a) for a in own}) < len(own):
+        raise ConfigError("a model in which two layers share their weights", "weights of its own for each layer", ADVICE)
     names = ["input", *(f"hidden{i}" for i in range(1, len(stages))), "output"]
     shapes = [as_shape(input_shape), *(stage.shape for stage in stages)]
     phi = {name: stage.activation for name, stage in zip(names[1:], stages, strict=True)}
@@ -143,30 +145,30 @@ class _Stage(NamedTuple):
 def _stages(model: eqx.Module, shape: tuple[int, ...]) -> list[_Stage]:
     """The model cut after each activation, and before each layer with weights that follows another."""
     stages, before, layer, after = [], [], None, []
+    cut = lambda phi: stages.append(_Stage(tuple(before), layer, tuple(after), phi, shape))  # noqa: E731
     for piece in _pieces(model):
+        made = _shape_after(piece, shape)
         if _weighted(piece):
             if layer is not None:
-                stages.append(_Stage(tuple(before), layer, tuple(after), ACTIVATIONS["identity"], shape))
+                cut(ACTIVATIONS["identity"])
                 before, after = [], []
-            shape, layer = _shape_after(piece, shape), piece
-            continue
-        made = _shape_after(piece, shape)
-        if _is_linear(piece, shape):
+            layer = piece
+        elif _is_linear(piece, shape):
             (before if layer is None else after).append(piece)
-        elif _is_elementwise(piece, shape, made):
-            if layer is None:
-                raise ConfigError(f"the activation {_name(piece)} before any weights", "a layer with weights first", ADVICE)
-            stages.append(_Stage(tuple(before), layer, tuple(after), _activation(piece), made))
-            before, layer, after = [], None, []
-        else:
+        elif not _is_elementwise(piece, shape, made):
             raise ConfigError(
                 f"{_name(piece)}, which is neither linear nor a function of each unit alone",
                 "layers with weights, linear functions and activations in turn",
                 "leave a softmax to the loss, take average for maximum pooling and norm=True for normalisation; " + ADVICE,
             )
+        elif layer is None:
+            raise ConfigError(f"the activation {_name(piece)} before any weights", "a layer with weights first", ADVICE)
+        else:
+            cut(_activation(piece))
+            before, layer, after = [], None, []
         shape = made
     if layer is not None:
-        stages.append(_Stage(tuple(before), layer, tuple(after), ACTIVATIONS["identity"], shape))
+        cut(ACTIVATIONS["identity"])
     elif before or not stages:
         raise ConfigError(f"{_name(before[-1]) if before else 'nothing'} at the end of a model", "a layer with weights", ADVICE)
     return stages

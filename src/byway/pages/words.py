@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from byway.core.hyper import hypers
+
 FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source)\s{2,}(.*)")
 
 
@@ -58,11 +60,10 @@ def _cell(text: str) -> str:
 def settings(owner: Any) -> list[str]:
     """The hyper-parameters of a rule or a task: what each does, its default, its range, its flag."""
     rows = []
-    for field in dataclasses.fields(owner):
-        if "doc" in field.metadata:
-            flag = f"--{owner.id}.{field.name}".replace("_", "-")
-            unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
-            rows.append([f"`{field.name}`", field.metadata["doc"] + unit, f"`{field.default}`", _range(field.metadata), f"`{flag}`"])
+    for field in hypers(type(owner)):
+        flag = f"--{owner.id}.{field.name}".replace("_", "-")
+        unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
+        rows.append([f"`{field.name}`", field.metadata["doc"] + unit, f"`{field.default}`", _range(field.metadata), f"`{flag}`"])
     return table(["name", "what it is", "default", "range", "flag"], rows) if rows else ["None.", ""]
 
 

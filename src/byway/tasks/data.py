@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError
-from byway.core.hyper import check_ranges, hyper
+from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.task import Split, Suggestion
 from byway.tasks._labelled import LabelledTask
 from byway.tasks._samples import Samples, from_dataset, from_frame, read_samples
@@ -52,7 +52,7 @@ class Data(LabelledTask):
     deviation: np.ndarray | None = eqx.field(default=None, repr=False)
 
     def __init__(self, x: Any = None, y: Any = None, *, test_x: Any = None, test_y: Any = None, path: Any = None, **hyper: Any):
-        known = [name for name, field in self.__dataclass_fields__.items() if "doc" in field.metadata]
+        known = [field.name for field in hypers(type(self))]
         if unknown := [name for name in hyper if name not in known]:
             raise ConfigError(f"Data({unknown[0]}=...)", f"one of {', '.join(known)}", "leave it out")
         for name in known:
