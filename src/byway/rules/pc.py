@@ -23,12 +23,10 @@ Source   Whittington and Bogacz, An approximation of the error backpropagation a
          topologies via predictive coding, 2022, arXiv 2201.13180; differs in: weights drawn as He et al., any optimiser
 """
 
-import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
@@ -36,25 +34,20 @@ from jaxtyping import Array, Bool, Float
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Rule, Update
+from byway.core.rule import Claims, Update
 from byway.core.signal import Signal, SquaredError
 from byway.network.network import NOTHING, Network
+from byway.network.settle import Settled, System, Values, silence
 from byway.rules import without_slopes
+from byway.rules._settling import Settling
 
-Values = dict[str, Array]
 
-
-class PC(Rule):
+class PC(Settling):
     """Predictive coding, on any graph."""
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"target"}), 1, "none")
 
-    settles: ClassVar[bool] = True
-
-    steps: int = hyper(20, "settling steps at most", low=1, high=1_000_000, search=(5, 50))
-    rate: float = hyper(0.05, "step size of settling", low=1e-6, high=1.0, search=(0.01, 0.2))
     precision: float = hyper(1.0, "weight of the output's error beside the hidden ones", low=1e-9, search=(0.1, 10.0))
-    tolerance: float = hyper(0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0)
 
     def accepts(self, net):
         """Any network whose units have a slope; what input and output hold is compared as it is, so both are linear."""
@@ -70,7 +63,7 @@ class PC(Rule):
         x = net.place(x)
         if signal is None:
             # What compares a rule with the true gradient takes the derivative of a prediction, settling and all.
-            settled = self._complete(net, {net.input: x}, NOTHING, differentiable=True)[0] if net.cyclic else net.forward(x)
+            settled = self._complete(net, {net.input: x}, NOTHING, differentiable=True).last if net.cyclic else net.forward(x)
             return state, Record({"settled": settled}, settled.u[net.output])
         held = {net.input: x, net.output: signal.target.reshape(-1, *net[net.output].shape)}
         energy = Energy(net, held, self.precision, link=_link(net, signal))
@@ -108,72 +101,20 @@ class PC(Rule):
             RuntimeWarning: settling diverged or did not reach its tolerance; by how much, and what to do.
         """
         _check(net, values, held)
-        settled, measures = self._complete(net, values, held)
+        _, settled, measures = self._complete(net, values, held)
         if not any(isinstance(m, Tracer) for m in measures.values()):
             told = self.advice({name: float(m) for name, m in measures.items()})
             if told is not None:
                 warnings.warn(told, RuntimeWarning, stacklevel=2)
         return settled
 
-    def advice(self, measures):
-        """What to do where settling did not end as it should, by the share of batches in which it did not."""
-        unsettled = measures.get("unsettled", 0.0)
-        if unsettled <= 0.0:
-            return None
-        if math.isnan(unsettled):  # a learner that failed: nothing is known of the epoch
-            return f"settling may have diverged: lower pc.rate, now {self.rate:g}"
-        where = f"in {100 * unsettled:.3g} % of the batches (the force that is left was {measures['residual']:.2g} of the first on average)"
-        if self.tolerance == 0.0 or not measures["residual"] <= 1.0:
-            return f"settling diverged {where}: lower pc.rate, now {self.rate:g}"
-        return (
-            f"settling did not reach its tolerance of {self.tolerance:g} {where}: "
-            f"raise pc.steps, now {self.steps}, or pc.rate, now {self.rate:g}"
-        )
-
-    def _complete(
-        self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array], differentiable: bool = False
-    ) -> tuple[Phase, dict[str, Array]]:
+    def _complete(self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array], differentiable: bool = False) -> Settled:
         energy = Energy(net, values, self.precision, held)
-        zeros = _zeros(net, next(iter(values.values())).shape[0])
-        return self._settle(energy, {name: v for name, v in zeros.items() if name not in energy.fixed}, differentiable)[1:]
-
-    def _settle(self, energy: "Energy", values: Values, differentiable: bool = False) -> tuple[Phase, Phase, dict[str, Array]]:
-        """Descend the energy from the free values given; the first phase, the settled one and how it went."""
-        first = energy.phase(values)
-        force = energy.force(first)
-        values, size = _moved(values, force, self.rate), _norm(force)
-
-        def descend(values):
-            force = energy.force(energy.phase(values))
-            return _moved(values, force, self.rate), _norm(force)
-
-        if self.tolerance == 0.0:
-            taken = jnp.int32(self.steps)
-            values = jax.lax.fori_loop(1, self.steps, lambda _, values: descend(values)[0], values)
-        else:
-
-            def step(carry):
-                values, _, taken = carry
-                return *descend(values), taken + 1
-
-            def unsettled(carry):
-                _, now, taken = carry
-                return (now > self.tolerance * size) & (taken < self.steps)
-
-            start = (values, size, jnp.int32(1))
-            if differentiable:  # backwards, which a loop of unknown length is not: the steps that are not needed are skipped instead
-                some = jax.lax.fori_loop(1, self.steps, lambda _, carry: jax.lax.cond(unsettled(carry), step, lambda c: c, carry), start)
-            else:
-                some = jax.lax.while_loop(unsettled, step, start)
-            values, _, taken = some
-        settled = energy.phase(values)
-        residual = _norm(energy.force(settled)) / jnp.where(size > 0, size, 1.0)
-        good = residual <= (self.tolerance or 1.0)
-        measures = {"settling_steps": taken.astype(size.dtype), "residual": residual, "unsettled": 1.0 - good.astype(size.dtype)}
-        return first, settled, measures
+        zeros = silence(net, next(iter(values.values())).shape[0])
+        return self._settle(energy, {name: v for name, v in zeros.items() if name not in energy.fixed}, differentiable)
 
 
-class Energy:
+class Energy(System):
     """The energy of a network some of whose units are held: predictions, errors, and the force on every free unit.
 
     Args:
@@ -230,21 +171,8 @@ class Energy:
 def _start(net: Network, x: Float[Array, "batch *inputs"]) -> Values:
     """The values settling starts from: predictions themselves, or zero where there are cycles."""
     if net.cyclic:
-        return {name: v for name, v in _zeros(net, x.shape[0]).items() if name not in (net.input, net.output)}
+        return {name: v for name, v in silence(net, x.shape[0]).items() if name not in (net.input, net.output)}
     return {name: u for name, u in net.forward(x).u.items() if name != net.output}
-
-
-def _zeros(net: Network, batch: int) -> Values:
-    return {p.name: jnp.zeros((batch, *p.shape), net.projections[0].weight.dtype) for p in net.populations}
-
-
-def _moved(values: Values, force: Values, rate: float) -> Values:
-    return {name: value + rate * force[name] for name, value in values.items()}
-
-
-def _norm(force: Values) -> Float[Array, ""]:
-    # A root has no derivative at zero, and nothing that learns needs this one.
-    return jax.lax.stop_gradient(jnp.sqrt(sum((jnp.sum(a**2) for a in force.values()), start=0.0)))
 
 
 def _link(net: Network, signal: Signal) -> Callable[[Array], Array]:
