@@ -122,10 +122,10 @@ RULES = [
         _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
     ),
     Defect(
-        "pc_takes_a_step_too_many",
-        "rules/pc.py",
-        "values = jax.lax.fori_loop(1, self.steps, lambda _, values: descend(values)[0], values)",
-        "values = jax.lax.fori_loop(0, self.steps, lambda _, values: descend(values)[0], values)",
+        "settling_takes_a_step_too_many",
+        "network/settle.py",
+        "values = jax.lax.fori_loop(1, steps, lambda _, values: descend(values)[0], values)",
+        "values = jax.lax.fori_loop(0, steps, lambda _, values: descend(values)[0], values)",
         _oracle("pc", "one_step_from_the_feedforward_pass"),
     ),
     Defect(
