@@ -325,8 +325,8 @@ TRAINING = [
     Defect(
         "every_epoch_has_the_same_order",
         "training/loop.py",
-        "branch(learner.key, ORDER, start), train.size",
-        "branch(learner.key, ORDER), train.size",
+        "branch(learner.key, ORDER, learner.step - first), size",
+        "branch(learner.key, ORDER), size",
         _of("training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"),
     ),
     Defect(

@@ -56,8 +56,11 @@ class Loop:
         self.probe = min(probe, splits["validation"].size)
         self.learners = self._start(net, self.layout.padded)
         started = time.perf_counter()
-        updates = jax.jit(self.layout.over(lambda one, shared: skip_failed(self._updates, one, shared)), donate_argnums=0)
-        self._run = updates.lower(self.learners, self._stretch(0, self.steps)).compile()
+        self._draw = jax.jit(self.layout.over(self._order))
+        self._drawn: tuple[Learner, int, Array] = self.learners, 0, self._ordered(0)
+        train = self.layout.over(lambda one, shared: skip_failed(self._updates, one[0], (one[1], *shared)))
+        updates = jax.jit(lambda learners, order, shared: train((learners, order), shared), donate_argnums=0)
+        self._run = updates.lower(self.learners, self._drawn[2], self._stretch(0, self.steps)).compile()
         self.compile_seconds = time.perf_counter() - started
         self.step_bytes = self._step_bytes()
         self._score = jax.jit(self.layout.over(self._score_one))
@@ -74,8 +77,13 @@ class Loop:
             The training scores of each update, "seeds last-first"; and the time it took [s].
         """
         last, started = self.steps if last is None else last, time.perf_counter()
+        # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
+        learners, upto, order = self._drawn
+        if learners is not self.learners or upto != first:
+            order = self._ordered(first)
         with failures(self.net):
-            self.learners, scores = jax.block_until_ready(self._run(self.learners, self._stretch(first, last)))
+            self.learners, scores = jax.block_until_ready(self._run(self.learners, order, self._stretch(first, last)))
+        self._drawn = self.learners, last, order
         seconds = time.perf_counter() - started
         return {k: v[:, first:last] for k, v in self._real(scores).items()}, seconds
 
@@ -143,15 +151,22 @@ class Loop:
         """What `_updates` shares among learners, on every device."""
         return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last)))
 
-    def _updates(self, learner: Learner, shared: tuple[Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, " steps"]]]:
+    def _ordered(self, first: int) -> Array:
+        """The order of an epoch of which `first` updates are done, of every learner."""
+        return self.layout.place(self._draw(self.learners, self.layout.share(jnp.int32(first))))
+
+    def _order(self, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
+        """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
+        size = self.data["train"].size
+        order = jax.random.permutation(branch(learner.key, ORDER, learner.step - first), size)
+        return order[: self.steps * self.batch].reshape(self.steps, self.batch)
+
+    def _updates(self, learner: Learner, shared: tuple[Array, Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, " steps"]]]:
         """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
         One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
         """
-        train, first, last = shared
-        start = learner.step - first
-        order = jax.random.permutation(branch(learner.key, ORDER, start), train.size)
-        order = order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        order, train, first, last = shared
 
         def step(learner: Learner, index: Int[Array, " batch"]):
             x, signal = self.layout.divide(self.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
@@ -162,6 +177,7 @@ class Loop:
             learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 
+        start = learner.step - first
         shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
         none = {k: jnp.zeros(self.steps, v.dtype) for k, v in shapes.items()}
         learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
