@@ -12,6 +12,7 @@ from byway.cli.experiment import Experiment
 from byway.cli.main import main
 from byway.cli.settings import read, settings_class, to_toml
 from byway.core.errors import ConfigError, DataError
+from byway.tasks._samples import read_csv
 from byway.tasks.data import parted
 
 RNG = np.random.default_rng(0)
@@ -75,9 +76,59 @@ def test_small_differences_far_from_zero_survive_single_precision():
     assert len(np.unique(stored)) == len(stored)
 
 
-def test_a_feature_that_never_changes_is_no_division_by_zero():
-    task = byway.Data(np.column_stack([X, np.ones(40)]), Y)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("value", [1.0, 14.62, 1e9 / 7, 0.0])
+def test_a_feature_that_never_changes_is_not_divided_by_what_rounding_leaves(value, dtype):
+    """The mean of many equal numbers is not always that number: scaled by the difference, 14.62 became 1 and 14.621 became 2e10."""
+    x = np.column_stack([X, np.full(40, value)]).astype(dtype)
+    task = byway.Data(x, Y)
     assert np.all(np.asarray(task.load()["train"].x)[:, 3] == 0)
+    new = x[:2].copy()
+    new[1, 3] += 0.5
+    np.testing.assert_array_equal(task.prepare(new)[:, 3], [0, float(new[1, 3]) - float(dtype(value))])
+
+
+def test_a_feature_that_changes_by_rounding_alone_counts_as_one_that_does_not():
+    x = np.column_stack([X, np.where(np.arange(40) % 2, 0.1 + 0.2, 0.3)])
+    assert np.ptp(x[:, 3]) > 0
+    assert np.all(abs(np.asarray(byway.Data(x, Y).load()["train"].x)[:, 3]) < 1e-15)
+
+
+def test_a_channel_that_never_changes_is_left_as_it_is():
+    x = RNG.normal(size=(12, 4, 5, 3))
+    x[..., 1] = 14.62
+    task = byway.Data(x, Y[:12])
+    assert np.all(np.asarray(task.load()["train"].x)[..., 1] == 0)
+    np.testing.assert_array_equal(task.deviation[0, 0, 0] == 1, [False, True, False])
+
+
+def test_mean_and_deviation_of_many_samples_far_from_zero():
+    """They are taken block by block, and must not lose what numbers far from zero differ in."""
+    x = 1e6 + np.random.default_rng(1).normal(size=(70_000, 20))
+    task = byway.Data(x, np.arange(len(x)) % 2)
+    train = np.asarray(task.parts["train"][0], np.longdouble)
+    np.testing.assert_allclose(task.mean, train.mean(0, keepdims=True).astype(float), rtol=1e-14)
+    np.testing.assert_allclose(task.deviation, train.std(0, keepdims=True).astype(float), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("new", "given"),
+    [
+        ([[np.nan, 0, 0]], "new sample 0 holds nan at (0,)"),
+        ([[0, 0, 0], [0, np.inf, 0]], "new sample 1 holds inf at (1,)"),
+        ([[1j, 0, 0]], "new samples of type complex128"),
+        ([["1", "2", "x"]], "new samples of type <U1"),
+        ([[1, None, 2]], "new samples of type object"),
+        ([[1, 2]], "new samples that are numbers of shape (2,)"),
+        ([1, 2, 3], "new samples of shape (3,)"),
+        ([[1, 2], [3]], "make no array"),
+        (np.zeros((1, 3), np.uint8), "new samples that are bytes"),
+    ],
+)
+def test_new_samples_that_could_not_have_been_trained_on_are_refused(new, given):
+    with pytest.raises(DataError) as caught:
+        byway.Data(X, Y).prepare(new)
+    assert given in caught.value.given
 
 
 def test_bytes_are_pixels():
@@ -115,7 +166,15 @@ def _write_csv(path, delimiter=","):
     return table
 
 
+@pytest.fixture(params=["line by line", "by DuckDB"])
+def either_reader(request, monkeypatch):
+    """Small tables are read by one program and large ones by another: here each reads them."""
+    if request.param == "by DuckDB":
+        monkeypatch.setattr("byway.tasks._tables.SMALL", 0)
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.usefixtures("either_reader")
 def test_a_table_written_by_pandas(tmp_path, delimiter):
     _write_csv(tmp_path / "table.csv", delimiter)
     task = byway.task("data", path=tmp_path / "table.csv", target="kind", standardise=False)
@@ -123,9 +182,106 @@ def test_a_table_written_by_pandas(tmp_path, delimiter):
     np.testing.assert_array_equal(_everything(task), _expected(X, Y))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a,b,c\n1,2,u\n3,4,v\n",
+        "a,b,c\n1,2,u\n3,4,v",
+        "a,b,c\r\n1,2,u\r\n3,4,v\r\n",
+        "a,b,c\r1,2,u\r3,4,v\r",
+        "a,b,c\r\n1,2,u\n3,4,v\r\n",
+        "a,b,c\n\n1,2,u\n\n\n3,4,v\n\n",
+        "\n\na,b,c\n1,2,u\n3,4,v\n",
+        "\ufeffa,b,c\n1,2,u\n3,4,v\n",
+        '"a\nwide",b,c\n"1",2,"u"\n3,"4",v\n',
+        "a,A,c\n1, 2 ,  u\n\t3,+4,v  \n",
+        "a,b,c\n1,2,u,\n3,4,v,\n",
+        "a,b,c\n1e0,2.,u\n.3e1,4e+00,v\n",
+    ],
+)
+@pytest.mark.usefixtures("either_reader")
+def test_the_many_ways_to_write_one_table(tmp_path, text):
+    """Also in a file whose name is a pattern that others would match."""
+    (tmp_path / "t1.csv").write_text("a,b\n9,9\n")
+    path = tmp_path / "t*[1]?.csv"
+    path.write_bytes(text.encode())
+    read = read_csv(path, "")
+    np.testing.assert_array_equal(read.x, [[1, 2], [3, 4]])
+    assert read.y.tolist() == ["u", "v"]
+
+
+@pytest.mark.parametrize(("small", "reader"), [(0, "_by_duckdb"), (8 * 2**20, "_line_by_line")])
+def test_which_program_reads_a_table(tmp_path, monkeypatch, small, reader):
+    """So that the tests of both do not read by one of them alone."""
+    for other in {"_by_duckdb", "_line_by_line"} - {reader}:
+        monkeypatch.delattr(f"byway.tasks._tables.{other}")
+    monkeypatch.setattr("byway.tasks._tables.SMALL", small)
+    _write_csv(tmp_path / "t.csv")
+    assert read_csv(tmp_path / "t.csv", "kind").x.shape == (40, 3)
+
+
+@pytest.mark.usefixtures("either_reader")
+def test_every_digit_of_a_table_counts(tmp_path):
+    """The nearest number in double precision, as Python reads it; also of the smallest and of the longest."""
+    cells = [
+        "0.1",
+        "5e-324",
+        "1.7976931348623157e308",
+        "123456789012345678901234567890",
+        "0.30000000000000004",
+        "2.2250738585072011e-308",
+        "-0.0",
+    ]
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{cell},k\n" for cell in cells))
+    np.testing.assert_array_equal(read_csv(tmp_path / "t.csv", "").x[:, 0], [float(cell) for cell in cells])
+
+
+@pytest.mark.parametrize(
+    ("written", "labels"),
+    [
+        (("01", "1", "2"), ("01", "1", "2")),
+        (("02134", "00501", "90210"), ("02134", "00501", "90210")),
+        (("1_0", "10", "7"), ("1_0", "10", "7")),
+        (("1e2", "100", "5"), ("1e2", "100", "5")),
+        (("1e2", "3e2"), ("1e2", "3e2")),
+        (("+1", "1"), ("+1", "1")),
+        (("1.10", "1.1", "2.5"), ("1.10", "1.1", "2.5")),
+        (("-0", "0"), ("-0", "0")),
+        (("1.0", "2.0"), ("1.0", "2.0")),
+        (("123456789012345678901", "123456789012345678902"), ("123456789012345678901", "123456789012345678902")),
+        (("10", "9", "-3"), (10, 9, -3)),
+        (("0.5", "1e-05", "2"), (0.5, 1e-05, 2.0)),
+        (("0.50", "0.25"), (0.5, 0.25)),
+        (("3", "x"), ("3", "x")),
+    ],
+)
+@pytest.mark.usefixtures("either_reader")
+def test_labels_that_are_written_differently_stay_different(tmp_path, written, labels):
+    """Codes are no numbers: 01 and 1 are two, and lose nothing. Quantities are numbers."""
+    (tmp_path / "t.csv").write_text("a,code\n" + "".join(f"{i},{one}\n" for i, one in enumerate(written)))
+    assert read_csv(tmp_path / "t.csv", "code").y.tolist() == list(labels)
+
+
 def test_a_frame(tmp_path):
     table = _write_csv(tmp_path / "table.csv")
     np.testing.assert_array_equal(_everything(byway.Data.from_frame(table, "kind", standardise=False)), _expected(X, Y))
+
+
+@pytest.mark.parametrize(("target", "classes"), [(0, (0, 1)), (3, (7, 8, 9, 10)), ("", ("u", "v")), (("a", 1), (False, True))])
+def test_the_column_of_labels_may_have_any_name(target, classes):
+    """A name that counts as false, such as the 0 of a frame without names, once meant the last column."""
+    frame = pd.DataFrame({0: np.repeat([0, 1], 20), 1: X[:, 0], 3: np.tile([7, 8, 9, 10], 10)})
+    frame = frame if isinstance(target, int) else frame.assign(**{"last": X[:, 1]}).rename(columns={3: target})
+    if not isinstance(target, int):
+        frame[target] = np.tile(np.array(classes), 20)
+        frame = frame[[0, target, 1, "last"]]
+    assert byway.Data.from_frame(frame, target=target).classes == classes
+
+
+@pytest.mark.parametrize("target", [None, "label", 2, ""])
+def test_a_column_that_is_not_there_is_refused(target):
+    with pytest.raises(DataError, match=f"the frame has no column {target!r}"):
+        byway.Data.from_frame(pd.DataFrame({0: [1, 2], 1: [3, 4]}), target=target)
 
 
 def test_the_last_column_holds_the_labels_unless_told(tmp_path):
@@ -150,6 +306,28 @@ def test_a_test_part_stays_one(tmp_path):
         assert [task.load()[k].size for k in ("train", "validation")] == [27, 3]
 
 
+@pytest.mark.parametrize("names", ["x_{}", "X_{}"])
+def test_a_validation_part_stays_one(tmp_path, names):
+    parts = {"train": slice(0, 24), "val": slice(24, 30), "test": slice(30, 40)}
+    np.savez(tmp_path / "a.npz", **{names.format(k): X[v] for k, v in parts.items()}, **{f"y_{k}": Y[v] for k, v in parts.items()})
+    arrays = byway.Data(X[:30], Y[:30], validation_x=X[30:], validation_y=Y[30:], standardise=False, test=0.1).load()
+    np.testing.assert_array_equal(arrays["validation"].x, X[30:])
+    assert [arrays[k].size for k in ("train", "test")] == [27, 3]
+    splits = byway.Data(path=tmp_path / "a.npz", standardise=False).load()
+    for name, part in (("train", "train"), ("validation", "val"), ("test", "test")):
+        np.testing.assert_array_equal(np.sort(splits[name].x, 0), np.sort(X[parts[part]], 0))
+
+
+@pytest.mark.parametrize("extra", ["x_test", "test_images", "X", "x_val"])
+def test_arrays_of_a_file_are_not_left_out_in_silence(tmp_path, extra):
+    """A test part that nobody notices would be drawn from the training part instead."""
+    np.savez(tmp_path / "a.npz", x=X, y=Y, **{extra: X})
+    with pytest.raises(DataError, match=f"holds the arrays x, y, {extra}"):
+        byway.Data(path=tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x=X, y=Y, ids=np.arange(40), values=X)
+    assert byway.Data(path=tmp_path / "a.npz").outputs == 3
+
+
 def _write_images(folder, pixels, labels):
     for i, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         (folder / label).mkdir(parents=True, exist_ok=True)
@@ -167,6 +345,107 @@ def test_folders_of_images(tmp_path, grey):
     assert byway.Data(path=tmp_path, side=3).input_shape == (3, 3, 1 if grey else 3)
 
 
+INK = {"no": (slice(None), 0), "yes": (0, slice(None))}
+
+
+def _transparent(mode, ink, where):
+    """A picture with a bar of ink on nothing, and a corner half covered."""
+    rgba = np.zeros((4, 5, 4), np.uint8)
+    rgba[..., :3] = 17  # hidden under full transparency
+    rgba[where] = (*ink, 255)
+    rgba[3, 4] = (*ink, 51)
+    image = Image.fromarray(rgba)
+    return image.quantize() if mode == "P" else image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize(("background", "ground"), [("white", 255), ("#808080", 128)])
+def test_transparent_images_lie_on_a_background(tmp_path, mode, background, ground):
+    """Black ink on nothing would be black on black, if transparency were dropped."""
+    for label, where in INK.items():
+        (tmp_path / label).mkdir()
+        for i in range(6):
+            _transparent(mode, (0, 0, 0), where).save(tmp_path / label / f"{i}.png")
+    task = byway.Data(path=tmp_path, background=background, test=0.25, validation=0.25)
+    assert task.input_shape == (4, 5, 1 if mode == "LA" else 3)
+    for x, y in task.parts.values():
+        for one, label in zip(x, y, strict=True):
+            expected = np.full((4, 5), ground)
+            expected[INK[task.classes[label]]] = 0
+            expected[3, 4] = round(ground * (1 - 51 / 255))
+            np.testing.assert_array_equal(one, np.broadcast_to(expected[..., None], one.shape))
+
+
+def test_a_picture_that_vanishes_into_the_background_is_refused(tmp_path):
+    for label, where in INK.items():
+        (tmp_path / label).mkdir()
+        _transparent("RGBA", (255, 255, 255), where).save(tmp_path / label / "a.png")
+    with pytest.raises(DataError, match=r"a\.png is transparent, and nothing of it is seen on #ffffff"):
+        byway.Data(path=tmp_path)
+    with pytest.raises(ConfigError, match="background = 'whyte'"):
+        byway.Data(path=tmp_path, background="whyte")
+    assert byway.tasks._samples.read_folder(tmp_path, 0, "black").x.max() == 255
+
+
+def test_several_pictures_in_one_file_are_refused(tmp_path):
+    _write_images(tmp_path, PIXELS, Y[:12])
+    frames = [Image.fromarray(one) for one in PIXELS[:2]]
+    frames[0].save(tmp_path / "no" / "moving.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match=r"moving\.gif holds 2 pictures"):
+        byway.Data(path=tmp_path)
+
+
+def test_a_folder_in_parts(tmp_path):
+    """A test part is not a class called test."""
+    parts = {"train": slice(0, 6), "Test": slice(6, 9), "valid": slice(9, 12)}
+    for part, some in parts.items():
+        _write_images(tmp_path / part, PIXELS[some], Y[:12][some])
+    task = byway.Data(path=tmp_path)
+    assert task.classes == ("no", "perhaps", "yes")
+    for name, part in (("train", "train"), ("test", "Test"), ("validation", "valid")):
+        x, y = task.parts[name]
+        np.testing.assert_array_equal(
+            x[np.lexsort(x.reshape(len(x), -1).T)], (w := PIXELS[parts[part]])[np.lexsort(w.reshape(len(w), -1).T)]
+        )
+        assert sorted(task.classes[i] for i in y) == sorted(Y[:12][parts[part]].tolist())
+
+
+@pytest.mark.parametrize(
+    ("folders", "given"),
+    [
+        (["train", "test"], "the folders test, train of"),
+        (["train/no", "train/yes", "test"], "holds the folders train, test"),
+        (["test/no", "test/yes", "val/no"], "holds the folders test, val"),
+        (["train/no", "train/yes", "training/no"], "holds the folders train, training"),
+        (["train/no", "train/yes", "cat"], "holds the folders train, cat"),
+        (["no/train", "no/test", "yes/train", "yes/test"], "the class no of"),
+    ],
+)
+def test_folders_whose_parts_cannot_be_told_are_refused(tmp_path, folders, given):
+    for folder in folders:
+        (tmp_path / folder).mkdir(parents=True)
+        Image.fromarray(PIXELS[0]).save(tmp_path / folder / "a.png")
+    with pytest.raises(DataError) as caught:
+        byway.Data(path=tmp_path)
+    assert given in caught.value.given
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    for label in ("car", "train"):
+        (tmp_path / label).mkdir()
+        for i in range(6):
+            Image.fromarray(PIXELS[i]).save(tmp_path / label / f"{i}.png")
+    assert byway.Data(path=tmp_path).classes == ("car", "train")
+
+
+def test_files_with_numbers_in_their_names_are_in_the_order_of_the_numbers(tmp_path):
+    for i in range(12):
+        (tmp_path / str(i % 2)).mkdir(exist_ok=True)
+        Image.fromarray(np.full((2, 2), i, np.uint8)).save(tmp_path / str(i % 2) / f"picture{i}.png")
+    read = byway.tasks._samples.read_folder(tmp_path, 0, "white")
+    assert read.x[:, 0, 0, 0].tolist() == [*range(0, 12, 2), *range(1, 12, 2)]
+
+
 @pytest.mark.parametrize("form", ["pairs", "dicts of images", "channels first"])
 def test_items_of_a_dataset(form):
     labels = [int(label == "yes") for label in Y[:12]]
@@ -178,6 +457,18 @@ def test_items_of_a_dataset(form):
         rows = [{"img": Image.fromarray(x), "label": y} for x, y in zip(PIXELS, labels, strict=True)]
         task = byway.Data.from_dataset(rows, names=("img", "label"))
     np.testing.assert_array_equal(_everything(task), _expected(PIXELS, np.array(labels)))
+
+
+def test_images_of_a_dataset_are_read_as_those_of_a_folder():
+    """An array of a palette's numbers, or of colours without their transparency, is no picture."""
+    images = [_transparent(mode, (0, 0, 0), INK[label]) for mode in ("P", "RGBA") for label in INK for _ in range(4)]
+    task = byway.Data.from_dataset([(image, i // 4 % 2) for i, image in enumerate(images)], test=0.25, validation=0.25)
+    for x, y in task.parts.values():
+        for one, label in zip(x, y, strict=True):
+            assert one[3, 3].tolist() == [255] * 3
+            assert (one[INK["yes" if label else "no"]] == 0).all()
+    smaller = byway.Data.from_dataset([(image, i % 2) for i, image in enumerate(images)], test=0.25, side=2)
+    assert smaller.input_shape == (2, 2, 3)
 
 
 class _Tensor:
@@ -228,6 +519,14 @@ def _spoilt(at, value):
         (lambda: byway.Data(X, X[:, 0]), "a label of "),
         (lambda: byway.Data(X, np.where(Y == "no", np.nan, 1.0)), "a label of nan"),
         (lambda: byway.Data(X, np.array([None, 1] * 20)), "labels of type object"),
+        (lambda: byway.Data(X, [1, "1"] * 20), "labels of the kinds number and text"),
+        (lambda: byway.Data(X, [1, True] * 20), "labels of the kinds bool and number"),
+        (lambda: byway.Data(X, ["a", None] * 20), "labels of the kinds NoneType and text"),
+        (lambda: byway.Data(X, [float("nan"), "a"] * 20), "labels of the kinds number and text"),
+        (lambda: byway.Data(X, np.array([1e300, 2e300] * 20)), "a label of 1e+300"),
+        (lambda: byway.Data.from_dataset([([1], 0), ([2], "0")] * 9), "labels of the kinds number and text"),
+        (lambda: byway.Data.from_dataset([(Image.new("L", (2, 2)), 0), (PIXELS[0], 1)]), "sample 1 is no image"),
+        (lambda: byway.Data(X, Y, validation_x=X[:2], validation_y=["no", "new"]), "validation labels ['new']"),
         (lambda: byway.Data(X, np.arange(40)), "has 1 of 40 samples, and none is left to train on"),
         (lambda: byway.Data(X, Y, test_x=X[:4, :2], test_y=Y[:4]), "test samples that are numbers of shape (2,)"),
         (lambda: byway.Data(X, Y, test_x=X[:2], test_y=["no", "new"]), "test labels ['new']"),
@@ -260,12 +559,37 @@ def test_data_that_will_not_do_are_refused(make, given):
         ({"test": 1.5}, "Data.test = 1.5"),
         ({"vaildation": 0.1}, "Data(vaildation=...)"),
         ({"path": "a.csv"}, "both arrays and a path"),
+        ({"test_x": X}, "samples without labels"),
+        ({"target": "kind"}, "arrays, with a target"),
+        ({"side": 8}, "arrays, with a target, side"),
+        ({"background": "black"}, "arrays, with a target, side or background"),
     ],
 )
 def test_settings_that_will_not_do_are_refused(options, given):
     with pytest.raises(ConfigError) as caught:
         byway.Data(X, Y, **options)
     assert given in caught.value.given
+
+
+def test_settings_of_another_kind_of_data_are_refused(tmp_path):
+    """Given and ignored is worse than refused."""
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    _write_csv(tmp_path / "t.csv")
+    (tmp_path / "images").mkdir()
+    _write_images(tmp_path / "images", PIXELS, Y[:12])
+    for name, options in (
+        ("a.npz", {"target": "y"}),
+        ("a.npz", {"side": 8}),
+        ("t.csv", {"side": 8}),
+        ("t.csv", {"background": "red"}),
+        ("images", {"target": "y"}),
+    ):
+        with pytest.raises(ConfigError, match=next(iter(options))):
+            byway.Data(path=tmp_path / name, **options)
+    with pytest.raises(ConfigError, match="side or background, and samples that are arrays"):
+        byway.Data.from_dataset([([1], 0), ([2], 1)] * 9, side=8)
+    with pytest.raises(ConfigError, match="channels_first and images"):
+        byway.Data.from_dataset([(Image.new("RGB", (2, 2)), 0)], channels_first=True)
 
 
 @pytest.mark.parametrize(
@@ -280,12 +604,20 @@ def test_settings_that_will_not_do_are_refused(options, given):
         ("a,b\n1,u\n2,\n", "line 3 of"),
         ("a,b\n1,0.5\n2,0.25\n", "a label of 0.5"),
         ("a,a\n1,2\n", "two columns of one name"),
+        ("a,b\n1,u\n1_0,v\n", "'1_0' in line 3, column 'a'"),
+        ("a,b,c\n1,2,u\n3\n", "line 3 of"),
+        ('a,b\n1,u\n2,"v\n3,w\n', "cannot be read"),
+        ("a,b\n1,u\ntrue,v\n", "'true' in line 3, column 'a'"),
+        ("a,b\n1,u\n0x1,v\n", "'0x1' in line 3, column 'a'"),
+        ("kind,b\nu,1\nv,x\n", "'x' in line 3, column 'b'"),
+        ("a,b\nnan,u\n2,v\n", "sample 0 holds nan"),
     ],
 )
+@pytest.mark.usefixtures("either_reader")
 def test_tables_that_will_not_do_are_refused(tmp_path, text, given):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError) as caught:
-        byway.Data(path=tmp_path / "t.csv")
+        byway.Data(path=tmp_path / "t.csv", target=text.partition(",")[0] if text.startswith("kind") else "")
     assert given in caught.value.given
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from byway.core.errors import ConfigError, RunError, not_installed
+from byway.core.errors import ConfigError, RunError
 from byway.report.run import CONFIG, VERSIONS, Run, read_run
 from byway.report.summary import Interval, paired_interval
 from byway.training.tune import RATE
@@ -86,15 +86,12 @@ class Runs:
         places: folders of runs, or folders that hold some.
 
     Raises:
-        ConfigError: DuckDB is not installed.
         RunError: a folder that is not there, or cannot be read.
     """
 
     def __init__(self, places: Iterable[Path]):
-        try:
-            import duckdb
-        except ImportError:
-            raise not_installed("duckdb", "runs") from None
+        import duckdb
+
         self._error, self._base = duckdb.Error, duckdb.connect()
         self._base.execute(f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, (kind, _) in COLUMNS.items())})")
         rows = [row for folder in folders(places) for row in _rows(folder)]

@@ -5,6 +5,9 @@ x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised
 y   labels of any kind, numbered in their order. Shares of the samples, each class in proportion, make validation and test
 """
 
+import math
+from collections.abc import Iterator
+from numbers import Number
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +19,9 @@ from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.task import Split, Suggestion
 from byway.tasks._labelled import LabelledTask
-from byway.tasks._samples import Samples, from_dataset, from_frame, read_samples
+from byway.tasks._parts import Samples
+from byway.tasks._pictures import WHITE
+from byway.tasks._samples import from_dataset, from_frame, read_samples
 
 
 class Data(LabelledTask):
@@ -27,6 +32,8 @@ class Data(LabelledTask):
         y: as many labels: numbers, text or truth values.
         test_x: the test split, where there is one already.
         test_y: its labels.
+        validation_x: the validation split, where there is one already.
+        validation_y: its labels.
         hyper: the attributes, below, by name; `path` instead of arrays.
 
     Attributes:
@@ -34,24 +41,36 @@ class Data(LabelledTask):
 
     Raises:
         DataError: the data are missing, broken, not labelled samples, or too few for the splits.
-        ConfigError: a share that leaves nothing to a split.
+        ConfigError: a share that leaves nothing to a split, or a setting that means nothing for such data.
     """
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
-    path: Path | None = hyper(None, "a .csv, an .npz, or a folder with a folder of images for each class")
+    path: Path | None = hyper(None, "a .csv, an .npz, or a folder with a folder of images for each class, or of train/, test/, validation/")
     target: str = hyper("", "the column of a .csv that holds the labels; the last by default")
-    validation: float = hyper(0.1, "share of the samples kept for validation", low=0, high=1)
+    validation: float = hyper(0.1, "share of the samples kept for validation, unless the data bring a validation part", low=0, high=1)
     test: float = hyper(0.2, "share of the samples kept for the test, unless the data bring a test part", low=0, high=1)
     seed: int = hyper(0, "draws which samples those are", low=0)
     standardise: bool = hyper(True, "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided by 255")
     side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
+    background: str = hyper(WHITE, "the colour that lies under transparent images, such as white or #808080")
 
     classes: tuple[Any, ...] = ()
     parts: dict[str, tuple[np.ndarray, np.ndarray]] | None = eqx.field(default=None, repr=False)
     mean: np.ndarray | None = eqx.field(default=None, repr=False)
     deviation: np.ndarray | None = eqx.field(default=None, repr=False)
 
-    def __init__(self, x: Any = None, y: Any = None, *, test_x: Any = None, test_y: Any = None, path: Any = None, **hyper: Any):
+    def __init__(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        test_x: Any = None,
+        test_y: Any = None,
+        validation_x: Any = None,
+        validation_y: Any = None,
+        path: Any = None,
+        **hyper: Any,
+    ):
         known = [field.name for field in hypers(type(self))]
         if unknown := [name for name in hyper if name not in known]:
             raise ConfigError(f"Data({unknown[0]}=...)", f"one of {', '.join(known)}", "leave it out")
@@ -59,23 +78,27 @@ class Data(LabelledTask):
             setattr(self, name, hyper.get(name, self.__dataclass_fields__[name].default))
         self.path = None if path is None else Path(path)
         check_ranges(self)
-        if (x is None) != (y is None) or (test_x is None) != (test_y is None) or (x is not None and path is not None):
+        pairs = {"train": (x, y), "validation": (validation_x, validation_y), "test": (test_x, test_y)}
+        given = {part: pair for part, pair in pairs.items() if any(a is not None for a in pair)}
+        if any(a is None or b is None for a, b in given.values()) or (given and (path is not None or "train" not in given)):
             raise ConfigError("samples without labels, labels without samples, or both arrays and a path", "x and y, or path", "give one")
         if self.path is not None:
-            self._take(read_samples(self.path, self.target, self.side))
-        elif x is not None:
-            self._take(Samples(*(None if a is None else _array(a) for a in (x, y, test_x, test_y))))  # pyright: ignore[reportArgumentType]
+            self._take(read_samples(self.path, self.target, self.side, self.background))
+        elif given:
+            if self.target or self.side or self.background != WHITE:
+                raise ConfigError("arrays, with a target, side or background", "none of these: they are for files", "leave it out")
+            self._take(Samples(*given.pop("train"), given))
 
     @classmethod
-    def from_frame(cls, frame: Any, target: str, **hyper: Any) -> "Data":
+    def from_frame(cls, frame: Any, target: Any, **hyper: Any) -> "Data":
         """The rows of a pandas data frame.
 
         Args:
             frame: numbers in every column but one.
-            target: that one.
+            target: the name of that one, as it is among `frame.columns`.
             hyper: see `Data`.
         """
-        return cls(*from_frame(frame, target)[:2], **hyper)
+        return cls(*from_frame(frame, target), **hyper)
 
     @classmethod
     def from_dataset(
@@ -84,6 +107,8 @@ class Data(LabelledTask):
         names: tuple[str, str] = ("image", "label"),
         channels_first: bool = False,
         test_dataset: Any = None,
+        side: int = 0,
+        background: str = WHITE,
         **hyper: Any,
     ) -> "Data":
         """Anything with a length whose items are pairs (x, y) or dicts: a torch dataset, one of Hugging Face, a list.
@@ -93,11 +118,13 @@ class Data(LabelledTask):
             names: what x and y are called in a dict.
             channels_first: whether images are (channels, height, width), as torch has them.
             test_dataset: the test split, where there is one already.
+            side: as in `Data`, for images of Pillow.
+            background: as in `Data`, for images of Pillow.
             hyper: see `Data`.
         """
-        x, y, *_ = from_dataset(dataset, names, channels_first)
-        test_x, test_y = (None, None) if test_dataset is None else from_dataset(test_dataset, names, channels_first)[:2]
-        return cls(x, y, test_x=test_x, test_y=test_y, **hyper)
+        form = names, channels_first, side, background
+        test_x, test_y = (None, None) if test_dataset is None else from_dataset(test_dataset, *form)
+        return cls(*from_dataset(dataset, *form), test_x=test_x, test_y=test_y, **hyper)
 
     @property
     def input_shape(self):
@@ -119,8 +146,13 @@ class Data(LabelledTask):
         return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1)
 
     def prepare(self, x: Any) -> np.ndarray:
-        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs"."""
+        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs".
+
+        Raises:
+            DataError: they are none that this task could have been made from.
+        """
         x = _with_channel(_array(x))
+        _check_samples("new ", x)
         _check_like("new", x, self._held["train"][0])
         return x / 255 if x.dtype == np.uint8 else self._stored(x)
 
@@ -131,11 +163,20 @@ class Data(LabelledTask):
         return self.parts
 
     def _stored(self, x: np.ndarray) -> np.ndarray:
-        """As a split keeps them. In double precision until here: numbers far from zero would lose their differences."""
-        return x if self.mean is None else (x - self.mean) / self.deviation
+        """As a split keeps them. In double precision on the way: numbers far from zero would lose their differences."""
+        if x.dtype == np.uint8:
+            return x
+        held = np.empty(x.shape, jnp.zeros(()).dtype)
+        for at, block in _blocks(x):
+            with np.errstate(over="ignore"):
+                held[at] = block if self.mean is None else (block - self.mean) / self.deviation
+            if not np.isfinite(held[at]).all():
+                raise DataError("samples that overflow when they are standardised", "numbers like those of training", "check their units")
+        return held
 
     def _take(self, given: Samples) -> None:
-        x, y = _checked("", given.x, given.y)
+        parts = {part: _checked("" if part == "train" else f"{part} ", *pair) for part, pair in {"train": given[:2], **given.held}.items()}
+        x, y = parts.pop("train")
         classes = np.unique(y)
         self.classes = tuple(classes.tolist())
         if len(classes) < 2:
@@ -143,15 +184,14 @@ class Data(LabelledTask):
                 f"labels of one class, {classes.tolist()[0]!r}", "two classes or more", "check which column or array holds them"
             )
         numbers = np.searchsorted(classes, y).astype(np.int32)
-        held = given.test_x is not None
-        index = parted(numbers, self.validation, 0.0 if held else self.test, self.seed)
-        self.parts = {name: (x[i], numbers[i]) for name, i in index.items()}
-        if given.test_x is not None:
-            test_x, test_y = _checked("test ", given.test_x, given.test_y)
-            _check_like("test", test_x, x)
-            if strange := [label for label in np.unique(test_y).tolist() if label not in self.classes]:
-                raise DataError(f"test labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
-            self.parts["test"] = test_x, np.searchsorted(classes, test_y).astype(np.int32)
+        shares = {part: 0.0 if part in parts else share for part, share in (("validation", self.validation), ("test", self.test))}
+        index = parted(numbers, **shares, seed=self.seed)
+        self.parts = {part: (x[i], numbers[i]) for part, i in index.items()}
+        for part, (held_x, held_y) in parts.items():
+            _check_like(part, held_x, x)
+            if strange := [label for label in np.unique(held_y).tolist() if label not in self.classes]:
+                raise DataError(f"{part} labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
+            self.parts[part] = held_x, np.searchsorted(classes, held_y).astype(np.int32)
         for name, share in (("validation", self.validation), ("test", self.test)):
             if not len(self.parts[name][0]):
                 raise ConfigError(f"{name} = {share:g} of {len(x)} samples, which is none", "at least one sample", "raise the share")
@@ -164,10 +204,9 @@ class Data(LabelledTask):
                 "bring more samples of it, leave it out, or lower validation and test; numbers to be predicted are no labels",
             )
         if self.standardise and x.dtype != np.uint8:
-            train = self.parts["train"][0]
-            axes = tuple(range(train.ndim - 1))
-            deviation = train.std(axes, keepdims=True)
-            self.mean, self.deviation = train.mean(axes, keepdims=True), np.where(deviation > 0, deviation, 1.0)
+            trains = np.zeros(len(x), bool)
+            trains[index["train"]] = True
+            self.mean, self.deviation = _moments(x, trains)
 
 
 def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
@@ -192,6 +231,37 @@ def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dic
     return {"train": line[first : max(first, last)], "validation": line[max(first, last) :], "test": line[:first]}
 
 
+def _blocks(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Samples in runs of about a million numbers, in double precision unless they are bytes, each with where it is."""
+    samples = max(1, 2**20 // max(1, math.prod(x.shape[1:])))
+    for start in range(0, len(x), samples):
+        at = slice(start, start + samples)
+        yield at, x[at] if x.dtype == np.uint8 else x[at].astype(float)
+
+
+def _moments(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature, of images of each channel, over the samples that are marked: "1 ... features".
+
+    A feature that does not change has a deviation of 1, and itself for a mean: of many equal numbers the mean is not always that number,
+    and what is left is no deviation to divide by. Neither is what rounding leaves between two ways to one number.
+    """
+    count, mean, squares, low, high = 0, np.zeros(1), np.zeros(1), np.array(np.inf), np.array(-np.inf)
+    for at, block in _blocks(x):
+        some = block[which[at]]
+        axes, new = tuple(range(some.ndim - 1)), some.size // some.shape[-1]
+        if not new:
+            continue
+        centre = some.mean(axes, keepdims=True)
+        apart = centre - mean
+        squares = squares + np.square(some - centre).sum(axes, keepdims=True) + np.square(apart) * (count * new / (count + new))
+        mean = mean + apart * (new / (count + new))
+        count += new
+        low, high = np.minimum(low, some.min(axes, keepdims=True)), np.maximum(high, some.max(axes, keepdims=True))
+    precision = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    same = high - low <= 2 * np.spacing(np.maximum(abs(low), abs(high)).astype(precision)).astype(float)
+    return np.where(same, low, mean), np.where(same, 1.0, np.sqrt(squares / count))
+
+
 def _array(given: Any) -> np.ndarray:
     try:
         return np.asarray(given)
@@ -204,32 +274,57 @@ def _with_channel(x: np.ndarray) -> np.ndarray:
     return x[..., None] if x.ndim == 3 else x
 
 
-def _checked(part: str, x: np.ndarray, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and labels that can be used, or `DataError`; samples are bytes or double precision."""
+def _checked(part: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and labels that can be used, or `DataError`."""
+    x, y = _array(x), _labels(part, y)
+    _check_samples(part, x)
+    if y.shape != (len(x),):
+        raise DataError(f"{len(x)} {part}samples and labels of shape {y.shape}", f"({len(x)},), a label for each", "check the two arrays")
+    return _with_channel(x), y
+
+
+def _check_samples(part: str, x: np.ndarray) -> None:
     if x.dtype.kind not in "buif":
         raise DataError(f"{part}samples of type {x.dtype}", "numbers", "convert them, for example with x.astype(float)")
     if not 2 <= x.ndim <= 4 or 0 in x.shape:
         raise DataError(f"{part}samples of shape {x.shape}", "(samples, features) or (samples, height, width, channels)", "reshape them")
-    if y.shape != (len(x),):
-        raise DataError(f"{len(x)} {part}samples and labels of shape {y.shape}", f"({len(x)},), a label for each", "check the two arrays")
+    for at, block in _blocks(x) if x.dtype.kind == "f" else ():
+        with np.errstate(over="ignore"):
+            sound = np.isfinite(block.astype(jnp.zeros(()).dtype))
+        if not sound.all():
+            first, *place = (int(i) for i in np.argwhere(~sound)[0])
+            raise DataError(
+                f"{part}sample {at.start + first} holds {block[first, *place]} at {tuple(place)}",
+                "finite numbers",
+                "fill in or drop what is missing",
+            )
+
+
+def _labels(part: str, given: Any) -> np.ndarray:
+    """Labels, all of one kind; an array would make text or numbers of a mixture, so that two labels could become one."""
+    kinds = sorted({_kind(one) for one in given}) if isinstance(given, list | tuple) else []
+    if len(kinds) > 1:
+        raise DataError(
+            f"{part}labels of the kinds {' and '.join(kinds)}", "labels of one kind", "convert them, or fill in what is missing"
+        )
+    y = _array(given)
     if y.dtype.kind == "O" and len({type(label) for label in y}) == 1 and isinstance(y[0], str | int | np.integer):
         y = np.array(y.tolist())
     if y.dtype.kind not in "buifUS":
         raise DataError(f"{part}labels of type {y.dtype}", "whole numbers, text or truth values, all of one kind", "convert them")
     if y.dtype.kind == "f":
-        if not np.array_equal(y, np.round(y)) or not np.isfinite(y).all():
-            wrong = y[~(y == np.round(y)) | ~np.isfinite(y)][0]
+        if (wrong := y[~((y == np.round(y)) & (abs(y) <= 2 / np.finfo(y.dtype).eps))]).size:
             raise DataError(
-                f"a {part}label of {wrong}", "whole numbers, text or truth values", "make classes of them: numbers are not predicted"
+                f"a {part}label of {wrong[0]}", "whole numbers, text or truth values", "make classes of them: numbers are not predicted"
             )
         y = y.astype(int)
-    x = _with_channel(x if x.dtype == np.uint8 else x.astype(float))
-    with np.errstate(over="ignore"):
-        sound = np.isfinite(x.astype(jnp.zeros(()).dtype))
-    if not sound.all():
-        first = tuple(int(i) for i in np.argwhere(~sound)[0])
-        raise DataError(f"{part}sample {first[0]} holds {x[first]} at {first[1:]}", "finite numbers", "fill in or drop what is missing")
-    return x, y
+    return y
+
+
+def _kind(label: Any) -> str:
+    if isinstance(label, bool | np.bool):
+        return "bool"
+    return "number" if isinstance(label, Number) else "text" if isinstance(label, str) else type(label).__name__
 
 
 def _check_like(part: str, x: np.ndarray, wanted: np.ndarray) -> None:
