@@ -188,6 +188,29 @@ def pc() -> Drawing:
     return d
 
 
+def ep() -> Drawing:
+    """Equilibrium propagation."""
+    d = Drawing("Equilibrium propagation: couplings pull both ways, and the output is nudged", height=226).text(
+        172, 18, "ep: settle, nudge, compare"
+    )
+    for i, name in enumerate(("x", "s₁", "s₂", "s₃")):
+        d.node(X[i], TOP, name)
+        if i:
+            d.arrow((X[i - 1], TOP), (X[i], TOP), "", bend=-7 if i > 1 else 0.0)
+            d.text((X[i - 1] + X[i]) / 2, TOP - 20, f"W{'₁₂₃'[i - 1]}", "small")
+            if i > 1:
+                d.arrow((X[i], TOP), (X[i - 1], TOP), "", "back", bend=-7)
+    d.text(X[0], TOP - 23, "held", "small")
+    d.node(X[3], 138, "±β", "back", 14).arrow((X[3], 138), (X[3], TOP), "", "back", gap=(14, R), dashed=True)
+    d.text(X[3], 166, "nudge", "small t-back")
+    for i in (0, 1, 2):
+        d.arrow((172, 138), ((X[i] + X[i + 1]) / 2, TOP + 10), "", "here", gap=(18, 4))
+    d.box(150, 148, 196, 34, "W: s s pushed − s s pulled", "here")
+    return d.text(172, 194, "the same W pulls at both of its ends;", "small").text(
+        172, 212, "what the nudge moved there is all it learns from", "small"
+    )
+
+
 def _in_time(label: str, title: str) -> Drawing:
     d = Drawing(label, height=222).text(172, 18, title)
     for t, x in enumerate(X):
@@ -262,7 +285,7 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, dfa, frozen, ff, node_perturbation, pc, bptt, rtrl, taylor)}
+RULES = {d.__name__: d for d in (bp, fa, dfa, frozen, ff, node_perturbation, pc, ep, bptt, rtrl, taylor)}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

@@ -147,6 +147,7 @@ _try("graph", byway.graph, {}, [])
 _try("graph", byway.graph, [3, 4], _EDGES)
 
 HYPER = {
+    "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
     "ff": ("threshold", "peer", "keep"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),

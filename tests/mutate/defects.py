@@ -129,6 +129,27 @@ RULES = [
         _oracle("pc", "one_step_from_the_feedforward_pass"),
     ),
     Defect(
+        "ep_pulls_from_where_it_pushed",
+        "rules/ep.py",
+        "rested = _free(net, free.last.post)\n",
+        "rested = _free(net, settle(Coupled(net, x, signal, self.beta), _free(net, free.last.post), rate=self.rate, steps=1).last.post)\n",
+        _oracle("ep", "every_phase_is_so_many_steps_from_where_it_should_start"),
+    ),
+    Defect(
+        "ep_couples_one_way",
+        "rules/ep.py",
+        "net[name].unsend(post[name], back) + injected",
+        "net[name].unsend(post[name], 0 * back) + injected",
+        _oracle("ep", "pull_and_update_are_the_slopes_of_phi"),
+    ),
+    Defect(
+        "ep_nudges_towards_the_loss",
+        "rules/ep.py",
+        "-self.beta * self.signal.error",
+        "self.beta * self.signal.error",
+        _oracle("ep", "pull_and_update_are_the_slopes_of_phi"),
+    ),
+    Defect(
         "node_perturbation_shares_noise_between_samples",
         "rules/node_perturbation.py",
         "jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for",

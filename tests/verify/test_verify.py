@@ -21,6 +21,7 @@ from byway.rules import RULES
 from byway.rules.bp import BP
 from byway.rules.bptt import BPTT
 from byway.rules.dfa import DFA
+from byway.rules.ep import EP
 from byway.rules.fa import FA
 from byway.rules.ff import FF
 from byway.rules.frozen import Frozen
@@ -98,6 +99,14 @@ class TwiceTheError(PC):
         return memory, jax.tree.map(lambda a: 2 * a, update)
 
 
+class DividesByBetaAlone(EP):
+    """Twice what it should be: two nudges lie 2 beta apart."""
+
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, jax.tree.map(lambda a: 2 * a, update)
+
+
 class ForgetsTheLastStep(BPTT):
     def g(self, gamma, net, memory, record, signal):
         signal = dataclasses.replace(signal, weight=signal.weight.at[:, -1].set(0))
@@ -131,6 +140,7 @@ MISTAKES = {
     TeachesTheTruthAsWrong: "wrong labels that are right, of 2000",
     ForgetsTheBaseline: "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",
     TwiceTheError: "predictions kept: update = autodiff",
+    DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
     ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
     LateIndex: "two layers: update = autodiff of the unrolled loop",
     TheOtherWay: "pre post - post² w: update = Oja's rule",

@@ -16,7 +16,7 @@ KINDS: dict[str, Callable[..., Network]] = {
     "blackbox": lambda **options: graph(
         {"input": 8, "hidden1": 7, "hidden2": 6, "output": 4},
         [("input", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output")],
-        **{**options, "activation": {"hidden1": "quantised"}},
+        **{**options, "activation": {"hidden1": "quantised", "hidden2": options.get("activation", "relu")}},
     ),
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "cyclic": lambda **options: graph(
