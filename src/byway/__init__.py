@@ -40,6 +40,7 @@ _HOME = {
     "Phase": "core.record",
     "Signal": "core.signal",
     "Task": "core.task",
+    "Score": "core.score",
     "Data": "tasks.data",
     "Learner": "core.learner",
     "BywayError": "core.errors",

@@ -13,22 +13,19 @@ from byway.network.describe import describe
 from byway.network.network import Network
 from byway.pages.drawing import MOST, network_svg
 from byway.report.charts import Chart, Series, angle_axis, line_chart, styles, update_axis
-from byway.report.page import accuracy_charts, ends, rendered
+from byway.report.page import ends, rendered, score_charts
 from byway.report.run import Curves, Finished, Looks, Run
-from byway.report.summary import compare, headings, mean_and_spread
+from byway.report.summary import columns, compare, mean_and_spread
 from byway.report.words import MICROSCOPE, VERDICTS
 from byway.training.result import Result
 
-# Columns of the report's table that one rule can fill alone: accuracy, time, memory, angle.
-ALONE = (1, 4, 5, 6)
-
 
 def result_html(result: Result) -> str:
-    """What was trained, how well, what went wrong, and the curves of accuracy and angle over training."""
+    """What was trained, how well, what went wrong, and the curves of its main score and of angles over training."""
     run, rule = _as_run(result), result.rule.id
-    cells, heads = compare(run)[0].cells(), headings(run)
+    rows = compare(run)
     band = " Line and band: mean ± standard deviation over seeds." if len(result.seeds) > 1 else ""
-    charts = [(chart, f"Validation accuracy.{band}") for chart in accuracy_charts(run, styles([rule]))[:1]]
+    charts = [(chart, f"{what}{band}") for score in run.scores[:1] for what, chart in score_charts(run, score, styles([rule]))]
     charts += [(chart, f"{MICROSCOPE['angle'][1]}{band}") for chart in _angles(result, run.looks[rule])]
     return rendered(
         "result.html.j2",
@@ -37,7 +34,7 @@ def result_html(result: Result) -> str:
         network=run.finished[rule].network,
         epochs=result.rows[-1].epoch,
         seeds=len(result.seeds),
-        facts=[(heads[i], cells[i]) for i in ALONE],
+        facts=[(column.heading, column.cell(rows[0])) for column in columns(rows) if column.alone],
         failures=result.failures,
         advice=result.advice,
         charts=charts,
@@ -73,13 +70,15 @@ def _as_run(result: Result) -> Run:
         step_bytes=result.step_bytes,
         failures=result.failures,
         network=describe(result.learners.net),
+        others=result.others,
+        scores=result.task.scores,
     )
     rows, looks = result.rows, result.looks
     validation = {name: np.stack([row.validation[name] for row in rows], 1) for name in rows[-1].validation}
     curves = Curves(result.seeds, np.array([r.epoch for r in rows]), np.array([r.seconds for r in rows], float), validation)
     angles = {name: np.stack([look.seen["angle"][name] for look in looks], 1) for name in (looks[-1].seen["angle"] if looks else ())}
     seen = Looks(np.array([look.step for look in looks], int), {"angle": angles})
-    return Run(Path(), result.task.id, "", {}, {}, {rule: finished}, [], {rule: curves}, {rule: seen}, {}, {})
+    return Run(Path(), result.task.id, result.task.scores, "", {}, {}, {rule: finished}, [], {rule: curves}, {rule: seen}, {}, {})
 
 
 def _angles(result: Result, looks: Looks) -> list[Chart]:

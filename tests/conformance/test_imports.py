@@ -91,4 +91,4 @@ def test_every_folder_has_its_line_in_the_table():
 
 
 def test_core_can_be_read_in_one_sitting():
-    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "core").glob("*.py")) < 800
+    assert sum(len(p.read_text().splitlines()) for p in (ROOT / "core").glob("*.py")) < 1000

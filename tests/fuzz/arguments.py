@@ -176,6 +176,17 @@ for _given in ((0,), (-1,), (2.5,), (NAN,), ("3",), (3, 0.0), (3, NAN), (3, -1.0
     _try("quantised", byway.quantised, *_given)
 for _options in ({"function": 3}, {"function": None}, {"function": np.tanh, "gain": NAN}, {"function": np.tanh, "gain": -1.0}):
     _try("host", byway.host, "box", **_options)
+for _given in (("",), ("a/b",), (3,), (None,)):
+    _try("Score", byway.Score, *_given)
+for _options in (
+    *({"scale": v} for v in (0, -1.0, NAN, "x", None)),
+    *({"best": v} for v in (NAN, "x")),
+    *({"higher": v} for v in ("lower", None, 1)),
+    {"finish": 3},
+    {"unit": 3},
+    {"title": None},
+):
+    _try("Score", byway.Score, "f1", **_options)
 
 
 def outcome(call: Callable[[], object]) -> str:

@@ -103,7 +103,7 @@ def test_the_bar_is_one_line_that_grows_and_ends_full(notebook, numbers):
     assert done[0][0] == 0 and done == sorted(done) and {total for _, total in done} == {numbers["steps"]} == {done[-1][0]}
     assert "compiling" in watched[TRAINED][0] and "left" not in only["data"]["text/html"]
     percent = 100 * statistics.mean(numbers["rows"][-1])
-    said = rf"dfa: {numbers['steps']} of {numbers['steps']}, epoch 3 of 3, validation {percent:.1f} %, after [\d.]+ s"
+    said = rf"dfa: {numbers['steps']} of {numbers['steps']}, epoch 3 of 3, validation accuracy {percent:.1f} %, after [\d.]+ s"
     assert re.fullmatch(said, only["data"]["text/plain"])
 
 

@@ -14,14 +14,15 @@ import pytest
 from PIL import Image
 
 import byway.report
+from byway.core.score import ACCURACY
 from byway.metrics.microscope import QUANTITIES
 from byway.report.charts import (
     HUES,
-    accuracy_axis,
     angle_axis,
     descent_axis,
     even_ticks,
     ratio_axis,
+    score_axis,
     share_axis,
     styles,
     update_axis,
@@ -121,7 +122,7 @@ def test_the_page_can_be_read_without_eyes(text):
 
 def test_charts_stay_on_their_canvas(text):
     charts = [ET.fromstring(found) for found in re.findall(r'<svg class="chart".*?</svg>', text, re.DOTALL)]
-    assert len(charts) == 11  # differences, accuracy twice, four quantities of two projections
+    assert len(charts) == 12  # differences, accuracy twice, the loss, four quantities of two projections
     for chart in charts:
         _, _, width, height = map(float, chart.get("viewBox").split())
         for path in chart.iter("path"):
@@ -265,7 +266,7 @@ def test_png_is_what_a_reader_of_png_reads():
 
 def test_each_halving_of_the_error_is_as_far():
     line = Line("bp", np.arange(3.0), np.array([10.0, 90.0, 99.0]), np.full(3, np.nan))
-    axis = accuracy_axis([line])
+    axis = score_axis(ACCURACY, [line])
     at = [axis.at(v, 0, 1000) for v in (60, 80, 90, 95, 97.5)]
     np.testing.assert_allclose(np.diff(at), np.diff(at)[0], atol=0.2)
     assert axis.low <= 10
@@ -274,14 +275,14 @@ def test_each_halving_of_the_error_is_as_far():
 
 @pytest.mark.parametrize("values", [[100.0, 100.0], [0.0, 0.0], [50.0, 100.0]])
 def test_the_accuracy_axis_at_its_ends(values):
-    axis = accuracy_axis([Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))])
+    axis = score_axis(ACCURACY, [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))])
     assert 0 <= axis.low < axis.high <= 100
     assert all(0 <= axis.at(v, 0, 1) <= 1 for v in values)
 
 
 def test_a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does():
     lines = [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan)) for values in ([50.0, 100.0], [50.0, 82.0])]
-    axis = accuracy_axis(lines)
+    axis = score_axis(ACCURACY, lines)
     marks = dict(axis.marks(300, 0, 24))
     assert marks[axis.at(100, 300, 0)] == "100" and [*marks.values()].count("100") == 1
     assert axis.at(82, 300, 0) > axis.at(90, 300, 0) > axis.at(100, 300, 0) == 0

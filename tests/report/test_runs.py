@@ -28,8 +28,8 @@ def test_runs_are_found_wherever_they_lie(two):
 
 def test_a_group_for_each_rule_of_each_run(two):
     groups = {(g.run.rpartition("/")[2], g.rule): g for g in Runs([two]).groups()}
-    assert groups["a", "dfa"].accuracy == pytest.approx({1: 92.0, 0: 87.0}) and groups["a", "dfa"].states == {"finished": 2, "failed": 1}
-    assert groups["b", "dfa"].states == {"stopped": 3} and groups["b", "dfa"].accuracy == {}
+    assert groups["a", "dfa"].test == pytest.approx({1: 92.0, 0: 87.0}) and groups["a", "dfa"].states == {"finished": 2, "failed": 1}
+    assert groups["b", "dfa"].states == {"stopped": 3} and groups["b", "dfa"].test == {}
     assert groups["b", "dfa"].epoch == 2
     assert groups["a", "bp"].validation == pytest.approx(92.0)
 
@@ -46,7 +46,7 @@ def test_differences_are_taken_seed_by_seed_across_runs(two):
 def test_a_condition_leaves_what_it_holds_for(two):
     runs = Runs([two])
     runs.where("accuracy > 91 AND rule = 'bp'")
-    assert sorted((g.rule, tuple(g.accuracy)) for g in runs.groups()) == [("bp", (1, 2)), ("bp", (1, 2))]
+    assert sorted((g.rule, tuple(g.test)) for g in runs.groups()) == [("bp", (1, 2)), ("bp", (1, 2))]
 
 
 def test_the_rate_is_the_one_that_was_found_or_set_or_the_rules_own(two, capsys):
@@ -76,11 +76,11 @@ def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
 
 
 def test_the_verb(two, capsys, tmp_path):
-    assert main(["runs", str(two), "--sort", "accuracy", "--against", f"{two / 'a'}/bp"]) == 0
+    assert main(["runs", str(two), "--sort", "score", "--against", f"{two / 'a'}/bp"]) == 0
     said = capsys.readouterr().out
     assert "baseline" in said and "−12.00" in said and "2 finished, 1 failed" in said and said.strip().endswith("2 runs")
     assert main(["runs", "--columns"]) == 0
-    assert "validation accuracy" in capsys.readouterr().out
+    assert "that score on the validation split" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ class Experiment:
         """
         out = self.settings.out or Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
         config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id})
-        run = Run.begin(out, config, self.settings.overwrite, **about)
+        run = Run.begin(out, self.task, config, self.settings.overwrite, **about)
         if self.tuned:  # a copy, so that the run can be gone on with when the search is no more
             run.write_json(TUNED, {name: {"values": values} for name, values in self.tuned.items()})
         return run

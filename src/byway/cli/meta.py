@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from byway.core.errors import ConfigError
@@ -121,7 +122,7 @@ def run(argv: Sequence[str]) -> None:
     lengths = sorted({max(1, round(asked.steps * times * asked.batch / size)) for times in (1, 4)})
     trials = [trial(rules, fresh, unseen, epochs=e, batch=asked.batch, seeds=asked.seeds) for e in lengths]
     for epochs in lengths:
-        table.add_column(f"{epochs * (size // asked.batch)} steps: test accuracy [%]", justify="right")
+        table.add_column(escape(f"{epochs * (size // asked.batch)} steps: test {unseen.scores[0].heading}"), justify="right")
     for name in rules:
         table.add_row(name, *(_cell(*results[name]) for results in trials))
     Console(width=120).print(table)
@@ -129,7 +130,10 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _cell(rate: float, result) -> str:
-    scores = 100 * result.accuracy
+    main = result.task.scores[0]
+    scores = main.scale * result.main
     good = scores[np.isfinite(scores)]
     lost = f", {len(scores) - len(good)} lost" if len(good) < len(scores) else ""
-    return f"{good.mean():.1f} ± {good.std(ddof=1) if len(good) > 1 else 0.0:.1f} at rate {rate:g}{lost}" if good.size else "all lost"
+    digits = max(main.digits(good) - 1, 0)
+    spread = good.std(ddof=1) if len(good) > 1 else 0.0
+    return f"{good.mean():.{digits}f} ± {spread:.{digits}f} at rate {rate:g}{lost}" if good.size else "all lost"

@@ -1,6 +1,8 @@
 """`byway runs`: what was run, how it ended, and how it compares."""
 
 import dataclasses
+import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,13 +19,13 @@ from byway.report.summary import mean_and_spread, signed
 class List:
     """List runs, filter them, compare them after the fact, export them.
 
-    For example: byway runs --where "task = 'mnist' AND accuracy > 97" --sort accuracy --export mnist.csv
+    For example: byway runs --where "task = 'mnist' AND epoch > 5" --sort score --export mnist.csv
 
     Attributes:
         places: run folders, or folders that hold some; 'runs' by default.
         where: a condition in SQL over the columns of the table; 'byway runs --columns' explains them.
-        sort: started, run, rule, task, accuracy or seconds.
-        against: RUN/RULE whose test accuracy every other one is compared with, seed by seed.
+        sort: started, run, rule, task, score (the best first, task by task) or seconds.
+        against: RUN/RULE whose test score every other one is compared with, seed by seed.
         export: a file, .csv or .parquet, for the whole table: a row for each seed.
         columns: explain the columns instead.
     """
@@ -42,11 +44,14 @@ def run(argv: Sequence[str]) -> None:
     if asked.columns:
         for name, (kind, text) in COLUMNS.items():
             print(f"{name:12} {kind:8} {text}")
+        print("and a column for each test score, by its name, as it is printed")
         return
     runs = Runs(asked.places)
     if asked.where is not None:
         runs.where(asked.where)
     groups = _sorted(runs.groups(), asked.sort)
+    for problem in runs.broken:
+        print(f"left out: {problem}", file=sys.stderr)
     _print(groups, None if asked.against is None else _find(groups, asked.against))
     if asked.export is not None:
         runs.export(asked.export)
@@ -59,7 +64,7 @@ def _sorted(groups: list[Group], by: str) -> list[Group]:
         "run": lambda g: g.run,
         "rule": lambda g: g.rule,
         "task": lambda g: g.task,
-        "accuracy": lambda g: -_mean(g)[0] if g.accuracy else 0.0,
+        "score": _rank,
         "seconds": lambda g: g.seconds or 0.0,
     }
     if by not in orders:
@@ -79,27 +84,49 @@ def _find(groups: list[Group], name: str) -> Group:
 def _mean(group: Group) -> tuple[float, float]:
     import numpy as np
 
-    mean, spread = mean_and_spread(np.array([*group.accuracy.values()], float))
+    mean, spread = mean_and_spread(np.array([*group.test.values()], float))
     return float(mean), float(spread)
 
 
+def _rank(group: Group) -> tuple[str, str, float]:
+    """By task and score, the best first; what has none comes last."""
+    if group.score is None or not group.test:
+        return group.task, "" if group.score is None else group.score.heading, math.inf
+    return group.task, group.score.heading, _mean(group)[0] * (-1 if group.score.higher else 1)
+
+
 def _print(groups: list[Group], against: Group | None) -> None:
-    rates = any(g.lr is not None for g in groups)
-    headings = ["run", "rule", "task", "started", "state", "epoch", "validation [%]", "test accuracy [%]", "time [s]"]
+    rates, scores = any(g.lr is not None for g in groups), {g.score for g in groups}
+    one = next(iter(scores)) if len(scores) == 1 else None
+    told = [f"validation {one.heading}", f"test {one.heading}"] if one else ["score", "validation", "test"]
+    headings = ["run", "rule", "task", "started", "state", "epoch", *told, "time [s]"]
     headings += ["lr"] if rates else []
-    headings += [] if against is None else [f"difference to {against.run}/{against.rule} [points]"]
+    unit = f" [{against.score.step}]" if against is not None and against.score is not None and against.score.step else ""
+    headings += [] if against is None else [f"difference to {against.run}/{against.rule}{unit}"]
     rows = []
     for g in groups:
-        mean, spread = _mean(g) if g.accuracy else (None, None)
-        accuracy = "–" if mean is None else f"{mean:.2f}" + (f" ± {spread:.2f}" if len(g.accuracy) > 1 else "")
         state = next(iter(g.states)) if len(g.states) == 1 else ", ".join(f"{n} {state}" for state, n in g.states.items())
         cells = [g.run, g.rule, g.task, g.started[:16].replace("T", " "), state, "–" if g.epoch is None else str(g.epoch)]
-        cells += ["–" if g.validation is None else f"{g.validation:.2f}", accuracy, "–" if g.seconds is None else f"{g.seconds:.3g}"]
+        cells += [] if one else ["–" if g.score is None else g.score.heading]
+        cells += [*_scored(g), "–" if g.seconds is None else f"{g.seconds:.3g}"]
         if rates:
             cells.append("–" if g.lr is None else f"{g.lr:.3g}")
         if against is not None:
             d = None if g is against else difference(g, against)
-            cells.append("baseline" if g is against else "–" if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})")
+            digits = g.score.digits(g.test.values()) if g.score else 0
+            told = [] if d is None else [signed(v, digits) for v in (d.mean, d.low, d.high)]
+            cells.append("baseline" if g is against else "{} ({} to {})".format(*told) if told else "–")
         rows.append(cells)
-    print_table(terminal(), headings, rows, range(5), lead=2)
+    words = range(5) if one else [*range(5), 6]
+    print_table(terminal(), headings, rows, words, lead=2)
     print(f"{len({g.run for g in groups})} runs")
+
+
+def _scored(group: Group) -> tuple[str, str]:
+    """The main score on validation and on the test split."""
+    if group.score is None:
+        return "–", "–"
+    digits = group.score.digits(group.test.values() or [group.validation or 0.0])
+    mean, spread = _mean(group) if group.test else (math.nan, math.nan)
+    test = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if len(group.test) > 1 else "") if group.test else "–"
+    return "–" if group.validation is None else f"{group.validation:.{digits}f}", test

@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from byway.cli.compare import split
@@ -16,6 +16,7 @@ from byway.cli.experiment import Experiment
 from byway.cli.settings import read, settings_class, to_toml
 from byway.core.errors import ConfigError, RunError
 from byway.core.rule import Rule
+from byway.core.score import Score
 from byway.training.checkpoint import locked
 from byway.training.fit import fit, use_compilation_cache
 from byway.training.progress import bar
@@ -23,9 +24,9 @@ from byway.training.tune import RATE, TUNED, Found, tune
 
 DOC = """Give each rule the same number of trials over the ranges that its fields declare, and keep the best.
 
-The learning rate is searched a factor of ten up and down. Trials are judged by the mean accuracy on the validation split; the
-test split is not touched. The first trial is the rule as it stands. Stopped or killed, the same command goes on where it was. Then
-'byway compare --tuned FOLDER' trains each rule with what was found for it."""
+The learning rate is searched a factor of ten up and down. Trials are judged by the task's main score on the validation split, on
+average over seeds; the test split is not touched. The first trial is the rule as it stands. Stopped or killed, the same command
+goes on where it was. Then 'byway compare --tuned FOLDER' trains each rule with what was found for it."""
 OWN = [
     ("rules", str, "bp,frozen,fa,dfa,ff", "rules to tune, separated by commas; 'byway list' names them."),
     ("seeds", int, 2, "networks in each trial."),
@@ -43,6 +44,8 @@ def go_on(settings: Any) -> None:
     if settings.trials < 1:
         raise ConfigError(f"trials = {settings.trials}", "a whole number from 1", "leave trials out for its default")
     experiment = Experiment(split(settings.rules), settings)
+    if not experiment.task.scores:
+        raise ConfigError(f"the task {experiment.task.id}, which scores nothing", "a score to judge trials by", "choose another task")
     folder = settings.out or Path("runs") / f"tune-{experiment.task.id}"
     found = {}
     use_compilation_cache()
@@ -51,7 +54,7 @@ def go_on(settings: Any) -> None:
         for rule in experiment.rules:
             found[rule.id] = _search(experiment, rule, folder)
             write(folder / TUNED, found)
-    _print(found)
+    _print(found, experiment.task.scores[0])
     print(f"kept in {folder / TUNED}: byway compare --task {experiment.task.id} --rules {settings.rules} --tuned {folder}")
 
 
@@ -64,23 +67,23 @@ def write(path: Path, found: dict[str, Found]) -> None:
 
 def _search(experiment: Experiment, rule: Rule, folder: Path) -> Found:
     settings, net = experiment.settings, experiment.nets[experiment.rules.index(rule)]
-    judged = experiment.data | {"test": experiment.data["validation"]}
+    judged = {name: experiment.data[name] for name in ("train", "validation")} | {"test": experiment.data["validation"]}
 
     def score(values: dict[str, float]) -> float:
         other = dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
         options = experiment.options_of(rule) | {"lr": values[RATE], "looks": 0, "look_at": None}
-        accuracy = fit(net, other, experiment.task, data=judged, progress=False, **options).rows[-1].validation["accuracy"]
-        return float(np.where(np.isfinite(accuracy), accuracy, 0.0).mean())
+        return fit(net, other, experiment.task, data=judged, progress=False, **options).validated
 
-    best = -math.inf
+    main, seen = experiment.task.scores[0], []
     with bar(rule.id, settings.trials) as advance:
 
         def tell(number: int, value: float) -> None:
-            nonlocal best
-            best = max(best, value)
-            advance(number, f"trial {number}: {100 * value:.2f} %, best {100 * best:.2f} %")
+            seen.append(value)
+            best = (np.nanmax if main.higher else np.nanmin)(seen) if np.isfinite(seen).any() else value
+            advance(number, f"trial {number}: {main.said(value)}, best {main.said(best)}")
 
-        return tune(rule, score, settings.trials, folder / "trials" / f"{rule.id}.jsonl", lr=settings.lr, on_trial=tell)
+        path = folder / "trials" / f"{rule.id}.jsonl"
+        return tune(rule, score, settings.trials, path, lr=settings.lr, higher=main.higher, on_trial=tell)
 
 
 def _keep_config(folder: Path, config: str, overwrite: bool) -> None:
@@ -95,11 +98,12 @@ def _keep_config(folder: Path, config: str, overwrite: bool) -> None:
     path.write_text(config)
 
 
-def _print(found: dict[str, Found]) -> None:
-    table = Table(title="accuracy on the validation split [%]", header_style="bold", pad_edge=False)
+def _print(found: dict[str, Found], main: Score) -> None:
+    table = Table(title=escape(f"{main.heading} on the validation split"), header_style="bold", pad_edge=False)
+    digits = main.digits(main.scale * one.score for one in found.values())
     for heading in ("rule", "trials", "as it stands", "best", "with"):
         table.add_column(heading, justify="left" if heading in ("rule", "with") else "right")
     for name, one in found.items():
         values = ", ".join(f"{k} {v:.3g}" for k, v in sorted(one.values.items(), key=lambda pair: pair[0] != RATE))
-        table.add_row(name, str(one.trials), f"{100 * one.start:.2f}", f"{100 * one.score:.2f}", values)
+        table.add_row(name, str(one.trials), *(f"{main.scale * value:.{digits}f}" for value in (one.start, one.score)), values)
     Console(width=120).print(table)

@@ -60,7 +60,8 @@ def teach(
     """
     state, record = rule.f(gamma, net, state, x, signal, key)
     memory, update = rule.g(gamma, net, memory, record, signal)
-    scores = {k: jnp.sum(v) / x.shape[0] for k, v in score(record.output, signal).items()}
+    samples = (0,) if signal.weight is None else tuple(range(signal.weight.ndim))  # of sequences, their steps too
+    scores = {k: jnp.sum(v, samples) / x.shape[0] for k, v in score(record.output, signal).items()}
     return state, memory, update, scores | {k: v / calls for k, v in record.measures.items()}
 
 

@@ -69,13 +69,15 @@ class Signal(eqx.Module):
 
     def error(self, output: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
         """The error dLoss/d(output) of each sample; its sign is the ascent direction of the loss."""
-        error = self.criterion.error(output, self.target)
-        return tag(error if self.weight is None else error * self.weight[..., None], ERROR)
+        return tag(self.weigh(self.criterion.error(output, self.target)), ERROR)
 
     def loss(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
         """The scalar loss of each sample."""
-        loss = self.criterion.value(output, self.target)
-        return tag(loss if self.weight is None else loss * self.weight, LOSS)
+        return tag(self.weigh(self.criterion.value(output, self.target)), LOSS)
+
+    def weigh(self, values: Float[Array, "*batch_and_parts"]) -> Float[Array, "*batch_and_parts"]:
+        """What each time step has, multiplied by what the step counts; just as it is where there is no time."""
+        return values if self.weight is None else values * self.weight.reshape(self.weight.shape + (1,) * (values.ndim - self.weight.ndim))
 
     def at(self, t: Int[Array, ""] | int) -> "Signal":
         """The signal of one time step, counted from 0, of a batch of sequences."""

@@ -8,6 +8,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from byway.core.hyper import check_ranges
 from byway.core.registry import snake_case
+from byway.core.score import LOSS, Score
 from byway.core.signal import Signal
 
 
@@ -75,9 +76,14 @@ class Task(eqx.Module):
     def outputs(self) -> int:
         """How many outputs a network needs for this task."""
 
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """What `score` measures, the main one first: by it rules are compared and tuned."""
+        return (LOSS,)
+
     @abstractmethod
     def load(self) -> dict[str, Split]:
-        """The splits "train", "validation" and "test"."""
+        """The splits "train", "validation" and "test"; any others are scored at the end, too, and reported by their names."""
 
     def check(self, part: str, split: Split) -> None:
         """Raise `DataError` unless a split is of the kind that `load` gives; its arrays are finite and as long as each other."""
@@ -86,9 +92,9 @@ class Task(eqx.Module):
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
         """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise, shifts)."""
 
-    @abstractmethod
-    def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Float[Array, " *batch"]]:
-        """How good each output is, by metric name; "accuracy" and "loss" for classification.
+    def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
+        """How good each output is, by the name of the score: a number for each, or the parts that `Score.finish` puts together.
 
-        In time, each step's score is multiplied by the step's weight: the sum over time is the sequence's score.
+        In time, what each step scores is multiplied by the step's weight (`Signal.weigh`): the sum over time is the sequence's.
         """
+        return {LOSS.name: signal.loss(output)}

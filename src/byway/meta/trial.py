@@ -27,7 +27,7 @@ def trial(
         seeds: networks of each rule.
 
     Returns:
-        By name, the rate taken and the result, with the test accuracy of every seed.
+        By name, the rate taken and the result, with the test scores of every seed.
     """
     data = task.load()
 
@@ -38,7 +38,7 @@ def trial(
     best = {}
     for name, (rule, rates) in rules.items():
         results = [(rate, one(rule, rate)) for rate in rates]
-        best[name] = max(results, key=lambda found: _validated(found[1]))
+        best[name] = (max if task.scores[0].higher else min)(results, key=lambda found: found[1].validated)
     return best
 
 
@@ -50,8 +50,3 @@ def in_words(theta: np.ndarray, least: float = 0.05) -> str:
         f"{theta[i]:+.3g} " + (" ".join(n + ("²" if k == 2 else "") for n, k in zip(names, i, strict=True) if k) or "1") for i in terms
     ]
     return " ".join(parts) or "0"
-
-
-def _validated(result: Result) -> float:
-    scores = result.rows[-1].validation["accuracy"]
-    return float(np.where(np.isfinite(scores), scores, 0.0).mean())

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from byway.core.score import Score
 from byway.report.summary import BASELINES, CONTROL
 
 HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
 DASHES = ("", "7 3", "2 2.5", "9 3 2 3", "4 3")  # 7 and 5 have no common divisor: 35 different lines
 MOST_POINTS, MOST_DOTS = 200, 31  # of one line; more cannot be seen, and would make the page heavy
+DIGITS = (1, 5, 2, 3, 8, 4, 7, 6, 1.5, 9)  # of ticks on a logarithmic scale, the most wanted first
 LETTER = 8.0  # width of one letter of a label, at most
-VALIDATION = "validation accuracy [%]"
-GOOD_ACCURACIES = (90, 99, 99.9, 50, 80, 95, 98, 99.5, 70, 97, 20, 60, 99.8, 10, 30, 40, 85, 92, 94, 96, 0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,21 +269,35 @@ def _decades(low: float, high: float) -> list[float]:
     return [0.0, *(digit * 10.0**power for digit in (1, 5, 2) for power in powers)]
 
 
-def accuracy_axis(series: Sequence[Series]) -> Axis:
-    """Per cent right, even in the logarithm of per cent wrong: 90 to 95 is as far as 98 to 99.
+def score_axis(score: Score, series: Sequence[Series]) -> Axis:
+    """A score on validation, as it is printed: even in the logarithm of what is missing to the best there is, or just even.
 
-    What matters near the top stays visible, and so does a rule at chance. No error at all would be infinitely far up: where a
-    line reaches it, the axis ends on 100, half the smallest other error away; elsewhere a little above that error.
+    Of an accuracy, 90 to 95 per cent is as far as 98 to 99: what matters near the best stays visible, and so does a rule at chance. The
+    best itself would be infinitely far: where a line reaches it the axis ends there, half the smallest other distance away; elsewhere
+    a little beyond that distance.
     """
+    title = f"validation {score.heading}"
     mean, low, high = (np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)]) for edge in ("mean", "low", "high"))
-    wrong, band = 100 - mean[np.isfinite(mean)], 100 - high[np.isfinite(high)]
-    least = wrong[wrong > 0].min() / 1.15 if (wrong > 0).any() else 0.5
-    least = max(least / 2, min(least, band.min())) if band.size else least  # room for the band, within reason
-    bottom = max(0.0, min(float(np.nanmin(low)) if np.isfinite(low).any() else 0.0, 100 - 1.3 * least))
-    if (wrong <= 0).any():
-        nearest = least / 2
-        return Axis(VALIDATION, bottom, 100, (100, *GOOD_ACCURACIES), lambda v: -math.log(max(100 - v, nearest)))
-    return Axis(VALIDATION, bottom, 100 - least, GOOD_ACCURACIES, lambda v: -math.log(100 - v))
+    mean, low, high = (a[np.isfinite(a)] for a in (mean, low, high))
+    sign = 1 if score.higher else -1
+    best = math.nan if score.best is None else score.scale * score.best
+    missing = sign * (best - mean)
+    if not (missing >= 0).all() or not missing.size:
+        start, end = (low.min().item(), high.max().item()) if mean.size else (0.0, 1.0)
+        pad = 0.04 * (end - start) or 0.5
+        return Axis(title, start - pad, end + pad, even_ticks(start - pad, end + pad))
+    some = missing[missing > 0]
+    least = some.min() / 1.15 if some.size else 0.005 * score.scale
+    near, far = (sign * (best - edge) for edge in ((high, low) if score.higher else (low, high)))  # of the bands
+    least = max(least / 2, min(least, near.min()))  # room for a band, within reason
+    most = max(far.max().item(), 1.3 * least)
+    if score.higher and (mean >= 0).all():
+        most = min(most, best)
+    ticks = [best - sign * digit * 10.0**power for digit in DIGITS for power in _powers(least / 2, most)]
+    nearest = least / 2 if (missing == 0).any() else least
+    warp = lambda v: -sign * math.log(max(sign * (best - v), nearest))  # noqa: E731
+    start, end = best - sign * most, best if (missing == 0).any() else best - sign * least
+    return Axis(title, min(start, end), max(start, end), (best, *ticks), warp)
 
 
 def even_ticks(low: float, high: float, *, whole: bool = False, most: int = 6) -> list[float]:

@@ -10,17 +10,18 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from byway.core.score import Score
 from byway.report.charts import (
     Axis,
     Chart,
     Series,
     Style,
-    accuracy_axis,
     angle_axis,
     descent_axis,
     epoch_axis,
     line_chart,
     ratio_axis,
+    score_axis,
     seconds_axis,
     share_axis,
     styles,
@@ -29,7 +30,7 @@ from byway.report.charts import (
 from byway.report.forest import forest
 from byway.report.pictures import pictures
 from byway.report.run import CONFIG, Run, read_run
-from byway.report.summary import CONTROL, baseline, compare, headings, mean_and_spread
+from byway.report.summary import CONTROL, baseline, columns, compare, mean_and_spread
 from byway.report.words import MICROSCOPE, VERDICTS, join, reading
 
 PAGE = "report.html"
@@ -99,12 +100,12 @@ def _view(run: Run) -> dict[str, Any]:
         "run": run,
         "seeds": max(len(finished.seeds) for finished in run.finished.values()),
         "date": _date(run),
-        "headings": headings(run),
+        "columns": columns(rows),
         "rows": rows,
         "style": style,
         "reading": reading(rows),
         "forest": forest(run, rows, style),
-        "accuracy": accuracy_charts(run, style),
+        "curves": [found for score in run.scores if (found := score_charts(run, score, style, timed=score == run.scores[0]))],
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,
@@ -114,7 +115,8 @@ def _view(run: Run) -> dict[str, Any]:
         # The page is there to be sent around: where its folder lay is nobody's business, and no setting of the experiment.
         "config": re.sub(r"^(out|overwrite) = .*\n", "", run.config, flags=re.MULTILINE),
         "control": CONTROL,
-        "baseline": baseline(run),
+        "baseline": baseline(run.rules),
+        "score": next(iter(run.scores), None),
         "join": join,
     }
 
@@ -126,20 +128,28 @@ def _date(run: Run) -> str:
     return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
 
 
-def accuracy_charts(run: Run, style: dict[str, Style]) -> list[Chart]:
-    """Validation accuracy against epochs, and against training time without the start, which has none."""
-    curves = {rule: c for rule, c in run.curves.items() if "accuracy" in c.validation}
-    scores = {rule: mean_and_spread(100 * c.validation["accuracy"]) for rule, c in curves.items()}
+def score_charts(run: Run, score: Score, style: dict[str, Style], timed: bool = False) -> list[tuple[str, Chart]]:
+    """A score on validation against epochs; if you like also against training time, without the start, which has none.
+
+    Returns:
+        What each shows, and the chart.
+    """
+    curves = {rule: c for rule, c in run.curves.items() if score.name in c.validation}
+    scores = {rule: mean_and_spread(score.scale * c.validation[score.name]) for rule, c in curves.items()}
     epochs = [Series(rule, curves[rule].epochs.astype(float), *scores[rule]) for rule in curves]
     seconds = [Series(rule, curves[rule].seconds[1:], *(part[1:] for part in scores[rule])) for rule in curves]
     epochs, seconds = ([s for s in some if np.isfinite(s.mean).any()] for some in (epochs, seconds))
     charts = []
     if epochs:
-        label = f"Validation accuracy against epoch. After the last one: {ends(epochs, ' %')}."
-        charts.append(line_chart(epochs, style, epoch_axis(epochs), accuracy_axis(epochs), label, names=True))
-    if seconds:
-        label = f"Validation accuracy against training time. All epochs took: {join([f'{s.name} {s.x[-1]:.3g} s' for s in seconds])}."
-        charts.append(line_chart(seconds, style, seconds_axis(seconds), accuracy_axis(seconds), label))
+        what = f"Validation {score.title} against epoch."
+        label = f"{what} After the last one: {ends(epochs, f' {score.unit}' if score.unit else '')}."
+        charts.append((what, line_chart(epochs, style, epoch_axis(epochs), score_axis(score, epochs), label, names=True)))
+    if seconds and timed:
+        what = f"Validation {score.title} against training time, from the first epoch on."
+        label = f"{what} All epochs took: {join([f'{s.name} {s.x[-1]:.3g} s' for s in seconds])}."
+        charts.append(
+            (f"{what} Further left is faster.", line_chart(seconds, style, seconds_axis(seconds), score_axis(score, seconds), label))
+        )
     return charts
 
 

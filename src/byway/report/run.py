@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from safetensors import SafetensorError
 
-from byway.core.errors import RunError
+from byway.core.errors import ConfigError, RunError
+from byway.core.score import Score, declared
 from byway.metrics.microscope import QUANTITIES
 from byway.training.tune import TUNED
 
@@ -42,6 +43,8 @@ class Finished:
         step_bytes: memory of one compiled update of one learner [B].
         failures: by seed, why it stopped early.
         network: the network in words.
+        others: scores on each further split, by its name.
+        scores: what the task declares, the main one first.
     """
 
     seeds: list[int]
@@ -53,6 +56,12 @@ class Finished:
     step_bytes: int
     failures: dict[int, str]
     network: str
+    others: dict[str, dict[str, Float[np.ndarray, " seeds"]]] = dataclasses.field(default_factory=dict)
+    scores: tuple[Score, ...] | None = None
+
+    def __post_init__(self):
+        if self.scores is None:
+            object.__setattr__(self, "scores", declared(None, self.test))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +101,7 @@ class Run:
     Attributes:
         folder: where it is.
         task: the task's name.
+        scores: what the task declares, the main one first.
         config: the text of its configuration.
         settings: the same, parsed.
         versions: what it ran on.
@@ -105,6 +115,7 @@ class Run:
 
     folder: Path
     task: str
+    scores: tuple[Score, ...]
     config: str
     settings: dict[str, Any]
     versions: dict[str, Any]
@@ -137,7 +148,9 @@ def read_run(folder: Path, finished: bool = True) -> Run:
         raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", ADVICE)
     with as_written(folder / RESULTS):
         results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
-        done = {rule: _finished(entry) for rule, entry in results["rules"].items()}
+        names = [name for entry in results["rules"].values() for name in entry["test"]]
+        scores = declared(results.get("scores"), names)
+        done = {rule: _finished(entry, scores) for rule, entry in results["rules"].items()}
         task = str(results["task"])
     if finished and not done:
         raise RunError(f"no rule has finished in {folder}", "at least one finished rule", "run it again, and let it finish")
@@ -148,6 +161,7 @@ def read_run(folder: Path, finished: bool = True) -> Run:
     with as_written(folder / METRICS):
         rows = read_rows(folder / METRICS) if (folder / METRICS).is_file() else []
         curves = {rule: _curves(some) for rule, some in _by_rule(rows).items()}
+        scores = scores or declared(None, [name for some in curves.values() for name in some.validation])
     with as_written(folder / MICROSCOPE):
         seen = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
         looks = {rule: _looks(some) for rule, some in _by_rule(seen).items()}
@@ -161,7 +175,7 @@ def read_run(folder: Path, finished: bool = True) -> Run:
     with as_written(folder / VERSIONS):
         versions = dict(_json(folder / VERSIONS).items())
     unfinished = [rule for rule in dict.fromkeys([*asked, *curves]) if rule not in done]
-    return Run(folder, task, config, settings, versions, done, unfinished, curves, looks, audit, tuned)
+    return Run(folder, task, scores, config, settings, versions, done, unfinished, curves, looks, audit, tuned)
 
 
 @contextlib.contextmanager
@@ -169,7 +183,7 @@ def as_written(path: Path) -> Iterator[None]:
     """While a file of a run is read: whatever is not in it as the run wrote it becomes a `RunError` that names the file."""
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError) as problem:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError, ConfigError) as problem:
         said = f"{type(problem).__name__}: {problem}".partition("\n")[0]
         raise RunError(f"{path} is not as a run writes it: {said}", "the file as the run wrote it", "restore it, or run again") from problem
 
@@ -209,12 +223,10 @@ def _asked(settings: Mapping[str, Any]) -> list[str]:
     return [name.strip() for name in settings.get("rules", settings.get("rule", "")).split(",") if name.strip()]
 
 
-def _finished(entry: Mapping[str, Any]) -> Finished:
-    if not entry["seeds"] or "accuracy" not in entry["test"] or any(len(v) != len(entry["seeds"]) for v in entry["test"].values()):
-        raise ValueError("no accuracy for each seed")
+def _finished(entry: Mapping[str, Any], scores: tuple[Score, ...]) -> Finished:
     return Finished(
         seeds=[int(seed) for seed in entry["seeds"]],
-        test={metric: np.array([_number(v) for v in values], float) for metric, values in entry["test"].items()},
+        test=_scores(entry["test"], entry["seeds"]),
         seconds=float(entry["seconds"]),
         compile_seconds=float(entry["compile_seconds"]),
         looks=int(entry.get("looks", 0)),  # a run from before the microscope has none
@@ -222,7 +234,15 @@ def _finished(entry: Mapping[str, Any]) -> Finished:
         step_bytes=int(entry["step_bytes"]),
         failures={int(seed): why for seed, why in entry["failures"].items()},
         network=str(entry["network"]),
+        others={split: _scores(held, entry["seeds"]) for split, held in entry.get("others", {}).items()},
+        scores=scores,
     )
+
+
+def _scores(held: Mapping[str, Sequence[float | None]], seeds: Sequence[int]) -> dict[str, np.ndarray]:
+    if not seeds or any(len(values) != len(seeds) for values in held.values()):
+        raise ValueError("no score for each seed")
+    return {name: np.array([_number(v) for v in values], float) for name, values in held.items()}
 
 
 def _by_rule(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

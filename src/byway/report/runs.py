@@ -2,18 +2,20 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byway.core.errors import ConfigError, RunError
+from byway.core.score import Score
 from byway.report.run import CONFIG, VERSIONS, Run, read_run
 from byway.report.summary import Interval, paired_interval
 from byway.training.tune import RATE
 
-# By column of the table `runs`, a row for each seed of each rule: its type, and what it is.
+# By column of the table `runs`, a row for each seed of each rule: its type, and what it is. After these comes one for each test score
+# that any of the runs declares, by its name and as it is printed.
 COLUMNS = {
     "run": ("VARCHAR", "the run folder"),
     "started": ("VARCHAR", "when, in UTC"),
@@ -21,8 +23,9 @@ COLUMNS = {
     "rule": ("VARCHAR", "by which rule"),
     "seed": ("INTEGER", "from which seed"),
     "state": ("VARCHAR", "finished, failed (a number stopped being finite) or stopped (before its end)"),
-    "accuracy": ("DOUBLE", "test accuracy [%]; NULL unless finished"),
-    "validation": ("DOUBLE", "validation accuracy after the last epoch that was reached [%]"),
+    "score": ("VARCHAR", "the task's main score, with its unit"),
+    "test": ("DOUBLE", "that score on the test split; NULL unless finished"),
+    "validation": ("DOUBLE", "that score on the validation split after the last epoch that was reached"),
     "epoch": ("INTEGER", "the last epoch that was reached"),
     "seconds": ("DOUBLE", "training time of all seeds of the rule together [s]"),
     "epochs": ("INTEGER", "passes over the training split, as set; NULL for the task's suggestion"),
@@ -47,8 +50,9 @@ class Group:
         rule: the rule.
         states: how many seeds are in which state.
         epoch: the last epoch that was reached; None before the first was measured.
-        accuracy: by seed, test accuracy [%], of those that finished.
-        validation: mean validation accuracy at the last epoch [%].
+        score: the task's main score; None where there is none, or where nothing says what it means.
+        test: by seed, that score on the test split, as it is printed, of those that finished.
+        validation: its mean on the validation split at the last epoch.
         seconds: training time of all seeds together [s]; None where it has not finished.
         lr: the learning rate, as set or as tuned; None for the rule's own.
     """
@@ -59,7 +63,8 @@ class Group:
     rule: str
     states: dict[str, int]
     epoch: int | None
-    accuracy: dict[int, float]
+    score: Score | None
+    test: dict[int, float]
     validation: float | None
     seconds: float | None
     lr: float | None
@@ -85,18 +90,35 @@ class Runs:
     Args:
         places: folders of runs, or folders that hold some.
 
+    Attributes:
+        broken: what is wrong with each run that cannot be read, and is left out.
+
     Raises:
-        RunError: a folder that is not there, or cannot be read.
+        RunError: a folder that is not there.
     """
 
     def __init__(self, places: Iterable[Path]):
         import duckdb
 
         self._error, self._base = duckdb.Error, duckdb.connect()
-        self._base.execute(f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, (kind, _) in COLUMNS.items())})")
-        rows = [row for folder in folders(places) for row in _rows(folder)]
+        self.broken: list[str] = []
+        runs = [run for folder in folders(places) if (run := self._read(folder)) is not None]
+        self._main = {str(run.folder): next(iter(run.scores), None) for run in runs}
+        measured = dict.fromkeys(score.name for run in runs for score in run.scores)
+        names = {name: f"{name}_score" if name in COLUMNS else name for name in measured}
+        made = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()] + [f"{_quoted(name)} DOUBLE" for name in names.values()]
+        self._columns = [*COLUMNS, *names.values()]
+        self._base.execute(f"CREATE TABLE runs ({', '.join(made)})")
+        rows = [_row(run, rule, seed, names) for run in runs for rule in run.rules for seed in _seeds(run, rule)]
         if rows:
-            self._base.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+            self._base.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(made))})", rows)
+
+    def _read(self, folder: Path) -> Run | None:
+        try:
+            return read_run(folder, finished=False)
+        except RunError as problem:
+            self.broken.append(problem.given)
+            return None
 
     def where(self, condition: str) -> None:
         """Leave only the rows for which a condition in SQL holds, such as "task = 'mnist' AND epoch > 5"."""
@@ -106,14 +128,14 @@ class Runs:
         """A group for each rule of each run, the oldest run first."""
         found = self._base.execute(
             "SELECT run, any_value(started), any_value(task), rule, list(state), max(epoch), list(seed ORDER BY seed), "
-            "list(accuracy ORDER BY seed), avg(validation), any_value(seconds), any_value(lr) "
+            "list(test ORDER BY seed), avg(validation), any_value(seconds), any_value(lr) "
             "FROM runs GROUP BY run, rule ORDER BY 2, run, rule"
         ).fetchall()
         groups = []
-        for run, started, task, rule, states, epoch, seeds, accuracy, validation, seconds, lr in found:
+        for run, started, task, rule, states, epoch, seeds, test, validation, seconds, lr in found:
             counts = {state: states.count(state) for state in ("finished", "failed", "stopped") if state in states}
-            scores = {seed: a for seed, a in zip(seeds, accuracy, strict=True) if a is not None}
-            groups.append(Group(run, started, task, rule, counts, epoch, scores, validation, seconds, lr))
+            scores = {seed: value for seed, value in zip(seeds, test, strict=True) if value is not None}
+            groups.append(Group(run, started, task, rule, counts, epoch, self._main[run], scores, validation, seconds, lr))
         return groups
 
     def export(self, path: Path) -> None:
@@ -140,24 +162,16 @@ class Runs:
         except self._error as problem:
             raise ConfigError(
                 f"the condition {condition!r}: {_first_line(problem)}",
-                f"SQL over the columns {', '.join(COLUMNS)}",
-                "for example \"rule = 'dfa' AND accuracy > 95\"",
+                f"SQL over the columns {', '.join(self._columns)}",
+                "for example \"rule = 'dfa' AND epoch > 5\"",
             ) from None
 
 
 def difference(mine: Group, other: Group) -> Interval | None:
-    """The paired difference in test accuracy over common seeds, with its 95 % interval; None with fewer than two."""
-    return paired_interval(
-        np.array([mine.accuracy[seed] - other.accuracy[seed] for seed in mine.accuracy if seed in other.accuracy], float)
-    )
-
-
-def _rows(folder: Path) -> list[Sequence[Any]]:
-    run, rows = read_run(folder, finished=False), []
-    for rule in run.rules:
-        for seed in _seeds(run, rule):
-            rows.append(_row(run, rule, seed))
-    return rows
+    """The paired difference in the test score over common seeds, with its 95 % interval; None with fewer than two, or of two scores."""
+    if mine.score != other.score:
+        return None
+    return paired_interval(np.array([mine.test[seed] - other.test[seed] for seed in mine.test if seed in other.test], float))
 
 
 def _seeds(run: Run, rule: str) -> list[int]:
@@ -167,21 +181,26 @@ def _seeds(run: Run, rule: str) -> list[int]:
     return [*range(first, first + count)]
 
 
-def _row(run: Run, rule: str, seed: int) -> Sequence[Any]:
+def _row(run: Run, rule: str, seed: int, measured: Iterable[str]) -> Sequence[Any]:
     done, curves, settings = run.finished.get(rule), run.curves.get(rule), run.settings
-    accuracy = None if done is None or "accuracy" not in done.test else _percent(done.test["accuracy"][done.seeds.index(seed)])
+    scores, main = {score.name: score for score in run.scores}, next(iter(run.scores), None)
+    test = {} if done is None else {name: _printed(scores, name, done.test, done.seeds.index(seed)) for name in scores}
     reached = validation = None
-    if curves is not None and seed in curves.seeds and "accuracy" in curves.validation:
-        mine = curves.validation["accuracy"][curves.seeds.index(seed)]
-        reached, validation = int(curves.epochs[-1]), _percent(mine[-1])
+    if curves is not None and seed in curves.seeds:
+        reached = int(curves.epochs[-1])
+        last = {name: values[:, -1] for name, values in curves.validation.items()}
+        validation = None if main is None else _printed(scores, main.name, last, curves.seeds.index(seed))
+    value = None if main is None else test.get(main.name)
+    lost = done is not None and (seed in done.failures or (main is not None and value is None))
     return [
         str(run.folder),
         str(run.versions.get("started", "")),
         run.task or settings.get("task"),
         rule,
         seed,
-        "stopped" if done is None else "failed" if accuracy is None else "finished",
-        accuracy,
+        "stopped" if done is None else "failed" if lost else "finished",
+        None if main is None else main.heading,
+        value,
         validation,
         reached,
         None if done is None else done.seconds,
@@ -191,11 +210,18 @@ def _row(run: Run, rule: str, seed: int) -> Sequence[Any]:
         None if done is None else done.network,
         run.versions.get("byway"),
         json.dumps(settings, default=str),
+        *(test.get(name) for name in measured),
     ]
 
 
-def _percent(value: float) -> float | None:
-    return 100 * float(value) if np.isfinite(value) else None
+def _printed(scores: Mapping[str, Score], name: str, held: Mapping[str, np.ndarray], index: int) -> float | None:
+    """One seed's score as it is printed; None where it is not there, or no number."""
+    value = held[name][index] if name in held else np.nan
+    return scores[name].scale * float(value) if np.isfinite(value) else None
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _first_line(problem: Exception) -> str:

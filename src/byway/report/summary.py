@@ -1,34 +1,25 @@
 """The comparison table of a run: a row a rule, the same for the terminal and for the page."""
 
 import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtrit
 
+from byway.core.score import Score
 from byway.report.run import Finished, Run
 
 # Backprop, and what it is called in time: no run has both.
 BASELINES, CONTROL = ("bp", "bptt"), "frozen"
 NONE = "–"
-HEADINGS = [
-    "rule",
-    "test accuracy [%]",
-    "difference to {baseline} [points]",
-    f"beats {CONTROL} [seeds]",
-    "training time [s]",
-    "memory of a step",
-    "angle to gradient [°]",
-    "transport",
-    "locking",
-    "derivative",
-    "signal",
-]
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A mean paired difference and its 95 % interval [percentage points], from `n` pairs."""
+    """A mean paired difference and its 95 % interval, as the score is printed, from `n` pairs."""
 
     mean: float
     low: float
@@ -38,10 +29,18 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Wins:
-    """On how many of the common seeds a rule scored higher than the control."""
+    """On how many of the common seeds a rule scored better than the control; a seed that was lost is worse than any that was not."""
 
     won: int
     of: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """A score over the seeds that finished, as it is printed: its mean and its standard deviation, NaN where too few are left."""
+
+    mean: float
+    deviation: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Comparison:
 
     Attributes:
         rule: its name.
-        accuracy: mean test accuracy over the seeds that finished [%]; NaN if none did.
-        spread: standard deviation over those seeds [percentage points]; None with fewer than two.
+        score: by which rules are compared: the task's main score, or None where it has none.
+        measured: by split and score, each score on the test split, the main one first, and that one on each further split.
         survived: how many seeds finished.
         seeds: how many began.
         difference: to backprop on the same seeds; None for backprop itself and with fewer than two common seeds.
@@ -63,8 +62,8 @@ class Comparison:
     """
 
     rule: str
-    accuracy: float
-    spread: float | None
+    score: Score | None
+    measured: dict[tuple[str, Score], Spread]
     survived: int
     seeds: int
     difference: Interval | None
@@ -77,30 +76,92 @@ class Comparison:
     derivative: str | None
     signal: str | None
 
-    def cells(self) -> list[str]:
-        """The row in words, in the order of `HEADINGS`."""
-        d, wins = self.difference, self.wins
-        verdicts = (self.transport, self.locking, self.derivative, self.signal)
-        return [
-            self.rule,
-            _accuracy(self),
-            "baseline" if self.rule in BASELINES else NONE if d is None else f"{signed(d.mean)} ({signed(d.low)} to {signed(d.high)})",
-            "control" if self.rule == CONTROL else NONE if wins is None else f"{wins.won} of {wins.of}",
-            f"{self.seconds:.3g}",
-            size(self.step_bytes),
-            NONE if self.angle is None else f"{self.angle:.0f}",
-            *(NONE if verdict is None else verdict for verdict in verdicts),
-        ]
+    @property
+    def main(self) -> Spread:
+        """The main score on the test split."""
+        return next(iter(self.measured.values()), Spread(math.nan, math.nan))
 
 
-def baseline(run: Run) -> str:
-    """What backprop is called in this run."""
-    return next((rule for rule in run.rules if rule in BASELINES), BASELINES[0])
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        name: what it holds.
+        cell: a row's cell, in words.
+        unit: of its numbers.
+        words: whether it holds words, which are set to the left.
+        alone: whether a rule that is compared with none can fill it.
+    """
+
+    name: str
+    cell: Callable[[Comparison], str]
+    unit: str = ""
+    words: bool = False
+    alone: bool = False
+
+    @property
+    def heading(self) -> str:
+        """Its name and unit."""
+        return f"{self.name} [{self.unit}]" if self.unit else self.name
 
 
-def headings(run: Run) -> list[str]:
-    """The table's headings."""
-    return [heading.format(baseline=baseline(run)) for heading in HEADINGS]
+def baseline(rules: Sequence[str]) -> str:
+    """What backprop is called among these rules."""
+    return next((rule for rule in rules if rule in BASELINES), BASELINES[0])
+
+
+def columns(rows: Sequence[Comparison]) -> list[Column]:
+    """The columns of the table, from the left."""
+    verdict = lambda name: lambda row: getattr(row, name) or NONE  # noqa: E731
+    return [
+        Column("rule", lambda row: row.rule, words=True),
+        *_scored(rows),
+        Column("training time", lambda row: f"{row.seconds:.3g}", "s", alone=True),
+        Column("memory of a step", lambda row: size(row.step_bytes), alone=True),
+        Column("angle to gradient", lambda row: NONE if row.angle is None else f"{row.angle:.0f}", "°", alone=True),
+        *(Column(name, verdict(name), words=True) for name in ("transport", "locking", "derivative", "signal")),
+    ]
+
+
+def _scored(rows: Sequence[Comparison]) -> list[Column]:
+    """The main score and what it is compared with, then the others."""
+    if not rows or rows[0].score is None:
+        return []
+    score, rules = rows[0].score, [row.rule for row in rows]
+    made = []
+    for split, one in dict.fromkeys(key for row in rows for key in row.measured):
+        found = [row.measured[split, one].mean for row in rows if (split, one) in row.measured]
+        cell = partial(_measured, split=split, score=one, digits=one.digits(found))
+        made.append(Column(f"{split} {one.title}", cell, one.unit, alone=True))
+    digits = score.digits(row.main.mean for row in rows)
+    compared = [
+        Column(f"difference to {baseline(rules)}", lambda row: _difference(row, digits), score.step),
+        Column(f"beats {CONTROL}", _wins, "seeds"),
+    ]
+    return [made[0], *compared, *made[1:]]
+
+
+def _measured(row: Comparison, split: str, score: Score, digits: int) -> str:
+    main, found = (split, score) == next(iter(row.measured), None), row.measured.get((split, score))
+    if not row.survived and main:
+        return f"no seed of {row.seeds} finished"
+    if found is None or not math.isfinite(found.mean):
+        return NONE
+    spread = f" ± {found.deviation:.{digits}f}" if math.isfinite(found.deviation) else ""
+    lost = f" ({row.survived} of {row.seeds} seeds)" if main and row.survived < row.seeds else ""
+    return f"{found.mean:.{digits}f}".replace("-", "−") + spread + lost
+
+
+def _difference(row: Comparison, digits: int) -> str:
+    d = row.difference
+    if row.rule in BASELINES or d is None:
+        return "baseline" if row.rule in BASELINES else NONE
+    return f"{signed(d.mean, digits)} ({signed(d.low, digits)} to {signed(d.high, digits)})"
+
+
+def _wins(row: Comparison) -> str:
+    return "control" if row.rule == CONTROL else NONE if row.wins is None else f"{row.wins.won} of {row.wins.of}"
 
 
 def compare(run: Run) -> list[Comparison]:
@@ -108,12 +169,22 @@ def compare(run: Run) -> list[Comparison]:
     return [_compare_one(run, rule) for rule in run.finished]
 
 
-def paired(one: Finished, other: Finished) -> dict[int, float]:
-    """By seed, the test accuracy of `one` minus that of `other` [percentage points], where both are finite."""
-    theirs = dict(zip(other.seeds, 100 * other.test["accuracy"], strict=True))
-    mine = zip(one.seeds, 100 * one.test["accuracy"], strict=True)
-    both = {seed: value - theirs[seed] for seed, value in mine if seed in theirs}
-    return {seed: float(d) for seed, d in both.items() if np.isfinite(d)}
+def paired(one: Finished, other: Finished, score: Score) -> dict[int, float]:
+    """By seed, a test score of `one` minus that of `other`, as it is printed, where both are finite."""
+    differences = {seed: score.scale * (mine - theirs) for seed, (mine, theirs) in _pairs(one, other, score).items()}
+    return {seed: d for seed, d in differences.items() if math.isfinite(d)}
+
+
+def wins(one: Finished, other: Finished, score: Score) -> Wins | None:
+    """On how many common seeds `one` scored better than `other`; None with no common seed."""
+    worst = -math.inf if score.higher else math.inf
+    pairs = [[v if math.isfinite(v) else worst for v in pair] for pair in _pairs(one, other, score).values()]
+    return Wins(sum(mine > theirs if score.higher else mine < theirs for mine, theirs in pairs), len(pairs)) if pairs else None
+
+
+def _pairs(one: Finished, other: Finished, score: Score) -> dict[int, tuple[float, float]]:
+    mine, theirs = (dict(zip(f.seeds, f.test.get(score.name, np.full(len(f.seeds), np.nan)).tolist(), strict=True)) for f in (one, other))
+    return {seed: (value, theirs[seed]) for seed, value in mine.items() if seed in theirs}
 
 
 def paired_interval(differences: Float[np.ndarray, " pairs"]) -> Interval | None:
@@ -151,20 +222,20 @@ def size(count: int) -> str:
 
 def _compare_one(run: Run, rule: str) -> Comparison:
     mine = run.finished[rule]
-    accuracy, spread = mean_and_spread(100 * mine.test["accuracy"])
-    base = baseline(run)
-    against = {other: paired(mine, run.finished[other]) for other in (base, CONTROL) if other in run.finished and other != rule}
-    differences = np.array([*against.get(base, {}).values()], float)
-    gains = [*against.get(CONTROL, {}).values()]
+    score = next(iter(mine.scores or ()), None)
+    base = run.finished.get(baseline(run.rules))
+    control = run.finished.get(CONTROL)
     verdict = run.audit.get(rule, {}).get("verdict", {})
+    against = {} if score is None or base is None or base is mine else paired(mine, base, score)
+    held = np.full(len(mine.seeds), np.nan) if score is None else mine.test.get(score.name, np.full(len(mine.seeds), np.nan))
     return Comparison(
         rule=rule,
-        accuracy=float(accuracy),
-        spread=float(spread) if np.isfinite(spread) else None,
-        survived=int(np.isfinite(mine.test["accuracy"]).sum()),
+        score=score,
+        measured=_all_scores(mine),
+        survived=len(mine.seeds) - len(mine.failures) if score is None else int(np.isfinite(held).sum()),
         seeds=len(mine.seeds),
-        difference=paired_interval(differences),
-        wins=Wins(sum(gain > 0 for gain in gains), len(gains)) if gains else None,
+        difference=paired_interval(np.array([*against.values()], float)),
+        wins=None if score is None or control is None or control is mine else wins(mine, control, score),
         seconds=mine.seconds,
         step_bytes=mine.step_bytes,
         angle=_hidden_angle(run, rule),
@@ -175,17 +246,20 @@ def _compare_one(run: Run, rule: str) -> Comparison:
     )
 
 
+def _all_scores(finished: Finished) -> dict[tuple[str, Score], Spread]:
+    scores = finished.scores or ()
+    found = {("test", score): _spread(finished.test, score) for score in scores}
+    return found | {(split, score): _spread(held, score) for split, held in finished.others.items() for score in scores[:1]}
+
+
+def _spread(held: Mapping[str, Float[np.ndarray, " seeds"]], score: Score) -> Spread:
+    mean, deviation = mean_and_spread(score.scale * held[score.name]) if score.name in held else (math.nan, math.nan)
+    return Spread(float(mean), float(deviation))
+
+
 def _hidden_angle(run: Run, rule: str) -> float | None:
     """The output projection is left out: nearly every rule gives it the true gradient."""
     angles = run.looks[rule].seen["angle"] if rule in run.looks else {}
     last = np.concatenate([values[:, -1] for name, values in angles.items() if not name.endswith("-output")] or [np.zeros(0)])
     last = last[np.isfinite(last)]
     return float(last.mean()) if last.size else None
-
-
-def _accuracy(row: Comparison) -> str:
-    if not row.survived:
-        return f"no seed of {row.seeds} finished"
-    spread = "" if row.spread is None else f" ± {row.spread:.2f}"
-    lost = "" if row.survived == row.seeds else f" ({row.survived} of {row.seeds} seeds)"
-    return f"{row.accuracy:.2f}{spread}{lost}"

@@ -1,10 +1,13 @@
 """Some of the classes of an image task, as a task: what a learned rule is tested on was never seen while it was learned."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from byway.core.errors import ConfigError
+from byway.core.score import Score
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.tasks._images import ImageTask
@@ -18,6 +21,7 @@ class SomeClasses(Task):
         classes: which of its classes.
     """
 
+    scores: ClassVar[tuple[Score, ...]] = ImageTask.scores
     task: ImageTask
     classes: tuple[int, ...] = eqx.field(static=True)
 

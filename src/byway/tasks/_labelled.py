@@ -1,6 +1,7 @@
 """What every task of labelled samples shares: batches with one-hot targets, and their scores."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +9,15 @@ from jaxtyping import Array, Float
 
 from byway.core.errors import look_up
 from byway.core.hyper import hyper
+from byway.core.score import ACCURACY, LOSS, Score
 from byway.core.signal import LOSSES, Signal
 from byway.core.task import Task
 
 
 class LabelledTask(Task):
     """Abstract: classify independent samples; a split's y are the numbers of the classes."""
+
+    scores: ClassVar[tuple[Score, ...]] = (ACCURACY, LOSS)
 
     loss: str = hyper("cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label")
 
@@ -33,4 +37,4 @@ class LabelledTask(Task):
     def score(self, output, signal):
         """See `Task.score`."""
         right = jnp.argmax(output, -1) == jnp.argmax(signal.target, -1)
-        return {"accuracy": right.astype(float), "loss": signal.criterion.value(output, signal.target)}
+        return {ACCURACY.name: signal.weigh(right.astype(float)), LOSS.name: signal.loss(output)}

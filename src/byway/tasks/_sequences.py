@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.score import ACCURACY, LOSS, Score
 from byway.core.signal import Loss, Signal
 from byway.core.task import Split, Suggestion, Task
 
@@ -20,6 +21,7 @@ class SequenceTask(Task):
     """
 
     in_time: ClassVar[bool] = True
+    scores: ClassVar[tuple[Score, ...]] = (ACCURACY, LOSS)
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=10, batch=32)
 
     length: eqx.AbstractVar[int]
@@ -30,9 +32,7 @@ class SequenceTask(Task):
 
     def score(self, output, signal):
         """See `Task.score`."""
-        weight = jnp.ones(()) if signal.weight is None else signal.weight
-        loss = signal.criterion.value(output, signal.target)
-        return {"accuracy": self.right(output, signal.target) * weight, "loss": loss * weight}
+        return {ACCURACY.name: signal.weigh(self.right(output, signal.target)), LOSS.name: signal.loss(output)}
 
 
 class DrawnTask(SequenceTask):

@@ -34,7 +34,3 @@ class MNISTRows(IDXTask):
         rows = self.image_shape[0]
         target, weight = jax.vmap(lambda one: at_the_end(one, rows))(signal.target)
         return x[..., 0], Signal(target, signal.criterion, weight)
-
-    def score(self, output, signal):
-        """See `Task.score`."""
-        return {name: signal.weight * value for name, value in super().score(output, signal).items()}

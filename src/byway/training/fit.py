@@ -19,7 +19,7 @@ from byway.network.describe import describe
 from byway.network.network import Network
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
 from byway.training.loop import Loop
-from byway.training.options import PROBE, Options, checked
+from byway.training.options import PARTS, PROBE, Options, checked
 from byway.training.progress import bar
 from byway.training.result import Result
 from byway.training.rows import Look, Row, Scores
@@ -115,7 +115,7 @@ def fit(
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))
         at = _train(loop, epochs, moments, store, asked, advance, on_row, on_look)
-    test = loop.score("test")
+    test, others = loop.score("test"), {name: loop.score(name) for name in data if name not in PARTS}
     learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in at.rows[-1].train.items()}) for i in range(seeds)]
     advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
@@ -127,7 +127,7 @@ def fit(
     }
     return Result(
         rule, task, loop.seeds, at.rows, at.looks, test, failures, advice, learners,
-        at.rows[-1].seconds, loop.compile_seconds, loop.look_compile_seconds, loop.step_bytes,
+        at.rows[-1].seconds, loop.compile_seconds, loop.look_compile_seconds, loop.step_bytes, others,
     )  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def _train(
         loop.learners = loop.layout.place(learners)
 
     def measure(train: Scores) -> None:
-        at.rows.append(Row(at.step // loop.steps, at.step, at.seconds, train, loop.score("validation")))
+        at.rows.append(Row(at.step // loop.steps, at.step, at.seconds, train, loop.score("validation", strict=not at.rows)))
         _tell(on_row, at.rows[-1])
 
     def look() -> None:
@@ -186,9 +186,9 @@ def _train(
         look()
         ended = last == loop.steps
         if ended:
-            measure(loop.sound({k: v.mean(1, dtype=float) for k, v in at.scores.items()}))
+            measure(loop.finished({k: v.mean(1, dtype=float) for k, v in at.scores.items()}))
             at.scores = {}
-        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}{_note(at.rows[-1])}")
+        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}{_note(loop.task, at.rows[-1])}")
         if store is not None and (asked or at.step == epochs * loop.steps or store.due(ended)):
             store.save(loop.real_learners(), at)
         if asked:
@@ -203,10 +203,11 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-def _note(row: Row) -> str:
-    scores = row.validation.get("accuracy", np.array([]))
-    good = scores[np.isfinite(scores)]
-    return f", validation {100 * good.mean():.1f} %" if good.size else ""
+def _note(task: Task, row: Row) -> str:
+    """The main score on validation, on average over the seeds that are left."""
+    if not task.scores or not np.isfinite(scores := row.validation[task.scores[0].name]).any():
+        return ""
+    return f", validation {task.scores[0].said(float(np.nanmean(scores)))}"
 
 
 def _tell(listener: Callable[[T], None] | None, news: T) -> None:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from byway.core.errors import ConfigError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.run import predict
@@ -20,6 +21,8 @@ from byway.network.network import Network
 from byway.training.layout import Layout, skip_failed
 from byway.training.step import NOISE, ORDER, Optimisers, branch, learn, new_learner
 
+# Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
+WATCHED = "/"
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
 SCORE_BATCH = 500
 
@@ -74,7 +77,7 @@ class Loop:
             last: the one to stop before; the end of the epoch by default.
 
         Returns:
-            The training scores of each update, "seeds last-first"; and the time it took [s].
+            The training scores of each update, "seeds last-first *parts"; and the time it took [s].
         """
         last, started = self.steps if last is None else last, time.perf_counter()
         # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
@@ -87,15 +90,39 @@ class Loop:
         seconds = time.perf_counter() - started
         return {k: v[:, first:last] for k, v in self._real(scores).items()}, seconds
 
-    def sound(self, scores: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Scores of the seeds asked for; NaN where the learner has failed."""
+    def sound(self, values: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Numbers of the seeds asked for, "seeds *rest"; NaN where the learner has failed."""
         alive = self.failed < 0
-        return {k: np.where(alive, v, np.nan) for k, v in self._real(scores).items()}
+        return {k: np.where(alive.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for k, v in self._real(values).items()}
 
-    def score(self, split: str) -> dict[str, np.ndarray]:
-        """Mean scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head"."""
+    def finished(self, means: dict[str, Any]) -> dict[str, np.ndarray]:
+        """Scores, "seeds" each, from the means of their parts, "seeds *parts"; NaN where the learner has failed."""
+        scores = {score.name: score for score in self.task.scores}
+        made = {}
+        for name, parts in self.sound(means).items():
+            score = scores.get(name.partition("/")[0])
+            made[name] = parts if score is None else np.array([score.of(one) for one in parts], float)
+        return made
+
+    def score(self, split: str, strict: bool = False) -> dict[str, np.ndarray]:
+        """Scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head".
+
+        Args:
+            split: its name.
+            strict: raise `ConfigError` where a score is no number for any learner, although what they answer are numbers.
+        """
         with failures(self.net):
-            return self.sound(self._score(self.learners, self.data[split]))
+            means = dict(self._real(self._score(self.learners, self.data[split])))
+        sound = np.isfinite(means.pop(WATCHED)) & (self.failed < 0)
+        made = self.finished(means)
+        for score in self.task.scores:
+            if strict and sound.any() and np.isnan(made[score.name][sound]).all():
+                raise ConfigError(
+                    f"the score {score.name} of the task {self.task.id}, which is {made[score.name][sound][0]} on the {split} split",
+                    "a number, as the network's outputs are",
+                    "look for a division by zero in the task's score, or in what finishes it",
+                )
+        return made
 
     def look(self) -> tuple[dict[str, dict[str, np.ndarray]], float]:
         """What the microscope sees on validation samples.
@@ -161,7 +188,9 @@ class Loop:
         order = jax.random.permutation(branch(learner.key, ORDER, learner.step - first), size)
         return order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
-    def _updates(self, learner: Learner, shared: tuple[Array, Split, Array, Array]) -> tuple[Learner, dict[str, Float[Array, " steps"]]]:
+    def _updates(
+        self, learner: Learner, shared: tuple[Array, Split, Array, Array]
+    ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
         """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
         One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
@@ -170,7 +199,7 @@ class Loop:
 
         def step(learner: Learner, index: Int[Array, " batch"]):
             x, signal = self.layout.divide(self.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
-            return learn(self.rule, self.optimisers, learner, x, signal, self.task.score, self.every)
+            return learn(self.rule, self.optimisers, learner, x, signal, self._measured, self.every)
 
         def one(i, carry):
             learner, scores = carry
@@ -179,16 +208,16 @@ class Loop:
 
         start = learner.step - first
         shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
-        none = {k: jnp.zeros(self.steps, v.dtype) for k, v in shapes.items()}
+        none = {k: jnp.zeros((self.steps, *v.shape), v.dtype) for k, v in shapes.items()}
         learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
-        # A loss is taken before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
-        sound = jnp.isfinite(scores["loss"])
+        # It is watched before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
+        sound = jnp.isfinite(scores.pop(WATCHED))
         whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
         broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
-    def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, ""]]:
+    def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, "*parts"]]:
         size = split.size
         batch = min(SCORE_BATCH, size)
         chunks = -(-size // batch)
@@ -202,14 +231,19 @@ class Loop:
             record = predict(self.rule, learner.gamma, learner.net, x, key, self.task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
-                scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items()}
-            return {k: jnp.sum(jnp.where(real, v, 0)) for k, v in scores.items()}
+                scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
+            return {k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0) for k, v in scores.items()}
 
         sums = jax.lax.map(chunk, (index, real, jnp.arange(chunks)))
-        return {k: jnp.sum(v) / size for k, v in sums.items()}
+        return {k: jnp.sum(v, 0) / size for k, v in sums.items()}
 
-    def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, " batch"]]:
-        return {k: v.sum(1) if self.task.in_time else v for k, v in self.task.score(output, signal).items()}
+    def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
+        """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss."""
+        scores = {k: v.astype(output.dtype) for k, v in self.task.score(output, signal).items()}
+        return scores | {WATCHED: signal.loss(output)}
+
+    def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, "batch *parts"]]:
+        return {k: v.sum(1) if self.task.in_time else v for k, v in self._measured(output, signal).items()}
 
     def _look_one(self, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ import optax
 from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
 from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_several, require_whole, shown
 from byway.core.rule import Rule
+from byway.core.score import Score
 from byway.core.task import Split, Task
 from byway.network.network import Network
 from byway.training.optimisers import optimiser as optimiser_called
@@ -79,6 +81,7 @@ class Options:
                 "build the network from task.input_shape and task.outputs",
             )
         updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
+        _check_scores(task, data["train"], self.batch)
         batches = self.epochs * (size // self.batch)
         moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
         rule.accepts(net)
@@ -106,11 +109,11 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         DataError: a split that is missing, empty, of unequal length, not finite, or not of the kind that the task hands out.
     """
     advice = "start from task.load()"
-    if not isinstance(data, Mapping) or any(not isinstance(data.get(part), Split) for part in PARTS):
+    if not isinstance(data, Mapping) or any(not isinstance(data.get(part), Split) for part in (*PARTS, *data)):
         raise DataError(f"data = {shown(data)}", f"a dict of the splits {', '.join(PARTS)}", advice)
     splits = {}
-    for part in PARTS:
-        held = [np.asarray(a) for a in data[part]]
+    for part, split in data.items():
+        held = [np.asarray(a) for a in split]
         for name, a in zip("xy", held, strict=True):
             if a.dtype.kind not in "biuf" or a.ndim == 0:
                 raise DataError(f"{part} {name} of type {a.dtype} and shape {a.shape}", "an array of real numbers", advice)
@@ -118,8 +121,8 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
                 raise DataError(f"{part} {name} with {np.sum(~np.isfinite(a)):,} numbers that are not finite", "finite ones", advice)
         if not 0 < len(held[0]) == len(held[1]):
             raise DataError(f"{part} with {len(held[0]):,} x and {len(held[1]):,} y", "as many of each, and some", advice)
-        task.check(part, data[part])
-        splits[part] = Split(*(jnp.asarray(a) for a in data[part]))
+        task.check(part, split)
+        splits[part] = Split(*(jnp.asarray(a) for a in split))
     return splits
 
 
@@ -146,6 +149,35 @@ def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, bat
         wanted = f"2 (the start and the end count) to {updates + 1:,}, or 0 for none"
         raise ConfigError(f"looks = {shown(looks)}", wanted, "leave looks out for its default")
     return sorted({round(updates * (i / (looks - 1)) ** 2) for i in range(looks)})
+
+
+def _check_scores(task: Task, split: Split, batch: int) -> None:
+    """Raise `ConfigError` unless the task declares scores and measures all of them, a number or an array of parts for each sample."""
+    if not all(isinstance(score, Score) for score in task.scores) or len({score.name for score in task.scores}) < len(task.scores):
+        given = f"the task {task.id}, whose scores are {shown(task.scores)}"
+        raise ConfigError(given, "a tuple of byway.Score, each name once", "for example scores = (byway.Score('f1', best=1.0),)")
+
+    def measure():
+        x, signal = task.batch(split, jnp.arange(batch), jax.random.key(0))
+        return task.score(jnp.zeros((*x.shape[: 1 + task.in_time], task.outputs), x.dtype), signal), x.shape[: 1 + task.in_time]
+
+    scores, samples = eqx.filter_eval_shape(measure)
+    declared = [score.name for score in task.scores]
+    for name in declared:
+        given = f"the task {task.id}, which declares the score {name}"
+        if not isinstance(scores, Mapping) or name not in scores:
+            there = ", ".join(map(str, scores)) or "nothing" if isinstance(scores, Mapping) else shown(scores)
+            raise ConfigError(f"{given} and measures {there}", f"{name} in what `score` gives", "measure it, or declare what is measured")
+    for name, value in scores.items():
+        given = f"the task {task.id}, whose score {name} is"
+        if not isinstance(value, jax.ShapeDtypeStruct) or value.dtype.kind not in "biuf":
+            raise ConfigError(f"{given} {shown(value)}", f"numbers, {samples} of them", "give an array with a number for each sample")
+        if value.shape[: len(samples)] != samples or (len(value.shape) > len(samples) and name not in declared):
+            raise ConfigError(
+                f"{given} of shape {value.shape} for a batch of {samples}",
+                f"a shape that begins with {samples}" if name in declared else f"{samples}",
+                "give a number for each sample, in time for each step: Byway takes the mean; only declared scores have parts",
+            )
 
 
 def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:

@@ -22,6 +22,7 @@ class Result:
         rows: one for the start and one for each epoch.
         looks: what the microscope saw on the way; none of a network with black boxes.
         test: scores on the test split after the last epoch; NaN for a seed that failed.
+        others: the same on each further split that the task has, by its name.
         failures: by seed, why it stopped early.
         advice: what the rule has to say of its last epoch, by seed: settling that did not converge, for example.
         learners: the trained learners, arrays with a leading axis of seeds.
@@ -44,6 +45,7 @@ class Result:
     compile_seconds: float
     look_compile_seconds: float
     step_bytes: int
+    others: dict[str, Scores] = dataclasses.field(default_factory=dict)
 
     def learner(self, index: int = 0) -> Learner:
         """The learner of the seed at `index`."""
@@ -55,9 +57,27 @@ class Result:
         return sum(look.seconds for look in self.looks)
 
     @property
-    def accuracy(self) -> np.ndarray:
-        """Test accuracy of each seed, from 0 to 1."""
-        return self.test["accuracy"]
+    def main(self) -> np.ndarray:
+        """The task's main score on the test split, of each seed; NaN for a seed that failed, and where the task has none."""
+        return self.test[self.task.scores[0].name] if self.task.scores else np.full(len(self.seeds), np.nan)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """A score on the test split by its name, of each seed: `result.accuracy`, on a task that has it."""
+        test = self.__dict__.get("test", {})
+        if name not in test:
+            raise AttributeError(f"a result has no attribute {name!r}; the scores of this one are {', '.join(test) or 'none'}")
+        return test[name]
+
+    @property
+    def validated(self) -> float:
+        """The mean main score on validation after the last epoch; a seed that was lost counts as it was before it learned.
+
+        A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely bad where nothing is left.
+        """
+        main = self.task.scores[0]
+        first, last = (self.rows[i].validation[main.name] for i in (0, -1))
+        mean = float(np.where(np.isfinite(last), last, first).mean())
+        return mean if np.isfinite(mean) else -np.inf if main.higher else np.inf
 
     def __repr__(self) -> str:
         return f"<Result: {self}>"
@@ -68,8 +88,16 @@ class Result:
         return result_html(self)
 
     def __str__(self) -> str:
-        good = self.accuracy[np.isfinite(self.accuracy)]
-        mean = f"{100 * good.mean():.2f} %" if good.size else "no seed survived"
-        spread = f" ± {100 * good.std(ddof=1):.2f}" if good.size > 1 else ""
         lost = f", {len(self.failures)} failed" if self.failures else ""
-        return f"{self.rule.id} on {self.task.id}: test accuracy {mean}{spread}, {len(self.seeds)} seeds in {self.seconds:.1f} s{lost}"
+        return f"{self.rule.id} on {self.task.id}: {self._tested()}{len(self.seeds)} seeds in {self.seconds:.1f} s{lost}"
+
+    def _tested(self) -> str:
+        if not self.task.scores:
+            return ""
+        score = self.task.scores[0]
+        good = score.scale * self.main[np.isfinite(self.main)]
+        if not good.size:
+            return f"test {score.title} no seed survived, "
+        digits = score.digits(good)
+        spread = f" ± {good.std(ddof=1):.{digits}f}" if good.size > 1 else ""
+        return f"test {score.title} {good.mean():.{digits}f}{f' {score.unit}' if score.unit else ''}{spread}, "

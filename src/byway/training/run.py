@@ -4,7 +4,7 @@ config.toml         every setting, given or default
 versions.json       what ran it, and where
 metrics.jsonl       a line for each rule, seed and epoch
 microscope.jsonl    a line for each rule, seed and look
-results.json        test scores, times and failures of each rule that has finished
+results.json        what the task scores; test scores, times and failures of each rule that has finished
 audit.json          what each rule's updates read
 checkpoints/RULE/STEP/      the training of a rule after so many batches, whole
 weights/RULE.safetensors    the trained weights, "seeds ..." each
@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from byway.core.errors import RunError
+from byway.core.task import Task
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.training.checkpoint import locked
@@ -47,11 +48,12 @@ class Run:
         self.folder, self.finished = folder, finished
 
     @classmethod
-    def begin(cls, folder: Path, config: str, overwrite: bool = False, **about: Any) -> "Run":
+    def begin(cls, folder: Path, task: Task, config: str, overwrite: bool = False, **about: Any) -> "Run":
         """A new run.
 
         Args:
             folder: where; made, with its parents.
+            task: what is learned.
             config: the settings, as TOML.
             overwrite: whether a run that lies there already may be replaced.
             about: what else to note of it.
@@ -70,6 +72,7 @@ class Run:
             ) from problem
         run.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")} | about)
         run._replace("config.toml", config)
+        run._keep_results(task)
         return run
 
     @classmethod
@@ -118,6 +121,7 @@ class Run:
         self.finished[result.rule.id] = {
             "seeds": result.seeds,
             "test": result.test,
+            "others": result.others,
             "seconds": result.seconds,
             "compile_seconds": result.compile_seconds,
             "looks": len(result.looks),
@@ -128,7 +132,11 @@ class Run:
             "advice": {str(seed): text for seed, text in result.advice.items()},
             "network": describe(net),
         }
-        self.write_json("results.json", {"task": result.task.id, "rules": self.finished})
+        self._keep_results(result.task)
+
+    def _keep_results(self, task: Task) -> None:
+        scores = [score.to_json() for score in task.scores]
+        self.write_json("results.json", {"task": task.id, "scores": scores, "rules": self.finished})
 
     def _append(self, name: str, rule: str, seeds: list[int], moment: dict[str, Any], parts: dict[str, dict[str, np.ndarray]]) -> None:
         with (self.folder / name).open("a") as stream:

@@ -47,7 +47,7 @@ class Found:
 
     Attributes:
         values: the learning rate as "lr", and hyper-parameters of the rule.
-        score: mean validation accuracy over seeds.
+        score: the score of the best trial.
         start: the same of the rule as it stands.
         trials: how many were made.
     """
@@ -85,6 +85,7 @@ def tune(
     path: Path,
     *,
     lr: float | None = None,
+    higher: bool = True,
     seed: int = 0,
     on_trial: Callable[[int, float], None] | None = None,
 ) -> Found:
@@ -92,10 +93,11 @@ def tune(
 
     Args:
         rule: the rule.
-        score: the mean validation accuracy of a training with such values; not finite where it failed.
+        score: how a training with such values scores on validation; not finite where it failed, which is worse than any number.
         trials: how many there are to be in all.
         path: the file that keeps them, as JSON lines.
         lr: the rate in the middle of the range; the rule's own by default.
+        higher: whether a higher score is better.
         seed: of the proposals.
         on_trial: called after each trial, also one of an earlier process, with its number from 1 and its score.
 
@@ -110,18 +112,20 @@ def tune(
     except ImportError:
         raise not_installed("optuna", "tune") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    ranges = space(rule, lr)
+    ranges, worst = space(rule, lr), -math.inf if higher else math.inf
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(path)))
-        study = optuna.create_study(storage=storage, study_name=rule.id, direction="maximize", load_if_exists=True)
+        study = optuna.create_study(
+            storage=storage, study_name=rule.id, direction="maximize" if higher else "minimize", load_if_exists=True
+        )
     except (OSError, ValueError) as problem:
         raise RunError(f"{path} cannot be used: {problem}", "the trials of this search", "choose another folder with --out") from problem
     for left in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):  # by a process that was killed
         study.tell(left.number, state=optuna.trial.TrialState.FAIL)
     done = list(study.get_trials(states=(optuna.trial.TrialState.COMPLETE,)))
     for i, trial in enumerate(done, 1):
-        _tell(on_trial, i, trial.value or 0.0)
+        _tell(on_trial, i, trial.values[0])
     for i in range(len(done), trials):
         study.sampler = optuna.samplers.TPESampler(seed=seed + i, n_startup_trials=max(3, trials // 3))
         if i == 0:
@@ -129,11 +133,12 @@ def tune(
         trial = study.ask()
         values = {name: _suggest(trial, name, where) for name, where in ranges.items()}
         found = score(values)
-        study.tell(trial, found if math.isfinite(found) else 0.0)
+        study.tell(trial, found if math.isfinite(found) else worst)
         _tell(on_trial, i + 1, found)
     done = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
-    best = max(done, key=lambda trial: (trial.value or 0.0, -trial.number))  # of equals the first: the rule as it stands, if it is one
-    return Found(dict(best.params), best.value or 0.0, done[0].value or 0.0, len(done))
+    # Of equals the first: the rule as it stands, if it is one.
+    best = max(done, key=lambda trial: (trial.values[0] if higher else -trial.values[0], -trial.number))
+    return Found(dict(best.params), best.values[0], done[0].values[0], len(done))
 
 
 def _suggest(trial: Any, name: str, where: Range) -> float:
