@@ -72,12 +72,14 @@ class Rule(eqx.Module):
         claims: what the audit must find.
         learning_rate: the rate at which Adam trains it well on the default task.
         network_options: options of the network builders that it works best with, or cannot do without.
+        writes_label: whether f writes the label over the first inputs, one for each class: they must be spare (`Task.spare`).
         settles: whether f takes many small steps on each sample by itself, so that a batch is worth dividing among cores.
         sees: what one call of f is given: a batch of independent samples; one time "step" of a batch of sequences (a
             sample is a sequence of one step); or whole sequences, "batch time *inputs".
     """
 
     claims: ClassVar[Claims]
+    writes_label: ClassVar[bool] = False
     settles: ClassVar[bool] = False
     sees: ClassVar[Literal["sample", "step", "sequence"]] = "sample"
     learning_rate: ClassVar[float] = 1e-3
