@@ -31,7 +31,16 @@ _HOME = {
     "Activation": "network.activations",
     "quantised": "network.activations",
     "host": "network.blackbox",
+    "Cell": "network.cell",
+    "Local": "network.cell",
+    "Dense": "network.projections",
+    "Conv": "network.projections",
+    "Skip": "network.projections",
+    "Population": "network.populations",
     "Rule": "core.rule",
+    "StepRule": "core.time",
+    "SequenceRule": "core.time",
+    "Pair": "core.rule",
     "Claims": "core.rule",
     "Update": "core.rule",
     "Check": "core.check",
@@ -45,7 +54,7 @@ _HOME = {
     "Learner": "core.learner",
     "BywayError": "core.errors",
 }
-__all__ = ["rule", "task", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["rule", "task", "cell", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name):
@@ -71,6 +80,14 @@ def task(name: str, **hyper):
     from byway.tasks import TASKS
 
     return _made(TASKS.get(name), name, hyper)
+
+
+def cell(name: str, **hyper):
+    """The cell or activation called `name`, with its numbers."""
+    from byway.network.cells import CELLS
+    from byway.network.cells import cell as find
+
+    return find(name) if name not in CELLS.ids() else _made(CELLS.get(name), name, hyper)
 
 
 def _made(kind, name, settings):

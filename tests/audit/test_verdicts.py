@@ -19,7 +19,7 @@ from byway.rules import RULES
 
 # Rules that see time are not here: the audit has no sequences to give them, nor a locking verdict where there are cycles.
 ONCE = [kind for kind in KINDS if kind not in ("rnn", "cyclic")]
-ALL = [(name, kind) for name in RULES.ids() if RULES.get(name).sees == "sample" for kind in ONCE if accepts(byway.rule(name), kind)]
+ALL = [(name, kind) for name in RULES.ids() if not RULES.get(name).in_time for kind in ONCE if accepts(byway.rule(name), kind)]
 LAYERED = ("mlp", "convnet")
 HONEST_FA = RULES.get("fa")().claims
 
@@ -46,7 +46,7 @@ def test_every_rule_does_what_it_claims(name, kind):
 def test_no_derivative_where_the_program_reads_nothing(name, kind):
     numbers = jacobian(*audited(name, kind))
     assert numbers.missed == []
-    if name != "ff":
+    if name != "ff" and (name, kind) != ("ep", "blackbox"):  # locks through a choice, and through a quantiser: no derivative shows them
         assert numbers.silent == []
 
 
@@ -324,7 +324,7 @@ class _Settling(_Liar):
         back = self.feedback(gamma, net, (), None)
 
         def errors(v):
-            pre = {p.name: net[p.src].send(net[p.src].activation.phi(v[p.src])) for p in net.projections}
+            pre = {p.name: net[p.src].send(net[p.src].cell.phi(v[p.src])) for p in net.projections}
             return pre, {name: v[name] - net.potential(name, pre) for name in {p.dst for p in net.projections}}
 
         def turn(v):

@@ -24,8 +24,8 @@ def from_toml(tmp_path, text):
 def test_defaults_then_file_then_flags(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("seeds = 3\nlr = 1\n[net]\nhidden = [7, 6]\n[ff]\npeer = 0.5\n")
-    got = parse("--config", str(path), "--seeds", "2", "--ff.keep", "0.1")
-    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.keep, got.rules) == (2, 1.0, (7, 6), 0.5, 0.1, "bp,fa")
+    got = parse("--config", str(path), "--seeds", "2", "--ff.decay", "0.1")
+    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.decay, got.rules) == (2, 1.0, (7, 6), 0.5, 0.1, "bp,fa")
 
 
 def test_what_is_written_reads_back_the_same(tmp_path):

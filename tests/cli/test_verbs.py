@@ -119,7 +119,7 @@ def fails(capsys, *argv):
         (["train", "--look-at", "0", "100000"], ["look_at = [0, 100000]", "the last"]),
         (["train", "--lr", "nan"], ["nan", "positive"]),
         (["train", "--ff.peer", "-1", "--rule", "ff"], ["FF.peer = -1", "at least 0"]),
-        (["train", "--ff.keep", "2", "--rule", "ff"], ["FF.keep = 2", "from 0"]),
+        (["train", "--ff.decay", "2", "--rule", "ff"], ["FF.decay = 2", "from 0"]),
         (["train", "--digits.validation", "5000"], ["5000", "1436"]),
         (["train", "--net.hidden", "0"], ["0", "one unit"]),
         (["train", "--net.kind", "convnet", "--net.channels", "4", "4", "4", "4"], ["shrinks", "pooling"]),

@@ -118,7 +118,7 @@ def test_hyper_parameters_have_their_range():
     page = rule_page(byway.rule("node_perturbation"), [], [], [])
     row = "| `sigma` | standard deviation of the noise on each potential | `0.01` | at least 1e-06 | `--node-perturbation.sigma` |"
     assert row in page
-    assert "| `keep` | share of the running mean activity kept at each step | `0.9` | 0 to 1 | `--ff.keep` |" in rule_page(
+    assert "| `decay` | share of the running mean activity kept at each step | `0.9` | 0 to 1 | `--ff.decay` |" in rule_page(
         byway.rule("ff"), [], [], []
     )
 

@@ -103,8 +103,8 @@ RULES = [
     Defect(
         "ff_halves_peer_normalisation",
         "rules/ff.py",
-        "peers = 2 * self.peer * 2 * (1 - self.keep) * unlike",
-        "peers = 2 * self.peer * (1 - self.keep) * unlike",
+        "peers = 2 * self.peer * 2 * (1 - self.decay) * unlike",
+        "peers = 2 * self.peer * (1 - self.decay) * unlike",
         _oracle("ff", "update_of_each_layer_is_the_gradient_of_its_own_loss"),
     ),
     Defect(
@@ -329,19 +329,16 @@ TRAINING = [
     Defect(
         "moments_never_move",
         "training/step.py",
-        "moments = (theta_moments, gamma_moments)\n    return",
+        "moments = (*learner.moments[:turn], (theta_moments, gamma_moments), *learner.moments[turn + 1 :])\n    return",
         "moments = learner.moments\n    return",
         _oracle("step", "learning_is_optax_on_the_gradient"),
     ),
     Defect(
         "a_sequence_starts_where_the_last_one_ended",
-        "training/step.py",
-        "rested = dataclasses.replace(learner, state=state, memory=memory)\n"
-        "    learnt, scores = summed(some, rested, x.shape[1] // every)\n"
-        "    return dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1), scores",
-        "learnt, scores = summed(some, learner, x.shape[1] // every)\n"
-        "    return dataclasses.replace(learnt, step=learner.step + 1), scores",
-        _of("training/test_fit_in_time", "real_time_recurrent_learning_trains_as_backprop_through_time_does"),
+        "core/time.py",
+        '        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""\n        return ()',
+        '        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""\n        return memory',
+        _oracle("rtrl", "one_update_a_sequence_is_a_step_of_bptt"),
     ),
     Defect(
         "every_epoch_has_the_same_order",

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from byway.core.run import teach_in_time
+from byway.core.rule import Carry
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import graph, rnn
 
@@ -198,9 +198,7 @@ def taught_in_time(rule, net, x, signal):
     """The update of one batch of sequences, all on the same weights."""
     gamma, key = rule.init(net, jax.random.key(7)), jax.random.key(0)
     state, memory = rule.start(gamma, net, x.shape[0])
-    if rule.sees == "step":
-        return teach_in_time(rule, gamma, net, state, memory, x, signal, key, lambda output, signal: {})[2]
-    return rule.g(gamma, net, memory, rule.f(gamma, net, state, x, signal, key)[1], signal)[1]
+    return rule.teach(rule, gamma, net, Carry(state, memory, ()), x, signal, key)[1]
 
 
 @eqx.filter_jit

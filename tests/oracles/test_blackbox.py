@@ -16,7 +16,7 @@ from byway.audit.verdict import audit
 from byway.core.errors import BlackBoxError, ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.blackbox import device, failures
-from byway.rules import RULES, without_slopes
+from byway.rules import RULES, able
 from byway.training.layout import Layout
 
 X = np.random.default_rng(0).normal(size=(6, 5))
@@ -229,7 +229,7 @@ def test_who_needs_the_slope_of_the_output_alone_refuses_a_box_there(name):
 
 @pytest.mark.parametrize("where", ["hidden1", "output"])
 def test_every_rule_that_a_refusal_names_accepts(where):
-    named = without_slopes(boxed(where=where))
+    named = able(boxed(where=where))
     assert "node_perturbation" in named
     for name in named:
         rule = byway.rule(name)

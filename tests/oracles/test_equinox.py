@@ -122,8 +122,8 @@ def test_an_unknown_activation_keeps_the_second_moment():
     """Of a unit normal variable, by Monte Carlo."""
     net = from_equinox(eqx.nn.MLP(6, 4, 5, 1, activation=jax.nn.silu, key=KEYS[0]), 6)
     z = np.random.default_rng(0).normal(size=400_000)
-    assert net["hidden1"].activation.gain == pytest.approx(1 / np.mean((z / (1 + np.exp(-z))) ** 2), rel=0.01)
-    assert net["output"].activation.gain == 1.0
+    assert net["hidden1"].cell.gain == pytest.approx(1 / np.mean((z / (1 + np.exp(-z))) ** 2), rel=0.01)
+    assert net["output"].cell.gain == 1.0
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_cycles_are_seen_and_refused_by_name():
     assert looped.cyclic
     assert [p.name for p in looped.populations] == list(LOOP)
     with pytest.raises(RuleError, match="some_rule was given a network with a cycle"):
-        looped.require_acyclic("some_rule")
+        looped.require_feedforward("some_rule")
 
 
 def test_forward_of_a_diamond_with_something_injected():

@@ -1,5 +1,7 @@
 """One step of learning: f, g, and what optax makes of the update."""
 
+import dataclasses
+
 import by_hand
 import jax
 import jax.numpy as jnp
@@ -114,10 +116,14 @@ class Noted(BP):
     """A test rule that keeps the noise it was given, to be looked at."""
 
     def start(self, gamma, net, batch):
-        return jnp.zeros(3), ()
+        return (), jnp.zeros(3)
 
     def f(self, gamma, net, state, x, signal, key):
-        return jax.random.normal(key, (3,)), super().f(gamma, net, (), x, signal, key)[1]
+        state, record = super().f(gamma, net, state, x, signal, key)
+        return state, dataclasses.replace(record, readouts={"noise": jax.random.normal(key, (3,))})
+
+    def g(self, gamma, net, memory, record, signal):
+        return record.readouts["noise"], super().g(gamma, net, memory, record, signal)[1]
 
 
 def test_each_step_brings_noise_of_its_own():
@@ -128,7 +134,7 @@ def test_each_step_brings_noise_of_its_own():
     for number in range(3):
         learner = step(learner)
         expected = jax.random.normal(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 3), number), (3,))
-        np.testing.assert_array_equal(learner.state, expected)
+        np.testing.assert_array_equal(learner.memory, expected)
         seen.append(np.asarray(expected).tobytes())
     assert len(set(seen)) == 3
     assert jnp.array_equal(jax.random.key_data(learner.key), jax.random.key_data(jax.random.key(0)))

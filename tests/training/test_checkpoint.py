@@ -39,7 +39,7 @@ class Stopped(Exception):
 def _problem(name, blobs):
     """A rule with a task and a network that it can learn."""
     rule = byway.rule(name)
-    if rule.sees == "sample":
+    if not rule.in_time:
         return mlp(4, 6, 5, 3, activation="relu", **rule.network_options), rule, blobs
     return byway.rnn(2, 4, 2), rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from byway.audit.flow import Flow, trace
 from byway.core.rule import Answer, Rule
 from byway.core.signal import Signal, SquaredError
+from byway.core.time import SequenceRule
 from byway.network.network import Network
 
 BATCH = 2
@@ -26,7 +27,7 @@ def reads_future(rule: Rule, net: Network, steps: int = 3) -> Answer:
     A rule that sees one step at a time is called for each of them in turn. One that sees a whole sequence gives a single
     update, which is what it has for every step.
     """
-    if rule.sees == "sample":
+    if not rule.in_time:
         return "no"
     sources, made = [], []
 
@@ -51,7 +52,7 @@ def reads_future(rule: Rule, net: Network, steps: int = 3) -> Answer:
 
 def memory_in_time(rule: Rule, net: Network) -> Literal["flat", "grows"]:
     """Whether what is alive between f and g, and from step to step, grows with the length of the sequence."""
-    if rule.sees == "sample":
+    if not rule.in_time:
         return "flat"
     return "grows" if _alive(rule, net, 8) > _alive(rule, net, 4) else "flat"
 
@@ -61,7 +62,7 @@ def _updates(rule: Rule, net: Network, x, target) -> list[Any]:
     gamma = rule.init(net, jax.random.key(0))
     state, memory = rule.start(gamma, net, BATCH)
     weight = jnp.ones(BATCH, _dtype(net))
-    if rule.sees == "sequence":
+    if isinstance(rule, SequenceRule):
         signal = Signal(jnp.stack(target, 1), SquaredError(), jnp.ones((BATCH, len(x)), _dtype(net)))
         _, record = rule.f(gamma, net, state, jnp.stack(x, 1), signal, jax.random.key(0))
         return [rule.g(gamma, net, memory, record, signal)[1]] * len(x)
@@ -76,7 +77,7 @@ def _updates(rule: Rule, net: Network, x, target) -> list[Any]:
 
 def _alive(rule: Rule, net: Network, steps: int) -> int:
     """Bytes of record, state and memory."""
-    time = (steps,) if rule.sees == "sequence" else ()
+    time = (steps,) if isinstance(rule, SequenceRule) else ()
 
     def run():
         gamma = rule.init(net, jax.random.key(0))
@@ -92,4 +93,4 @@ def _alive(rule: Rule, net: Network, steps: int) -> int:
 
 
 def _dtype(net: Network):
-    return net.projections[0].weight.dtype
+    return net.dtype

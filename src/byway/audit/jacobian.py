@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from byway.audit.verdict import Verdict, example
 from byway.core.rule import Rule
+from byway.core.time import StepRule
 from byway.network.network import Network
 
 Norms = dict[str, dict[str, float]]
@@ -64,7 +65,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
         state, memory = rule.start(gamma, net, batch)
         run, learn = eqx.filter_jit(rule.f), eqx.filter_jit(rule.g)
         # Two steps first: what a rule carries through time is empty at the start, and would show no dependence.
-        for _ in range(2 if rule.sees == "step" else 0):
+        for _ in range(2 if isinstance(rule, StepRule) else 0):
             state, record = run(gamma, net, state, x, signal, key)
             memory, _ = learn(gamma, net, memory, record, signal)
         _, record = run(gamma, net, state, x, signal, key)

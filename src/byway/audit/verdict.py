@@ -21,6 +21,7 @@ from byway.audit.flow import NOTHING, Flow, trace, union, weight
 from byway.audit.in_time import memory_in_time, reads_future
 from byway.core.rule import Claims, Rule
 from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.core.time import SequenceRule
 from byway.network.network import Network
 
 Leaves = dict[str, Any]
@@ -135,7 +136,7 @@ def _reads(net: Network, p, alone: Flow, composed: Flow, by_g: set[str]) -> Read
     transported = by_g | (_weights(composed.backwards) - {p.name})
     # What lies downstream on the same sample follows the order of the populations: a recurrent projection brings the past.
     upstream = net.upstream(p.src, recurrent=False)
-    before = {q.name for q in net.projections if q.dst in upstream} | net.recurrent | {p.name}
+    before = {q.name for q in net.projections if q.dst in upstream} | set(net.recurrent) | {p.name}
     downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src, recurrent=False)} - before
     depends_on = [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in composed.reads)]
     waits_for = [name for name in depends_on if name in downstream]
@@ -254,8 +255,8 @@ def example(rule: Rule, net: Network, batch: int, steps: int = 3) -> tuple[Float
 
     The loss is cross-entropy, or the squared error where the output projects onwards: what it sends on is then a value.
     """
-    dtype = net.projections[0].weight.dtype
-    time = (steps,) if rule.sees == "sequence" else ()
+    dtype = net.dtype
+    time = (steps,) if isinstance(rule, SequenceRule) else ()
     x = jax.random.normal(jax.random.key(1), (batch, *time, *net[net.input].shape), dtype)
     classes = net[net.output].size
     target = jax.nn.one_hot(jnp.arange(batch * math.prod(time)).reshape(batch, *time) % classes, classes, dtype=dtype)

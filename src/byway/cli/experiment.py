@@ -18,6 +18,7 @@ from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
 from byway.core.given import require_whole
 from byway.core.rule import Rule
 from byway.core.task import Task
+from byway.core.time import SequenceRule, StepRule
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
@@ -71,7 +72,7 @@ class Experiment:
 
     def options_of(self, rule: Rule) -> dict[str, Any]:
         """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
-        beside_steps = rule.sees == "sequence" and any(other.sees == "step" for other in self.rules)
+        beside_steps = isinstance(rule, SequenceRule) and any(isinstance(other, StepRule) for other in self.rules)
         tuned = {"lr": self.tuned[rule.id][RATE]} if rule.id in self.tuned else {}
         return self.options | ({"every": None} if beside_steps else {}) | tuned
 

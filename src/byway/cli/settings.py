@@ -58,10 +58,10 @@ class Training:
         first_seed: the first of the seeds.
         epochs: passes over the training split; the task's suggestion by default.
         batch: samples in an update; the task's suggestion by default.
-        optimiser: adam, adamw, sgd, momentum or rmsprop.
+        optimiser: adam, adamw, sgd, momentum or rmsprop; each rule's own by default, adam for most.
         lr: learning rate of the weights; each rule's own by default.
         lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by default.
-        schedule: "cosine" takes the rate to zero over the run, "constant" leaves it.
+        schedule: "cosine" takes the rate to zero over the run, "constant" leaves it; each rule's own by default, cosine for most.
         probe: validation samples under the microscope, which compares updates with the true gradient.
         looks: how often it looks, closer together early; 0 for never; by default up to 20 times, for less than a tenth of the time.
         look_at: the updates after which it looks instead, 0 for the start.
@@ -79,10 +79,10 @@ class Training:
     first_seed: int = 0
     epochs: int | None = None
     batch: int | None = None
-    optimiser: str = "adam"
+    optimiser: str | None = None
     lr: float | None = None
     lr_gamma: float | None = None
-    schedule: str = "cosine"
+    schedule: str | None = None
     probe: int = PROBE
     looks: int | None = None
     look_at: tuple[int, ...] | None = None

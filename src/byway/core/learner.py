@@ -12,9 +12,9 @@ class Learner(eqx.Module):
     Attributes:
         net: the network, weights included.
         gamma: the rule's own parameters.
-        state: activity carried from one call of f to the next.
-        memory: what g carries (eligibility, running means ...).
-        moments: the optimiser's state, for theta and for gamma.
+        memory: what g carries from one batch to the next (running means ...).
+        seen: what growth remembers.
+        moments: the optimiser's state, for each turn one for theta and one for gamma.
         step: how many batches it learned from.
         key: the key from which data order and noise are drawn; never changed.
         failed: the batch, counted from 1, after which a number was not finite any more, or -1.
@@ -22,9 +22,9 @@ class Learner(eqx.Module):
 
     net: Any
     gamma: PyTree
-    state: PyTree
     memory: PyTree
-    moments: tuple[PyTree, PyTree]
+    seen: PyTree
+    moments: tuple[tuple[PyTree, PyTree], ...]
     step: Int[Array, ""]
     key: Key[Array, ""]
     failed: Int[Array, ""]

@@ -1,5 +1,7 @@
 """What one run of the network left behind."""
 
+from typing import Any
+
 import equinox as eqx
 from jaxtyping import Array
 
@@ -11,11 +13,12 @@ class Phase(eqx.Module):
 
     Attributes:
         pre: by projection, what arrived at it, "batch *pre".
-        u: by population, its potential (summed current), "batch *units".
-        post: by population, its activity phi(u), "batch *units".
-        slope: by population, phi'(u), "batch *units"; the number 1.0 where phi is the identity, and absent where the
-            population is a black box.
+        u: by population, its potential (summed current), "batch *units"; "batch ports *units" where its cell has several ports.
+        post: by population, its activity, "batch *units".
+        slope: by population, d post / d u, shaped like u; the number 1.0 where post = u, and absent where the population is a
+            black box.
         injected: whatever the rule itself put in (noise, a probe), by population.
+        cell: by population whose cell has a state, that state before the step.
     """
 
     pre: dict[str, Array]
@@ -23,6 +26,7 @@ class Phase(eqx.Module):
     post: dict[str, Array]
     slope: dict[str, Array | float]
     injected: dict[str, Array] = eqx.field(default_factory=dict)
+    cell: dict[str, dict[str, Any]] = eqx.field(default_factory=dict)
 
 
 class Record(eqx.Module):

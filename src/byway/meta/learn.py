@@ -17,7 +17,6 @@ from jaxtyping import Array, Float, Key, PyTree
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_SEED, is_number, require_whole
 from byway.core.rule import Rule
-from byway.core.run import predict
 from byway.core.task import Split, Task
 from byway.network.network import Network
 from byway.training.progress import bar
@@ -83,7 +82,7 @@ def episode_loss(
 
     learner, _ = jax.lax.scan(step, learner, jax.random.split(order, episode.steps))
     x, signal = task.batch(query, jax.random.randint(ask, (4 * episode.batch,), 0, query.size), ask)
-    record = predict(rule, learner.gamma, learner.net, x, ask)
+    record = rule.predict(learner.gamma, learner.net, x, ask)
     return jnp.mean(signal.criterion.value(record.output, signal.target))
 
 

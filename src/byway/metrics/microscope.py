@@ -21,8 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
 from byway.core.learner import Learner
-from byway.core.rule import Rule
-from byway.core.run import predict, teach, teach_in_time
+from byway.core.rule import Carry, Rule
 from byway.core.signal import Signal
 
 QUANTITIES = ("angle", "norm_ratio", "sign_agreement", "descent")
@@ -47,11 +46,8 @@ def microscope(rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], s
     true = true_gradient(rule, learner, x, signal, key)
     if true is None:
         return {quantity: {} for quantity in QUANTITIES}
-    in_steps = signal.weight is not None and rule.sees == "step"
-    state, memory = _at_rest(rule, learner, x.shape[0], in_steps)
-    lesson = teach_in_time if in_steps else teach
-    _, _, update, _ = lesson(rule, learner.gamma, learner.net, state, memory, x, signal, key, lambda output, signal: {})
-    seen = {name: compare(mine["weight"], true[name]) for name, mine in update.net.items()}
+    update = _taught(rule, learner, x, signal, key)
+    seen = {name: compare(mine["weight"], true[name]) for name, mine in update.items()}
     return {quantity: {name: found[quantity] for name, found in seen.items()} for quantity in QUANTITIES}
 
 
@@ -65,7 +61,7 @@ def true_gradient(
 
     def loss(weights):
         changed = net.with_theta({name: {"weight": weight} for name, weight in weights.items()})
-        record = predict(rule, learner.gamma, changed, x, key, signal.weight is not None)
+        record = rule.predict(learner.gamma, changed, x, key, signal.weight is not None)
         return jnp.sum(signal.loss(record.output)) / x.shape[0]
 
     weights = {p.name: p.weight for p in net.projections}
@@ -100,11 +96,27 @@ def _has_gradient(loss: Callable[[PyTree], Array], weights: PyTree) -> bool:
     return True
 
 
-def _at_rest(rule: Rule, learner: Learner, batch: int, in_steps: bool) -> tuple[PyTree, PyTree]:
-    """The state and memory to teach a batch from: what memory holds of single samples begins anew, the rest is the learner's."""
-    state, fresh = rule.start(learner.gamma, learner.net, batch)
-    if in_steps:  # a sequence begins with nothing in memory
-        return state, fresh
-    one, two = (jax.eval_shape(lambda n=n: rule.start(learner.gamma, learner.net, n)[1]) for n in (1, 2))
-    memory = jax.tree.map(lambda mine, new, a, b: mine if a.shape == b.shape else new, learner.memory, fresh, one, two)
-    return state, memory
+def _taught(rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]) -> dict[str, PyTree]:
+    """What the turns of a rule hand to the optimiser for one batch, by projection, all on the same weights.
+
+    Of a raw change, which is added, the negative. What memory holds of single samples begins anew, the rest is the learner's.
+    """
+    gamma, net = learner.gamma, learner.net
+    total: dict[str, PyTree] = {}
+    state, memory = rule.begin(gamma, net, x.shape[0], _at_rest(rule, learner, x.shape[0]))
+    for number, (pair, times) in enumerate(rule.turns):
+        for i in range(times):
+            carry, update, _ = rule.teach(pair, gamma, net, Carry(state, memory, ()), x, signal, rule.key_of(key, number, i))
+            state, memory = carry.state, carry.memory
+            for sign, changes in ((1, update.net), (-1, update.change)):
+                for name, parts in changes.items():
+                    mine = jax.tree.map(lambda a, sign=sign: sign * a, parts)
+                    total[name] = jax.tree.map(jnp.add, total[name], mine) if name in total else mine
+    return total
+
+
+def _at_rest(rule: Rule, learner: Learner, batch: int) -> PyTree:
+    """What lasted of a learner's memory, for a batch of another size."""
+    fresh = rule.end(rule.start(learner.gamma, learner.net, batch)[1])
+    one, two = (jax.eval_shape(lambda n=n: rule.end(rule.start(learner.gamma, learner.net, n)[1])) for n in (1, 2))
+    return jax.tree.map(lambda mine, new, a, b: mine if a.shape == b.shape else new, learner.memory, fresh, one, two)

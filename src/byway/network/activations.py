@@ -1,18 +1,18 @@
-"""The activation functions of rate populations, each with its slope written out, if it has one."""
+"""Activation functions: cells without a state, each with its slope written out, if it has one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
 from byway.core.errors import ConfigError, look_up
 from byway.core.given import is_number, require, require_whole, shown
+from byway.network.cell import Cell, Local
 
 
-@dataclass(frozen=True)
-class Activation:
+class Activation(Cell):
     """phi and phi', both functions of the potential u, "batch *units".
 
     Attributes:
@@ -23,12 +23,15 @@ class Activation:
         gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which halves the second moment.
     """
 
-    name: str
-    phi: Callable[[Array], Array]
-    slope: Callable[[Array], Array | float] | None
-    gain: float = 1.0
+    name: str = eqx.field(static=True)
+    phi: Callable[[Array], Array] = eqx.field(static=True)
+    slope: Callable[[Array], Array | float] | None = eqx.field(static=True)
+    gain: float = eqx.field(static=True)
 
-    def __post_init__(self):
+    def __init__(self, name: str, phi: Callable[[Array], Array], slope: Callable[[Array], Array | float] | None, gain: float = 1.0):
+        self.name, self.phi, self.slope, self.gain = name, phi, slope, gain
+
+    def __check_init__(self):
         require(str, "the name of an activation", self.name, "a word", "name it")
         for what, function in (("phi", self.phi), ("slope", self.slope)):
             if not callable(function) and not (what == "slope" and function is None):
@@ -40,9 +43,18 @@ class Activation:
         """One of ours goes to another process by its name: JAX's functions cannot be sent."""
         return (activation, (self.name,)) if ACTIVATIONS.get(self.name) is self else super().__reduce_ex__(protocol)
 
+    @property
+    def black_box(self):
+        """See `Cell.black_box`."""
+        return self.slope is None
 
-# What a builder takes for an activation: one of ours by its name, or any other.
-Phi = str | Activation
+    def step(self, state, u):
+        """See `Cell.step`."""
+        return state, self.phi(u)
+
+    def local(self, state, u):
+        """See `Cell.local`."""
+        return Local({}, {}, {}, None if self.slope is None else self.slope(u))
 
 
 def _identity(u):
@@ -105,6 +117,6 @@ ACTIVATIONS = {
 }
 
 
-def activation(name: Phi) -> Activation:
+def activation(name: str | Activation) -> Activation:
     """The activation called `name`, or the one given; an unknown name raises, with the nearest ones."""
     return name if isinstance(name, Activation) else look_up("activation", name, ACTIVATIONS)

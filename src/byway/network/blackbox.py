@@ -124,7 +124,7 @@ class Host:
 @contextmanager
 def failures(net: Network) -> Iterator[None]:
     """Raise at its end the first failure of a black box of `net`, in whatever programs ran, and were waited for, in this context."""
-    hosts = [p.activation.phi for p in net.populations if isinstance(p.activation.phi, Host)]
+    hosts = [phi for p in net.populations if isinstance(phi := getattr(p.cell, "phi", None), Host)]
     for one in hosts:
         one.watched, one.failure = True, None
     try:

@@ -11,14 +11,16 @@ from jaxtyping import Array, Key
 
 from byway.core.errors import ConfigError, ShapeError, unknown_name
 from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_whole, require, require_several, require_whole, shown
-from byway.network.activations import Phi
-from byway.network.activations import activation as find_activation
+from byway.network.cell import Cell
+from byway.network.cells import cell as find_cell
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Conv, Dense
+from byway.network.projections import Conv, Dense, Projection
 from byway.network.space import sheet
 
 Shape = int | tuple[int, ...]
+# What a builder takes for what units do: an activation or a cell, by its name or as it is.
+Phi = str | Cell
 # What fits no machine is refused before it is drawn.
 LARGEST_LAYER = 2**28
 
@@ -123,13 +125,15 @@ def rnn(
     activation: Phi = "tanh",
     norm: bool = False,
     bias: bool = True,
+    readout: Phi = "identity",
     key: Key[Array, ""] | int = 0,
 ) -> Network:
-    """A vanilla recurrent network (Elman): every hidden layer also projects to itself, one time step later.
+    """A recurrent network: every hidden layer also projects to itself, one time step later. With "tanh" it is Elman's.
 
     Args:
         sizes: the input of one time step, each hidden layer, the output; `rnn(2, 64, 1)`.
-        activation: phi of the hidden layers, a name or an `Activation`. The output is linear.
+        activation: what the units of the hidden layers do: an activation, or a cell such as "gru", "lif", `byway.cell("leaky", tau=10.0)`.
+        readout: what those of the output do; linear by default. A leaky readout, `byway.cell("leaky", phi="identity")`, sums spikes.
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether the first projection into each population has a bias.
         key: draws the weights; a whole number is a seed.
@@ -146,12 +150,13 @@ def rnn(
     edges = []
     for src, dst in pairwise(names):
         edges += [(src, dst)] + ([(dst, dst)] if dst != "output" else [])
-    return graph(dict(zip(names, sizes, strict=True)), edges, activation=activation, norm=norm, bias=bias, key=key)
+    cells = dict.fromkeys(names[1:-1], activation) | {names[-1]: readout}
+    return graph(dict(zip(names, sizes, strict=True)), edges, activation=cells, norm=norm, bias=bias, key=key)
 
 
 def graph(
     sizes: Mapping[str, Shape],
-    edges: Iterable[tuple[str, str]],
+    edges: Iterable[tuple[str, str] | Projection],
     *,
     input: str = "input",
     output: str = "output",
@@ -160,14 +165,14 @@ def graph(
     bias: bool = True,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
-    """Any directed graph of dense projections; cycles and self-loops are allowed.
+    """Any directed graph; cycles and self-loops are allowed.
 
     Args:
         sizes: the populations, by name, upstream first: a size or a shape each.
-        edges: (src, dst) pairs of population names.
+        edges: (src, dst) pairs of population names, for a dense projection each; or projections of any kind.
         input: the population that inputs are clamped to.
         output: the population that predictions are read from; it is linear unless `activation` names it.
-        activation: phi of the hidden populations, one for all or by name; a name or an `Activation` each.
+        activation: what the units of the hidden populations do, one for all or by name: an activation or a cell.
         norm: whether input and hidden populations send their activity divided by its root mean square.
         bias: whether the first projection into each population has a bias (a second one would only repeat it).
         key: draws the weights; a whole number is a seed.
@@ -216,28 +221,48 @@ def placed(names, shapes, activation, norm, input="input", output="output") -> l
     for depth, (name, shape) in enumerate(zip(names, shapes, strict=True)):
         phi = chosen.get(name, "identity" if name in (input, output) else common)
         position = jnp.asarray(sheet(shape, depth))
-        made.append(Population(name, shape, find_activation(phi), norm and name != output, position))
+        made.append(Population(name, shape, find_cell(phi), norm and name != output, position))
     return made
 
 
-def _dense(populations, edges, bias) -> list[Dense]:
+def _dense(populations, edges, bias) -> list[Projection]:
+    """A dense projection for each pair of names; what is a projection already stays as it is."""
     require((bool, np.bool), "bias", bias, "True or False", "leave it out for True")
     require(Iterable, "edges", edges, "pairs of names of populations", 'for example [("input", "output")]')
-    shapes = {p.name: p.shape for p in populations}
+    named, place = {p.name: p for p in populations}, {p.name: i for i, p in enumerate(populations)}
     projections, biased = [], set()
     for edge in edges:
+        if isinstance(edge, Projection):
+            projections.append(edge)
+            continue
         if not isinstance(edge, Sequence) or isinstance(edge, str) or len(edge) != 2:
-            raise ConfigError(f"the edge {edge!r}", "two names of populations", 'for example ("input", "output")')
-        src, dst = edge
-        for end in (src, dst):
-            if end not in shapes:
-                raise unknown_name("population", end, shapes)
-        n_src, n_dst = math.prod(shapes[src]), math.prod(shapes[dst])
-        if n_src * n_dst > LARGEST_COUNT:
-            raise ShapeError(f"{n_src * n_dst:,} weights from {src} to {dst}", f"at most {LARGEST_COUNT:,}", "use smaller layers")
-        b = jnp.zeros(n_dst) if bias and dst not in biased else None
-        biased.add(dst)
-        projections.append(Dense(src=src, dst=dst, src_shape=shapes[src], dst_shape=shapes[dst], weight=jnp.zeros((n_src, n_dst)), bias=b))
+            raise ConfigError(f"the edge {edge!r}", "two names of populations, or a projection", 'for example ("input", "output")')
+        for end in edge:
+            if end not in named:
+                raise unknown_name("population", end, named)
+        src, dst = (named[end] for end in edge)
+        # A layer of gated units is driven by itself through another port than by the layers before it.
+        ports = None if dst.cell.ports == 1 else dst.cell.fed_by(recurrent=place[src.name] >= place[dst.name])
+        n_post = dst.size * (1 if ports is None else len(ports))
+        if src.size * n_post > LARGEST_COUNT:
+            raise ShapeError(
+                f"{src.size * n_post:,} weights from {src.name} to {dst.name}", f"at most {LARGEST_COUNT:,}", "use smaller layers"
+            )
+        # A second bias on one drive would only repeat the first.
+        fed = {(dst.name, port) for port in ports or (0,)}
+        b = jnp.zeros(n_post) if bias and not fed <= biased else None
+        biased |= fed if b is not None else set()
+        projections.append(
+            Dense(
+                src=src.name,
+                dst=dst.name,
+                src_shape=src.shape,
+                dst_shape=dst.drive,
+                weight=jnp.zeros((src.size, n_post)),
+                bias=b,
+                ports=ports,
+            )
+        )
     return projections
 
 

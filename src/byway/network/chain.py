@@ -1,22 +1,41 @@
-"""Errors sent back along the projections, one after another: what backprop and its feedback relatives share."""
+"""Errors sent back along the projections, one after another: what backprop and its feedback relatives share, at once and in time."""
 
+import functools
+import operator
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.record import Phase
-from byway.network.network import NOTHING, Network
+from byway.network.network import Network
+from byway.network.populations import Population
+from byway.network.projections import Projection
+
+# What carries delta back along a projection: a projection, or a weight shaped like its own.
+Feedback = Mapping[str, Projection | Array]
+
+
+class Later(NamedTuple):
+    """What the steps after the present one owe it, going backwards in time; every array has an axis of samples.
+
+    Attributes:
+        sent: by population that recurrent projections leave, dC / d(what it sent), "steps batch *units": a ring, as `State.past`.
+        cell: by population whose cell has a state, dC / d(that state), by part.
+        clock: how many steps were gone back, where a ring is longer than one step; else nothing.
+    """
+
+    sent: dict[str, Array]
+    cell: dict[str, dict[str, Array]]
+    clock: Any
 
 
 def chained_deltas(
-    net: Network,
-    phase: Phase,
-    error: Float[Array, "batch out"],
-    feedback: dict[str, Array],
-    after: Mapping[str, Array] = NOTHING,
+    net: Network, phase: Phase, error: Float[Array, "batch out"], feedback: Feedback
 ) -> dict[str, Float[Array, "batch *units"]]:
-    """The teaching value delta of every population, from the output down.
+    """The teaching value delta = dC / du of every population, from the output down, on a network that runs once.
 
         delta_L = error * phi'(u_L)          delta_l = (sum over projections l -> k of B_k delta_k) * phi'(u_l)
 
@@ -24,22 +43,99 @@ def chained_deltas(
         net: the network.
         phase: the phase whose potentials and slopes count.
         error: dLoss/d(output), "batch out".
-        feedback: the weights B that carry delta back, by projection name, each shaped like that projection's weight.
-        after: delta of the time step after, by population: what comes back along recurrent projections.
+        feedback: what carries delta back, by projection name. One without weights is passed through as it is.
 
     Returns:
         delta by population name, the ascent direction of the loss; the input is left out.
     """
-    delta = {}
+    return deltas_in_time(net, phase, error, feedback, Later({}, {}, ()))[0]
+
+
+def deltas_in_time(
+    net: Network, phase: Phase, error: Float[Array, "batch out"], feedback: Feedback, later: Later
+) -> tuple[dict[str, Float[Array, "batch *drive"]], Later]:
+    """The same for one time step, and what it owes to the steps before: through delays, and through the states of cells.
+
+        dC/dpost = error at the output + sum of B_k delta_k + what later steps owe
+        delta = dC/dpost * dpost/du + sum_i dC/ds'_i * ds'_i/du,   dC/ds_j = dC/dpost * dpost/ds_j + sum_i dC/ds'_i * ds'_i/ds_j
+
+    Args:
+        net: the network.
+        phase: the phase of this step.
+        error: dLoss/d(output) of this step.
+        feedback: what carries delta back, by projection name.
+        later: what the step after returned; `nothing_owed` at the last step.
+    """
+    delta, cell = {}, {}
     for population in reversed(net.populations):
         name = population.name
         if name == net.input:
             continue
-        arriving = error if name == net.output else jnp.zeros_like(phase.post[name])
-        for p in net.outgoing(name):
-            if p.dst == net.input:  # it is clamped: nothing comes back from there
-                continue
-            reached = after if p.name in net.recurrent else delta
-            arriving = arriving + population.unsend(phase.post[name], p.backward(reached[p.dst], feedback[p.name]))
-        delta[name] = arriving * phase.slope[name]
-    return delta
+        ahead = [p for p in net.outgoing(name) if p.dst != net.input and p.name not in net.recurrent]
+        sent = [_back(p, feedback, delta) for p in ahead if p.carries == "post"]
+        if name in later.sent:
+            sent.append(_owed(later, name))
+        post = error if name == net.output else jnp.zeros_like(phase.post[name])
+        if sent:
+            post = post + population.unsend(phase.post[name], _sum(sent))
+        if name in later.cell:
+            delta[name], cell[name] = _through_cell(population, phase, post, later.cell[name])
+        else:
+            delta[name] = post * phase.slope[name]
+        delta[name] = _sum([delta[name], *(_back(p, feedback, delta) for p in ahead if p.carries == "u")])
+    owes = {name: _owes(net, name, later, feedback, delta) for name in later.sent}
+    return delta, Later(owes, cell, () if isinstance(later.clock, tuple) else later.clock + 1)
+
+
+def nothing_owed(net: Network, batch: int) -> Later:
+    """What the steps after the last one owe: nothing."""
+    rest = net.rest(batch)
+    owed = {p.src for p in net.projections if p.name in net.recurrent and net.input not in (p.src, p.dst)}
+    sent = {name: jnp.zeros_like(ring) for name, ring in rest.past.items() if name in owed}
+    cell = {name: {part: jnp.zeros_like(state[part]) for part in net[name].cell.carries} for name, state in rest.cell.items()}
+    return Later(sent, cell, rest.clock)
+
+
+def _through_cell(population: Population, phase: Phase, post: Array, state: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+    """dC/du, and dC/d(state before), of dC/dpost and dC/d(state after)."""
+    local = population.local(phase.cell[population.name], phase.u[population.name])
+    at_drive = (lambda a: a) if population.cell.ports == 1 else (lambda a: a[:, None])
+    by_state = {i: at_drive(a) for i, a in state.items()}
+    delta = _sum([at_drive(post) * local.slope, *(by_state[i] * d for i, d in local.drive.items())])
+    before = {}
+    for j in state:
+        terms = [state[i] * d for (i, of), d in local.carry.items() if of == j] + ([post * local.read[j]] if j in local.read else [])
+        before[j] = _sum(terms) if terms else jnp.zeros_like(post)
+    return delta, before
+
+
+def _back(p: Projection, feedback: Feedback, delta: Mapping[str, Array]) -> Array:
+    """What comes back along a projection."""
+    back = feedback[p.name] if p.theta else p
+    return back.backward(delta[p.dst]) if isinstance(back, Projection) else p.backward(delta[p.dst], back)
+
+
+def _owed(later: Later, population: str) -> Array:
+    """What later steps owe a population at this one."""
+    ring = later.sent[population]
+    return ring[0] if len(ring) == 1 else jax.lax.dynamic_index_in_dim(ring, later.clock % len(ring), keepdims=False)
+
+
+def _owes(net: Network, population: str, later: Later, feedback: Feedback, delta: Mapping[str, Array]) -> Array:
+    """The ring of what is owed to a population, with what this step adds in the place of what it took."""
+    ring = later.sent[population]
+    back = [
+        (net.recurrent[p.name], _back(p, feedback, delta))
+        for p in net.outgoing(population)
+        if p.name in net.recurrent and p.dst != net.input
+    ]
+    if len(ring) == 1:
+        return _sum([a for _, a in back])[None]
+    ring = jax.lax.dynamic_update_index_in_dim(ring, jnp.zeros_like(ring[0]), later.clock % len(ring), 0)
+    for delay, a in back:
+        ring = ring.at[(later.clock + delay) % len(ring)].add(a)
+    return ring
+
+
+def _sum(terms: list[Array]) -> Array:
+    return functools.reduce(operator.add, terms)

@@ -14,5 +14,5 @@ def describe(net: Network) -> str:
 
 def _one(population: Population) -> str:
     shape = "x".join(map(str, population.shape))
-    phi = "" if population.activation.name == "identity" else f" {population.activation.name}"
+    phi = "" if population.cell.name == "identity" else f" {population.cell.name}"
     return f"{population.name} {shape}{phi}{' rms-normalised' if population.norm else ''}"

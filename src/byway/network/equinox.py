@@ -39,6 +39,7 @@ class Layers(Transposed):
         layer: that layer, without its weights.
         after: functions of one sample that come after it.
         fans: how many inputs one unit of that layer sums, and how many units one input of it reaches.
+        axes: see `Projection`.
     """
 
     src: str = eqx.field(static=True)
@@ -51,6 +52,7 @@ class Layers(Transposed):
     layer: eqx.Module = eqx.field(static=True)
     after: tuple[Callable, ...] = eqx.field(static=True)
     fans: tuple[int, int] = eqx.field(static=True)
+    axes: tuple[str, ...] = eqx.field(static=True)
 
     @property
     def fan_in(self) -> int:
@@ -245,10 +247,23 @@ def _projection(stage: _Stage, src: str, dst: str, shape: tuple[int, ...]) -> La
     sums = count(arriving)
     reached = jax.linear_transpose(count, arriving)(jnp.ones_like(sums))[0]
     fan_in, fan_out = (max(1, round(float(jnp.max(a)))) for a in (sums, reached))
+    through = lambda weight, pre: _through((), skeleton, (), weight, _zero(bias), pre)  # noqa: E731
     return Layers(
         src=src, dst=dst, src_shape=shape, dst_shape=stage.shape, weight=weight, bias=bias, before=stage.before, layer=skeleton,
-        after=stage.after, fans=(fan_in, fan_out),
+        after=stage.after, fans=(fan_in, fan_out), axes=tuple(_role(through, weight, arriving, k) for k in range(weight.ndim)),
     )  # fmt: skip
+
+
+def _role(through: Callable[[Array, Array], Array], weight: Array, pre: Array, axis: int) -> str:
+    """What an axis of a weight stands for: "post" where its entries feed different units, "pre" where they read different ones."""
+    if weight.shape[axis] == 1:
+        return ""
+    first, second = (jnp.zeros_like(weight).at[(slice(None),) * axis + (i,)].set(1) for i in (0, 1))
+    fed = [through(w, pre) != 0 for w in (first, second)]
+    if not jnp.any(fed[0] & fed[1]):
+        return "post"
+    read = [jax.linear_transpose(lambda pre, w=w: through(w, pre), pre)(jnp.ones_like(fed[0], pre.dtype))[0] != 0 for w in (first, second)]
+    return "" if jnp.any(read[0] & read[1]) else "pre"
 
 
 def _through(before, layer, after, weight, bias, pre):

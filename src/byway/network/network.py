@@ -1,11 +1,11 @@
 """A network: populations joined by projections. A pytree; its topology is static, cycles are allowed."""
 
 import functools
-import graphlib
 import math
 import operator
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,10 +14,27 @@ from jaxtyping import Array, Float, Key
 
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.record import Phase
+from byway.network.cell import CellState
 from byway.network.populations import Population
 from byway.network.projections import Projection
+from byway.network.topology import Edge, Topology
 
 NOTHING: Mapping[str, Array] = MappingProxyType({})
+
+
+class State(NamedTuple):
+    """What a network carries from one time step to the next; every array has an axis of samples.
+
+    Attributes:
+        past: by population that a recurrent projection leaves, what it sent, "steps batch *units": a ring of as many steps as
+            the longest delay.
+        cell: by population whose cell has a state, that state.
+        clock: how many steps were taken, where a ring is longer than one step; else nothing.
+    """
+
+    past: dict[str, Array]
+    cell: dict[str, CellState]
+    clock: Any
 
 
 class Network(eqx.Module):
@@ -28,40 +45,31 @@ class Network(eqx.Module):
         projections: the edges. In a network without cycles they stand in the order of what they feed.
         input: the population that inputs are clamped to.
         output: the population that predictions are read from.
+        topology: what is connected to what, and what follows from it.
     """
 
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     input: str = eqx.field(static=True)
     output: str = eqx.field(static=True)
+    topology: Topology = eqx.field(static=True, repr=False)
 
     def __init__(self, populations, projections, input, output):
         named = {p.name: p for p in populations}
         if len(named) < len(populations):
             raise ShapeError(f"populations {[p.name for p in populations]}", "each name once", "rename the doubles")
-        for p in projections:
-            for end, shape in ((p.src, p.src_shape), (p.dst, p.dst_shape)):
-                if end not in named:
-                    raise unknown_name("population", end, named)
-                if shape != named[end].shape:
-                    raise ShapeError(
-                        f"projection {p.name!r} takes {end!r} to have shape {shape}", f"{named[end].shape}", "make the two agree"
-                    )
-        if len({p.name for p in projections}) < len(projections):
-            raise ShapeError("two projections between the same two populations", "one for each ordered pair", "join them")
         for end in (input, output):
             if end not in named:
                 raise unknown_name("population", end, named)
         if input == output:
             raise ShapeError(f"{input!r} as input and as output", "two populations", "name another output")
-        for name in named:
-            if name != input and not any(p.dst == name for p in projections):
-                raise ShapeError(
-                    f"nothing projects to the population {name!r}", "at least one projection into it", "connect it, or leave it out"
-                )
-        order = _upstream_first(list(named), projections)
-        self.populations = tuple(named[name] for name in order)
-        self.projections = tuple(sorted(projections, key=lambda p: order.index(p.dst)))
+        _check_ends(named, projections)
+        _check_fed(named, projections, input)
+        self.topology = Topology(list(named), [Edge(p.name, p.src, p.dst, p.delay) for p in projections])
+        _check_potentials(named, projections, input, self.topology)
+        by_name = {p.name: p for p in projections}
+        self.populations = tuple(named[name] for name in self.topology.order)
+        self.projections = tuple(by_name[edge.name] for edge in self.topology.edges)
         self.input, self.output = input, output
 
     def _repr_html_(self) -> str:
@@ -71,15 +79,15 @@ class Network(eqx.Module):
 
     def __getitem__(self, population: str) -> Population:
         """The population called `population`."""
-        return next(p for p in self.populations if p.name == population)
+        return self.populations[self.topology.place[population]]
 
     def incoming(self, population: str) -> tuple[Projection, ...]:
         """The projections that end at `population`."""
-        return tuple(p for p in self.projections if p.dst == population)
+        return tuple(self.projections[i] for i in self.topology.incoming[population])
 
     def outgoing(self, population: str) -> tuple[Projection, ...]:
         """The projections that start at `population`."""
-        return tuple(p for p in self.projections if p.src == population)
+        return tuple(self.projections[i] for i in self.topology.outgoing[population])
 
     @property
     def hidden(self) -> tuple[Population, ...]:
@@ -89,29 +97,38 @@ class Network(eqx.Module):
     @property
     def cyclic(self) -> bool:
         """Whether some population can be reached from itself."""
-        return any(p.dst in self.upstream(p.src) for p in self.projections)
+        return self.topology.cyclic
 
-    def upstream(self, population: str, recurrent: bool = True) -> set[str]:
+    def upstream(self, population: str, recurrent: bool = True) -> frozenset[str]:
         """The populations that reach `population`, itself included; along recurrent projections too, unless told otherwise."""
-        edges = [p for p in self.projections if recurrent or p.name not in self.recurrent]
-        found = {population}
-        while more := {p.src for p in edges if p.dst in found} - found:
-            found |= more
-        return found
+        return self.topology.upstream(population, recurrent)
 
     @property
-    def recurrent(self) -> frozenset[str]:
-        """The projections that point backwards in the order of the populations, or from a population to itself.
+    def recurrent(self) -> Mapping[str, int]:
+        """The projections that carry the past, by name, and how many time steps what they carry takes.
 
-        In time they carry the activity of the step before; the others, that of the same step.
+        They are those with a delay, and those that point backwards in the order of the populations, or from a population to
+        itself: one step. All others carry the activity of the same step.
         """
-        order = [p.name for p in self.populations]
-        return frozenset(p.name for p in self.projections if order.index(p.src) >= order.index(p.dst))
+        return self.topology.delays
 
-    def rest(self, batch: int) -> dict[str, Float[Array, "batch *units"]]:
-        """The silence before the first time step: zero activity for each population that a recurrent projection leaves."""
-        sources = {p.src for p in self.projections if p.name in self.recurrent}
-        return {s: jnp.zeros((batch, *self[s].shape), self.projections[0].weight.dtype) for s in sorted(sources)}
+    @property
+    def stateful(self) -> tuple[Population, ...]:
+        """The populations whose cell has a state."""
+        return tuple(p for p in self.populations if p.cell.carries)
+
+    @property
+    def dtype(self) -> jnp.dtype:
+        """The type of its weights."""
+        return next(a.dtype for p in self.projections for a in p.theta.values())
+
+    def rest(self, batch: int) -> State:
+        """The silence before the first time step."""
+        zeros = lambda name, *front: jnp.zeros((*front, batch, *self[name].shape), self.dtype)  # noqa: E731
+        past = {name: zeros(name, steps) for name, steps in self.topology.horizon.items()}
+        cell = {p.name: p.cell.rest(zeros(p.name)) for p in self.stateful if p.name != self.input}
+        clock = jnp.int32(0) if any(steps > 1 for steps in self.topology.horizon.values()) else ()
+        return State(past, cell, clock)
 
     @property
     def theta(self) -> dict[str, dict[str, Array]]:
@@ -124,18 +141,51 @@ class Network(eqx.Module):
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
     def redraw(self, key: Key[Array, ""]) -> "Network":
-        """The same network with fresh random weights."""
+        """The same network with fresh random weights, and wiring where that is drawn."""
         keys = jax.random.split(key, len(self.projections))
-        projections = tuple(p.redraw(k, self[p.dst].activation.gain) for p, k in zip(self.projections, keys, strict=True))
+        projections = tuple(p.redraw(k, self[p.src], self[p.dst]) for p, k in zip(self.projections, keys, strict=True))
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
-    def require_acyclic(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
-        """Raise `RuleError` if this network has a cycle.
+    @property
+    def structure(self) -> dict[str, dict[str, Array]]:
+        """What is wired to what, by projection name, where that is not given by shapes alone."""
+        return {p.name: p.structure for p in self.projections if p.structure}
+
+    def with_structure(self, structure: Mapping[str, Mapping[str, Array]]) -> "Network":
+        """The same network with other wiring; projections that `structure` leaves out keep theirs."""
+        projections = tuple(p.with_structure(structure[p.name]) if p.name in structure else p for p in self.projections)
+        return eqx.tree_at(lambda n: n.projections, self, projections)
+
+    @property
+    def feedforward(self) -> bool:
+        """Whether one pass tells all: no cycle, no delay, and no cell with a state."""
+        return not (self.cyclic or self.recurrent or self.stateful)
+
+    def require_stateless(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
+        """Raise `RuleError` if this network has a cell with a state, or a projection with a delay.
 
         Args:
-            rule_id: the rule that runs it once, from input to output.
+            rule_id: the rule that knows no time.
             instead: of a network, the rules that can train it nevertheless; asked only where this one cannot.
         """
+        cells = [f"{p.name} ({p.cell.name})" for p in self.stateful]
+        late = [p.name for p in self.projections if p.delay]
+        if not cells and not late:
+            return
+        if cells:
+            given, wanted, fix = "cells with a state", "cells without a state", "take activations, such as relu"
+        else:
+            given, wanted, fix = "a delay", "projections without a delay", "take the delay out"
+        named = ", ".join(instead(self))
+        raise RuleError(
+            f"{rule_id} was given a network with {given} in {', '.join(cells or late)}",
+            f"{wanted}: this rule knows no time",
+            f"use a rule that runs in time{': ' if named else ''}{named}; or {fix}",
+        )
+
+    def require_feedforward(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
+        """Raise `RuleError` if this network has a cycle, a delay or a cell with a state; arguments as `require_stateless`."""
+        self.require_stateless(rule_id, instead)
         if self.cyclic:
             named = ", ".join(instead(self))
             raise RuleError(
@@ -160,7 +210,7 @@ class Network(eqx.Module):
             populations: whose slopes it needs; by default those of all but the input.
         """
         needed = [p.name for p in self.populations if p.name != self.input] if populations is None else populations
-        if boxes := [f"{name} ({self[name].activation.name})" for name in needed if self[name].black_box]:
+        if boxes := [f"{name} ({self[name].cell.name})" for name in needed if self[name].black_box]:
             raise RuleError(
                 f"{rule_id} was given a network with a black box in {', '.join(boxes)}",
                 "units whose activation has a slope: this rule's updates are computed from it",
@@ -186,24 +236,29 @@ class Network(eqx.Module):
         return functools.reduce(operator.add, currents)
 
     def forward(
-        self,
-        x: Float[Array, "batch *inputs"],
-        inject: Mapping[str, Array] = NOTHING,
-        known: Mapping[str, Array] = NOTHING,
-        before: Mapping[str, Array] = NOTHING,
+        self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
     ) -> Phase:
-        """One pass: u = sum of currents, post = phi(u), upstream first.
+        """One pass, upstream first, from rest; see `step`."""
+        return self.step(x, self.rest(x.shape[0]), inject, known)[1]
+
+    def step(
+        self, x: Float[Array, "batch *inputs"], state: State, inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
+    ) -> tuple[State, Phase]:
+        """One time step: u = sum of currents, (state, post) = cell(state, u), upstream first.
 
         Args:
             x: the input, clamped to the input population.
+            state: what the step before left; `rest` at first.
             inject: added to the potential of a population, by name: noise or a probe that a rule puts in.
             known: currents of projections that need not be computed again, by name.
-            before: the activity of the time step before, by population, for recurrent projections; `rest` at first.
+
+        Returns:
+            The state after it, and the phase.
         """
-        pre, u, post, slopes = {}, {}, {}, {}
+        pre, u, post, slopes, sent, cell = {}, {}, {}, {}, {}, {}
         for p in self.projections:
-            if p.name in self.recurrent:
-                pre[p.name] = self[p.src].send(before[p.src])
+            if (delay := self.recurrent.get(p.name)) is not None:
+                pre[p.name] = _at(state, p.src, delay)
         post[self.input] = self.place(x)
         for population in self.populations:
             name = population.name
@@ -211,17 +266,70 @@ class Network(eqx.Module):
                 u[name] = self.potential(name, pre, known)
                 if name in inject:
                     u[name] = u[name] + inject[name]
-                post[name] = population.activation.phi(u[name])
-                if (slope := population.slope(u[name])) is not None:
+                before = state.cell.get(name, {})
+                after, post[name] = population.cell.step(before, u[name])
+                if after:
+                    cell[name] = after
+                if (slope := population.local(before, u[name]).slope) is not None:
                     slopes[name] = slope
-            sent = population.send(post[name])
-            pre |= {p.name: sent for p in self.outgoing(name) if p.name not in self.recurrent}
-        return Phase(pre, u, post, slopes, dict(inject))
+            sent[name] = population.send(post[name])
+            pre |= {p.name: u[name] if p.carries == "u" else sent[name] for p in self.outgoing(name) if p.name not in self.recurrent}
+        past = {name: _pushed(state, name, sent[name]) for name in state.past}
+        clock = () if isinstance(state.clock, tuple) else state.clock + 1
+        return State(past, cell, clock), Phase(pre, u, post, slopes, dict(inject), dict(state.cell))
 
 
-def _upstream_first(names: list[str], projections) -> list[str]:
-    """The names in topological order, or as given where there is a cycle."""
-    try:
-        return list(graphlib.TopologicalSorter({n: [p.src for p in projections if p.dst == n] for n in names}).static_order())
-    except graphlib.CycleError:
-        return names
+def _at(state: State, population: str, delay: int) -> Float[Array, "batch *units"]:
+    """What a population sent so many steps ago."""
+    ring = state.past[population]
+    return ring[0] if len(ring) == 1 else jax.lax.dynamic_index_in_dim(ring, (state.clock - delay) % len(ring), keepdims=False)
+
+
+def _pushed(state: State, population: str, sent: Float[Array, "batch *units"]) -> Float[Array, "steps batch *units"]:
+    """The ring with what a population sends now in the place of the oldest."""
+    ring = state.past[population]
+    return sent[None] if len(ring) == 1 else jax.lax.dynamic_update_index_in_dim(ring, sent, state.clock % len(ring), 0)
+
+
+def _check_ends(named: Mapping[str, Population], projections: Collection[Projection]) -> None:
+    """Each projection joins two populations of its shapes, and has a name of its own."""
+    for p in projections:
+        for end in (p.src, p.dst):
+            if end not in named:
+                raise unknown_name("population", end, named)
+        for end, given, wanted in ((p.src, p.src_shape, named[p.src].shape), (p.dst, p.dst_shape, named[p.dst].drive)):
+            if given != wanted:
+                raise ShapeError(f"projection {p.name!r} takes {end!r} to have shape {given}", f"{wanted}", "make the two agree")
+    if len({p.name for p in projections}) < len(projections):
+        raise ShapeError("two projections between the same two populations", "a label of its own for each", "label them, or join them")
+
+
+def _check_fed(named: Mapping[str, Population], projections: Collection[Projection], input: str) -> None:
+    """Something arrives at each population, and at each port of its cells."""
+    fed: dict[str, set[int]] = {name: set() for name in named}
+    for p in projections:
+        fed[p.dst].update(range(named[p.dst].cell.ports) if p.ports is None else p.ports)
+    for name, ports in fed.items():
+        if name == input:
+            continue
+        if not ports:
+            raise ShapeError(
+                f"nothing projects to the population {name!r}", "at least one projection into it", "connect it, or leave it out"
+            )
+        if idle := sorted(set(range(named[name].cell.ports)) - ports):
+            raise ShapeError(
+                f"nothing feeds the ports {idle} of {name!r} ({named[name].cell.name})",
+                "a projection into each port",
+                "let a projection within the layer feed them: GRUs, for example, need one from the layer to itself",
+            )
+
+
+def _check_potentials(named: Mapping[str, Population], projections: Collection[Projection], input: str, topology: Topology) -> None:
+    """What carries a potential leaves units that have one, and arrives in the same step."""
+    for p in projections:
+        if p.carries == "u" and (p.src == input or named[p.src].drive != named[p.src].shape or p.name in topology.delays):
+            raise ShapeError(
+                f"{p.name!r} carries the potential of {p.src!r}",
+                "units with one potential each, and a projection forwards and without a delay",
+                "let it carry the activity",
+            )

@@ -3,31 +3,32 @@
 import math
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.tag import SLOPE, tag
-from byway.network.activations import Activation
+from byway.network.cell import Cell, CellState, Local
 
 # Keeps RMS normalisation finite for a silent population.
 NORM_EPSILON = 1e-8
 
 
 class Population(eqx.Module):
-    """A group of rate units with one activation.
+    """A group of units of one kind.
 
     Attributes:
         name: what projections call it.
         shape: the shape of its units, () never; (n,) or (height, width, channels).
-        activation: phi, and its slope unless it is a black box.
+        cell: what a unit does with its drive: an activation function, or a cell with a state.
         norm: whether it sends its activity divided by its root mean square (as forward-forward needs).
         position: where each unit sits, "units 3" [um].
     """
 
     name: str = eqx.field(static=True)
     shape: tuple[int, ...] = eqx.field(static=True)
-    activation: Activation = eqx.field(static=True)
+    cell: Cell
     norm: bool = eqx.field(static=True)
     position: Float[Array, "units 3"]
 
@@ -47,16 +48,26 @@ class Population(eqx.Module):
         return math.prod(self.shape)
 
     @property
-    def black_box(self) -> bool:
-        """Whether its activation has no slope."""
-        return self.activation.slope is None
+    def drive(self) -> tuple[int, ...]:
+        """The shape of the drive u of one sample: that of the units, with an axis of ports in front where the cell has several."""
+        return self.shape if self.cell.ports == 1 else (self.cell.ports, *self.shape)
 
-    def slope(self, u: Array) -> Array | float | None:
-        """phi'(u), tagged for the audit; the plain number 1.0 where phi is the identity, None where phi is a black box."""
-        if self.activation.slope is None:
-            return None
-        slope = self.activation.slope(u)
-        return slope if isinstance(slope, float | int) else tag(slope, SLOPE)
+    @property
+    def black_box(self) -> bool:
+        """Whether its activity has no slope."""
+        return self.cell.black_box
+
+    def local(self, state: CellState, u: Float[Array, "batch *drive"]) -> Local:
+        """The derivatives of a step of its cell, tagged for the audit; plain numbers stay plain numbers."""
+        return jax.tree.map(lambda d: d if isinstance(d, float | int) else tag(d, SLOPE), self.cell.local(state, u))
+
+    def activate(self, u: Float[Array, "batch *drive"]) -> Float[Array, "batch *units"]:
+        """phi(u) of a cell without a state."""
+        return self.cell.step({}, u)[1]
+
+    def slope(self, u: Float[Array, "batch *drive"]) -> Array | float | None:
+        """phi'(u) of a cell without a state; the number 1.0 where phi is the identity, None where it is a black box."""
+        return self.local({}, u).slope
 
     def send(self, post: Array) -> Array:
         """What its projections receive of the activity "batch *units": itself, or post / rms(post)."""

@@ -10,6 +10,8 @@ architecture through them:
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
@@ -17,11 +19,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from byway.core.errors import ConfigError, ShapeError
+from byway.core.errors import ConfigError, RuleError, ShapeError
+from byway.core.given import is_whole, shown
+from byway.network.populations import Population
 
 
 class Projection(eqx.Module):
-    """Abstract base. `weight` and `bias` are its theta; everything else is static."""
+    """Abstract base. `weight` and `bias` are its theta, its structure is arrays that no rule trains; everything else is static.
+
+    Attributes:
+        label: tells projections between the same two populations apart.
+        delay: how many time steps what is sent takes, from 1; None for what the order of the populations says.
+        carries: what it takes of the population that it leaves: its activity as sent ("post"), or its potential ("u").
+        ports: which ports of the cells of `dst` it feeds, where they have several; None for all.
+        axes: what each axis of the weight stands for: "pre", "post", or "" for neither; the audit reads it.
+    """
 
     src: eqx.AbstractVar[str]
     dst: eqx.AbstractVar[str]
@@ -29,28 +41,73 @@ class Projection(eqx.Module):
     dst_shape: eqx.AbstractVar[tuple[int, ...]]
     weight: eqx.AbstractVar[Array]
     bias: eqx.AbstractVar[Array | None]
+    axes: eqx.AbstractVar[tuple[str, ...]]
+    label: str = eqx.field(static=True, default="", kw_only=True)
+    delay: int | None = eqx.field(static=True, default=None, kw_only=True)
+
+    carries: ClassVar[Literal["post", "u"]] = "post"
+    ports: ClassVar[tuple[int, ...] | None] = None
+
+    def __check_init__(self):
+        if self.delay is not None and (not is_whole(self.delay) or self.delay < 1):
+            raise ConfigError(f"a delay of {shown(self.delay)} for {self.name}", "time steps, from 1", "leave it out for none")
+        if not isinstance(self.label, str) or any(mark in self.label for mark in "./"):
+            raise ConfigError(f"the label {self.label!r} for {self.name}", "text without '.' and '/'", "choose another")
 
     @property
     def name(self) -> str:
-        """`src-dst`."""
-        return f"{self.src}-{self.dst}"
+        """`src-dst`, or `src-dst:label`."""
+        return f"{self.src}-{self.dst}:{self.label}" if self.label else f"{self.src}-{self.dst}"
 
     @property
     def theta(self) -> dict[str, Array]:
-        """What a rule may train: "weight", and "bias" if there is one."""
-        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+        """What a rule may train: "weight", and "bias" if there is one; nothing where it has no weights."""
+        return {part: a for part, a in (("weight", self.weight), ("bias", self.bias)) if a is not None}
 
-    def with_theta(self, theta: dict[str, Array]) -> "Projection":
+    def with_theta(self, theta: Mapping[str, Array]) -> "Projection":
         """The same projection with other weights."""
-        return eqx.tree_at(lambda p: [getattr(p, k) for k in theta], self, list(theta.values()))
+        return self._with(theta)
 
-    def redraw(self, key: Key[Array, ""], gain: float) -> "Projection":
-        """Fresh weights, normal with variance gain / fan_in; the bias is zero. He et al. 2015, LeCun et al. 1998."""
-        weight = jax.random.normal(key, self.weight.shape, self.weight.dtype) * np.sqrt(gain / self.fan_in).item()
+    @property
+    def structure(self) -> dict[str, Array]:
+        """What is wired to what, where shapes do not say it: saved and read, never trained."""
+        return {}
+
+    def with_structure(self, structure: Mapping[str, Array]) -> "Projection":
+        """The same projection with other wiring."""
+        return self._with(structure)
+
+    def _with(self, parts: Mapping[str, Array]) -> "Projection":
+        return eqx.tree_at(lambda p: [getattr(p, k) for k in parts], self, list(parts.values())) if parts else self
+
+    def redraw(self, key: Key[Array, ""], src: Population, dst: Population) -> "Projection":
+        """Fresh weights, normal with variance gain / fan_in, where the gain is that of the cells of `dst`; the bias is zero.
+
+        He et al. 2015, LeCun et al. 1998.
+        """
+        weight = jax.random.normal(key, self.weight.shape, self.weight.dtype) * np.sqrt(dst.cell.gain / self.fan_in).item()
         fresh = {"weight": weight}
         if self.bias is not None:
             fresh["bias"] = jnp.zeros_like(self.bias)
         return self.with_theta(fresh)
+
+    def at_pre(self, pre: Float[Array, "batch *pre"]) -> Array:
+        """What arrives at each weight: with `at_post`, the halves of `outer`, which broadcast to "batch *weight".
+
+        Raises:
+            RuleError: weights that are shared among places, as in a convolution: no single value arrives at one.
+        """
+        raise self._shared()
+
+    def at_post(self, delta: Float[Array, "batch *post"]) -> Array:
+        """What a value at each unit of `dst` is at the weights that end there; see `at_pre`."""
+        raise self._shared()
+
+    def _shared(self) -> RuleError:
+        return RuleError(
+            f"the weights of {self.name}, a {type(self).__name__}, which many places share", "a weight for each pair of units",
+            "use a rule that needs no trace of each synapse, or a locally connected layer"
+        )  # fmt: skip
 
     @property
     @abstractmethod
@@ -87,9 +144,10 @@ class Dense(Projection):
         src: the presynaptic population.
         dst: the postsynaptic population.
         src_shape: its shape.
-        dst_shape: its shape.
-        weight: "pre post".
+        dst_shape: that of its drive.
+        weight: "pre post", where post counts the drives that it feeds.
         bias: "post", or None.
+        ports: which ports of the cells of `dst` it feeds, in order; None for all.
     """
 
     src: str = eqx.field(static=True)
@@ -98,6 +156,9 @@ class Dense(Projection):
     dst_shape: tuple[int, ...] = eqx.field(static=True)
     weight: Float[Array, "pre post"]
     bias: Float[Array, " post"] | None
+    ports: tuple[int, ...] | None = eqx.field(static=True, default=None, kw_only=True)
+
+    axes: ClassVar[tuple[str, ...]] = ("pre", "post")
 
     @property
     def fan_in(self) -> int:
@@ -112,30 +173,95 @@ class Dense(Projection):
     @property
     def offset(self):
         """See `Projection.offset`."""
-        return 0.0 if self.bias is None else self.bias.reshape(1, *self.dst_shape)
+        return 0.0 if self.bias is None else self._spread(self.bias[None])
 
     def forward(self, pre):
         """See `Projection.forward`."""
-        current = pre.reshape(pre.shape[0], -1) @ self.weight
-        return current.reshape(pre.shape[0], *self.dst_shape) + self.offset
+        return self._spread(pre.reshape(pre.shape[0], -1) @ self.weight) + self.offset
 
     def backward(self, delta, weight=None):
         """See `Projection.backward`."""
         weight = self.weight if weight is None else weight
-        return (delta.reshape(delta.shape[0], -1) @ weight.T).reshape(delta.shape[0], *self.src_shape)
+        return (self._fed(delta) @ weight.T).reshape(delta.shape[0], *self.src_shape)
 
     def outer(self, pre, delta):
         """See `Projection.outer`."""
         batch = pre.shape[0]
-        delta = delta.reshape(batch, -1) / batch
+        delta = self._fed(delta) / batch
         update = {"weight": pre.reshape(batch, -1).T @ delta}
         if self.bias is not None:
             update["bias"] = delta.sum(0)
         return update
 
+    def at_pre(self, pre):
+        """See `Projection.at_pre`: "batch pre 1"."""
+        return pre.reshape(pre.shape[0], -1, 1)
+
+    def at_post(self, delta):
+        """See `Projection.at_post`: "batch 1 post"."""
+        return self._fed(delta)[:, None, :]
+
+    def _spread(self, current: Float[Array, "batch post"]) -> Float[Array, "batch *drive"]:
+        """A current for each drive that is fed, in the place of that drive; zero for the others."""
+        if self.ports is None:
+            return current.reshape(len(current), *self.dst_shape)
+        fed = current.reshape(len(current), len(self.ports), *self.dst_shape[1:])
+        nothing = jnp.zeros_like(fed[:, 0])
+        return jnp.stack([fed[:, self.ports.index(i)] if i in self.ports else nothing for i in range(self.dst_shape[0])], 1)
+
+    def _fed(self, delta: Float[Array, "batch *drive"]) -> Float[Array, "batch post"]:
+        """The drives that are fed, flat."""
+        if self.ports is not None:
+            delta = jnp.stack([delta[:, i] for i in self.ports], 1)
+        return delta.reshape(len(delta), -1)
+
+
+class Skip(Projection):
+    """One to one, without weights: what arrives is what was sent. For residual connections.
+
+    Attributes:
+        src: the presynaptic population.
+        dst: the postsynaptic population, of the same shape.
+        src_shape: its shape.
+        carries: "post", or "u" for its potential.
+    """
+
+    src: str = eqx.field(static=True)
+    dst: str = eqx.field(static=True)
+    src_shape: tuple[int, ...] = eqx.field(static=True)
+    carries: Literal["post", "u"] = eqx.field(static=True, default="post", kw_only=True)
+
+    axes: ClassVar[tuple[str, ...]] = ()
+    weight: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    bias: ClassVar[None] = None
+    fan_in: ClassVar[int] = 1
+    fan_out: ClassVar[int] = 1
+    offset: ClassVar[float] = 0.0
+
+    @property
+    def dst_shape(self) -> tuple[int, ...]:
+        """That of `src`."""
+        return self.src_shape
+
+    def redraw(self, key, src, dst):
+        """See `Projection.redraw`: there is nothing to draw."""
+        return self
+
+    def forward(self, pre):
+        """See `Projection.forward`."""
+        return pre
+
+    def backward(self, delta, weight=None):
+        """See `Projection.backward`."""
+        return delta
+
+    def outer(self, pre, delta):
+        """See `Projection.outer`."""
+        return {}
+
 
 class Transposed(Projection):
-    """A projection known by its current alone: its other two operations are the transposes of that, in its input and in its weight."""
+    """A projection defined by its forward map: its other two operations are the transposes of that, in its input and in its weight."""
 
     @abstractmethod
     def linear(self, weight: Array, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
@@ -183,7 +309,9 @@ class Conv(Transposed):
     padding: str = eqx.field(static=True, default="SAME")
     pool: int = eqx.field(static=True, default=1)
 
-    def __check_init__(self):
+    axes: ClassVar[tuple[str, ...]] = ("", "", "pre", "post")
+
+    def __check_init__(self):  # Equinox runs that of the base as well
         if self.padding not in ("SAME", "VALID"):
             raise ConfigError(f"padding {self.padding!r}", "'SAME' or 'VALID'", "choose one of the two")
         if self.stride < 1 or self.pool < 1:
@@ -237,3 +365,127 @@ class Conv(Transposed):
             return current
         window = (1, self.pool, self.pool, 1)
         return jax.lax.reduce_window(current, 0.0, jax.lax.add, window, window, "VALID") / self.pool**2
+
+
+class LocallyConnected(Transposed):
+    """Local receptive fields, as in a convolution, each with weights of its own. Weight "row col fan out", bias "row col out".
+
+    Attributes:
+        src: the presynaptic population, of shape (height, width, channels).
+        dst: the postsynaptic population, of shape (row, col, out).
+        src_shape: the shape of `src`.
+        weight: "row col fan out", where fan counts the units of a field: channel, then row, then column.
+        bias: "row col out", or None.
+        kernel: side of a field.
+        stride: how far apart fields are, in units of `src`.
+        padding: "SAME" or "VALID".
+    """
+
+    src: str = eqx.field(static=True)
+    dst: str = eqx.field(static=True)
+    src_shape: tuple[int, ...] = eqx.field(static=True)
+    weight: Float[Array, "row col fan out"]
+    bias: Float[Array, "row col out"] | None
+    kernel: int = eqx.field(static=True)
+    stride: int = eqx.field(static=True, default=1)
+    padding: str = eqx.field(static=True, default="VALID")
+
+    axes: ClassVar[tuple[str, ...]] = ("post", "post", "pre", "post")
+
+    def __check_init__(self):
+        _check_image(self.src, self.src_shape, self.padding, self.stride)
+        wanted = fields(self.src_shape, self.kernel, self.stride, self.padding)
+        if self.weight.shape[:3] != wanted:
+            raise ShapeError(f"weights of shape {self.weight.shape} for {self.name}", f"(row, col, fan) = {wanted}", "see `between`")
+
+    @classmethod
+    def between(cls, src: Population, dst: str, out: int, kernel: int, stride: int = 1, padding: str = "VALID", bias: bool = True, **more):
+        """One that leaves a population, with weights of zero.
+
+        Args:
+            src: the population.
+            dst: the name of the one where it ends.
+            out: units at each place.
+            kernel: side of a field.
+            stride: how far apart fields are.
+            padding: "SAME" or "VALID".
+            bias: whether each unit has one.
+            more: label and delay, see `Projection`.
+        """
+        _check_image(src.name, src.shape, padding, stride)
+        row, col, fan = fields(src.shape, kernel, stride, padding)
+        b = jnp.zeros((row, col, out)) if bias else None
+        return cls(  # pyright: ignore[reportCallIssue]  its dst_shape follows from the rest
+            src=src.name,
+            dst=dst,
+            src_shape=src.shape,
+            weight=jnp.zeros((row, col, fan, out)),
+            bias=b,
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            **more,
+        )
+
+    @property
+    def dst_shape(self) -> tuple[int, ...]:
+        """The shape of what it makes of `src`."""
+        return (*self.weight.shape[:2], self.weight.shape[3])
+
+    @property
+    def fan_in(self) -> int:
+        """See `Projection.fan_in`."""
+        return self.weight.shape[2]
+
+    @property
+    def fan_out(self) -> int:
+        """See `Projection.fan_out`."""
+        return self.kernel**2 * self.weight.shape[3] // self.stride**2 or 1
+
+    @property
+    def offset(self):
+        """See `Projection.offset`."""
+        return 0.0 if self.bias is None else self.bias[None]
+
+    def forward(self, pre):
+        """See `Projection.forward`."""
+        return self.linear(self.weight, pre) + self.offset
+
+    def linear(self, weight, pre):
+        """See `Transposed.linear`."""
+        return jnp.einsum("brcf,rcfo->brco", self._fields(pre), weight)
+
+    def outer_bias(self, delta):
+        """See `Transposed.outer_bias`."""
+        return delta.sum(0)
+
+    def at_pre(self, pre):
+        """See `Projection.at_pre`: "batch row col fan 1"."""
+        return self._fields(pre)[..., None]
+
+    def at_post(self, delta):
+        """See `Projection.at_post`: "batch row col 1 out"."""
+        return delta[:, :, :, None, :]
+
+    def _fields(self, pre: Float[Array, "batch height width channels"]) -> Float[Array, "batch row col fan"]:
+        return _patches(pre, self.kernel, self.stride, self.padding)
+
+
+def fields(shape: tuple[int, ...], kernel: int, stride: int, padding: str) -> tuple[int, ...]:
+    """How many rows and columns of fields an image has, and how many units a field."""
+    image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
+    return jax.eval_shape(lambda image: _patches(image, kernel, stride, padding), image).shape[1:]
+
+
+def _patches(image: Float[Array, "batch height width channels"], kernel: int, stride: int, padding: str):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated_patches(image, (kernel, kernel), (stride, stride), padding, dimension_numbers=numbers)
+
+
+def _check_image(src: str, shape: tuple[int, ...], padding: str, *steps: int) -> None:
+    if padding not in ("SAME", "VALID"):
+        raise ConfigError(f"padding {padding!r}", "'SAME' or 'VALID'", "choose one of the two")
+    if min(steps) < 1:
+        raise ConfigError(f"stride and pool {steps}", "whole numbers from 1", "use 1 for no effect")
+    if len(shape) != 3:
+        raise ShapeError(f"local fields of {src!r} of shape {shape}", "(height, width, channels)", "give the input as an image")

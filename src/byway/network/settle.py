@@ -87,7 +87,7 @@ def settle(system: System, values: Values, *, rate: float, steps: int, tolerance
 
 def silence(net: Network, batch: int) -> Values:
     """Zero for every unit: where settling starts on a network with cycles, which has no forward pass."""
-    return {p.name: jnp.zeros((batch, *p.shape), net.projections[0].weight.dtype) for p in net.populations}
+    return {p.name: jnp.zeros((batch, *p.shape), net.dtype) for p in net.populations}
 
 
 def _moved(values: Values, force: Values, rate: float) -> Values:

@@ -84,7 +84,7 @@ def _fan(src: Population, dst: Population, x1: float, x2: float, middle: float, 
 
 
 def _population(population: Population, x: float, middle: float, y: float) -> list[str]:
-    image, phi = len(population.shape) == 3, population.activation.name
+    image, phi = len(population.shape) == 3, population.cell.name
     body = [f"<g><title>{escape(population.name)}</title>"]
     for height in _heights(population, middle):
         if image:

@@ -26,21 +26,17 @@ class Rules(Registry):
 RULES = Rules(sys.modules[__name__], Rule)
 
 
-def without_slopes(net: Network) -> list[str]:
-    """The rules that can train a network with black boxes in it, by their claims.
-
-    They read no slope; and no error either where the output itself is a black box, as an error has to pass the output's slope.
-    """
-    claims = {name: RULES.get(name).claims for name in (_with_cycles() if net.cyclic else RULES.ids())}
-    blocked = net[net.output].black_box
-    return [name for name, c in claims.items() if c.derivative == "no" and not (blocked and "error" in c.signal)]
-
-
-def with_cycles(net: Network) -> list[str]:
-    """The rules that can train a network with cycles, by what they say of themselves; where it has black boxes, through them too."""
-    return _with_cycles() if net.differentiable else without_slopes(net)
+def able(net: Network) -> list[str]:
+    """The rules that can train a network, by what they say of themselves: with its cycles, its cells, its black boxes."""
+    found = {name: RULES.get(name) for name in RULES.ids()}
+    if not net.feedforward:
+        settling = net.cyclic and not net.stateful and not any(p.delay for p in net.projections)
+        found = {name: rule for name, rule in found.items() if rule.in_time or (settling and rule.settles)}
+    if not net.differentiable:
+        blocked = net[net.output].black_box  # there an error would have to pass the output's slope
+        found = {name: rule for name, rule in found.items() if _needs_no_slope(rule, blocked)}
+    return list(found)
 
 
-def _with_cycles() -> list[str]:
-    """The rules that settle, or run in time."""
-    return [name for name in RULES.ids() if (cls := RULES.get(name)).settles or cls.sees != "sample"]
+def _needs_no_slope(rule: type[Rule], at_output: bool) -> bool:
+    return rule.claims.derivative == "no" and not (at_output and "error" in rule.claims.signal)

@@ -2,7 +2,7 @@
 
 from byway.core.record import Record
 from byway.core.rule import Rule
-from byway.rules import with_cycles, without_slopes
+from byway.rules import able
 
 
 class FeedForward(Rule):
@@ -10,8 +10,8 @@ class FeedForward(Rule):
 
     def accepts(self, net):
         """See `Rule.accepts`."""
-        net.require_acyclic(self.id, with_cycles)
-        net.require_slopes(self.id, without_slopes)
+        net.require_feedforward(self.id, able)
+        net.require_slopes(self.id, able)
 
     def f(self, gamma, net, state, x, signal, key):
         """One pass: u = W h + b and h = phi(u), population by population."""

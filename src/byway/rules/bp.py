@@ -28,8 +28,7 @@ class BP(FeedForward):
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
         free = record["free"]
-        transported = {p.name: p.weight for p in net.projections}
-        delta = chained_deltas(net, free, signal.error(record.output), transported)
+        delta = chained_deltas(net, free, signal.error(record.output), {p.name: p for p in net.projections})
         return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections})
 
     def checks(self):

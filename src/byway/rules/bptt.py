@@ -1,9 +1,12 @@
 """Backpropagation through time (BPTT): the baseline for rules in time.
 
-The whole sequence is run and kept, then errors go back through it, step by step, along every projection.
+The whole sequence is run and kept, then errors go back through it, step by step, along every projection and through the state s of
+every cell. With `every`, a sequence is run and gone back through piece by piece: truncated BPTT.
 
-    f:  u_t = W h_t + W_rec h_{t-1} + b,   h_t = phi(u_t),   for all t; h_0 = 0
-    g:  delta_t = (e_t + W^T delta_t + W_rec^T delta_{t+1}) * phi'(u_t),   dW = sum_t <delta_t pre_t^T>
+    f:  u_t = W h_t + W_rec h_{t-1} + b,   (s_t, h_t) = cell(s_{t-1}, u_t),   for all t; h_0 = s_0 = 0
+    g:  dC/dh_t = e_t + W^T delta_t + W_rec^T delta_{t+1}
+        delta_t = dC/dh_t dh_t/du_t + dC/ds_t ds_t/du_t,   dC/ds_{t-1} = dC/dh_t dh_t/ds_{t-1} + dC/ds_t ds_t/ds_{t-1}
+        dW = sum_t <delta_t pre_t^T>;   for units without a state delta_t = dC/dh_t phi'(u_t)
 
 Shapes   pre "time batch pre", post "time batch post", W "pre post"
 Units    time in steps; activity dimensionless
@@ -19,32 +22,32 @@ import jax
 import jax.numpy as jnp
 
 from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
-from byway.network.chain import chained_deltas
-from byway.rules import without_slopes
+from byway.core.rule import Claims, Update
+from byway.core.time import SequenceRule
+from byway.network.chain import deltas_in_time, nothing_owed
+from byway.rules import able
 
 
-class BPTT(Rule):
+class BPTT(SequenceRule):
     """Backpropagation through time, written out."""
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none", past="grows", future="yes")
-    sees: ClassVar = "sequence"
 
     def accepts(self, net):
-        """Any network without black boxes; one without recurrent projections learns each step by itself."""
-        net.require_slopes(self.id, without_slopes)
+        """Any network without black boxes; one that carries nothing through time learns each step by itself."""
+        net.require_slopes(self.id, able)
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
         constants = []
 
-        def step(before, x):
-            phase = net.forward(x, before=before)
+        def step(state, x):
+            state, phase = net.step(x, state)
             arrays, numbers = eqx.partition(phase, eqx.is_array)
             constants.append(numbers)  # the slope of a linear population is a number, which a scan does not carry
-            return {name: phase.post[name] for name in before}, arrays
+            return state, arrays
 
-        _, arrays = jax.lax.scan(step, state, jnp.moveaxis(x, 1, 0))
+        state, arrays = jax.lax.scan(step, state, jnp.moveaxis(x, 1, 0))
         free = eqx.combine(arrays, constants[0])
         return state, Record({"free": free}, jnp.moveaxis(free.post[net.output], 0, 1))
 
@@ -52,17 +55,15 @@ class BPTT(Rule):
         """See `Rule.g`."""
         arrays, numbers = eqx.partition(record["free"], eqx.is_array)
         error = jnp.moveaxis(signal.error(record.output), 1, 0)
-        weights = {p.name: p.weight for p in net.projections}
+        back = {p.name: p for p in net.projections}
 
-        def back(after, now):
+        def step(later, now):
             arrays, error = now
-            delta = chained_deltas(net, eqx.combine(arrays, numbers), error, weights, after)
-            return {name: delta[name] for name in after}, delta
+            delta, later = deltas_in_time(net, eqx.combine(arrays, numbers), error, back, later)
+            return later, delta
 
+        _, delta = jax.lax.scan(step, nothing_owed(net, error.shape[1]), (arrays, error), reverse=True)
         learning = [p for p in net.projections if p.dst != net.input]  # what ends at the clamped input changes nothing
-        reached = {p.dst for p in learning if p.name in net.recurrent}
-        after = {name: jnp.zeros_like(arrays.post[name][0]) for name in reached}
-        _, delta = jax.lax.scan(back, after, (arrays, error), reverse=True)
         return memory, Update({p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning})
 
     def checks(self):

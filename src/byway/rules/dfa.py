@@ -35,7 +35,7 @@ class DFA(FeedForward):
         """Fixed random feedback from the output to every hidden population."""
         outputs = net[net.output].size
         bound = np.sqrt(3 / outputs).item()  # a uniform variable on +-b has variance b^2 / 3
-        dtype = net.projections[0].weight.dtype
+        dtype = net.dtype
         keys = jax.random.split(jax.random.fold_in(key, FEEDBACK), max(len(net.hidden), 1))
         return {h.name: jax.random.uniform(k, (outputs, h.size), dtype, -bound, bound) for h, k in zip(net.hidden, keys, strict=False)}
 

@@ -35,10 +35,10 @@ from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
 from byway.core.rule import Claims, Update
 from byway.core.signal import Signal
-from byway.network.activations import Activation
+from byway.network.cell import Cell
 from byway.network.network import Network
 from byway.network.settle import System, Values, settle, silence
-from byway.rules import without_slopes
+from byway.rules import able
 from byway.rules._settling import Settling
 
 # A unit that is still below LARGE at a potential of FAR is taken for bounded.
@@ -58,9 +58,10 @@ class EP(Settling):
 
     def accepts(self, net):
         """Any network whose hidden units are bounded: couplings between units that are not have no lowest energy."""
-        loose = [f"{h.name} ({h.activation.name})" for h in net.hidden if not _bounded(h.activation)]
+        net.require_stateless(self.id, able)
+        loose = [f"{h.name} ({h.cell.name})" for h in net.hidden if not _bounded(h.cell)]
         if loose:
-            others = ["pc"] if net.differentiable else [rule for rule in without_slopes(net) if rule != self.id]
+            others = ["pc"] if net.differentiable else [rule for rule in able(net) if rule != self.id]
             raise RuleError(
                 f"ep was given a network whose units in {', '.join(loose)} are not bounded",
                 "hidden units that saturate: coupled both ways, others drive each other up without end",
@@ -142,7 +143,7 @@ class Coupled(System):
 
     def force(self, phase: Phase) -> Values:
         """phi(u) - s: zero where the energy is stationary."""
-        return {name: self.net[name].activation.phi(u) - phase.post[name] for name, u in phase.u.items()}
+        return {name: self.net[name].activate(u) - phase.post[name] for name, u in phase.u.items()}
 
 
 def _start(net: Network, x: Float[Array, "batch *inputs"]) -> Values:
@@ -153,6 +154,6 @@ def _free(net: Network, post: Values) -> Values:
     return {name: s for name, s in post.items() if name != net.input}
 
 
-def _bounded(activation: Activation) -> bool:
+def _bounded(cell: Cell) -> bool:
     """Whether its units saturate. A black box is not asked: it may count its calls."""
-    return activation.slope is None or bool(jnp.all(jnp.abs(activation.phi(jnp.asarray([-FAR, FAR]))) < LARGE))
+    return cell.black_box or bool(jnp.all(jnp.abs(cell.step({}, jnp.asarray([-FAR, FAR]))[1]) < LARGE))

@@ -34,10 +34,10 @@ class FA(FeedForward):
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
 
     def init(self, net, key):
-        """Fixed random feedback for every projection that does not start at the input."""
+        """Fixed random feedback for every projection with weights that does not start at the input."""
         feedback = {}
         for p, k in zip(net.projections, jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.projections)), strict=True):
-            if p.src != net.input:
+            if p.src != net.input and p.theta:
                 bound = np.sqrt(3 / p.fan_out).item()  # a uniform variable on +-b has variance b^2 / 3
                 feedback[p.name] = jax.random.uniform(k, p.weight.shape, p.weight.dtype, -bound, bound)
         return feedback

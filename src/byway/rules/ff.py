@@ -10,7 +10,7 @@ is a stand-in.
         wrong label ~ softmax(head of the neutral pass) without the right one
     g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),   C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
         delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,   dW_l = <delta_l n(h_{l-1})^T> over both passes
-        peers: m_l <- keep m_l + (1 - keep) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its gradient passes through
+        peers: m_l <- decay m_l + (1 - decay) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its gradient passes through
         the relu as if it were the identity, so that silent units come back
         head: softmax regression on what the output population receives in the neutral pass
 
@@ -20,9 +20,8 @@ is a stand-in.
 Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
 Units    activity dimensionless
 Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory units
-Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard negative depends on the head's
-         answer for this sample, so the negative pass waits for the neutral one: the lock is through one sampled label, and no
-         gradient flows through it. A convolution sees the label only where
+Limits   a hard negative depends on the head's answer for this sample, so the negative pass waits for the neutral one: the
+         lock is through one sampled label, and no gradient flows through it. A convolution sees the label only where
          its kernel covers the first inputs
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv 2212.13345; peer normalisation
          and head as in its published code; differs in: weights drawn as He et al., any optimiser
@@ -38,7 +37,7 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
-from byway.rules import with_cycles, without_slopes
+from byway.rules import able
 
 
 class FF(Rule):
@@ -46,20 +45,19 @@ class FF(Rule):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"target", "error"}), 3, "units")
     network_options: ClassVar[dict[str, Any]] = {"norm": True}
-    writes_label: ClassVar[bool] = True
 
     threshold: float = hyper(
         1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0, search=(0.2, 5.0)
     )
     peer: float = hyper(0.03, "strength of peer normalisation", low=0.0, search=(0.003, 0.3))
-    keep: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
+    decay: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
 
     def accepts(self, net):
         """A network without cycles whose hidden layers are relu or black boxes and, like its input, send normalised activity."""
-        net.require_acyclic(self.id, with_cycles)
-        net.require_slopes(self.id, without_slopes, [net.output])
+        net.require_feedforward(self.id, able)
+        net.require_slopes(self.id, able, [net.output])
         wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
-        wrong += [h.name for h in net.hidden if h.activation.name != "relu" and not h.black_box]
+        wrong += [h.name for h in net.hidden if h.cell.name != "relu" and not h.black_box]
         if wrong or not net.hidden:
             given = f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
             fix = 'build it with activation="relu" and norm=True' if wrong else "add one"
@@ -75,7 +73,7 @@ class FF(Rule):
 
     def start(self, gamma, net, batch):
         """The running mean activity of every hidden unit; it starts at one half."""
-        return (), {h.name: jnp.full(h.shape, 0.5, net.projections[0].weight.dtype) for h in net.hidden}
+        return (), {h.name: jnp.full(h.shape, 0.5, net.dtype) for h in net.hidden}
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
@@ -106,10 +104,10 @@ class FF(Rule):
         for h in net.hidden:
             up, down = positive.post[h.name], negative.post[h.name]
             theta = self.threshold * h.size
-            means[h.name] = self.keep * memory[h.name] + (1 - self.keep) * up.mean(0)
+            means[h.name] = self.decay * memory[h.name] + (1 - self.decay) * up.mean(0)
             unlike = (means[h.name] - means[h.name].mean()) / h.size
             # `outer` averages over both passes, while the mean activity is over positives alone: hence the 2.
-            peers = 2 * self.peer * 2 * (1 - self.keep) * unlike
+            peers = 2 * self.peer * 2 * (1 - self.decay) * unlike
             toward = -2 * up * _per_sample(jax.nn.sigmoid(theta - _goodness(up)), up) + peers[None]
             away = 2 * down * _per_sample(jax.nn.sigmoid(_goodness(down) - theta), down)
             delta[h.name] = jnp.concatenate([toward, away])

@@ -16,24 +16,24 @@ Source   the delta rule of Widrow and Hoff, Adaptive switching circuits, 1960
 from typing import ClassVar
 
 from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
-from byway.rules import without_slopes
+from byway.core.rule import Claims, Update
+from byway.core.time import StepRule
+from byway.rules import able
 
 
-class Frozen(Rule):
+class Frozen(StepRule):
     """The control: only the readout learns."""
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
-    sees: ClassVar = "step"
 
     def accepts(self, net):
         """Any network: what does not learn may be of any kind, a black box too. In time a random recurrent network is a reservoir."""
-        net.require_slopes(self.id, without_slopes, [net.output])
+        net.require_slopes(self.id, able, [net.output])
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
-        free = net.forward(x, before=state)
-        return {name: free.post[name] for name in state}, Record({"free": free}, free.post[net.output])
+        state, free = net.step(x, state)
+        return state, Record({"free": free}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""

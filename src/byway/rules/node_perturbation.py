@@ -26,7 +26,7 @@ import jax.numpy as jnp
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Rule, Update
-from byway.rules import with_cycles
+from byway.rules import able
 
 
 class NodePerturbation(Rule):
@@ -39,7 +39,7 @@ class NodePerturbation(Rule):
 
     def accepts(self, net):
         """Any network without cycles, black boxes included: only activities and the loss are read."""
-        net.require_acyclic(self.id, with_cycles)
+        net.require_feedforward(self.id, able)
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""

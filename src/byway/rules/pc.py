@@ -37,8 +37,10 @@ from byway.core.record import Phase, Record
 from byway.core.rule import Claims, Update
 from byway.core.signal import Signal, SquaredError
 from byway.network.network import NOTHING, Network
+from byway.network.populations import Population
+from byway.network.projections import Projection
 from byway.network.settle import Settled, System, Values, silence
-from byway.rules import without_slopes
+from byway.rules import able
 from byway.rules._settling import Settling
 
 
@@ -51,8 +53,9 @@ class PC(Settling):
 
     def accepts(self, net):
         """Any network whose units have a slope; what input and output hold is compared as it is, so both are linear."""
-        net.require_slopes(self.id, without_slopes)
-        bent = [end for end in (net.input, net.output) if net[end].activation.name != "identity"]
+        net.require_stateless(self.id, able)
+        net.require_slopes(self.id, able)
+        bent = [end for end in (net.input, net.output) if net[end].cell.name != "identity"]
         if bent:
             raise RuleError(
                 f"pc was given a network whose {' and '.join(bent)} have an activation", "a linear input and output", "leave it out there"
@@ -136,9 +139,7 @@ class Energy(System):
         self.net, self.values, self.precision, self.held, self.link = net, dict(values), precision, held, link
         self.fixed = {name for name in values if name not in held}
         # What a wholly held population sends never changes, so its current is computed once and not at every step.
-        self.known = {
-            p.name: p.forward(net[name].send(net[name].activation.phi(values[name]))) for name in self.fixed for p in net.outgoing(name)
-        }
+        self.known = {p.name: p.forward(_sent(p, net[name], values[name])) for name in self.fixed for p in net.outgoing(name)}
 
     def phase(self, free: Values) -> Phase:
         """Predictions and errors, given the values of the populations that are not wholly held."""
@@ -148,8 +149,8 @@ class Energy(System):
             v[name] = jnp.where(self.held[name][None], self.values[name], value) if name in self.held else value
         for population in net.populations:
             name = population.name
-            post[name], slope[name] = population.activation.phi(v[name]), population.slope(v[name])
-            pre |= {p.name: population.send(post[name]) for p in net.outgoing(name)}
+            post[name], slope[name] = population.activate(v[name]), population.slope(v[name])
+            pre |= {p.name: _sent(p, population, v[name]) for p in net.outgoing(name)}
         for name in {p.dst: None for p in net.projections}:
             u[name] = net.potential(name, pre, self.known)
             eps[name] = v[name] - (self.link(u[name]) if name == net.output else u[name])
@@ -162,10 +163,17 @@ class Energy(System):
         for population in net.populations:
             name = population.name
             if name not in self.fixed:
-                back = sum((p.backward(weighted[p.dst]) for p in net.outgoing(name)), start=jnp.zeros_like(phase.post[name]))
-                pull = population.unsend(phase.post[name], back) * phase.slope[name] - weighted.get(name, 0.0)
+                back = {kind: [p.backward(weighted[p.dst]) for p in net.outgoing(name) if p.carries == kind] for kind in ("post", "u")}
+                by_post = sum(back["post"], start=jnp.zeros_like(phase.post[name]))
+                pull = population.unsend(phase.post[name], by_post) * phase.slope[name] - weighted.get(name, 0.0)
+                pull = sum(back["u"], start=pull)
                 force[name] = jnp.where(self.held[name][None], 0.0, pull) if name in self.held else pull
         return force
+
+
+def _sent(p: Projection, population: Population, value: Array) -> Array:
+    """What a projection carries of a population with these values: its activity, or the values themselves."""
+    return value if p.carries == "u" else population.send(population.activate(value))
 
 
 def _start(net: Network, x: Float[Array, "batch *inputs"]) -> Values:

@@ -31,7 +31,7 @@ import numpy as np
 from byway.core.errors import ShapeError
 from byway.core.hyper import hyper
 from byway.core.rule import Claims, Update
-from byway.rules import with_cycles
+from byway.rules import able
 from byway.rules._feedforward import FeedForward
 
 POWERS = (2, 3, 2, 2)
@@ -68,11 +68,11 @@ class Taylor(FeedForward):
 
     def accepts(self, net):
         """See `Rule.accepts`."""
-        net.require_acyclic(self.id, with_cycles)
+        net.require_feedforward(self.id, able)
 
     def init(self, net, key):
         """The coefficients as they stand, and fixed random feedback to every hidden population."""
-        dtype, out = net.projections[0].weight.dtype, net[net.output].size
+        dtype, out = net.dtype, net[net.output].size
         keys = jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.hidden) + 1)
         feedback = {
             h.name: jax.random.normal(k, (out, h.size), dtype) / np.sqrt(out).item() for h, k in zip(net.hidden, keys, strict=False)

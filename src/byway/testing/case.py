@@ -16,8 +16,8 @@ from byway.audit.networks import tiny
 from byway.core.errors import BywayError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
-from byway.core.run import step_of
 from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.core.time import SequenceRule, StepRule, step_of
 from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
 
@@ -48,7 +48,7 @@ class Case:
 
     def __init__(self, rule: Rule, kind: str, build: Callable[[], Network] | None = None):
         self.rule, self.kind, self.net = rule, kind, eqx.filter_jit(build or (lambda: tiny(kind, rule)))()
-        self.in_time = rule.sees == "sequence" or (rule.sees == "step" and self.net.cyclic)
+        self.in_time = isinstance(rule, SequenceRule) or (isinstance(rule, StepRule) and not self.net.feedforward)
 
     def __str__(self) -> str:
         return f"{self.rule.id} on {self.kind}"
@@ -75,7 +75,7 @@ class Case:
         cast = (lambda tree: tree) if dtype is None else lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
         x, target, weight = cast(self.batch())
         signal = self.signal(target, weight)
-        if weight is not None and self.rule.sees == "step":
+        if weight is not None and isinstance(self.rule, StepRule):
             x, signal = step_of(x, 0), signal.at(0)
         return cast(self.net), x, signal
 

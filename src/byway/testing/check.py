@@ -10,6 +10,7 @@ import jax
 from byway.audit.networks import accepted
 from byway.core.errors import BywayError
 from byway.core.rule import Rule
+from byway.core.time import SequenceRule
 from byway.tasks import TASKS
 from byway.testing import laws
 from byway.testing.case import Case, ContractError
@@ -112,7 +113,7 @@ def _laws(rule: Rule, kinds: list[str]) -> Iterator[tuple[Callable[..., None], s
 
 def trained_on(rule: Rule, kinds: list[str]) -> list[str]:
     """The small tasks that a rule can be trained on: one of single samples, one of sequences."""
-    return ["digits"] * (rule.sees != "sequence" and "mlp" in kinds) + ["delayed_xor"] * (rule.sees != "sample" and "rnn" in kinds)
+    return ["digits"] * (not isinstance(rule, SequenceRule) and "mlp" in kinds) + ["delayed_xor"] * (rule.in_time and "rnn" in kinds)
 
 
 def _try(law: Callable[..., None], name: str, on: str, arguments: tuple[Any, ...]) -> Held:

@@ -160,6 +160,7 @@ def hyper_parameters_explain_themselves_and_keep_their_range(rule: Rule) -> None
     """A hyper-parameter is made by `hyper`: it has a line of help, and a value out of its range is refused by its name."""
     for field in fields(rule):
         name = f"{type(rule).__name__}.{field.name}"
+        demand(not hasattr(Rule, field.name), f"{name}, which hides Rule.{field.name}", "a name of its own", "rename the hyper-parameter")
         demand(len(field.metadata.get("doc", "")) > 10, f"{name} without a word of help", "a line", 'declare it with hyper(default, "...")')
         for bound, beyond in (("low", -1), ("high", 1)):
             if (edge := field.metadata[bound]) is not None:
@@ -238,7 +239,7 @@ BY_ITSELF: tuple[Callable[[Rule], None], ...] = (
 
 def few(rule: Rule, kinds: list[str]) -> list[str]:
     """Of the networks that a rule accepts those that stand for the others: a plain one and, where it sees time, one in time."""
-    chosen = [kind for kind in kinds if kind == "mlp" or (kind == "rnn" and rule.sees != "sample")]
+    chosen = [kind for kind in kinds if kind == "mlp" or (kind == "rnn" and rule.in_time)]
     return chosen or kinds[:1]
 
 

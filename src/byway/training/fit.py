@@ -39,10 +39,10 @@ def fit(
     batch: int = 128,
     seeds: int = 1,
     first_seed: int = 0,
-    optimiser: str | optax.GradientTransformation = "adam",
+    optimiser: str | optax.GradientTransformation | None = None,
     lr: float | None = None,
     lr_gamma: float | None = None,
-    schedule: str = "cosine",
+    schedule: str | None = None,
     probe: int = PROBE,
     looks: int | None = None,
     look_at: Sequence[int] | None = None,
@@ -65,10 +65,11 @@ def fit(
         batch: samples in an update.
         seeds: how many learners, seeded first_seed, first_seed + 1, ...
         first_seed: the first of them.
-        optimiser: a name (see `OPTIMISERS`) or any optax transformation, used as it is for theta and gamma.
+        optimiser: a name (see `OPTIMISERS`) or any optax transformation, used as it is for theta and gamma; the rule's own by
+            default, which is "adam" for most.
         lr: learning rate of the weights; the rule's own by default.
         lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
-        schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name.
+        schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name; the rule's own by default.
         probe: validation samples under the microscope.
         looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
@@ -119,7 +120,7 @@ def fit(
     learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in at.rows[-1].train.items()}) for i in range(seeds)]
     advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
-    rate = options.rate(rule) if isinstance(optimiser, str) else None
+    rate = options.rate(rule) if optimiser is None or isinstance(optimiser, str) else None
     failures = {
         seed: _explain(int(update), loop.steps, rate, advice.get(seed))
         for seed, update in zip(loop.seeds, loop.failed, strict=True)

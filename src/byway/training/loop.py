@@ -12,14 +12,13 @@ from jaxtyping import Array, Float, Int
 from byway.core.errors import ConfigError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
-from byway.core.run import predict
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.layout import Layout, skip_failed
-from byway.training.step import NOISE, ORDER, Optimisers, branch, learn, new_learner
+from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, learn, new_learner
 
 # Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
 WATCHED = "/"
@@ -218,6 +217,7 @@ class Loop:
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
     def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, "*parts"]]:
+        learner = concluded(self.rule, learner)
         size = split.size
         batch = min(SCORE_BATCH, size)
         chunks = -(-size // batch)
@@ -228,7 +228,7 @@ class Loop:
             index, real, number = args
             key = branch(learner.key, NOISE, number)
             x, signal = self.layout.divide(self.task.batch(split, index, key))
-            record = predict(self.rule, learner.gamma, learner.net, x, key, self.task.in_time)
+            record = self.rule.predict(learner.gamma, learner.net, x, key, self.task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
                 scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
@@ -248,4 +248,4 @@ class Loop:
     def _look_one(self, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)
         x, signal = self.task.batch(split, jnp.arange(self.probe), key)
-        return microscope(self.rule, learner, x, signal, key)
+        return microscope(self.rule, concluded(self.rule, learner), x, signal, key)

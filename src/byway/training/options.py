@@ -36,10 +36,10 @@ class Options:
     batch: int
     seeds: int
     first_seed: int
-    optimiser: str | optax.GradientTransformation
+    optimiser: str | optax.GradientTransformation | None
     lr: float | None
     lr_gamma: float | None
-    schedule: str
+    schedule: str | None
     probe: int
     looks: int | None
     look_at: Sequence[int] | None
@@ -80,29 +80,24 @@ class Options:
                 f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
                 "build the network from task.input_shape and task.outputs",
             )
-        if rule.writes_label and (spare := task.spare) < (classes := task.outputs):
-            raise RuleError(
-                f"{rule.id} writes the label over the first {classes} inputs, and the task {task.id} can spare {spare}",
-                f"{classes} inputs that hold nothing else",
-                f"put them in front, with byway.Data(..., room={classes}) or --data.room {classes}; a task of your own says what it can "
-                "spare (Task.spare); or use a rule that writes nothing, such as bp or dfa",
-            )
         updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
         _check_scores(task, data["train"], self.batch)
         batches = self.epochs * (size // self.batch)
         moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
         rule.accepts(net)
+        _check_turns(rule)
         # A black box has no gradient to compare with, and may not like to be asked once more.
         return self._optimisers(rule, batches * updates), moments if net.differentiable else []
 
     def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
-        if isinstance(self.optimiser, str):
+        chosen, schedule = (rule.optimiser if self.optimiser is None else self.optimiser), self.schedule or rule.schedule
+        if isinstance(chosen, str):
             lr = self.rate(rule)
             rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
-            return Optimisers(*(optimiser_called(self.optimiser, rate, self.schedule, updates) for rate in rates))
-        if not all(callable(getattr(self.optimiser, part, None)) for part in ("init", "update")):
-            raise ConfigError(f"optimiser = {shown(self.optimiser)}", "a name, or an optax transformation", "for example 'adam'")
-        return Optimisers(self.optimiser, self.optimiser)
+            return Optimisers(*(optimiser_called(chosen, rate, schedule, updates) for rate in rates))
+        if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
+            raise ConfigError(f"optimiser = {shown(chosen)}", "a name, or an optax transformation", "for example 'adam'")
+        return Optimisers(chosen, chosen)
 
     def rate(self, rule: Rule) -> float:
         """The learning rate of the weights, for an optimiser given by name."""
@@ -131,6 +126,14 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         task.check(part, split)
         splits[part] = Split(*(jnp.asarray(a) for a in split))
     return splits
+
+
+def _check_turns(rule: Rule) -> None:
+    for _, times in rule.turns:
+        if not is_whole(times) or times < 1:
+            raise RuleError(f"{rule.id} has a turn to be taken {shown(times)} times", "a whole number from 1", "mend its `turns`")
+    if all(pair is not rule for pair, _ in rule.turns):
+        raise RuleError(f"{rule.id} has no turn of its own among its turns", "one of them, whose scores count", "put `self` into `turns`")
 
 
 def default_looks(updates: int, batch: int, probe: int) -> int:
@@ -189,30 +192,10 @@ def _check_scores(task: Task, split: Split, batch: int) -> None:
 
 def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:
     """How many updates a batch makes; raises unless what the task hands out, in time or not, is what the rule sees."""
-    if not task.in_time:
-        if rule.sees == "sequence":
-            raise RuleError(
-                f"{rule.id} on the task {task.id}", "a task in time: it goes back through a sequence", "use bp, or another task"
-            )
-        if rule.sees == "step" and net.cyclic:
-            raise RuleError(
-                f"{rule.id} was given a network with a cycle, on the task {task.id}, whose samples are independent",
-                "a task in time, where the cycle carries the step before; or a network without cycles",
-                "use a rule that settles, such as pc",
-            )
-        if every is not None:
-            raise ConfigError(f"every = {every} on the task {task.id}", "a task in time", "leave every out")
-        return 1
-    if rule.sees == "sample":
-        raise RuleError(
-            f"{rule.id} on the task {task.id}, whose samples are sequences",
-            "a rule that sees time",
-            "use bptt (the baseline), rtrl, or frozen (the control)",
-        )
-    steps = jax.eval_shape(lambda: task.batch(data["train"], jnp.arange(batch), jax.random.key(0))[0]).shape[1]
-    if steps < 1:
-        raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
-    if every is not None and (rule.sees != "step" or not 1 <= every <= steps or steps % every):
-        wanted = f"a divisor of {steps}, the length of a sequence" if rule.sees == "step" else f"nothing: {rule.id} sees whole sequences"
-        raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
-    return 1 if every is None else steps // every
+    rule.require_time(net, task.id, task.in_time)
+    steps = None
+    if task.in_time:
+        steps = jax.eval_shape(lambda: task.batch(data["train"], jnp.arange(batch), jax.random.key(0))[0]).shape[1]
+        if steps < 1:
+            raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
+    return rule.updates(steps, every)

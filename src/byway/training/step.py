@@ -1,7 +1,6 @@
-"""One step of learning: f, then g, then optax. A pure function, so it can be scanned, mapped and differentiated."""
+"""One batch learned: f and g of each turn of a rule, then optax. A pure function: it can be scanned, mapped and differentiated."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import NamedTuple
 
 import equinox as eqx
@@ -11,14 +10,14 @@ import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from byway.core.learner import Learner
-from byway.core.rule import Rule, Update
-from byway.core.run import Scores, step_of, summed, teach, teach_in_time
+from byway.core.rule import Rule, Score, Update, unscored
 from byway.core.signal import Signal
 from byway.network.network import Network
 
 # Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
 # see the same initial weights and the same order of data.
 WEIGHTS, GAMMA, ORDER, NOISE = range(4)
+Scores = dict[str, Array]
 
 
 class Optimisers(NamedTuple):
@@ -48,21 +47,21 @@ def new_learner(
     """
     net = net.redraw(branch(key, WEIGHTS))
     gamma = rule.init(net, branch(key, GAMMA))
-    state, memory = rule.start(gamma, net, x.shape[0])
-    by_step = signal.weight is not None and rule.sees == "step"
+    memory = rule.end(rule.start(gamma, net, x.shape[0])[1])
+    bare = Learner(net, gamma, memory, (), (), jnp.int32(0), key, jnp.int32(-1))
+    learns: dict[int, tuple[list[str], list[str] | None]] = {}
 
-    def one_update(x, signal):
-        if by_step:
-            x, signal = step_of(x, 0), signal.at(0)
-        _, record = rule.f(gamma, net, state, x, signal, key)
-        return rule.g(gamma, net, memory, record, signal)[1]
+    def note(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
+        learns[turn] = list(update.net), None if update.gamma is None else _named(update.gamma)
+        return learner
 
-    taught: Update = eqx.filter_eval_shape(one_update, x, signal)
-    moments = (
-        optimisers.theta.init({name: net.theta[name] for name in taught.net}),
-        None if taught.gamma is None else optimisers.gamma.init(gamma),
-    )
-    return Learner(net, gamma, state, memory, moments, jnp.int32(0), key, jnp.int32(-1))
+    eqx.filter_eval_shape(lambda: rule.learn(bare, x, signal, key, note)[0].step)
+    moments = []
+    for turn in range(len(rule.turns)):
+        taught, own = learns[turn]
+        theta = optimisers.theta.init({name: net.theta[name] for name in taught})
+        moments.append((theta, None if own is None else optimisers.gamma.init(_some(gamma, own))))
+    return dataclasses.replace(bare, moments=tuple(moments))
 
 
 def learn(
@@ -71,10 +70,10 @@ def learn(
     learner: Learner,
     x: Float[Array, "batch *inputs"],
     signal: Signal,
-    score: Callable[[Array, Signal], Scores] = lambda output, signal: {},
+    score: Score = unscored,
     every: int | None = None,
 ) -> tuple[Learner, Scores]:
-    """Learn from one batch: one update, or one for every so many steps of a batch of sequences.
+    """Learn from one batch: one update, or one for each turn of the rule and for every so many steps of a batch of sequences.
 
     Args:
         rule: the learning rule.
@@ -83,41 +82,53 @@ def learn(
         x: the inputs.
         signal: their signal.
         score: what to measure of the output that the update came from.
-        every: time steps between updates, for a rule that sees one at a time, a divisor of the length; a whole sequence
-            by default. With less, what the rule carries was gathered under older weights.
+        every: time steps between updates, for a rule in time, a divisor of the length; a whole sequence by default. With less, what
+            the rule carries was gathered under older weights.
 
     Returns:
         The learner after it, and the mean of each score and measure.
     """
+
+    def optimise(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
+        return _applied(rule, optimisers, learner, turn, update)
+
     key = branch(learner.key, NOISE, learner.step)
-    if signal.weight is None or rule.sees != "step":
-        state, memory, update, scores = teach(rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score)
-        return _applied(optimisers, learner, update, state, memory), scores
-    every = x.shape[1] if every is None else every
-
-    def some(learner, number):
-        state, memory, update, scores = teach_in_time(
-            rule, learner.gamma, learner.net, learner.state, learner.memory, x, signal, key, score, number * every, every
-        )
-        return _applied(optimisers, learner, update, state, memory), scores
-
-    # Each sequence starts from rest, and leaves nothing behind but what was learnt.
-    state, memory = rule.start(learner.gamma, learner.net, x.shape[0])
-    rested = dataclasses.replace(learner, state=state, memory=memory)
-    learnt, scores = summed(some, rested, x.shape[1] // every)
-    return dataclasses.replace(learnt, state=learner.state, memory=learner.memory, step=learner.step + 1), scores
+    learner, scores = rule.learn(learner, x, signal, key, optimise, score, every=every)
+    return dataclasses.replace(learner, step=learner.step + 1), scores
 
 
-def _applied(optimisers: Optimisers, learner: Learner, update: Update, state: PyTree, memory: PyTree) -> Learner:
+def concluded(rule: Rule, learner: Learner) -> Learner:
+    """A learner as it is looked at: what the rule does before that (`Rule.conclude`) is done."""
+    gamma, net = rule.conclude(learner.gamma, learner.net, learner.memory)
+    return dataclasses.replace(learner, gamma=gamma, net=net)
+
+
+def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update) -> Learner:
     net, gamma = learner.net, learner.gamma
     theta = {name: net.theta[name] for name in update.net}
-    theta_moments, gamma_moments = learner.moments
+    theta_moments, gamma_moments = learner.moments[turn]
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
     with jax.numpy_dtype_promotion("standard"):
         change, theta_moments = optimisers.theta.update(update.net, theta_moments, theta)
         net = net.with_theta(optax.apply_updates(theta, change))
         if update.gamma is not None:
-            change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, gamma)
-            gamma = optax.apply_updates(gamma, change)
-    moments = (theta_moments, gamma_moments)
-    return Learner(net, gamma, state, memory, moments, learner.step + 1, learner.key, learner.failed)
+            held = _some(gamma, _named(update.gamma))
+            change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, held)
+            held: PyTree = optax.apply_updates(held, change)
+            gamma = gamma | held if isinstance(gamma, dict) else held
+    if update.change:
+        theta = net.theta
+        net = net.with_theta({name: {k: theta[name][k] + a for k, a in parts.items()} for name, parts in update.change.items()})
+    gamma, net = rule.keep(gamma, net)
+    moments = (*learner.moments[:turn], (theta_moments, gamma_moments), *learner.moments[turn + 1 :])
+    return dataclasses.replace(learner, net=net, gamma=gamma, moments=moments)
+
+
+def _named(gamma: PyTree) -> list[str]:
+    """The entries of an update of gamma; none where gamma is no dict."""
+    return list(gamma) if isinstance(gamma, dict) else []
+
+
+def _some(gamma: PyTree, names: list[str]) -> PyTree:
+    """What an update of gamma changes: the entries that it names, or all of it."""
+    return {name: gamma[name] for name in names} if isinstance(gamma, dict) else gamma

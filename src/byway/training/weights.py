@@ -1,4 +1,4 @@
-"""Trained weights out and in: safetensors files, which hold arrays and no code.
+"""Trained weights, and wiring, out and in: safetensors files, which hold arrays and no code.
 
 Each array is called PROJECTION.PART, "input-hidden1.weight" for example, and has a leading axis of seeds where a whole `Result`
 was saved. A rule's own parameters are not in it: what a network computes needs none.
@@ -70,7 +70,7 @@ def load(net: Network, path: Path | str, index: int = 0) -> Network:
         raise ShapeError(f"index = {index} of {path}", f"0 to {max(seeds, 1) - 1}, for the seeds in it", "choose another index")
     chosen = {name: a[index] if seeds else a for name, a in held.items()}
     for name, a in chosen.items():
-        if a.shape != wanted[name].shape or a.dtype.kind != "f":
+        if a.shape != wanted[name].shape or a.dtype.kind != wanted[name].dtype.kind:
             raise ShapeError(
                 f"{path}, in which {name} is {a.dtype} of shape {a.shape}",
                 f"numbers of shape {wanted[name].shape}",
@@ -78,11 +78,14 @@ def load(net: Network, path: Path | str, index: int = 0) -> Network:
             )
         if not np.isfinite(a).all():
             raise ShapeError(f"{path}, in which {name} is not finite", "weights of a training that did not fail", "choose another index")
-    return net.with_theta(
-        {p: {part: jnp.asarray(chosen[f"{p}.{part}"], a.dtype) for part, a in parts.items()} for p, parts in net.theta.items()}
-    )
+
+    def back(tree):
+        return {p: {part: jnp.asarray(chosen[f"{p}.{part}"], a.dtype) for part, a in parts.items()} for p, parts in tree.items()}
+
+    return net.with_theta(back(net.theta)).with_structure(back(net.structure))
 
 
 def _named(net: Network) -> dict[str, np.ndarray]:
     # In C order: of arrays in another safetensors writes the wrong numbers.
-    return {f"{name}.{part}": np.asarray(a, order="C") for name, parts in net.theta.items() for part, a in parts.items()}
+    held = [*net.theta.items(), *net.structure.items()]
+    return {f"{name}.{part}": np.asarray(a, order="C") for name, parts in held for part, a in parts.items()}

@@ -62,7 +62,7 @@ def _layer_loss(rule, up, down, memory):
     good, bad = (jnp.sum(jnp.maximum(u, 0) ** 2, 1) for u in (up, down))
     logistic = jnp.mean(jnp.concatenate([jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))]))
     passing = up + jax.lax.stop_gradient(jnp.maximum(up, 0) - up)  # a relu whose derivative is one everywhere
-    mean = rule.keep * memory + (1 - rule.keep) * jnp.mean(passing, 0)
+    mean = rule.decay * memory + (1 - rule.decay) * jnp.mean(passing, 0)
     return logistic + rule.peer * jnp.mean((jnp.mean(mean) - mean) ** 2)
 
 

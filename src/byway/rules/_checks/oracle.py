@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from byway.core.record import Record
-from byway.core.rule import Rule, Update
-from byway.core.run import teach_in_time
+from byway.core.rule import Carry, Rule, Update
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import NOTHING, Network
@@ -183,10 +182,8 @@ def learned(rule: Rule, net: Network, record: Record, signal: Signal, gamma: Any
 def taught(rule: Rule, net: Network, x: Array, signal: Signal, gamma: Any = None, key: Any = 0) -> Theta:
     """One f and one g: the update of the weights. In time, over whole sequences, all on the same weights."""
     gamma = rule.init(net, jax.random.key(7)) if gamma is None else gamma
-    if signal.weight is None or rule.sees == "sequence":
-        return learned(rule, net, recorded(rule, net, x, signal, gamma, key), signal, gamma).net
-    start = rule.start(gamma, net, x.shape[0])
-    return teach_in_time(rule, gamma, net, *start, x, signal, jax.random.key(key), lambda output, signal: {})[2].net
+    carry = Carry(*rule.start(gamma, net, x.shape[0]), ())
+    return rule.teach(rule, gamma, net, carry, x, signal, jax.random.key(key))[1].net
 
 
 def apart(mine: Any, true: Any) -> float:

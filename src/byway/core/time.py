@@ -1,0 +1,164 @@
+"""Rules in time: those that learn from one step after another, and those that learn from whole sequences."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+from byway.core.errors import ConfigError, RuleError
+from byway.core.record import Record
+from byway.core.rule import Carry, Rule, unscored, unwatched
+
+
+class _InTime(Rule):
+    """What both kinds share: every turn on a batch of sequences starts from rest, and may make several updates on its way."""
+
+    in_time: ClassVar[bool] = True
+
+    def updates(self, steps, every):
+        """See `Rule.updates`: one for every so many steps."""
+        if every is None:
+            return 1
+        if steps is None:
+            raise ConfigError(f"every = {every} on samples that are no sequences", "a task in time", "leave every out")
+        if not 1 <= every <= steps or steps % every:
+            wanted = f"a divisor of {steps}, the length of a sequence"
+            raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
+        return steps // every
+
+    def learn(self, learner, x, signal, key, optimise, score=unscored, watch=unwatched, every=None):
+        """See `Rule.learn`."""
+        if signal.weight is None:
+            return super().learn(learner, x, signal, key, optimise, score, watch)
+        every, kept = x.shape[1] if every is None else every, {}
+        for number, (pair, times) in enumerate(self.turns):
+
+            def once(i, held, pair=pair, number=number):
+                learner, _ = held
+                state, memory = self.begin(learner.gamma, learner.net, x.shape[0], learner.memory)
+
+                def some(held, part):
+                    learner, carry = held
+                    carry, update, scores = self.teach(
+                        pair, learner.gamma, learner.net, carry, x, signal, self.key_of(key, number, i), score, watch, part * every, every
+                    )
+                    return (optimise(learner, number, update, scores), carry), scores
+
+                (learner, carry), scores = summed(some, (learner, Carry(state, memory, learner.seen)), x.shape[1] // every)
+                return dataclasses.replace(learner, memory=self.end(carry.memory), seen=carry.seen), scores
+
+            held = once(0, (learner, None))
+            learner, scores = held if times == 1 else jax.lax.fori_loop(1, times, once, held)
+            kept = scores if pair is self else kept
+        return learner, kept
+
+
+class StepRule(_InTime):
+    """Abstract: a rule whose f and g see one time step of a batch of sequences; nothing is kept of a step but state, memory and sums.
+
+    An independent sample is a sequence of one step, so such a rule learns from those too, on networks without cycles.
+    """
+
+    def require_time(self, net, task, in_time):
+        """See `Rule.require_time`: either will do, but a cycle needs time."""
+        if not in_time and not net.feedforward:
+            what = "cells with a state" if net.stateful else "a cycle" if net.cyclic else "a delay"
+            raise RuleError(
+                f"{self.id} was given a network with {what}, on the task {task}, whose samples are independent",
+                "a task in time, where the network carries the step before; or a network without",
+                "use a rule that settles, such as pc" if net.cyclic and not net.stateful else "choose a task whose samples are sequences",
+            )
+
+    def begin(self, gamma, net, batch, kept):
+        """See `Rule.begin`: a sequence starts with nothing in memory."""
+        return self.start(gamma, net, batch)
+
+    def end(self, memory):
+        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""
+        return ()
+
+    def predict(self, gamma, net, x, key, in_time=False):
+        """See `Rule.predict`."""
+        if not in_time:
+            return super().predict(gamma, net, x, key)
+
+        def step(state, t):
+            state, record = self.f(gamma, net, state, step_of(x, t), None, jax.random.fold_in(key, t))
+            return state, (record.output, record.readouts)
+
+        _, read = jax.lax.scan(step, self.start(gamma, net, x.shape[0])[0], jnp.arange(x.shape[1]))
+        output, readouts = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), read)
+        return Record({}, output, readouts)
+
+    def teach(self, pair, gamma, net, carry, x, signal, key, score=unscored, watch=unwatched, first=0, steps=None):
+        """See `Rule.teach`: f and g once for each time step, on the same weights.
+
+        Updates and scores are sums over the steps, where the signal's weights make a mean of the scores of a sequence; measures are
+        each step's share of the mean over the sequence.
+        """
+        if signal.weight is None:
+            return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
+        length = x.shape[1]
+
+        def step(carry, t):
+            t = first + t
+            now = signal.at(t)
+            state, record = pair.f(gamma, net, carry.state, step_of(x, t), now, jax.random.fold_in(key, t))
+            memory, update = pair.g(gamma, net, carry.memory, record, now)
+            scores = {k: jnp.sum(v, 0) / x.shape[0] for k, v in score(record.output, now).items()}
+            measures = {k: v / length for k, v in record.measures.items()}
+            return Carry(state, memory, watch(carry.seen, net, record, update)), (update, scores | measures)
+
+        carry, (update, scores) = summed(step, carry, length if steps is None else steps)
+        return carry, update, scores
+
+
+class SequenceRule(_InTime):
+    """Abstract: a rule whose f and g see whole sequences, "batch time *inputs".
+
+    Several updates in a sequence see it piece by piece: f starts from the state that the piece before left, and nothing goes back
+    from one piece into the one before.
+    """
+
+    def require_time(self, net, task, in_time):
+        """See `Rule.require_time`."""
+        if not in_time:
+            raise RuleError(f"{self.id} on the task {task}", "a task in time: it goes through whole sequences", "use bp, or another task")
+
+    def begin(self, gamma, net, batch, kept):
+        """See `Rule.begin`."""
+        return self.start(gamma, net, batch)[0], kept
+
+    def teach(self, pair, gamma, net, carry, x, signal, key, score=unscored, watch=unwatched, first=0, steps=None):
+        """See `Rule.teach`; of the steps from `first` on, as many as are asked for."""
+        if steps is not None and steps < x.shape[1]:
+            x, signal = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, steps, 1), (x, signal))
+        return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
+
+
+def summed(step: Callable[[Any, Int[Array, ""] | int], tuple[Any, PyTree]], carry: Any, steps: int) -> tuple[Any, PyTree]:
+    """Scan `step(carry, t) -> (carry, new)` over t = 0, 1 ...; nothing is kept for each step, not even its number.
+
+    Returns:
+        The last carry, and the sum of what was new.
+    """
+    if steps == 1:
+        return step(carry, jnp.int32(0))
+    shapes = jax.eval_shape(lambda carry: step(carry, jnp.int32(0))[1], carry)
+
+    def one(everything, _):
+        t, carry, sums = everything
+        carry, new = step(carry, t)
+        return (t + 1, carry, jax.tree.map(jnp.add, sums, new)), None
+
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    (_, carry, sums), _ = jax.lax.scan(one, (jnp.int32(0), carry, zeros), None, steps)
+    return carry, sums
+
+
+def step_of(x: Float[Array, "batch time *inputs"], t: Int[Array, ""] | int) -> Float[Array, "batch *inputs"]:
+    """The inputs of one time step, counted from 0."""
+    return jax.lax.dynamic_index_in_dim(x, t, 1, keepdims=False)

@@ -1,0 +1,107 @@
+"""What a unit does with its drive, from one step to the next: the cell of a population.
+
+    state_t, post_t = step(state_{t-1}, u_t)
+
+A cell acts on each unit alone, so all of its derivatives are numbers by unit. `local` writes them out, and with them every rule in
+time (`bptt`, `rtrl`, `eprop` ...) trains any cell without knowing its name.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from byway.core.hyper import check_ranges
+from byway.core.registry import snake_case
+
+# A derivative of each unit, "batch *units"; a plain number where it is the same for all, at all times.
+Derivative = Array | float
+CellState = dict[str, Array]
+
+
+class Local(NamedTuple):
+    """The derivatives of one step of a cell, unit by unit; what is left out is zero.
+
+    Attributes:
+        carry: d state'_i / d state_j, by the names (i, j).
+        drive: d state'_i / du, by name; "batch ports *units" where there are several ports.
+        read: d post / d state_j, by name.
+        slope: d post / du, as `drive`; None where there is no derivative.
+    """
+
+    carry: Mapping[tuple[str, str], Derivative]
+    drive: Mapping[str, Derivative]
+    read: Mapping[str, Derivative]
+    slope: Derivative | None
+
+
+class Cell(eqx.Module):
+    """Abstract base: an `Activation`, which has no state, or a `StatefulCell`.
+
+    Attributes:
+        name: what it is called on the command line.
+        gain: weights into such units are drawn with variance gain / fan_in.
+        ports: how many drives it takes; with several, u is "batch ports *units".
+        carries: the parts of its state that credit flows through, that is, those that have derivatives; none where there is no state.
+    """
+
+    name: eqx.AbstractVar[str]
+    gain: eqx.AbstractVar[float]
+    ports: ClassVar[int] = 1
+    carries: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def black_box(self) -> bool:
+        """Whether its activity has no derivative by its drive."""
+        return False
+
+    def fed_by(self, recurrent: bool) -> tuple[int, ...]:
+        """The ports that a projection feeds, one that carries the past (`recurrent`) or one that does not; all by default."""
+        return tuple(range(self.ports))
+
+    def rest(self, like: Float[Array, "batch *units"]) -> CellState:
+        """The state before the first step, for units shaped like `like`; nothing for a cell without a state."""
+        return {}
+
+    @abstractmethod
+    def step(self, state: CellState, u: Float[Array, "batch *drive"]) -> tuple[CellState, Float[Array, "batch *units"]]:
+        """The state after a step with the drive u, and the activity."""
+
+    @abstractmethod
+    def local(self, state: CellState, u: Float[Array, "batch *drive"]) -> Local:
+        """The derivatives of that step, given the state before it."""
+
+
+class StatefulCell(Cell):
+    """Abstract: a cell with a state, one final class in one file of `cells/`. Its numbers are declared by `hyper`."""
+
+    def __check_init__(self):
+        check_ranges(self)
+
+    @property
+    def name(self) -> str:
+        """Its class name in snake case, which is also its file's name."""
+        return snake_case(type(self).__name__)
+
+    @property
+    def gain(self) -> float:
+        """See `Cell`."""
+        return 1.0
+
+
+@jax.custom_jvp
+def spike(above: Float[Array, "*units"], pseudo: Float[Array, "*units"]) -> Float[Array, "*units"]:
+    """1 where a potential is above its threshold, else 0; its derivative by `above` is taken to be `pseudo`.
+
+    Source   Neftci, Mostafa and Zenke, Surrogate gradient learning in spiking neural networks, IEEE Signal Process. Mag. 36:51, 2019
+    """
+    return (above > 0).astype(above.dtype)
+
+
+@spike.defjvp
+def _spike_jvp(primals, tangents):
+    above, pseudo = primals
+    return spike(above, pseudo), pseudo * tangents[0]

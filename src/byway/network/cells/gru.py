@@ -1,0 +1,53 @@
+"""Gated recurrent units (gru).
+
+    z = sigmoid(u_z),   r = sigmoid(u_r),   n = tanh(u_n + r u_h),   h_t = (1 - z) n + z h_{t-1};   post = h
+
+Four ports, each with a drive of its own: 0 the update gate, 1 the reset gate, 2 what an input drives, 3 what the layer itself drives, which
+the reset gate scales. A projection of the input feeds the ports 0, 1 and 2, a recurrent one 0, 1 and 3; the builders see to it.
+
+Shapes   u "batch 4 *units", h "batch *units"
+Source   Cho et al., Learning phrase representations using RNN encoder-decoder for statistical machine translation, 2014, arXiv 1406.1078;
+         differs in: the reset gate scales W_h h + b, as in cuDNN, PyTorch and Keras, and not h
+"""
+
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from byway.network.cell import Local, StatefulCell
+
+UPDATE, RESET, INPUT, OWN = range(4)
+
+
+class GRU(StatefulCell):
+    """A gated recurrent unit."""
+
+    ports: ClassVar[int] = 4
+    carries: ClassVar[tuple[str, ...]] = ("h",)
+
+    def fed_by(self, recurrent):
+        """See `Cell.fed_by`."""
+        return (UPDATE, RESET, OWN) if recurrent else (UPDATE, RESET, INPUT)
+
+    def rest(self, like):
+        """See `Cell.rest`."""
+        return {"h": jnp.zeros_like(like)}
+
+    def step(self, state, u):
+        """See `Cell.step`."""
+        z, _, n = _gates(u)
+        h = (1 - z) * n + z * state["h"]
+        return {"h": h}, h
+
+    def local(self, state, u):
+        """See `Cell.local`."""
+        z, r, n = _gates(u)
+        candidate = (1 - z) * (1 - n**2)  # dh / d(argument of the tanh)
+        drive = jnp.stack([(state["h"] - n) * z * (1 - z), candidate * u[:, OWN] * r * (1 - r), candidate, candidate * r], 1)
+        return Local({("h", "h"): z}, {"h": drive}, {"h": z}, drive)
+
+
+def _gates(u):
+    z, r = jax.nn.sigmoid(u[:, UPDATE]), jax.nn.sigmoid(u[:, RESET])
+    return z, r, jnp.tanh(u[:, INPUT] + r * u[:, OWN])

@@ -1,0 +1,38 @@
+"""Leaky integrate-and-fire units (lif).
+
+    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta), and 0 for `refractory` steps after a spike
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), 0 while refractory, stands for dz/dv
+    alpha = exp(-1 / tau);  k = 1, or 1 - alpha where `scaled` is on. The activity is z: 1 for a spike
+
+Shapes   u, v, z "batch *units"
+Units    time in steps; theta and v in those of the drive
+Limits   the reset acts on v with the spike as it is; its derivative is dropped where `detached` is on, as e-prop and most surrogate
+         gradients have it. What the refractory counter does to the loss has no derivative
+Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nat. Commun. 11:3625, 2020, eqs. 6
+         to 8 and Methods
+"""
+
+from typing import ClassVar
+
+from byway.network.cell import Local
+from byway.network.cells._spiking import Spiking
+
+
+class LIF(Spiking):
+    """A leaky integrate-and-fire unit."""
+
+    carries: ClassVar[tuple[str, ...]] = ("v", "z")
+
+    def step(self, state, u):
+        """See `Cell.step`."""
+        v = self.moved(state, u)
+        return self.fired(state, v - self.threshold, {"v": v})
+
+    def local(self, state, u):
+        """See `Cell.local`."""
+        psi = self.psi(state, self.moved(state, u) - self.threshold)
+        carry = {("v", "v"): self.alpha, ("z", "v"): psi * self.alpha}
+        if not self.detached:
+            carry |= {("v", "z"): -self.threshold, ("z", "z"): -psi * self.threshold}
+        read = {j: carry["z", j] for j in ("v", "z") if ("z", j) in carry}
+        return Local(carry, {"v": self.k, "z": psi * self.k}, read, psi * self.k)
