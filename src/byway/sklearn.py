@@ -52,7 +52,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         classes_: the labels, in the order of the columns of `predict_proba`.
         n_features_in_: how many columns the inputs have.
         feature_names_in_: what they are called, where they came with text for names.
-        net_: the trained network.
+        net_: the trained network; of a rule that writes the label into its input (`ff`), with an input for each class before the columns.
         rule_: the rule that trained it.
         gamma_: the rule's own parameters.
         loss_curve_: mean training loss of each epoch.
@@ -106,7 +106,9 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(self.rule, Rule) and self.rule_options:
             raise ConfigError("rule_options beside a rule that is made already", "a rule's name", "set them where the rule is made")
         rule = self.rule if isinstance(self.rule, Rule) else byway.rule(self.rule, **(self.rule_options or {}))
-        task = _Table(input_shape=(X.shape[1],), outputs=len(self.classes_))
+        self._room = len(self.classes_) if rule.writes_label else 0
+        X = self._with_room(X)
+        task = _Table(input_shape=(X.shape[1],), outputs=len(self.classes_), spare=self._room)
         net = mlp(X.shape[1], *self.hidden, task.outputs, **{"activation": self.activation, **rule.network_options})
         train = Split(jnp.asarray(X), jnp.asarray(numbers.astype(np.int32)))
         batch = min(self.batch, len(X))
@@ -149,9 +151,13 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         outputs = self._outputs(X)
         return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
 
+    def _with_room(self, X) -> np.ndarray:
+        """Inputs of zero in front of the columns, for a rule that writes the label there."""
+        return np.concatenate([np.zeros((len(X), self._room), X.dtype), X], 1)
+
     def _outputs(self, X) -> np.ndarray:
         check_is_fitted(self)
-        X = np.asarray(validate_data(self, X, dtype=_dtype(), reset=False))
+        X = self._with_room(np.asarray(validate_data(self, X, dtype=_dtype(), reset=False)))
         filled = np.concatenate([X, np.zeros((-len(X) % ROWS, X.shape[1]), X.dtype)])
         chunks = [_answer(self.rule_, self.gamma_, self.net_, jnp.asarray(filled[i : i + ROWS])) for i in range(0, len(filled), ROWS)]
         return np.concatenate([np.asarray(chunk, float) for chunk in chunks])[: len(X)]
@@ -162,6 +168,7 @@ class _Table(LabelledTask):
 
     input_shape: tuple[int, ...] = eqx.field(static=True, default=())
     outputs: int = eqx.field(static=True, default=0)
+    spare: int = eqx.field(static=True, default=0)
 
     def load(self):
         """See `Task.load`."""

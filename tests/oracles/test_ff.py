@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+import byway
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, mlp
@@ -232,6 +233,20 @@ def test_running_means_start_at_a_half_and_follow_the_positives():
         for h, post in zip(net.hidden, made, strict=True):
             expected[h.name] = 0.8 * expected[h.name] + 0.2 * post.mean(0)
             np.testing.assert_allclose(memory[h.name], expected[h.name], rtol=1e-12)
+
+
+def test_real_features_are_not_written_over():
+    """The class shows in the first three columns alone, where the label would stand: without them 36 % were right."""
+    draw, labels = np.random.default_rng(0), np.arange(600) % 3
+    x = draw.normal(size=(600, 6))
+    x[np.arange(600), labels] += 4
+    options = {"epochs": 20, "batch": 32, "looks": 0, "progress": False}
+    task = byway.Data(x, labels)
+    with pytest.raises(RuleError, match="ff writes the label over the first 3 inputs, and the task data can spare 0") as caught:
+        byway.fit(mlp(task.input_shape, 32, 32, 3, norm=True), FF(), task, **options)
+    assert "room=3" in caught.value.fix
+    task = byway.Data(x, labels, room=3)
+    assert byway.fit(mlp(task.input_shape, 32, 32, 3, norm=True), FF(), task, **options).accuracy[0] > 0.8
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,37 @@ def test_new_samples_that_could_not_have_been_trained_on_are_refused(new, given)
     assert given in caught.value.given
 
 
+def test_room_in_front_of_the_features():
+    """Three inputs of zero, and then the features as they would be without."""
+    plain, roomy = byway.Data(X, Y), byway.Data(X, Y, room=3)
+    assert (roomy.input_shape, roomy.spare, plain.spare) == ((6,), 3, 0)
+    for name, split in roomy.load().items():
+        np.testing.assert_array_equal(split.x, np.concatenate([np.zeros((split.size, 3)), plain.load()[name].x], 1))
+    np.testing.assert_array_equal(roomy.prepare(X[:2])[:, 3:], plain.prepare(X[:2]))
+
+
+def test_room_above_an_image_is_whole_rows():
+    plain, roomy = byway.Data(PIXELS, Y[:12], test=0.25), byway.Data(PIXELS, Y[:12], test=0.25, room=16)
+    assert (roomy.input_shape, roomy.spare, plain.spare) == ((6, 5, 3), 30, 0)
+    x, old = (np.asarray(task.load()["train"].x) for task in (roomy, plain))
+    assert x.dtype == np.uint8 and not x[:, :2].any()
+    np.testing.assert_array_equal(x[:, 2:], old)
+    np.testing.assert_array_equal(roomy.prepare(PIXELS[:2])[:, 2:], PIXELS[:2] / 255)
+
+
+def test_inputs_that_never_change_can_be_spared_up_to_the_first_that_does():
+    border = PIXELS.copy()
+    border[:, 0, :2], border[5, 0, 1, 2] = 7, 8  # five entries of one value, the sixth of one image differs
+    assert byway.Data(border, np.arange(12) % 2, validation=0.1, test=0.1).spare in (5, 6)  # 6 where that image is not trained on
+    assert byway.Data(border, np.arange(12) % 2, validation_x=border, validation_y=np.arange(12) % 2, test=0.1, seed=1).spare == 5
+    many = np.random.default_rng(0).normal(size=(70_000, 20))
+    many[:, :4] = 3
+    many[69_999, 3] = 4
+    task = byway.Data(many, np.arange(70_000) % 2, room=2)
+    assert task.spare == 2 + (3 if 4 in task.parts["train"][0][:, 3] else 4)
+    assert [byway.task(name).spare for name in ("digits", "mnist", "adding")] == [10, 10, 0]
+
+
 def test_bytes_are_pixels():
     task = byway.Data(PIXELS, Y[:12], test=0.25)
     split = task.load()["train"]

@@ -96,6 +96,20 @@ def test_its_answers_are_those_of_the_network(fitted):
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
 
 
+def test_a_rule_that_writes_the_label_gets_inputs_for_it():
+    """Forward-forward answers with the goodness of each label, written before the four columns and not over them."""
+    x = StandardScaler().fit_transform(X)
+    fitted = BywayClassifier("ff", hidden=(64,), epochs=60, batch=15, random_state=0).fit(x, Y)
+    first = fitted.net_.theta["input-hidden1"]
+    expected = np.zeros((len(x), 3))
+    for label in range(3):
+        z = np.column_stack([np.tile(np.eye(3)[label], (len(x), 1)), x])
+        h = np.maximum(z / np.sqrt((z**2).mean(1, keepdims=True)) @ np.asarray(first["weight"]) + np.asarray(first["bias"]), 0)
+        expected[:, label] = (h**2).sum(1)
+    np.testing.assert_allclose(fitted.decision_function(x), expected, rtol=1e-6)
+    assert fitted.score(x, Y) > 0.8
+
+
 def test_more_rows_than_a_chunk_are_answered_in_their_order(fitted):
     many = np.tile(X, (8, 1))[:1100]
     outputs = _outputs_by_hand(fitted, many)

@@ -131,11 +131,13 @@ class Rule(Pair):
         optimiser: the optimiser that it works best with, by name.
         schedule: the course of the rate, by name.
         network_options: options of the network builders that it works best with, or cannot do without.
+        writes_label: whether f writes the label over the first inputs, one for each class: they must be spare (`Task.spare`).
         settles: whether f takes many small steps on each sample by itself, so that a batch is worth dividing among cores.
         in_time: whether it learns from sequences.
     """
 
     claims: ClassVar[Claims]
+    writes_label: ClassVar[bool] = False
     settles: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3

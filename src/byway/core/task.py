@@ -62,6 +62,11 @@ class Task(eqx.Module):
         check_ranges(self)
 
     @property
+    def spare(self) -> int:
+        """How many inputs, from the first on, a rule may write over, as they say nothing or may be given up: none by default."""
+        return 0
+
+    @property
     def id(self) -> str:
         """The task's name on the command line: its class name in snake case, which is also its file's name."""
         return snake_case(type(self).__name__)

@@ -20,8 +20,9 @@ is a stand-in.
 Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
 Units    activity dimensionless
 Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory units
-Limits   a hard negative depends on the head's answer for this sample, so the negative pass waits for the neutral one: the
-         lock is through one sampled label, and no gradient flows through it. A convolution sees the label only where
+Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard negative depends on the head's
+         answer for this sample, so the negative pass waits for the neutral one: the lock is through one sampled label, and no
+         gradient flows through it. A convolution sees the label only where
          its kernel covers the first inputs
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv 2212.13345; peer normalisation
          and head as in its published code; differs in: weights drawn as He et al., any optimiser
@@ -45,6 +46,7 @@ class FF(Rule):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"target", "error"}), 3, "units")
     network_options: ClassVar[dict[str, Any]] = {"norm": True}
+    writes_label: ClassVar[bool] = True
 
     threshold: float = hyper(
         1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0, search=(0.2, 5.0)

@@ -49,6 +49,11 @@ class SomeClasses(Task):
         """See `Task.outputs`."""
         return len(self.classes)
 
+    @property
+    def spare(self):
+        """See `Task.spare`."""
+        return self.task.spare
+
     def load(self):
         """See `Task.load`."""
         return {name: self._some(split) for name, split in self.task.load().items()}

@@ -48,6 +48,11 @@ class ImageTask(LabelledTask):
         """(height, width, channels) of an image."""
         return self.input_shape
 
+    @property
+    def spare(self):
+        """See `Task.spare`: a corner of an image may be given up for the label."""
+        return self.outputs
+
     @abstractmethod
     def read(self) -> Images:
         """Read the official training and test parts."""

@@ -54,6 +54,8 @@ class Data(LabelledTask):
     side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
     background: str = hyper(WHITE, "the colour that lies under transparent images, such as white or #808080")
 
+    room: int = hyper(0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0)
+
     classes: tuple[Any, ...] = ()
     parts: dict[str, tuple[np.ndarray, np.ndarray]] | None = eqx.field(default=None, repr=False)
     mean: np.ndarray | None = eqx.field(default=None, repr=False)
@@ -129,13 +131,25 @@ class Data(LabelledTask):
     @property
     def input_shape(self):
         """See `Task.input_shape`."""
-        return self._held["train"][0].shape[1:]
+        first, *rest = self._held["train"][0].shape[1:]
+        return first + self._added, *rest
 
     @property
     def outputs(self):
         """See `Task.outputs`."""
         self._held  # noqa: B018  says so where there are none
         return len(self.classes)
+
+    @property
+    def spare(self):
+        """See `Task.spare`: what there was made room for, and the inputs after it that are the same in every training sample."""
+        x, same, first = self._held["train"][0], math.prod(self._held["train"][0].shape[1:]), None
+        for _, block in _blocks(x):
+            flat = block.reshape(len(block), -1)[:, :same]
+            first = flat[:1] if first is None else first[:, :same]
+            changes = (flat != first).any(0)
+            same = int(np.argmax(changes)) if changes.any() else same
+        return self._added * math.prod(x.shape[2:]) + same
 
     def load(self):
         """See `Task.load`."""
@@ -154,7 +168,8 @@ class Data(LabelledTask):
         x = _with_channel(_array(x))
         _check_samples("new ", x)
         _check_like("new", x, self._held["train"][0])
-        return x / 255 if x.dtype == np.uint8 else self._stored(x)
+        stored = self._stored(x)
+        return stored / 255 if x.dtype == np.uint8 else stored
 
     @property
     def _held(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -162,14 +177,17 @@ class Data(LabelledTask):
             raise DataError("the task data without data", "arrays, a file or a folder", "give it a path, with --data.path or path=...")
         return self.parts
 
+    @property
+    def _added(self) -> int:
+        """How many features, or rows of an image, of zeros come first."""
+        return -(-self.room // math.prod(self._held["train"][0].shape[2:]))
+
     def _stored(self, x: np.ndarray) -> np.ndarray:
         """As a split keeps them. In double precision on the way: numbers far from zero would lose their differences."""
-        if x.dtype == np.uint8:
-            return x
-        held = np.empty(x.shape, jnp.zeros(()).dtype)
+        held = np.zeros((len(x), *self.input_shape), x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype)
         for at, block in _blocks(x):
             with np.errstate(over="ignore"):
-                held[at] = block if self.mean is None else (block - self.mean) / self.deviation
+                held[at, self._added :] = block if self.mean is None else (block - self.mean) / self.deviation
             if not np.isfinite(held[at]).all():
                 raise DataError("samples that overflow when they are standardised", "numbers like those of training", "check their units")
         return held

@@ -80,6 +80,13 @@ class Options:
                 f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
                 "build the network from task.input_shape and task.outputs",
             )
+        if rule.writes_label and (spare := task.spare) < (classes := task.outputs):
+            raise RuleError(
+                f"{rule.id} writes the label over the first {classes} inputs, and the task {task.id} can spare {spare}",
+                f"{classes} inputs that hold nothing else",
+                f"put them in front, with byway.Data(..., room={classes}) or --data.room {classes}; a task of your own says what it can "
+                "spare (Task.spare); or use a rule that writes nothing, such as bp or dfa",
+            )
         updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
         _check_scores(task, data["train"], self.batch)
         batches = self.epochs * (size // self.batch)
