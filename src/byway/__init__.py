@@ -36,6 +36,8 @@ _HOME = {
     "Dense": "network.projections",
     "Conv": "network.projections",
     "Skip": "network.projections",
+    "LocallyConnected": "network.projections",
+    "FixedFanIn": "network.sparse",
     "Population": "network.populations",
     "Rule": "core.rule",
     "StepRule": "core.time",
@@ -51,10 +53,11 @@ _HOME = {
     "Task": "core.task",
     "Score": "core.score",
     "Data": "tasks.data",
+    "Growth": "core.growth",
     "Learner": "core.learner",
     "BywayError": "core.errors",
 }
-__all__ = ["rule", "task", "cell", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["rule", "task", "cell", "growth", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name):
@@ -88,6 +91,13 @@ def cell(name: str, **hyper):
     from byway.network.cells import cell as find
 
     return find(name) if name not in CELLS.ids() else _made(CELLS.get(name), name, hyper)
+
+
+def growth(name: str, **hyper):
+    """The growth policy called `name`, with its numbers."""
+    from byway.growths import GROWTHS
+
+    return _made(GROWTHS.get(name), name, hyper)
 
 
 def _made(kind, name, settings):

@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "core": set(),
     "network": {"core"},
     "rules": {"core", "network"},
+    "growths": {"core", "network"},
     "tasks": {"core", "network"},
     "metrics": {"core", "network"},
     "training": {"core", "network", "metrics"},
@@ -21,7 +22,7 @@ MAY_IMPORT = {
     "audit": {"core", "network", "rules", "tasks", "metrics"},
     "report": {"core", "network", "metrics", "training"},
     "pages": {"core", "network", "rules", "tasks", "metrics", "audit", "verify"},
-    "cli": {"core", "network", "rules", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
+    "cli": {"core", "network", "rules", "growths", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
 }
 # Draws what is in the other rooms, which ask it to: only in the middle of a function, so that nothing loads it before.
 LATE = "notebook"

@@ -19,6 +19,7 @@ from byway.core.given import require_whole
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.core.time import SequenceRule, StepRule
+from byway.growths import GROWTHS
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
@@ -31,7 +32,7 @@ from byway.training.track import tracker, tracking
 from byway.training.tune import RATE, TUNED
 
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
+    "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, fan_in=net.fan_in, **options),
     "rnn": lambda task, net, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
     "convnet": lambda task, net, hidden, options: convnet(
         task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
@@ -55,14 +56,16 @@ class Experiment:
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
         self.rules = [_tuned(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
         # Settings of what is not used may be a slip of the name.
-        for registry, make in ((RULES, byway.rule), (TASKS, byway.task)):
+        for registry, make in ((RULES, byway.rule), (TASKS, byway.task), (GROWTHS, byway.growth)):
             for name in registry.ids():
-                if hasattr(settings, name) and name not in (*names, settings.task):
+                if hasattr(settings, name) and name not in (*names, settings.task, settings.growth):
                     _member(make, name, settings)
         self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
         self.options = {name: getattr(settings, name) for name in Options.__dataclass_fields__}
+        if settings.growth is not None:
+            self.options["growth"] = _member(byway.growth, settings.growth, settings)
         for name in ("epochs", "batch"):
             self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
         for rule, net in zip(self.rules, self.nets, strict=True):
@@ -89,7 +92,7 @@ class Experiment:
             about: what else to note of the run.
         """
         out = self.settings.out or Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
-        config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id})
+        config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id, self.settings.growth})
         run = Run.begin(out, self.task, config, self.settings.overwrite, **about)
         if self.tuned:  # a copy, so that the run can be gone on with when the search is no more
             run.write_json(TUNED, {name: {"values": values} for name, values in self.tuned.items()})
@@ -173,6 +176,8 @@ def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     builder = look_up("network kind", kind, NETWORKS)
     suggested = () if kind == "convnet" else task.suggests.hidden
     hidden = suggested if net.hidden is None else net.hidden
+    if net.fan_in is not None and kind != "mlp":
+        raise ConfigError(f"net.fan-in = {net.fan_in} for a network of kind {kind}", "an mlp", "leave it out")
     options = {"norm": net.norm, "bias": net.bias} | ({} if net.activation is None else {"activation": net.activation})
     return builder(task, net, hidden, {**options, **rule.network_options})
 

@@ -8,7 +8,9 @@ import tyro
 
 from byway.audit.networks import KINDS
 from byway.core.registry import Registry
+from byway.growths import GROWTHS
 from byway.network.activations import ACTIVATIONS
+from byway.network.cells import CELLS
 from byway.rules import RULES
 from byway.tasks import TASKS
 from byway.training.optimisers import OPTIMISERS, SCHEDULES
@@ -16,13 +18,13 @@ from byway.training.optimisers import OPTIMISERS, SCHEDULES
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Name every rule, task, network kind, activation, optimiser and schedule."""
+    """Name every rule, task, growth policy, network kind, activation, cell, optimiser and schedule."""
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     tyro.cli(List, args=list(argv), prog="byway list")
-    for title, registry in (("rules", RULES), ("tasks", TASKS)):
+    for title, registry in (("rules", RULES), ("tasks", TASKS), ("cells", CELLS), ("growth", GROWTHS)):
         print(title)
         for name in registry.ids():
             print(f"  {name:15} {headline(registry, name)}")

@@ -16,6 +16,7 @@ import tyro
 
 from byway.core.errors import ConfigError, unknown_name
 from byway.core.hyper import hypers
+from byway.growths import GROWTHS
 from byway.rules import RULES
 from byway.tasks import TASKS
 from byway.training.options import PROBE
@@ -33,7 +34,9 @@ class NetSettings:
         channels: output channels of each convolution, for a convnet.
         kernel: side of every kernel [pixel].
         pool: side of the mean-pooling window after each convolution [pixel].
-        activation: relu, tanh, sigmoid, hard_sigmoid, softplus, identity or quantised, in the hidden layers; tanh in an rnn, else relu.
+        activation: relu, tanh, sigmoid, hard_sigmoid, softplus, identity or quantised, in the hidden layers; in time also leaky, lif,
+            alif or gru; tanh in an rnn, else relu.
+        fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by default.
         norm: whether input and hidden layers send their activity divided by its root mean square; ff always does.
         bias: whether projections have a bias.
     """
@@ -44,6 +47,7 @@ class NetSettings:
     kernel: int = 3
     pool: int = 2
     activation: str | None = None
+    fan_in: int | None = None
     norm: bool = False
     bias: bool = True
 
@@ -66,6 +70,7 @@ class Training:
         looks: how often it looks, closer together early; 0 for never; by default up to 20 times, for less than a tenth of the time.
         look_at: the updates after which it looks instead, 0 for the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
+        growth: what grows the network while it learns: set (of networks with net.fan-in), continual_backprop; nothing by default.
         save_every: seconds between two checkpoints, from which 'byway resume' goes on; ends of epochs count too.
         keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all.
         track: where to send what is measured besides: tensorboard, wandb or mlflow.
@@ -87,6 +92,7 @@ class Training:
     looks: int | None = None
     look_at: tuple[int, ...] | None = None
     every: int | None = None
+    growth: str | None = None
     save_every: float = 60.0
     keep: int = 1
     track: tuple[str, ...] = ()
@@ -105,7 +111,7 @@ def settings_class(name: str, first: list[tuple[str, Any, Any, str]], doc: str) 
     """
     own = [(field, _flag(kind, text), dataclasses.field(default=value)) for field, kind, value, text in first]
     tables = []
-    for registry in (RULES, TASKS):
+    for registry in (RULES, TASKS, GROWTHS):
         for member in registry.ids():
             fields = hypers(registry.get(member))
             if fields:
@@ -175,7 +181,7 @@ def to_toml(settings: Any, used: Collection[str]) -> str:
         settings: what `settings_class` made.
         used: the rules and tasks whose tables matter. What is None is left out, and so is where the run was kept.
     """
-    others = {*RULES.ids(), *TASKS.ids(), "out", "overwrite"} - set(used)
+    others = {*RULES.ids(), *TASKS.ids(), *GROWTHS.ids(), "out", "overwrite"} - set(used)
     return tomli_w.dumps(plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in others}))
 
 

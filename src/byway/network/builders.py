@@ -17,6 +17,7 @@ from byway.network.network import Network
 from byway.network.populations import Population
 from byway.network.projections import Conv, Dense, Projection
 from byway.network.space import sheet
+from byway.network.sparse import FixedFanIn
 
 Shape = int | tuple[int, ...]
 # What a builder takes for what units do: an activation or a cell, by its name or as it is.
@@ -31,6 +32,7 @@ def mlp(
     norm: bool = False,
     bias: bool = True,
     readout_from: Sequence[int] = (-1,),
+    fan_in: int | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
     """A multi-layer perceptron.
@@ -41,6 +43,7 @@ def mlp(
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether projections have a bias.
         readout_from: which hidden layers feed the output, as indices into them; the last one by default.
+        fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all by default. The output reads all.
         key: draws the weights; a whole number is a seed.
 
     Raises:
@@ -52,6 +55,9 @@ def mlp(
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     populations = placed(names, shapes, activation, norm)
     edges = list(pairwise(names[:-1]))
+    if fan_in is not None:
+        named = {p.name: p for p in populations}
+        edges = [FixedFanIn.between(named[src], named[dst], fan_in, bias=bias) for src, dst in edges]
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
     return _drawn(Network(populations, _dense(populations, edges, bias), "input", "output"), key)
 

@@ -91,7 +91,7 @@ class FixedFanIn(Projection):
     @property
     def fan_out(self) -> int:
         """How many units one unit of `src` reaches on average."""
-        return max(1, round(self.weight.size / self._sources))
+        return max(1, round(self.weight.size / self.sources))
 
     @property
     def offset(self):
@@ -101,7 +101,7 @@ class FixedFanIn(Projection):
     def redraw(self, key, src, dst):
         """See `Projection.redraw`; the wiring is drawn too, each set of units equally likely."""
         wiring, weights = jax.random.split(key)
-        chance = jax.random.uniform(wiring, (len(self.weight), self._sources))
+        chance = jax.random.uniform(wiring, (len(self.weight), self.sources))
         index = jnp.sort(jax.lax.top_k(chance, self.fan_in)[1], axis=1).astype(self.index.dtype)
         return super().redraw(weights, src, dst).with_structure({"index": index})
 
@@ -117,7 +117,7 @@ class FixedFanIn(Projection):
         if self._by_matrix(len(flat)):
             back = flat @ self._dense(weight).T
         else:
-            back = jnp.zeros((len(flat), self._sources), flat.dtype).at[:, self.index].add(flat[:, :, None] * weight[None])
+            back = jnp.zeros((len(flat), self.sources), flat.dtype).at[:, self.index].add(flat[:, :, None] * weight[None])
         return back.reshape(len(delta), *self.src_shape)
 
     def outer(self, pre, delta):
@@ -138,12 +138,13 @@ class FixedFanIn(Projection):
         return delta.reshape(len(delta), -1, 1)
 
     @property
-    def _sources(self) -> int:
+    def sources(self) -> int:
+        """How many units `src` has."""
         return int(np.prod(self.src_shape))
 
     def _dense(self, weight: Float[Array, "post fan"]) -> Float[Array, "pre post"]:
         rows = jnp.arange(len(weight))[:, None]
-        return jnp.zeros((len(weight), self._sources), weight.dtype).at[rows, self.index].add(weight).T
+        return jnp.zeros((len(weight), self.sources), weight.dtype).at[rows, self.index].add(weight).T
 
     def _by_matrix(self, batch: int) -> bool:
-        return self._sources * (batch + BUILT) < GATHERED * self.fan_in * batch
+        return self.sources * (batch + BUILT) < GATHERED * self.fan_in * batch

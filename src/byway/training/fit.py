@@ -13,6 +13,7 @@ import optax
 from byway.core.errors import ConfigError
 from byway.core.folders import cache_folder
 from byway.core.given import require, shown
+from byway.core.growth import Growth
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.describe import describe
@@ -47,6 +48,7 @@ def fit(
     looks: int | None = None,
     look_at: Sequence[int] | None = None,
     every: int | None = None,
+    growth: Growth | None = None,
     progress: bool | None = None,
     on_row: Callable[[Row], None] | None = None,
     on_look: Callable[[Look], None] | None = None,
@@ -74,6 +76,7 @@ def fit(
         looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
+        growth: what grows the network while it learns, for example `byway.growth("set")`.
         progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
         on_row: called after each epoch, with what was measured; first with what a checkpoint holds.
         on_look: called after each look through the microscope, with what was seen; first with what a checkpoint holds.
@@ -99,7 +102,7 @@ def fit(
     data = task.load() if data is None else checked(task, data)
     options = Options(
         epochs=epochs, batch=batch, seeds=seeds, first_seed=first_seed, optimiser=optimiser, lr=lr, lr_gamma=lr_gamma, schedule=schedule,
-        probe=probe, looks=looks, look_at=look_at, every=every, save_every=save_every, keep=keep,
+        probe=probe, looks=looks, look_at=look_at, every=every, growth=growth, save_every=save_every, keep=keep,
     )  # fmt: skip
     optimisers, moments = options.plan(net, rule, task, data)
     for name, listener in (("on_row", on_row), ("on_look", on_look)):
@@ -107,7 +110,7 @@ def fit(
             raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
     if checkpoint is not None:
         require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
-    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, probe, every)
+    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, probe, every, growth)
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from byway.core.errors import ConfigError
+from byway.core.growth import Growth
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.signal import Signal
@@ -18,7 +19,7 @@ from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.layout import Layout, skip_failed
-from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, learn, new_learner
+from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, grown, learn, new_learner
 
 # Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
 WATCHED = "/"
@@ -48,8 +49,9 @@ class Loop:
         seeds: list[int],
         probe: int,
         every: int | None = None,
+        growth: Growth | None = None,
     ):
-        self.every, self.net = every, net
+        self.every, self.net, self.growth = every, net, growth
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
         self.steps = splits["train"].size // batch
         # What Python answers is asked for a whole batch at once.
@@ -159,7 +161,7 @@ class Loop:
         x, signal = self._example()
         seeds = self.seeds + [self.seeds[-1]] * (stack - len(self.seeds))
         keys = jax.vmap(jax.random.key)(jnp.array(seeds, jnp.uint32))
-        learners = jax.jit(jax.vmap(lambda key: new_learner(self.rule, net, self.optimisers, x, signal, key)))(keys)
+        learners = jax.jit(jax.vmap(lambda key: new_learner(self.rule, net, self.optimisers, x, signal, key, self.growth)))(keys)
         # The ones that only fill up the devices count as failed, so that they are skipped.
         failed = jnp.where(jnp.arange(stack) < len(self.seeds), -1, 0).astype(learners.failed.dtype)
         return self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
@@ -167,15 +169,24 @@ class Loop:
     def _step_bytes(self) -> int:
         one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), self.learners)
         x, signal = jax.eval_shape(self._example)
-        step = jax.jit(lambda one, x, signal: learn(self.rule, self.optimisers, one, x, signal, every=self.every)[0], donate_argnums=0)
+
+        def update(one, x, signal):
+            return learn(self.rule, self.optimisers, one, x, signal, every=self.every, growth=self.growth)[0]
+
+        step = jax.jit(update, donate_argnums=0)
         used = step.lower(one, x, signal).compile().memory_analysis()
         if used is None:  # a backend that does not say
             return 0
         return used.temp_size_in_bytes + used.argument_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
 
-    def _stretch(self, first: int, last: int) -> tuple[Split, Array, Array]:
+    @property
+    def _done(self) -> int:
+        """How many updates the learners have made, those apart that failed on the way."""
+        return int(np.max(np.asarray(self.learners.step)))
+
+    def _stretch(self, first: int, last: int) -> tuple[Split, Array, Array, Array]:
         """What `_updates` shares among learners, on every device."""
-        return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last)))
+        return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last), jnp.int32(self._done - first)))
 
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""
@@ -188,21 +199,24 @@ class Loop:
         return order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
     def _updates(
-        self, learner: Learner, shared: tuple[Array, Split, Array, Array]
+        self, learner: Learner, shared: tuple[Array, Split, Array, Array, Array]
     ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
         """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
         One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
         """
-        order, train, first, last = shared
+        order, train, first, last, done = shared
 
         def step(learner: Learner, index: Int[Array, " batch"]):
             x, signal = self.layout.divide(self.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
-            return learn(self.rule, self.optimisers, learner, x, signal, self._measured, self.every)
+            return learn(self.rule, self.optimisers, learner, x, signal, self._measured, self.every, self.growth)
 
         def one(i, carry):
             learner, scores = carry
             learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
+            if (growth := self.growth) is not None:  # by the clock of all seeds: a branch of each would be taken by every one
+                due = (done + i + 1) % growth.every == 0
+                learner = jax.lax.cond(due, lambda one: grown(growth, self.optimisers, one), lambda one: one, learner)
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 
         start = learner.step - first

@@ -13,6 +13,7 @@ import optax
 
 from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
 from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_several, require_whole, shown
+from byway.core.growth import Growth
 from byway.core.rule import Rule
 from byway.core.score import Score
 from byway.core.task import Split, Task
@@ -44,6 +45,7 @@ class Options:
     looks: int | None
     look_at: Sequence[int] | None
     every: int | None
+    growth: Growth | None
     save_every: float
     keep: int
 
@@ -54,7 +56,7 @@ class Options:
 
     def decisive(self, moments: list[int]) -> dict[str, Any]:
         """Those that decide what is learned and seen, with the updates after which the microscope looks."""
-        rest = ("epochs", "batch", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every")
+        rest = ("epochs", "batch", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every", "growth")
         return {name: getattr(self, name) for name in rest} | {"seeds": self.all_seeds, "looks": moments}
 
     def plan(self, net: Network, rule: Rule, task: Task, data: dict[str, Split]) -> tuple[Optimisers, list[int]]:
@@ -93,6 +95,9 @@ class Options:
         moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
         rule.accepts(net)
         _check_turns(rule)
+        if self.growth is not None:
+            require(Growth, "growth", self.growth, "a growth policy", 'for example byway.growth("set")')
+            self.growth.accepts(net)
         # A black box has no gradient to compare with, and may not like to be asked once more.
         return self._optimisers(rule, batches * updates), moments if net.differentiable else []
 

@@ -1,7 +1,7 @@
 """One batch learned: f and g of each turn of a rule, then optax. A pure function: it can be scanned, mapped and differentiated."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,14 +9,15 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
+from byway.core.growth import Fresh, Growth
 from byway.core.learner import Learner
-from byway.core.rule import Rule, Score, Update, unscored
+from byway.core.rule import Rule, Score, Update, unscored, unwatched
 from byway.core.signal import Signal
 from byway.network.network import Network
 
 # Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
 # see the same initial weights and the same order of data.
-WEIGHTS, GAMMA, ORDER, NOISE = range(4)
+WEIGHTS, GAMMA, ORDER, NOISE, GROWTH = range(5)
 Scores = dict[str, Array]
 
 
@@ -28,12 +29,18 @@ class Optimisers(NamedTuple):
 
 
 def branch(key: Key[Array, ""], which: int, step: Int[Array, ""] | int = 0) -> Key[Array, ""]:
-    """The key for one purpose (WEIGHTS, GAMMA, ORDER or NOISE) at one step."""
+    """The key for one purpose (WEIGHTS, GAMMA, ORDER, NOISE or GROWTH) at one step."""
     return jax.random.fold_in(jax.random.fold_in(key, which), step)
 
 
 def new_learner(
-    rule: Rule, net: Network, optimisers: Optimisers, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]
+    rule: Rule,
+    net: Network,
+    optimisers: Optimisers,
+    x: Float[Array, "batch *inputs"],
+    signal: Signal,
+    key: Key[Array, ""],
+    growth: Growth | None = None,
 ) -> Learner:
     """A learner at its start: fresh weights, fresh gamma, empty moments.
 
@@ -44,11 +51,13 @@ def new_learner(
         x: a batch, for its shape alone.
         signal: that batch's signal, for its shape alone.
         key: the learner's key.
+        growth: what grows the network, if anything does.
     """
     net = net.redraw(branch(key, WEIGHTS))
     gamma = rule.init(net, branch(key, GAMMA))
     memory = rule.end(rule.start(gamma, net, x.shape[0])[1])
-    bare = Learner(net, gamma, memory, (), (), jnp.int32(0), key, jnp.int32(-1))
+    seen = () if growth is None else growth.start(net)
+    bare = Learner(net, gamma, memory, seen, (), jnp.int32(0), key, jnp.int32(-1))
     learns: dict[int, tuple[list[str], list[str] | None]] = {}
 
     def note(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
@@ -72,6 +81,7 @@ def learn(
     signal: Signal,
     score: Score = unscored,
     every: int | None = None,
+    growth: Growth | None = None,
 ) -> tuple[Learner, Scores]:
     """Learn from one batch: one update, or one for each turn of the rule and for every so many steps of a batch of sequences.
 
@@ -84,6 +94,7 @@ def learn(
         score: what to measure of the output that the update came from.
         every: time steps between updates, for a rule in time, a divisor of the length; a whole sequence by default. With less, what
             the rule carries was gathered under older weights.
+        growth: what watches each call of f and g; when it acts is the loop's business.
 
     Returns:
         The learner after it, and the mean of each score and measure.
@@ -93,7 +104,8 @@ def learn(
         return _applied(rule, optimisers, learner, turn, update)
 
     key = branch(learner.key, NOISE, learner.step)
-    learner, scores = rule.learn(learner, x, signal, key, optimise, score, every=every)
+    watch = unwatched if growth is None else growth.watch
+    learner, scores = rule.learn(learner, x, signal, key, optimise, score, watch, every)
     return dataclasses.replace(learner, step=learner.step + 1), scores
 
 
@@ -101,6 +113,41 @@ def concluded(rule: Rule, learner: Learner) -> Learner:
     """A learner as it is looked at: what the rule does before that (`Rule.conclude`) is done."""
     gamma, net = rule.conclude(learner.gamma, learner.net, learner.memory)
     return dataclasses.replace(learner, gamma=gamma, net=net)
+
+
+def grown(growth: Growth, optimisers: Optimisers, learner: Learner) -> Learner:
+    """A learner whose network has grown; of weights that began anew nothing is left in moments and memory."""
+    seen, net, fresh = growth.grow(learner.seen, learner.net, branch(learner.key, GROWTH, learner.step))
+    moments = tuple((_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments)
+    return dataclasses.replace(learner, net=net, seen=seen, moments=moments, memory=_renewed(learner.memory, fresh))
+
+
+def _forgotten(optimiser: optax.GradientTransformation, moments: PyTree, net: Network, fresh: Fresh) -> PyTree:
+    """An optimiser's state without what it holds of weights that began anew."""
+    old = lambda name, part, a: fresh.get(name, {}).get(part, jnp.zeros(a.shape, bool))  # noqa: E731
+    masks = {name: {part: old(name, part, a) for part, a in parts.items()} for name, parts in net.theta.items()}
+
+    def of(state: PyTree) -> PyTree:
+        """In a tree of the optimiser's, whatever is shaped like the weights that it trains."""
+        if isinstance(state, dict) and state and state.keys() <= masks.keys():
+            return {name: jax.tree.map(lambda a, new: jnp.where(new, jnp.zeros_like(a), a), state[name], masks[name]) for name in state}
+        return state
+
+    return jax.tree.map(of, moments, is_leaf=lambda node: isinstance(node, dict))
+
+
+def _renewed(memory: PyTree, fresh: Fresh) -> PyTree:
+    """A rule's memory without what it holds of each weight that began anew: what lies under its projection and part, shaped so."""
+
+    def of(path: tuple[Any, ...], a: Array) -> Array:
+        names = [getattr(step, "key", None) for step in path]
+        for name, parts in fresh.items():
+            for part, new in parts.items():
+                if name in names and part in names and a.shape[a.ndim - new.ndim :] == new.shape:
+                    a = jnp.where(new.reshape((1,) * (a.ndim - new.ndim) + new.shape), jnp.zeros_like(a), a)
+        return a
+
+    return jax.tree_util.tree_map_with_path(of, memory)
 
 
 def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update) -> Learner:

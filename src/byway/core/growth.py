@@ -1,0 +1,53 @@
+"""Growth: what changes the wiring of a network, or begins units anew, while any rule trains it."""
+
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Array, Bool, Key, PyTree
+
+from byway.core.hyper import check_ranges
+from byway.core.record import Record
+from byway.core.registry import snake_case
+from byway.core.rule import Update
+
+# By projection and part, shaped like theta: which weights began anew.
+Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]
+
+
+class Growth(eqx.Module):
+    """Abstract base of every growth policy; each is one final class in one file of `growths/`.
+
+    It has a memory of its own. `watch` looks at every call of f and g; `grow` acts every so many updates, on one clock for all seeds.
+    Shapes never change, so nothing is compiled anew. Of weights that began anew training forgets the moments of the optimiser, and
+    what the rule's memory held of each.
+
+    Attributes:
+        every: updates from one time to the next.
+    """
+
+    every: eqx.AbstractVar[int]
+
+    def __check_init__(self):
+        check_ranges(self)
+
+    @property
+    def id(self) -> str:
+        """Its name on the command line: its class name in snake case, which is also its file's name."""
+        return snake_case(type(self).__name__)
+
+    @abstractmethod
+    def accepts(self, net) -> None:
+        """Raise `RuleError` if there is nothing in `net` that could grow so."""
+
+    def start(self, net) -> PyTree:
+        """What it remembers at the start; nothing by default."""
+        return ()
+
+    def watch(self, memory: PyTree, net: Any, record: Record, update: Update) -> PyTree:
+        """What it makes of one call of f and g; nothing by default."""
+        return memory
+
+    @abstractmethod
+    def grow(self, memory: PyTree, net: Any, key: Key[Array, ""]) -> tuple[PyTree, Any, Fresh]:
+        """What it remembers, the network after it, and which weights began anew."""
