@@ -27,7 +27,7 @@ def run(argv: Sequence[str]) -> None:
     for title, registry in (("rules", RULES), ("tasks", TASKS), ("cells", CELLS), ("growth", GROWTHS)):
         print(title)
         for name in registry.ids():
-            print(f"  {name:15} {headline(registry, name)}")
+            print(f"  {name:18} {headline(registry, name)}")
     for title, names in (("networks", KINDS), ("activations", ACTIVATIONS), ("optimisers", OPTIMISERS), ("schedules", SCHEDULES)):
         print(f"{title}\n  {', '.join(names)}")
 

@@ -9,7 +9,8 @@ def describe(net: Network) -> str:
     line = " > ".join(_one(p) for p in net.populations)
     plain = list(zip([p.name for p in net.populations], [p.name for p in net.populations][1:], strict=False))
     odd = [p.name for p in net.projections if (p.src, p.dst) not in plain]
-    return line + (f"; also {', '.join(odd)}" if odd else "")
+    notes = [f"{p.name} {p.note}" for p in net.projections if p.note]
+    return line + (f"; also {', '.join(odd)}" if odd else "") + (f"; {', '.join(notes)}" if notes else "")
 
 
 def _one(population: Population) -> str:

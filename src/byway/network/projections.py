@@ -91,6 +91,11 @@ class Projection(eqx.Module):
             fresh["bias"] = jnp.zeros_like(self.bias)
         return self.with_theta(fresh)
 
+    @property
+    def note(self) -> str:
+        """What the names and shapes of the two ends do not tell of it, in a few words."""
+        return f"{self.delay} steps late" if self.delay else ""
+
     def at_pre(self, pre: Float[Array, "batch *pre"]) -> Array:
         """What arrives at each weight: with `at_post`, the halves of `outer`, which broadcast to "batch *weight".
 

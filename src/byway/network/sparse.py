@@ -84,6 +84,11 @@ class FixedFanIn(Projection):
         return {"index": self.index}
 
     @property
+    def note(self) -> str:
+        """See `Projection.note`."""
+        return ", ".join(filter(None, [f"{self.fan_in} of {self.sources} each", super().note]))
+
+    @property
     def fan_in(self) -> int:
         """See `Projection.fan_in`."""
         return self.weight.shape[1]
