@@ -24,6 +24,8 @@ ACCEPTED = {name: accepted(byway.rule(name)) for name in RULES.ids()}
 PAIRS = [(name, kind) for name, kinds in ACCEPTED.items() for kind in kinds]
 FEW = [(name, kind) for name, kinds in ACCEPTED.items() for kind in laws.few(byway.rule(name), kinds)]
 TRAINED = [(name, task) for name, kinds in ACCEPTED.items() for task in trained_on(byway.rule(name), kinds)]
+# Laws that trace a program and compile none.
+TRACED = (laws.shapes_and_types_are_those_of_what_changes, laws.arguments_are_left_as_they_were, laws.the_audit_bears_out_the_claims)
 # Of a kind each: memory and chance, settling, time. The others take their turn in `make slow`.
 QUICK = [("ff", "digits"), ("pc", "digits"), ("rtrl", "delayed_xor")]
 
@@ -94,6 +96,14 @@ def each(of):
     return pytest.mark.parametrize("law", of, ids=lambda law: law.__name__)
 
 
+def _quick(name, kind, law):
+    """Whether a law is tried on a network in every run: all of them on the rule's first kind, on others those that compile nothing, and
+    of the rest every sixth in turn. All of them: `make slow`.
+    """
+    turn = PAIRS.index((name, kind)) + laws.ON_NETWORKS.index(law)
+    return kind == ACCEPTED[name][0] or law in TRACED or turn % 6 == 0
+
+
 case = functools.cache(lambda name, kind: Case(byway.rule(name), kind))
 
 
@@ -103,8 +113,14 @@ def test_by_itself(name, law):
     law(byway.rule(name))
 
 
-@each(laws.ON_NETWORKS)
-@pairs(PAIRS)
+@pytest.mark.parametrize(
+    ("name", "kind", "law"),
+    [
+        pytest.param(name, kind, law, marks=() if _quick(name, kind, law) else pytest.mark.slow, id=f"{name}-{kind}-{law.__name__}")
+        for name, kind in PAIRS
+        for law in laws.ON_NETWORKS
+    ],
+)
 def test_on_every_network(name, kind, law):
     law(case(name, kind))
 

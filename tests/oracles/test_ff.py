@@ -63,7 +63,7 @@ def _local_loss(rule, layer, positive, negative, memory):
     return jnp.mean(jnp.concatenate([right, wrong])) + rule.peer * jnp.mean((jnp.mean(mean) - mean) ** 2)
 
 
-SETTINGS = [FF(), FF(threshold=0.4, peer=0.7, keep=0.6), FF(peer=0.0), FF(threshold=2.0, peer=5.0, keep=0.0)]
+SETTINGS = [FF(), FF(threshold=0.4, peer=0.7, decay=0.6), FF(peer=0.0), FF(threshold=2.0, peer=5.0, decay=0.0)]
 
 
 @pytest.mark.parametrize("rule", SETTINGS, ids=str)
@@ -223,7 +223,7 @@ def test_prediction_is_the_goodness_of_each_label_without_the_first_layer(sizes,
 
 
 def test_running_means_start_at_a_half_and_follow_the_positives():
-    net, rule = _net(), FF(keep=0.8)
+    net, rule = _net(), FF(decay=0.8)
     _, memory = rule.start({}, net, 5)
     expected = {h.name: np.full(h.shape, 0.5) for h in net.hidden}
     for seed in range(3):

@@ -59,20 +59,17 @@ def test_set_drops_the_weakest_of_each_unit_and_reads_as_many_others():
         np.testing.assert_array_equal(p.bias, q.bias)
 
 
-def test_set_draws_every_other_unit_alike_and_weights_as_at_the_start():
+def test_set_draws_every_other_unit_alike():
     net, growth = _net(fan_in=3), byway.growth("set", share=1 / 3)
     draw = jax.jit(jax.vmap(lambda key: growth.grow((), net, key)[1].projections[0]))
     made = draw(jax.random.split(jax.random.key(0), 2000))
     weakest = np.argmin(np.abs(np.asarray(net.projections[0].weight)), 1)
-    rows = np.arange(7)
-    for row in rows:
-        drawn = np.asarray(made.index)[:, row, weakest[row]]
-        counts = np.bincount(drawn, minlength=9)
+    for row in range(7):
+        counts = np.bincount(np.asarray(made.index)[:, row, weakest[row]], minlength=9)
         free = np.setdiff1d(np.arange(9), np.asarray(net.projections[0].index)[row])
         assert counts.sum() == counts[free].sum() == 2000
         assert stats.chisquare(counts[free]).pvalue > 1e-4
-    weights = np.asarray(made.weight)[:, rows, weakest]
-    assert stats.kstest(weights.ravel() / np.sqrt(2 / 3), "norm").pvalue > 1e-4  # He et al.: gain 2 of relu, fan-in 3
+    assert not np.any(np.asarray(made.weight)[:, np.arange(7), weakest]), "their weights begin at 0"
 
 
 def test_a_share_of_zero_changes_nothing_and_is_refused():
@@ -134,12 +131,12 @@ def test_what_a_rule_remembers_of_each_synapse_is_forgotten_with_it():
     assert np.all(np.asarray(after.memory["hidden2-output"]["weight"]) == 1)
 
 
-def _loop(growth, seeds=(3, 4), rule=None, net=None, share=40):
+def _loop(growth, seeds=(3, 4), rule=None, net=None, share=40, **options):
     task = byway.task("digits")
     splits = {name: Split(s.x[:share], s.y[:share]) for name, s in task.load().items()}
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6) if net is None else net
     optimisers = Optimisers(OPTIMISERS["adam"](0.01), OPTIMISERS["adam"](0.01))
-    return Loop(rule or BP(), net, task, splits, optimisers, 4, list(seeds), 10, growth=growth)
+    return Loop(rule or BP(), net, task, splits, optimisers, 4, list(seeds), 10, growth=growth, **options)
 
 
 def test_a_hundred_rewirings_compile_once():
@@ -170,6 +167,28 @@ def test_the_clock_counts_updates_across_epochs_and_stretches():
     assert changes == [7, 14, 21, 28]
     for a, b in zip(jax.tree.leaves(whole.learners.net), jax.tree.leaves(cut.learners.net), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_growth_rests_in_the_last_part_of_a_run():
+    loop, changes = _loop(byway.growth("set", every=7), rests=14), []
+    last = np.asarray(loop.learners.net.structure["input-hidden1"]["index"])
+    for epoch in range(3):
+        for i in range(10):
+            loop.train(i, i + 1)
+            now = np.asarray(loop.learners.net.structure["input-hidden1"]["index"])
+            changes += [10 * epoch + i + 1] * (not np.array_equal(now, last))
+            last = now
+    assert changes == [7, 14]
+
+
+@pytest.mark.parametrize("until", [0.0, 1.0])
+def test_how_long_it_grows_is_a_share_of_the_run(until):
+    task, tables = byway.task("digits"), []
+    net = mlp(task.input_shape, 12, task.outputs, fan_in=6)
+    for growth in (byway.growth("set", every=1, until=until), None):
+        result = byway.fit(net, Still(), task, epochs=1, batch=16, data=_few(task), looks=0, progress=False, growth=growth)
+        tables.append(np.asarray(result.learners.net.structure["input-hidden1"]["index"]))
+    assert np.array_equal(*tables) == (until == 0)
 
 
 def _few(task, share=48):

@@ -24,9 +24,11 @@ class Growth(eqx.Module):
 
     Attributes:
         every: updates from one time to the next.
+        until: share of a run after which it rests, so that what grew last can still learn.
     """
 
     every: eqx.AbstractVar[int]
+    until: eqx.AbstractVar[float]
 
     def __check_init__(self):
         check_ranges(self)

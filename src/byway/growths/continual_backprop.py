@@ -29,6 +29,7 @@ class ContinualBackprop(Growth):
     """Continual backpropagation, as growth beside any rule."""
 
     every: int = hyper(1, "updates from one time to the next", low=1, high=2**31 - 1)
+    until: float = hyper(1.0, "share of a run after which no unit begins anew", low=0.0, high=1.0)
     rate: float = hyper(1e-4, "share of the mature units that begins anew in one update", low=0.0, high=1.0)
     maturity: int = hyper(100, "updates for which a unit that began anew is left alone", low=0, high=2**31 - 1)
     decay: float = hyper(0.99, "share of the utility kept at each update", low=0.0, high=1.0)

@@ -2,7 +2,7 @@
 
     every so many updates, in each projection with a fixed fan-in K:
     of each unit drop the round(share K) weights with the smallest |w|; draw as many units that it did not read, each equally likely;
-    their weights are drawn as at the start, normal with variance gain / K
+    their weights begin at 0
 
 The number of synapses stays the same, of the network and of each unit.
 
@@ -10,12 +10,11 @@ Shapes   weight "post fan", index "post fan"
 Claims   reads the weights alone: no activity, no signal
 Source   Mocanu et al., Scalable training of artificial neural networks with adaptive sparse connectivity inspired by network science,
          Nature Communications 9:2383, 2018; differs in: a fan-in for each unit in place of one density for a layer, the smallest |w| of
-         both signs together
+         both signs together, weights that begin at 0, no rewiring in the last part of a run
 """
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from byway.core.errors import RuleError
 from byway.core.growth import Growth
@@ -28,6 +27,7 @@ class SET(Growth):
 
     every: int = hyper(200, "updates from one rewiring to the next", low=1, high=2**31 - 1)
     share: float = hyper(0.3, "share of each unit's synapses that is replaced", low=0.0, high=1.0)
+    until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
 
     def accepts(self, net):
         """See `Growth.accepts`: some projection with a fixed fan-in, below the number of units there are."""
@@ -43,15 +43,12 @@ class SET(Growth):
         theta, structure, fresh = {}, {}, {}
         for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
             if replaced := self._replaced(p):
-                wiring, weights = jax.random.split(k)
                 weakest = jax.lax.top_k(-jnp.abs(p.weight), replaced)[1]
                 rows = jnp.arange(len(p.weight))[:, None]
                 # What is read already cannot be drawn; of the others the largest of independent numbers are a fair draw.
-                chance = jax.random.uniform(wiring, (len(p.weight), p.sources)).at[rows, p.index].set(-1.0)
+                chance = jax.random.uniform(k, (len(p.weight), p.sources)).at[rows, p.index].set(-1.0)
                 drawn = jax.lax.top_k(chance, replaced)[1].astype(p.index.dtype)
-                deviation = np.sqrt(net[p.dst].cell.gain / p.fan_in).item()
-                begun = deviation * jax.random.normal(weights, weakest.shape, p.weight.dtype)
-                theta[p.name] = {"weight": p.weight.at[rows, weakest].set(begun)}
+                theta[p.name] = {"weight": p.weight.at[rows, weakest].set(0)}
                 structure[p.name] = {"index": p.index.at[rows, weakest].set(drawn)}
                 fresh[p.name] = {"weight": jnp.zeros(p.weight.shape, bool).at[rows, weakest].set(True)}
         return memory, net.with_theta(theta).with_structure(structure), fresh

@@ -110,7 +110,7 @@ def fit(
             raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
     if checkpoint is not None:
         require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
-    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, probe, every, growth)
+    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, probe, every, growth, options.rests(data))
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:

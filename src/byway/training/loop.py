@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from byway.core.errors import ConfigError
+from byway.core.given import LARGEST_COUNT
 from byway.core.growth import Growth
 from byway.core.learner import Learner
 from byway.core.rule import Rule
@@ -50,8 +51,9 @@ class Loop:
         probe: int,
         every: int | None = None,
         growth: Growth | None = None,
+        rests: int = LARGEST_COUNT,
     ):
-        self.every, self.net, self.growth = every, net, growth
+        self.every, self.net, self.growth, self.rests = every, net, growth, rests
         self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
         self.steps = splits["train"].size // batch
         # What Python answers is asked for a whole batch at once.
@@ -215,7 +217,8 @@ class Loop:
             learner, scores = carry
             learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
             if (growth := self.growth) is not None:  # by the clock of all seeds: a branch of each would be taken by every one
-                due = (done + i + 1) % growth.every == 0
+                number = done + i + 1
+                due = (number % growth.every == 0) & (number <= self.rests)
                 learner = jax.lax.cond(due, lambda one: grown(growth, self.optimisers, one), lambda one: one, learner)
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 

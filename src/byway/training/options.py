@@ -54,6 +54,11 @@ class Options:
         """The seeds themselves."""
         return [self.first_seed + i for i in range(self.seeds)]
 
+    def rests(self, data: dict[str, Split]) -> int:
+        """The update after which nothing grows any more."""
+        updates = self.epochs * (data["train"].size // self.batch)
+        return updates if self.growth is None else int(self.growth.until * updates)
+
     def decisive(self, moments: list[int]) -> dict[str, Any]:
         """Those that decide what is learned and seen, with the updates after which the microscope looks."""
         rest = ("epochs", "batch", "optimiser", "lr", "lr_gamma", "schedule", "probe", "every", "growth")

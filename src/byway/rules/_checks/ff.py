@@ -17,7 +17,7 @@ SOURCE = "Hinton 2022"
 
 def checks(rule):
     """See `Rule.checks`."""
-    other = dataclasses.replace(rule, threshold=0.4, peer=0.7, keep=0.6)
+    other = dataclasses.replace(rule, threshold=0.4, peer=0.7, decay=0.6)
     return [
         Check("every layer: update = autodiff of its own loss", lambda: _own_loss(rule), EXACT, SOURCE),
         Check("the same with other hyper-parameters", lambda: _own_loss(other), EXACT, SOURCE),
