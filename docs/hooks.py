@@ -1,4 +1,4 @@
-"""Pages that are made when the docs are built: from the rules, tasks and kinds of network that there are."""
+"""Pages that are made when the docs are built: from the rules, tasks, cells, policies and kinds of network that there are."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,9 @@ from mkdocs.structure.files import File
 
 from byway.audit.networks import KINDS
 from byway.audit.page import audit_page, verdicts
+from byway.growths import GROWTHS
+from byway.network.cells import CELLS
+from byway.pages.member import cell_page, cells_page, growth_page, growths_page
 from byway.pages.network import network_page, networks_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import task_page, tasks_page
@@ -33,6 +36,9 @@ def on_files(files, config):
         pages[f"rules/{rule.id}.md"] = rule_page(rule, mine, verify(rule), _figures(rule.id), drawing)
     pages |= {f"tasks/{task.id}.md": task_page(task) for task in tasks}
     pages |= {f"networks/{kind}.md": network_page(kind, rules) for kind in KINDS}
+    cells, growths = ([registry.get(name)() for name in registry.ids()] for registry in (CELLS, GROWTHS))
+    pages |= {"cells.md": cells_page(cells), "growths.md": growths_page(growths)}
+    pages |= {f"cells/{cell.name}.md": cell_page(cell) for cell in cells} | {f"growths/{one.id}.md": growth_page(one) for one in growths}
     for address, text in pages.items():
         files.append(File.generated(config, address, content=text))
     config.nav = [_with_pages(entry, list(pages)) for entry in config.nav]

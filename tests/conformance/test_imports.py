@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "meta": {"core", "network", "rules", "tasks", "training"},
     "audit": {"core", "network", "rules", "tasks", "metrics"},
     "report": {"core", "network", "metrics", "training"},
-    "pages": {"core", "network", "rules", "tasks", "metrics", "audit", "verify"},
+    "pages": {"core", "network", "rules", "growths", "tasks", "metrics", "audit", "verify"},
     "cli": {"core", "network", "rules", "growths", "tasks", "metrics", "training", "audit", "report", "verify", "meta"},
 }
 # Draws what is in the other rooms, which ask it to: only in the middle of a function, so that nothing loads it before.

@@ -14,7 +14,10 @@ import byway
 from byway.audit.networks import KINDS
 from byway.audit.verdict import audit
 from byway.core.check import Check
+from byway.growths import GROWTHS
+from byway.network.cells import CELLS
 from byway.pages.drawing import images_svg, network_svg, sequence_svg
+from byway.pages.member import cell_page, growth_page
 from byway.pages.network import ABOUT, network_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import EMBEDDED, task_page
@@ -179,3 +182,15 @@ def test_every_rule_is_drawn_and_every_drawing_fits_a_telephone(drawings):
             x, y, r = (float(circle.get(k)) for k in ("cx", "cy", "r"))
             assert r <= x <= width - r
             assert r <= y <= height - r
+
+
+@pytest.mark.parametrize("name", CELLS.ids())
+def test_a_cell_has_its_page(name):
+    page = cell_page(CELLS.get(name)())
+    assert page.startswith(f"# {name}\n") and "**Source.**" in page and "| flag |" not in page
+
+
+@pytest.mark.parametrize("name", GROWTHS.ids())
+def test_a_growth_policy_has_its_page(name):
+    page = growth_page(GROWTHS.get(name)())
+    assert page.startswith(f"# {name}\n") and f"`--{name.replace('_', '-')}.every`" in page and "**Claims.** Reads" in page

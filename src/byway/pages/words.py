@@ -57,14 +57,14 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def settings(owner: Any) -> list[str]:
-    """The hyper-parameters of a rule or a task: what each does, its default, its range, its flag."""
+def settings(owner: Any, flags: bool = True) -> list[str]:
+    """The hyper-parameters of a rule or a task: what each does, its default, its range and, where it has one, its flag."""
     rows = []
     for field in hypers(type(owner)):
-        flag = f"--{owner.id}.{field.name}".replace("_", "-")
+        flag = [f"`--{owner.id}.{field.name}`".replace("_", "-")] if flags else []
         unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
-        rows.append([f"`{field.name}`", field.metadata["doc"] + unit, f"`{field.default}`", _range(field.metadata), f"`{flag}`"])
-    return table(["name", "what it is", "default", "range", "flag"], rows) if rows else ["None.", ""]
+        rows.append([f"`{field.name}`", field.metadata["doc"] + unit, f"`{field.default}`", _range(field.metadata), *flag])
+    return table(["name", "what it is", "default", "range", "flag"][: 5 if flags else 4], rows) if rows else ["None.", ""]
 
 
 def _range(metadata: Any) -> str:
