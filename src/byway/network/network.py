@@ -200,7 +200,10 @@ class Network(eqx.Module):
         return not any(p.black_box for p in self.populations)
 
     def require_slopes(
-        self, rule_id: str, instead: Callable[["Network"], Collection[str]], populations: Collection[str] | None = None
+        self,
+        rule_id: str,
+        instead: Callable[["Network"], Collection[str]] = lambda net: (),
+        populations: Collection[str] | None = None,
     ) -> None:
         """Raise `RuleError` if a population that a rule needs the slope of is a black box.
 
@@ -211,10 +214,11 @@ class Network(eqx.Module):
         """
         needed = [p.name for p in self.populations if p.name != self.input] if populations is None else populations
         if boxes := [f"{name} ({self[name].cell.name})" for name in needed if self[name].black_box]:
+            named = ", ".join(instead(self))
             raise RuleError(
                 f"{rule_id} was given a network with a black box in {', '.join(boxes)}",
                 "units whose activation has a slope: this rule's updates are computed from it",
-                f"use a rule that needs no slope there: {', '.join(instead(self)) or 'there is none'}; or another activation",
+                f"use a rule that needs no slope there{': ' if named else ''}{named}; or another activation",
             )
 
     def takes(self, shape: tuple[int, ...]) -> bool:
