@@ -66,12 +66,12 @@ def deltas_in_time(
         feedback: what carries delta back, by projection name.
         later: what the step after returned; `nothing_owed` at the last step.
     """
-    delta, cell = {}, {}
+    delta, cell, outgoing = {}, {}, net.outgoing
     for population in reversed(net.populations):
         name = population.name
         if name == net.input:
             continue
-        ahead = [p for p in net.outgoing(name) if p.dst != net.input and p.name not in net.recurrent]
+        ahead = [p for p in outgoing(name) if p.dst != net.input and p.name not in net.recurrent]
         sent = [_back(p, feedback, delta) for p in ahead if p.carries == "post"]
         if name in later.sent:
             sent.append(_owed(later, name))

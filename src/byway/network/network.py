@@ -81,13 +81,17 @@ class Network(eqx.Module):
         """The population called `population`."""
         return self.populations[self.topology.place[population]]
 
-    def incoming(self, population: str) -> tuple[Projection, ...]:
-        """The projections that end at `population`."""
-        return tuple(self.projections[i] for i in self.topology.incoming[population])
+    # Properties and no methods: looking up a method of a module goes through all of its arrays, which in a loop makes any rule quadratic.
 
-    def outgoing(self, population: str) -> tuple[Projection, ...]:
-        """The projections that start at `population`."""
-        return tuple(self.projections[i] for i in self.topology.outgoing[population])
+    @property
+    def incoming(self) -> Callable[[str], tuple[Projection, ...]]:
+        """The projections that end at a population, of its name."""
+        return lambda population: tuple(self.projections[i] for i in self.topology.incoming[population])
+
+    @property
+    def outgoing(self) -> Callable[[str], tuple[Projection, ...]]:
+        """The projections that start at a population, of its name."""
+        return lambda population: tuple(self.projections[i] for i in self.topology.outgoing[population])
 
     @property
     def hidden(self) -> tuple[Population, ...]:
@@ -99,9 +103,10 @@ class Network(eqx.Module):
         """Whether some population can be reached from itself."""
         return self.topology.cyclic
 
-    def upstream(self, population: str, recurrent: bool = True) -> frozenset[str]:
-        """The populations that reach `population`, itself included; along recurrent projections too, unless told otherwise."""
-        return self.topology.upstream(population, recurrent)
+    @property
+    def upstream(self) -> Callable[..., frozenset[str]]:
+        """The populations that reach one, of its name: itself too, and along recurrent projections unless `recurrent=False` is added."""
+        return self.topology.upstream
 
     @property
     def recurrent(self) -> Mapping[str, int]:
@@ -236,8 +241,7 @@ class Network(eqx.Module):
 
     def potential(self, population: str, pre: Mapping[str, Array], known: Mapping[str, Array] = NOTHING) -> Float[Array, "batch *units"]:
         """The summed current into `population`, given what arrives at its projections, or the current itself where it is `known`."""
-        currents = [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in self.incoming(population)]
-        return functools.reduce(operator.add, currents)
+        return _potential(self.incoming(population), pre, known)
 
     def forward(
         self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
@@ -260,14 +264,15 @@ class Network(eqx.Module):
             The state after it, and the phase.
         """
         pre, u, post, slopes, sent, cell = {}, {}, {}, {}, {}, {}
+        recurrent, incoming, outgoing = self.recurrent, self.incoming, self.outgoing
         for p in self.projections:
-            if (delay := self.recurrent.get(p.name)) is not None:
+            if (delay := recurrent.get(p.name)) is not None:
                 pre[p.name] = _at(state, p.src, delay)
         post[self.input] = self.place(x)
         for population in self.populations:
             name = population.name
             if name != self.input:
-                u[name] = self.potential(name, pre, known)
+                u[name] = _potential(incoming(name), pre, known)
                 if name in inject:
                     u[name] = u[name] + inject[name]
                 before = state.cell.get(name, {})
@@ -277,10 +282,14 @@ class Network(eqx.Module):
                 if (slope := population.local(before, u[name]).slope) is not None:
                     slopes[name] = slope
             sent[name] = population.send(post[name])
-            pre |= {p.name: u[name] if p.carries == "u" else sent[name] for p in self.outgoing(name) if p.name not in self.recurrent}
+            pre |= {p.name: u[name] if p.carries == "u" else sent[name] for p in outgoing(name) if p.name not in recurrent}
         past = {name: _pushed(state, name, sent[name]) for name in state.past}
         clock = () if isinstance(state.clock, tuple) else state.clock + 1
         return State(past, cell, clock), Phase(pre, u, post, slopes, dict(inject), dict(state.cell))
+
+
+def _potential(projections: Collection[Projection], pre: Mapping[str, Array], known: Mapping[str, Array]) -> Float[Array, "batch *drive"]:
+    return functools.reduce(operator.add, [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in projections])
 
 
 def _at(state: State, population: str, delay: int) -> Float[Array, "batch *units"]:
