@@ -15,7 +15,7 @@ from byway.network.projections import Projection
 
 # What one entry gathered costs beside one multiplication of a dense product, and what a dense matrix costs to build, in samples; measured
 # by `python -m benchmarks.sparse`.
-GATHERED, BUILT = 100, 16
+GATHERED, BUILT = 430, 80
 
 
 class FixedFanIn(Projection):
