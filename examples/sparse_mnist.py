@@ -1,4 +1,4 @@
-"""Sparse networks that rewire as they learn, beside the same ones that do not and the dense one, on MNIST: `python examples/sparse_mnist.py`.
+"""Sparse networks that rewire as they learn, beside those that do not and a dense one, on MNIST: `python examples/sparse_mnist.py`.
 
 Weights decay, so that synapses of pixels that are never lit come to be the weakest and are the first to go.
 """
@@ -29,18 +29,8 @@ def main() -> None:
     ):
         net = mlp(task.input_shape, 300, 300, task.outputs, fan_in=fan_in)
         weights = sum(p.weight.size for p in net.projections)
-        result = byway.fit(
-            net,
-            byway.rule("bp"),
-            task,
-            epochs=asked.epochs,
-            batch=128,
-            seeds=asked.seeds,
-            optimiser=optimiser,
-            data=data,
-            looks=0,
-            growth=growth,
-        )
+        options = {"epochs": asked.epochs, "batch": 128, "seeds": asked.seeds, "optimiser": optimiser, "looks": 0}
+        result = byway.fit(net, byway.rule("bp"), task, data=data, growth=growth, **options)
         print(f"{label}: {weights:,} weights, {result}", flush=True)
 
 
