@@ -148,7 +148,7 @@ _try("graph", byway.graph, [3, 4], _EDGES)
 
 HYPER = {
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
-    "ff": ("threshold", "peer", "keep"),
+    "ff": ("threshold", "peer", "decay"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "taylor": ("bound",),

@@ -127,7 +127,7 @@ def test_a_grid_over_a_pipeline_finds_the_longer_training():
     ("options", "error", "words"),
     [
         ({"rule": "dfaa"}, byway.BywayError, "did you mean 'dfa'"),
-        ({"rule": "bptt"}, byway.BywayError, "goes back through a sequence"),
+        ({"rule": "bptt"}, byway.BywayError, "goes through whole sequences"),
         ({"rule": byway.rule("dfa"), "rule_options": {"scale": 1.0}}, ConfigError, "made already"),
         ({"batch": 0}, ConfigError, "a batch of 0"),
         ({"lr": 1e200, "activation": "identity"}, ConfigError, "StandardScaler"),
