@@ -84,7 +84,7 @@ def test_answering_one_in_adding_costs_a_twelfth():
 
 def test_an_answer_to_adding_is_right_within_four_hundredths():
     target, off = jnp.full((1, 4, 1), 0.7), jnp.array([0.039, -0.039, 0.041, -0.041])[None, :, None]
-    np.testing.assert_array_equal(Adding().right(target + off, target), [[1, 1, 0, 0]])
+    np.testing.assert_array_equal(Adding().payoff.value(target + off, target), [[1, 1, 0, 0]])
 
 
 @pytest.mark.parametrize(("pattern", "delay", "symbols"), [(4, 5, 4), (1, 0, 2), (3, 2, 7)])

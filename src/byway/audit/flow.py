@@ -17,7 +17,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from byway.core.tag import ERROR, LOSS, SLOPE
+from byway.core.tag import ERROR, LOSS, REWARD, SLOPE
 
 # What an axis of an array is to the weights that the array holds. None, in place of all axes, where that is not known.
 PRE, POST, NEITHER = "pre", "post", ""
@@ -254,7 +254,7 @@ def _tagged(tag: str, flow: Flow) -> Flow:
     """A tag stands for what it names, but hides nothing else: weights under it stay visible."""
     if tag == SLOPE:
         return flow | Flow(reads=frozenset({"slope"}))
-    part = {ERROR: "signal.error", LOSS: "signal.loss"}.get(tag)
+    part = {ERROR: "signal.error", LOSS: "signal.loss", REWARD: "signal.reward"}.get(tag)
     if part is None:
         return flow
     return dataclasses.replace(flow, reads=flow.reads - {"signal.target", "record.output"} | {part})

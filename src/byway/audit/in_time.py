@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from byway.audit.flow import Flow, trace
 from byway.core.rule import Answer, Rule
-from byway.core.signal import Signal, SquaredError
+from byway.core.signal import Right, Signal, SquaredError
 from byway.core.time import SequenceRule
 from byway.network.network import Network
 
@@ -63,12 +63,12 @@ def _updates(rule: Rule, net: Network, x, target) -> list[Any]:
     state, memory = rule.start(gamma, net, BATCH)
     weight = jnp.ones(BATCH, _dtype(net))
     if isinstance(rule, SequenceRule):
-        signal = Signal(jnp.stack(target, 1), SquaredError(), jnp.ones((BATCH, len(x)), _dtype(net)))
+        signal = Signal(jnp.stack(target, 1), SquaredError(), jnp.ones((BATCH, len(x)), _dtype(net)), Right())
         _, record = rule.f(gamma, net, state, jnp.stack(x, 1), signal, jax.random.key(0))
         return [rule.g(gamma, net, memory, record, signal)[1]] * len(x)
     made = []
     for now, wanted in zip(x, target, strict=True):
-        signal = Signal(wanted, SquaredError(), weight)
+        signal = Signal(wanted, SquaredError(), weight, Right())
         state, record = rule.f(gamma, net, state, now, signal, jax.random.key(0))
         memory, update = rule.g(gamma, net, memory, record, signal)
         made.append(update)
@@ -84,7 +84,7 @@ def _alive(rule: Rule, net: Network, steps: int) -> int:
         state, memory = rule.start(gamma, net, BATCH)
         x = jnp.zeros((BATCH, *time, *net[net.input].shape), _dtype(net))
         target = jnp.zeros((BATCH, *time, *net[net.output].shape), _dtype(net))
-        signal = Signal(target, SquaredError(), jnp.ones((BATCH, *time), _dtype(net)))
+        signal = Signal(target, SquaredError(), jnp.ones((BATCH, *time), _dtype(net)), Right())
         state, record = rule.f(gamma, net, state, x, signal, jax.random.key(0))
         return state, memory, record
 

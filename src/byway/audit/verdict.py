@@ -20,7 +20,7 @@ from jaxtyping import Array, Float
 from byway.audit.flow import NOTHING, Flow, trace, union, weight
 from byway.audit.in_time import memory_in_time, reads_future
 from byway.core.rule import Claims, Rule
-from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.core.time import SequenceRule
 from byway.network.network import Network
 
@@ -115,7 +115,7 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         transport="yes" if any(u.transported for u in updates.values()) else "no",
         locking="yes" if any(u.waits_for for u in updates.values()) else "no",
         derivative="yes" if "slope" in everything.reads else "no",
-        signal=frozenset(need for need in ("target", "error", "loss") if f"signal.{need}" in everything.reads),
+        signal=frozenset(need for need in ("target", "error", "loss", "reward") if f"signal.{need}" in everything.reads),
         phases=len(program.record.phases),
         memory=program.memory_size(),
         past=memory_in_time(rule, net),
@@ -261,7 +261,7 @@ def example(rule: Rule, net: Network, batch: int, steps: int = 3) -> tuple[Float
     classes = net[net.output].size
     target = jax.nn.one_hot(jnp.arange(batch * math.prod(time)).reshape(batch, *time) % classes, classes, dtype=dtype)
     criterion = SquaredError() if net.outgoing(net.output) else CrossEntropy()
-    return x, Signal(target, criterion, jnp.full((batch, *time), 1 / steps, dtype) if time else None)
+    return x, Signal(target, criterion, jnp.full((batch, *time), 1 / steps, dtype) if time else None, Right())
 
 
 def leaves(prefix: str, tree: Any) -> Leaves:

@@ -29,7 +29,7 @@ from byway.core.registry import snake_case
 from byway.core.signal import Signal
 
 Answer = Literal["yes", "no"]
-Need = Literal["target", "error", "loss"]
+Need = Literal["target", "error", "loss", "reward"]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ signals are data here, so the program itself says where they enter.
 from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array
 
-ERROR, LOSS, SLOPE = "byway.error", "byway.loss", "byway.slope"
+ERROR, LOSS, REWARD, SLOPE = "byway.error", "byway.loss", "byway.reward", "byway.slope"
 
 
 def tag(value: Array, name: str) -> Array:

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
 import equinox as eqx
+import jax
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.hyper import check_ranges
@@ -92,6 +93,17 @@ class Task(eqx.Module):
 
     def check(self, part: str, split: Split) -> None:
         """Raise `DataError` unless a split is of the kind that `load` gives; its arrays are finite and as long as each other."""
+
+    def order(self, key: Key[Array, ""], size: int) -> Int[Array, " size"]:
+        """The order in which an epoch takes the `size` training samples: drawn anew for each, unless a task is a stream with its own."""
+        return jax.random.permutation(key, size)
+
+    def drift(self, x: Float[Array, "batch *inputs"], signal: Signal, step: Int[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
+        """What a batch has become after `step` batches were learned from; the same as ever, unless the world of a task changes.
+
+        Training, scores and the microscope see the world as it is at the learner's own step.
+        """
+        return x, signal
 
     @abstractmethod
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:

@@ -17,7 +17,7 @@ VERDICTS = {
     "derivative": "Does an update use the slope φ′(u) of a unit’s activation? If no, units may be black boxes or spikes.",
     "signal": (
         "Which parts of the teaching signal the updates are computed from: the target itself, the error vector at the output, or one "
-        "number, the loss. Less is easier to deliver."
+        "number, the loss or a reward. Less is easier to deliver."
     ),
     "phases": "How many times the network runs for one update.",
     "memory": (

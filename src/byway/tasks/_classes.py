@@ -1,5 +1,6 @@
 """Some of the classes of an image task, as a task: what a learned rule is tested on was never seen while it was learned."""
 
+import dataclasses
 from typing import ClassVar
 
 import equinox as eqx
@@ -8,7 +9,6 @@ import numpy as np
 
 from byway.core.errors import ConfigError
 from byway.core.score import Score
-from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.tasks._images import ImageTask
 
@@ -61,7 +61,7 @@ class SomeClasses(Task):
     def batch(self, split, index, key):
         """See `Task.batch`."""
         x, signal = self.task.batch(split, index, key)
-        return x, Signal(signal.target[:, : self.outputs], signal.criterion)
+        return x, dataclasses.replace(signal, target=signal.target[:, : self.outputs])
 
     def score(self, output, signal):
         """See `Task.score`."""

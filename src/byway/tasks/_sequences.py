@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.score import ACCURACY, LOSS, Score
-from byway.core.signal import Loss, Signal
+from byway.core.signal import Loss, Payoff, Right, Signal
 from byway.core.task import Split, Suggestion, Task
 
 
@@ -18,21 +18,19 @@ class SequenceTask(Task):
 
     Attributes:
         length: time steps of a sequence.
+        payoff: 1 where an output is right, 0 elsewhere; the accuracy is its mean.
     """
 
     in_time: ClassVar[bool] = True
     scores: ClassVar[tuple[Score, ...]] = (ACCURACY, LOSS)
+    payoff: ClassVar[Payoff] = Right()
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(64,), epochs=10, batch=32)
 
     length: eqx.AbstractVar[int]
 
-    def right(self, output: Float[Array, "*batch out"], target: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
-        """1 where an output is right, 0 elsewhere; by default where its largest entry is the target's."""
-        return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)
-
     def score(self, output, signal):
         """See `Task.score`."""
-        return {ACCURACY.name: signal.weigh(self.right(output, signal.target)), LOSS.name: signal.loss(output)}
+        return {ACCURACY.name: signal.weigh(self.payoff.value(output, signal.target)), LOSS.name: signal.loss(output)}
 
 
 class DrawnTask(SequenceTask):
@@ -63,7 +61,7 @@ class DrawnTask(SequenceTask):
         """See `Task.batch`."""
         keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(0), n))(split.x[index])
         x, target, weight = jax.vmap(self.draw)(keys)
-        return x, Signal(target, self.criterion, weight)
+        return x, Signal(target, self.criterion, weight, self.payoff)
 
 
 def at_the_end(target: Float[Array, " out"], length: int) -> tuple[Float[Array, "time out"], Float[Array, " time"]]:

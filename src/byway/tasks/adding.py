@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from byway.core.hyper import hyper
-from byway.core.signal import Loss, SquaredError
+from byway.core.signal import Loss, Near, Payoff, SquaredError
 from byway.core.task import Suggestion
 from byway.tasks._sequences import DrawnTask, at_the_end
 
@@ -30,6 +30,7 @@ class Adding(DrawnTask):
     input_shape: ClassVar[tuple[int, ...]] = (2,)
     outputs: ClassVar[int] = 1
     criterion: ClassVar[Loss] = SquaredError()
+    payoff: ClassVar[Payoff] = Near(0.04)
 
     def draw(self, key):
         """See `DrawnTask.draw`."""
@@ -39,7 +40,3 @@ class Adding(DrawnTask):
         marks = jax.nn.one_hot(jax.random.randint(first, (), 0, half), self.length)
         marks += jax.nn.one_hot(jax.random.randint(second, (), half, self.length), self.length)
         return jnp.stack([values, marks], 1), *at_the_end(jnp.sum(values * marks)[None], self.length)
-
-    def right(self, output, target):
-        """See `SequenceTask.right`."""
-        return (jnp.abs(output - target)[..., 0] < 0.04).astype(output.dtype)

@@ -6,12 +6,12 @@
 Source   LeCun, Cortes and Burges, The MNIST database of handwritten digits
 """
 
+import dataclasses
 from typing import ClassVar
 
 import jax
 
 from byway.core.hyper import hyper
-from byway.core.signal import Signal
 from byway.core.task import Suggestion
 from byway.tasks._images import MNIST_FILES, IDXTask
 from byway.tasks._sequences import at_the_end
@@ -33,4 +33,4 @@ class MNISTRows(IDXTask):
         x, signal = super().batch(split, index, key)
         rows = self.image_shape[0]
         target, weight = jax.vmap(lambda one: at_the_end(one, rows))(signal.target)
-        return x[..., 0], Signal(target, signal.criterion, weight)
+        return x[..., 0], dataclasses.replace(signal, target=target, weight=weight)

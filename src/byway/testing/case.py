@@ -16,7 +16,7 @@ from byway.audit.networks import tiny
 from byway.core.errors import BywayError
 from byway.core.learner import Learner
 from byway.core.rule import Rule
-from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.core.time import SequenceRule, StepRule, step_of
 from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
@@ -68,7 +68,7 @@ class Case:
 
     def signal(self, target: Array, weight: Array | None) -> Signal:
         """The signal of a batch. An output that projects onwards has a value of its own, not a probability."""
-        return Signal(target, SquaredError() if self.net.outgoing(self.net.output) else CrossEntropy(), weight)
+        return Signal(target, SquaredError() if self.net.outgoing(self.net.output) else CrossEntropy(), weight, Right())
 
     def call(self, dtype: Any = None) -> tuple[Network, Array, Signal]:
         """The network, inputs and signal of one call of f, in a precision of choice."""

@@ -212,7 +212,7 @@ def no_error_leaves_the_weights_alone(case: Case) -> bool:
     @jax.jit
     def largest():
         _, record = rule.f(gamma, net, state, x, signal, key)
-        _, update = rule.g(gamma, net, memory, record, Signal(record.output, SquaredError(), signal.weight))
+        _, update = rule.g(gamma, net, memory, record, Signal(record.output, SquaredError(), signal.weight, signal.payoff))
         return jnp.max(jnp.stack([jnp.max(jnp.abs(a)) for a in jax.tree.leaves(update.net)]))
 
     return float(largest()) == 0.0

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_COUNT
@@ -157,7 +157,10 @@ class Loop:
         return jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))
 
     def _example(self):
-        return self.task.batch(self.data["train"], jnp.arange(self.batch), jax.random.key(0))
+        return self._batch(self.data["train"], jnp.arange(self.batch), jax.random.key(0), jnp.int32(0))
+
+    def _batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""], step: Int[Array, ""]) -> tuple[Array, Signal]:
+        return self.task.drift(*self.task.batch(split, index, key), step)
 
     def _start(self, net: Network, stack: int) -> Learner:
         x, signal = self._example()
@@ -197,7 +200,7 @@ class Loop:
     def _order(self, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
         """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
         size = self.data["train"].size
-        order = jax.random.permutation(branch(learner.key, ORDER, learner.step - first), size)
+        order = self.task.order(branch(learner.key, ORDER, learner.step - first), size)
         return order[: self.steps * self.batch].reshape(self.steps, self.batch)
 
     def _updates(
@@ -210,7 +213,7 @@ class Loop:
         order, train, first, last, done = shared
 
         def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = self.layout.divide(self.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
+            x, signal = self.layout.divide(self._batch(train, index, branch(learner.key, ORDER, learner.step), learner.step))
             return learn(self.rule, self.optimisers, learner, x, signal, self._measured, self.every, self.growth)
 
         def one(i, carry):
@@ -244,7 +247,7 @@ class Loop:
         def chunk(args):
             index, real, number = args
             key = branch(learner.key, NOISE, number)
-            x, signal = self.layout.divide(self.task.batch(split, index, key))
+            x, signal = self.layout.divide(self._batch(split, index, key, learner.step))
             record = self.rule.predict(learner.gamma, learner.net, x, key, self.task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
@@ -255,14 +258,14 @@ class Loop:
         return {k: jnp.sum(v, 0) / size for k, v in sums.items()}
 
     def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
-        """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss."""
+        """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss, or the sum of its output."""
         scores = {k: v.astype(output.dtype) for k, v in self.task.score(output, signal).items()}
-        return scores | {WATCHED: signal.loss(output)}
+        return scores | {WATCHED: signal.loss(output) if signal.taught else signal.weigh(jnp.sum(output, -1))}
 
     def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, "batch *parts"]]:
         return {k: v.sum(1) if self.task.in_time else v for k, v in self._measured(output, signal).items()}
 
     def _look_one(self, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)
-        x, signal = self.task.batch(split, jnp.arange(self.probe), key)
+        x, signal = self._batch(split, jnp.arange(self.probe), key, learner.step)
         return microscope(self.rule, concluded(self.rule, learner), x, signal, key)

@@ -96,6 +96,8 @@ class Options:
             )
         updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
         _check_scores(task, data["train"], self.batch)
+        taught = _check_needs(rule, task, data["train"], self.batch)
+        _check_order(task, size)
         batches = self.epochs * (size // self.batch)
         moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
         rule.accepts(net)
@@ -103,8 +105,8 @@ class Options:
         if self.growth is not None:
             require(Growth, "growth", self.growth, "a growth policy", 'for example byway.growth("set")')
             self.growth.accepts(net)
-        # A black box has no gradient to compare with, and may not like to be asked once more.
-        return self._optimisers(rule, batches * updates), moments if net.differentiable else []
+        # Without a loss there is no gradient to compare with; nor in a black box, which may not like to be asked once more.
+        return self._optimisers(rule, batches * updates), moments if net.differentiable and taught else []
 
     def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
         chosen, schedule = (rule.optimiser if self.optimiser is None else self.optimiser), self.schedule or rule.schedule
@@ -176,6 +178,36 @@ def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, bat
         wanted = f"2 (the start and the end count) to {updates + 1:,}, or 0 for none"
         raise ConfigError(f"looks = {shown(looks)}", wanted, "leave looks out for its default")
     return sorted({round(updates * (i / (looks - 1)) ** 2) for i in range(looks)})
+
+
+def _check_needs(rule: Rule, task: Task, split: Split, batch: int) -> bool:
+    """Raise `RuleError` unless the task hands out what the rule says that it learns from; whether it has a loss."""
+    signal = eqx.filter_eval_shape(lambda: task.batch(split, jnp.arange(batch), jax.random.key(0))[1])
+    needs = sorted(rule.claims.signal - {"reward"})
+    if needs and not signal.taught:
+        raise RuleError(
+            f"{rule.id}, which learns from the {' and the '.join(needs)}, on the task {task.id}, which has no targets",
+            "targets, or a rule that needs none",
+            "give the samples labels or numbers as y; or use a rule whose claims name no part of the signal",
+        )
+    if "reward" in rule.claims.signal and signal.payoff is None:
+        raise RuleError(
+            f"{rule.id}, which learns from a reward, on the task {task.id}, which hands out none",
+            "a task whose signal has a payoff, such as digits",
+            "give the signal of a task of your own one, as in Signal(target, criterion, payoff=Right()); or use another rule",
+        )
+    return signal.taught
+
+
+def _check_order(task: Task, size: int) -> None:
+    """Raise `ConfigError` unless a task's own order names samples that there are."""
+    if type(task).order is Task.order:
+        return
+    order = np.asarray(task.order(jax.random.key(0), size))
+    if order.shape != (size,) or order.dtype.kind not in "iu" or order.min() < 0 or order.max() >= size:
+        span = f", from {order.min()} to {order.max()}" if order.size and order.dtype.kind in "iu" else ""
+        given = f"the task {task.id}, whose order is {order.dtype} of shape {order.shape}{span}"
+        raise ConfigError(given, f"({size:,},) whole numbers from 0 to {size - 1:,}", "for example jnp.arange(size), for a stream")
 
 
 def _check_scores(task: Task, split: Split, batch: int) -> None:
