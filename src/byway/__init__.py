@@ -6,14 +6,16 @@ import os
 
 import jax
 
+from byway.system.machine import cores
+
 __version__ = "0.1.0"
 
-# One host device a core, so that seeds can run side by side. JAX takes this only before its first computation; after
-# that, or where the user has chosen a number, seeds share what devices there are.
+# One host device for each core that is ours to use, so that seeds can run side by side. JAX takes this only before its
+# first computation; after that, or where the user has chosen a number, seeds share what devices there are.
 _chosen = jax.config.jax_num_cpu_devices >= 0  # pyright: ignore[reportAttributeAccessIssue]
 if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+        jax.config.update("jax_num_cpu_devices", cores())
 
 _HOME = {
     "fit": "training.fit",

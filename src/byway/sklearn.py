@@ -45,7 +45,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         batch (int): samples in an update; all of them, where there are fewer.
         optimiser (str | optax.GradientTransformation): a name, or any optax transformation.
         lr (float | None): learning rate; the rule's own by default.
-        schedule (str): "cosine" (to zero over the run) or "constant".
+        schedule (str | None): "cosine" (to zero over the run), the default, or "constant".
         random_state (int | RandomState | None): a seed, a `RandomState`, or None for a new seed each time.
 
     Attributes:
@@ -69,7 +69,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         batch=32,
         optimiser="adam",
         lr=None,
-        schedule="cosine",
+        schedule=None,
         random_state=None,
     ):
         # Nothing is checked before `fit`, as is the custom there.

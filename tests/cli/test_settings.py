@@ -5,14 +5,14 @@ import tomllib
 
 import pytest
 
-from byway.cli.settings import read, settings_class, to_toml
+from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, UnknownNameError
 
-Settings = settings_class("Settings", [("rules", str, "bp,fa", "rules"), ("seeds", int, 8, "seeds")], "For a test.")
+VERB = Verb("test", "For a test.", [("rules", str, "bp,ff", "rules"), ("seeds", int, 8, "seeds")], without=("keep",))
 
 
 def parse(*argv):
-    return read(Settings, argv, "test")
+    return VERB.read(argv)
 
 
 def from_toml(tmp_path, text):
@@ -25,21 +25,46 @@ def test_defaults_then_file_then_flags(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("seeds = 3\nlr = 1\n[net]\nhidden = [7, 6]\n[ff]\npeer = 0.5\n")
     got = parse("--config", str(path), "--seeds", "2", "--ff.decay", "0.1")
-    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.decay, got.rules) == (2, 1.0, (7, 6), 0.5, 0.1, "bp,fa")
+    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.decay, got.rules) == (2, 1.0, (7, 6), 0.5, 0.1, "bp,ff")
 
 
 def test_what_is_written_reads_back_the_same(tmp_path):
     once = parse("--net.hidden", "5", "4", "--lr", "0.01", "--out", str(tmp_path / "x"), "--net.no-bias", "--digits.validation", "9")
-    text = to_toml(once, used={"digits"})
+    text = to_toml(once)
     assert tomllib.loads(text)["net"]["bias"] is False
-    assert {"ff", "out"}.isdisjoint(tomllib.loads(text))
-    assert dataclasses.replace(from_toml(tmp_path, text), out=once.out) == once
+    assert "out" not in tomllib.loads(text)
+    assert plain(dataclasses.replace(from_toml(tmp_path, text), out=once.out)) == plain(once)
 
 
-def test_hyper_parameters_come_from_the_rules_and_tasks():
-    names = {f.name for f in dataclasses.fields(Settings)}
-    assert {"ff", "digits", "mnist"} <= names
-    assert "bp" not in names  # nothing to set
+def test_hyper_parameters_come_from_the_rules_and_the_task_that_are_named():
+    names = lambda *argv: {f.name for f in dataclasses.fields(parse(*argv))}  # noqa: E731
+    assert {"ff", "digits"} <= names()
+    assert names().isdisjoint({"bp", "pc", "mnist", "keep"})  # nothing to set, not named, of no use here
+    assert {"pc", "adding"} <= names("--rules", "fa,pc", "--task=adding")
+    assert names("--rules", "fa", "--rules", "dfa").isdisjoint({"ff", "fa"})
+
+
+@pytest.mark.parametrize(
+    ("argv", "text", "parts"),
+    [
+        (["--pc.rate", "0.1"], "", ["--pc.rate, a setting of pc", "--rules"]),
+        (["--node-perturbation.draws=3"], "", ["a setting of node_perturbation", "--rules"]),
+        (["--adding.length", "3"], "", ["--adding.length, a setting of adding", "--task"]),
+        ([], "[pc]\nrate = 0.1", ["[pc], a setting of pc"]),
+        (["--rules", "fa"], "[ff]\npeer = 0.1", ["[ff], a setting of ff"]),
+    ],
+)
+def test_a_setting_of_what_is_not_used_is_refused(tmp_path, argv, text, parts):
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        parse("--config", str(tmp_path / "config.toml"), *argv)
+    assert all(part in str(caught.value) for part in parts)
+
+
+def test_a_file_names_what_is_trained_and_a_flag_another(tmp_path):
+    (tmp_path / "config.toml").write_text('rules = "pc"\ntask = "adding"\n', encoding="utf-8")
+    got = parse("--config", str(tmp_path / "config.toml"), "--pc.steps", "3", "--task", "copy", "--copy.delay", "2")
+    assert (got.rules, got.pc.steps, got.task, got.copy.delay) == ("pc", 3, "copy", 2)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +73,7 @@ def test_hyper_parameters_come_from_the_rules_and_tasks():
         ("sedes = 3", ["'sedes'", "'seeds'"]),
         ("[net]\nhiden = [3]", ["'net.hiden'", "'net.hidden'"]),
         ("[fff]\npeer = 1", ["'fff'", "'ff'"]),
+        ("keep = 1", ["'keep'"]),
     ],
 )
 def test_an_unknown_key_names_the_nearest(tmp_path, text, parts):

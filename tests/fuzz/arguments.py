@@ -4,6 +4,7 @@ It is a program of its own because the tests check the type of every argument of
 """
 
 import json
+import tempfile
 from collections.abc import Callable
 
 import jax
@@ -14,6 +15,7 @@ import byway
 from byway.core.errors import BywayError
 from byway.core.task import Split
 
+FOLDER = tempfile.mkdtemp()
 NAN, INF, HUGE = float("nan"), float("inf"), 10**12
 CASES: dict[str, Callable[[], object]] = {}
 
@@ -28,7 +30,9 @@ def _splits():
 
 
 def _fit(**options):
-    o = {"epochs": 1, "batch": 8, "progress": False, "looks": 0, "data": None} | options
+    needed = {} if "probe" in options else {"looks": 0}
+    needed |= {"checkpoint": FOLDER} if {"save_every", "keep"} & options.keys() else {}
+    o = {"epochs": 1, "batch": 8, "progress": False, "data": None} | needed | options
     net = o.pop("net") if "net" in o else byway.mlp((8, 8, 1), 5, 10)
     rule, task = o.pop("rule", byway.rule("bp")), o.pop("task", byway.task("digits"))
     return byway.fit(net, rule, task, **o)
@@ -42,11 +46,12 @@ def _fit_changed(part, change):
 
 SETTINGS = {
     **dict.fromkeys(("epochs", "seeds"), (-1, 0, NAN, INF, 1.5, "3", None, True, HUGE, [3])),
-    **dict.fromkeys(("batch", "probe"), (-1, 0, NAN, 1.5, "3", None, True, HUGE)),
+    "batch": (-1, 0, NAN, 1.5, "3", None, True, HUGE),
+    "probe": (-1, 0, NAN, 1.5, "3", [3], True, HUGE),
     "first_seed": (-1, 1.5, NAN, "0", 2**32, None, True),
     "lr": (-1.0, 0.0, NAN, INF, "x", [1], True),
     "lr_gamma": (-1.0, NAN, "x"),
-    "schedule": ("cos", 3, None),
+    "schedule": ("cos", 3, []),
     "optimiser": ("adan", 3, None, NAN, []),
     "looks": (-1, 1, 2.5, "3", NAN, HUGE),
     "look_at": ([-1], [10**6], [0.5], ["a"], 3, [NAN], "ab", [[1]]),

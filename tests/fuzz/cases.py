@@ -63,8 +63,16 @@ META = {
     "--seeds": ("0", "-1"),
     "--seed": ("-1", "99999999999999999999"),
 }
+
+
+def _naming(flag):
+    """The rule whose setting it is, by name."""
+    rule = flag[2:].partition(".")[0]
+    return ["--rule", rule] if rule in ("ff", "pc") else []
+
+
 COMMANDS = [
-    *(["train", flag, value] for flag, values in FLAGS.items() for value in values),
+    *(["train", *_naming(flag), flag, value] for flag, values in FLAGS.items() for value in values),
     *(
         ["train", "--task", name.partition(".")[0].replace("-", "_"), "--rule", "rtrl", f"--{name}", value]
         for name, values in IN_TIME.items()
@@ -99,7 +107,7 @@ CONFIGS = [
     *(f"{name} = {value}" for name in ("lr", "lr_gamma") for value in ('"x"', "true", "nan", "-inf", "[0.1]")),
     *(f"{name} = {value}" for name in ("task", "rule", "optimiser", "schedule") for value in ("3", "true", '"nope"', "[]")),
     *(f"net.{name} = {value}" for name in ("hidden", "kind", "activation", "norm") for value in ('"x"', "3", "[[1]]")),
-    *(f"ff.{name} = {value}" for name in ("peer", "keep", "threshold") for value in ('"x"', "nan", "-1")),
+    *(f'rule = "ff"\nff.{name} = {value}' for name in ("peer", "keep", "threshold") for value in ('"x"', "nan", "-1")),
     # What a copy that was cut short leaves: somewhere within a line.
     *sorted({WHOLE[:cut] for cut in _draw.sample(range(8, len(WHOLE)), 60) if WHOLE[cut - 1] in '"=[.,a '}),
 ]

@@ -10,7 +10,7 @@ from PIL import Image
 import byway
 from byway.cli.experiment import Experiment
 from byway.cli.main import main
-from byway.cli.settings import read, settings_class, to_toml
+from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, DataError
 from byway.tasks._samples import read_csv
 from byway.tasks.data import parted
@@ -693,14 +693,14 @@ def test_folders_that_will_not_do_are_refused(tmp_path):
 def test_a_table_from_the_command_line(tmp_path, capsys):
     """The flags reach the task, the network fits it, and the settings read back."""
     _write_csv(tmp_path / "t.csv")
-    settings = settings_class("Settings", [("rule", str, "bp", "rule")], "For a test.")
+    verb = Verb("test", "For a test.", [("rule", str, "bp", "rule")])
     argv = ["--task", "data", "--data.path", str(tmp_path / "t.csv"), "--data.target", "kind", "--data.test", "0.25", "--batch", "9"]
-    asked = read(settings, argv, "test")
+    asked = verb.read(argv)
     experiment = Experiment(["bp"], asked)
     assert [experiment.data[name].size for name in ("train", "validation", "test")] == [26, 4, 10]
     assert (experiment.nets[0]["input"].size, experiment.nets[0]["output"].size) == (3, 3)
-    (tmp_path / "config.toml").write_text(to_toml(asked, used={"data"}))
-    assert read(settings, ["--config", str(tmp_path / "config.toml")], "test") == asked
+    (tmp_path / "config.toml").write_text(to_toml(asked))
+    assert plain(verb.read(["--config", str(tmp_path / "config.toml")])) == plain(asked)
     assert main(["train", "--task", "data", "--data.path", str(tmp_path / "none.csv")]) == 2
     assert "none.csv is not there" in capsys.readouterr().err
     assert main(["train", "--task", "data"]) == 2

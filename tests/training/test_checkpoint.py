@@ -339,7 +339,8 @@ def test_another_optimiser_starts_with_moments_of_its_own(parent, tmp_path):
         (["--set", "lr"], "NAME=VALUE"),
         (["--set", "lrr=3"], "did you mean 'lr'"),
         (["--set", "lr=fast"], "lr = 'fast'"),
-        (["--set", "pc.stesp=1"], "did you mean 'pc.steps'"),
+        (["--set", "digits.lss=1"], "did you mean 'digits.loss'"),
+        (["--set", "pc.steps=1"], "a setting of pc, which is not used"),
     ],
 )
 def test_a_branch_that_cannot_be(parent, tmp_path, flags, said, capsys):

@@ -1,11 +1,12 @@
 """The docs page of the audit, made by the audit: every rule on every kind of network that it accepts."""
 
-import inspect
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
 from byway.core.rule import Claims, Rule
+from byway.system.docstring import docstring
 
 HEAD = """# What each rule reads
 
@@ -56,7 +57,7 @@ def _rules(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> Iterator[str]:
     for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
         mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
         rule = mine[0][0]
-        yield f"\n## {name}\n\n{(inspect.getdoc(inspect.getmodule(type(rule))) or '').partition(chr(10))[0]}\n"
+        yield f"\n## {name}\n\n{docstring(sys.modules[type(rule).__module__]).partition(chr(10))[0]}\n"
         for _, kind, verdict in mine:
             yield from _one(kind, verdict)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from byway.cli.experiment import Experiment
 from byway.cli.report import show
-from byway.cli.settings import read, settings_class
+from byway.cli.settings import Verb
 
 DOC = """Train several rules side by side and report what each costs and buys.
 
@@ -18,17 +18,13 @@ OWN = [
     ("seeds", int, 8, "how many networks to train by each rule, each from its own random start."),
     ("tuned", Path | None, None, "the folder of a 'byway tune', whose findings each rule is trained with."),
 ]
+VERB = Verb("compare", DOC, OWN)
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    settings = read(settings_class("Compare", OWN, DOC), argv, "byway compare")
-    experiment = Experiment(split(settings.rules), settings)
+    settings = VERB.read(argv)
+    experiment = Experiment(VERB.names(settings), settings)
     folder = experiment.begin("compare")
     experiment.train(folder)
     show(folder.folder)
-
-
-def split(names: str) -> list[str]:
-    """The rules of a list such as "bp,frozen,dfa"."""
-    return [name.strip() for name in names.split(",") if name.strip()]

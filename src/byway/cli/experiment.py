@@ -15,27 +15,27 @@ from byway.audit.verdict import audit
 from byway.cli.list import headline
 from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
-from byway.core.given import require_whole
+from byway.core.given import require_none, require_whole
 from byway.core.rule import Rule
 from byway.core.task import Task
 from byway.core.time import SequenceRule, StepRule
-from byway.growths import GROWTHS
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
-from byway.tasks import TASKS
 from byway.training.checkpoint import locked
 from byway.training.fit import fit, use_compilation_cache
-from byway.training.options import Options
+from byway.training.options import Options, gamma_learns
 from byway.training.run import Run
 from byway.training.track import tracker, tracking
 from byway.training.tune import RATE, TUNED
 
+# Of each convolution of a convnet, unless told, and what only a convnet has.
+CHANNELS, OF_CONVOLUTIONS = (16, 32), ("channels", "kernel", "pool")
 NETWORKS: dict[str, Callable[..., Network]] = {
-    "mlp": lambda task, net, hidden, options: mlp(task.input_shape, *hidden, task.outputs, fan_in=net.fan_in, **options),
-    "rnn": lambda task, net, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
-    "convnet": lambda task, net, hidden, options: convnet(
-        task.input_shape, net.channels, task.outputs, hidden=hidden, kernel=net.kernel, pool=net.pool, **options
+    "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
+    "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
+    "convnet": lambda task, hidden, options: convnet(
+        task.input_shape, options.pop("channels", CHANNELS), task.outputs, hidden=hidden, **options
     ),
 }
 
@@ -47,37 +47,48 @@ class Experiment:
 
     Args:
         names: the rules.
-        settings: what `settings_class` made.
+        settings: what a `Verb` read.
     """
 
     def __init__(self, names: list[str], settings: Any):
         if not names or len(set(names)) < len(names):
             raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
+        if self.tuned:
+            require_none("lr", settings.lr, "beside what was tuned, which has a rate for each rule", "leave --tuned out")
         self.rules = [_tuned(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
-        # Settings of what is not used may be a slip of the name.
-        for registry, make in ((RULES, byway.rule), (TASKS, byway.task), (GROWTHS, byway.growth)):
-            for name in registry.ids():
-                if hasattr(settings, name) and name not in (*names, settings.task, settings.growth):
-                    _member(make, name, settings)
         self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
-        self.options = {name: getattr(settings, name) for name in Options.__dataclass_fields__}
-        if settings.growth is not None:
-            self.options["growth"] = _member(byway.growth, settings.growth, settings)
+        self.options: dict[str, Any] = {name: getattr(settings, name, None) for name in Options.__dataclass_fields__}
+        if (growth := self.options["growth"]) is not None:
+            self.options["growth"] = _member(byway.growth, growth, settings)
         for name in ("epochs", "batch"):
             self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
-        for rule, net in zip(self.rules, self.nets, strict=True):
-            Options(**self.options_of(rule)).plan(net, rule, self.task, self.data)
-        for name in settings.track:
+        self._with_gamma: set[str] = set()
+        self._plan()
+        if settings.lr_gamma is not None:
+            pairs = zip(self.rules, self.nets, strict=True)
+            found = {rule.id for rule, net in pairs if gamma_learns(rule, net, self.task, self.data, self.options["batch"])}
+            self._with_gamma = found or set(names)  # where it is of no use to any rule, it is refused
+            self._plan()
+        for name in getattr(settings, "track", ()):
             tracker(name)
 
     def options_of(self, rule: Rule) -> dict[str, Any]:
-        """Options of `fit` for one rule: beside rules that see steps, one that sees sequences updates once in each, whatever `every` is."""
-        beside_steps = isinstance(rule, SequenceRule) and any(isinstance(other, StepRule) for other in self.rules)
+        """Options of `fit` for one rule; without those that are meant for others beside it, on which they have an effect."""
+        left_out = {}
+        if isinstance(rule, SequenceRule) and any(isinstance(other, StepRule) for other in self.rules):
+            left_out["every"] = None
+        if rule.id not in self._with_gamma:
+            left_out["lr_gamma"] = None
         tuned = {"lr": self.tuned[rule.id][RATE]} if rule.id in self.tuned else {}
-        return self.options | ({"every": None} if beside_steps else {}) | tuned
+        return self.options | left_out | tuned
+
+    def _plan(self) -> None:
+        """Raise whatever `fit` would raise of its arguments."""
+        for rule, net in zip(self.rules, self.nets, strict=True):
+            Options.given(**self.options_of(rule)).plan(net, rule, self.task, self.data)
 
     @property
     def steps(self) -> int:
@@ -91,9 +102,9 @@ class Experiment:
             verb: "train", "compare" or "branch"; names the folder where the settings do not.
             about: what else to note of the run.
         """
-        out = self.settings.out or Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
-        config = to_toml(self.settings, used={*(rule.id for rule in self.rules), self.task.id, self.settings.growth})
-        run = Run.begin(out, self.task, config, self.settings.overwrite, **about)
+        given = self.settings.out
+        out = Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}" if given is None else given
+        run = Run.begin(out, self.task, to_toml(self.settings), self.settings.overwrite, unique=given is None, **about)
         if self.tuned:  # a copy, so that the run can be gone on with when the search is no more
             run.write_json(TUNED, {name: {"values": values} for name, values in self.tuned.items()})
         return run
@@ -154,7 +165,7 @@ def read_tuned(path: Path, names: list[str]) -> dict[str, dict[str, float]]:
     """
     path = path / TUNED if path.is_dir() else path
     try:
-        held = {name: dict(one["values"]) for name, one in json.loads(path.read_text()).items()}
+        held = {name: dict(one["values"]) for name, one in json.loads(path.read_text(encoding="utf-8")).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise RunError(f"{path} is no result of a search: {problem}", "what 'byway tune' wrote", "name its folder") from problem
     if missing := [name for name in names if name not in held]:
@@ -170,16 +181,24 @@ def _tuned(rule: Rule, values: dict[str, float]) -> Rule:
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     """The network of the settings, with the options that the rule cannot do without."""
-    for name, side in (("net.kernel", net.kernel), ("net.pool", net.pool)):
-        require_whole(name, side)
     kind = net_kind(net, task)
     builder = look_up("network kind", kind, NETWORKS)
     suggested = () if kind == "convnet" else task.suggests.hidden
     hidden = suggested if net.hidden is None else net.hidden
-    if net.fan_in is not None and kind != "mlp":
-        raise ConfigError(f"net.fan-in = {net.fan_in} for a network of kind {kind}", "an mlp", "leave it out")
-    options = {"norm": net.norm, "bias": net.bias} | ({} if net.activation is None else {"activation": net.activation})
-    return builder(task, net, hidden, {**options, **rule.network_options})
+    options = {name: value for name, value in vars(net).items() if value is not None and name not in ("kind", "hidden")}
+    for name, value in options.items():
+        if name in OF_CONVOLUTIONS and kind != "convnet":
+            raise ConfigError(
+                f"net.{name} = {value} for a network of the kind {kind}", "a convnet", f"add --net.kind convnet, or leave net.{name} out"
+            )
+        if name == "fan_in" and kind != "mlp":
+            raise ConfigError(f"net.fan-in = {value} for a network of the kind {kind}", "an mlp", "leave it out")
+        if name in ("kernel", "pool"):
+            require_whole(f"net.{name}", value)
+        if rule.network_options.get(name, value) != value and value is not False:  # what is off may be off by default
+            wanted = f"{rule.network_options[name]}, which {rule.id} cannot do without"
+            raise ConfigError(f"net.{name} = {value} for {rule.id}", wanted, f"leave net.{name} out, or {rule.id}")
+    return builder(task, hidden, {**options, **rule.network_options})
 
 
 def net_kind(net: NetSettings, task: Task) -> str:

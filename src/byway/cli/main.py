@@ -4,7 +4,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from byway.core.errors import BywayError, unknown_name
+from byway.cli.output import forget, spoken
+from byway.core.errors import BywayError, RunError, unknown_name
 
 # Each verb's module holds `run(argv)`; the text is what `byway --help` says of it.
 VERBS = {
@@ -37,8 +38,25 @@ Start here:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 0, 2 for a mistake in what was asked, 130 when interrupted."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    """Run the command line.
+
+    Returns:
+        The exit status: 0; 2 for a mistake in what was asked, or an output that cannot be written; 130 when interrupted; 141 when
+        nobody reads the output any more, as in `byway list | head -1`.
+    """
+    try:
+        with spoken():
+            return _run(list(sys.argv[1:] if argv is None else argv))
+    except BrokenPipeError:
+        forget()
+        return 141
+    except RunError as error:
+        forget()
+        print(f"byway: {error}", file=sys.stderr)
+        return 2
+
+
+def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(HELP.format(verbs="\n".join(f"  {verb:9} {text}" for verb, (_, text) in VERBS.items())))
         return 0

@@ -10,7 +10,7 @@ import tyro
 from byway.cli import compare, train
 from byway.cli.experiment import Experiment
 from byway.cli.report import show
-from byway.cli.settings import from_toml, settings_class
+from byway.cli.settings import from_toml
 from byway.training.run import Run
 from byway.training.tune import TUNED
 
@@ -46,9 +46,6 @@ def settings_of(config: Path, **changes: Any) -> tuple[list[str], Any]:
         config: its configuration.
         changes: settings to change, dots in their names for tables.
     """
-    several = settings_class("Compare", compare.OWN, compare.DOC)
-    one = settings_class("Train", train.OWN, train.DOC)
     if (config.parent / TUNED).is_file():
         changes = {"tuned": str(config.parent)} | changes
-    settings, verb = from_toml({"rules": several, "rule": one}, config, changes)
-    return (compare.split(settings.rules) if verb == "rules" else [settings.rule]), settings
+    return from_toml({"rules": compare.VERB, "rule": train.VERB}, config, changes)

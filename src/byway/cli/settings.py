@@ -1,6 +1,7 @@
-"""Settings of a training: flags, a TOML file and defaults, in one dataclass made from the rules and tasks there are.
+"""Settings of a training: flags, a TOML file and defaults, in one dataclass made for what is trained.
 
-What a rule or a task declares with `hyper` becomes a flag, `--ff.peer 0.1`, and a key of its own table, `[ff] peer = 0.1`.
+What a rule or a task declares with `hyper` becomes a flag, `--ff.peer 0.1`, and a key of its own table, `[ff] peer = 0.1`, where that
+rule or task is named. A setting of any other would have no effect, so there is none.
 """
 
 import dataclasses
@@ -18,8 +19,8 @@ from byway.core.errors import ConfigError, unknown_name
 from byway.core.hyper import hypers
 from byway.growths import GROWTHS
 from byway.rules import RULES
+from byway.system.docstring import docstring
 from byway.tasks import TASKS
-from byway.training.options import PROBE
 
 T = TypeVar("T")
 
@@ -31,9 +32,9 @@ class NetSettings:
     Attributes:
         kind: mlp, convnet or rnn; by default rnn where samples are sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; the task's suggestion by default, none after convolutions.
-        channels: output channels of each convolution, for a convnet.
-        kernel: side of every kernel [pixel].
-        pool: side of the mean-pooling window after each convolution [pixel].
+        channels: output channels of each convolution, for a convnet; 16 32 by default.
+        kernel: side of every kernel of a convnet [pixel]; 3 by default.
+        pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
         activation: relu, tanh, sigmoid, hard_sigmoid, softplus, identity or quantised, in the hidden layers; in time also leaky, lif,
             alif or gru; tanh in an rnn, else relu.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by default.
@@ -43,9 +44,9 @@ class NetSettings:
 
     kind: str | None = None
     hidden: tuple[int, ...] | None = None
-    channels: tuple[int, ...] = (16, 32)
-    kernel: int = 3
-    pool: int = 2
+    channels: tuple[int, ...] | None = None
+    kernel: int | None = None
+    pool: int | None = None
     activation: str | None = None
     fan_in: int | None = None
     norm: bool = False
@@ -66,13 +67,13 @@ class Training:
         lr: learning rate of the weights; each rule's own by default.
         lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by default.
         schedule: "cosine" takes the rate to zero over the run, "constant" leaves it; each rule's own by default, cosine for most.
-        probe: validation samples under the microscope, which compares updates with the true gradient.
+        probe: validation samples under the microscope, which compares updates with the true gradient; 64 by default.
         looks: how often it looks, closer together early; 0 for never; by default up to 20 times, for less than a tenth of the time.
         look_at: the updates after which it looks instead, 0 for the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         growth: what grows the network while it learns: set (of networks with net.fan-in), continual_backprop; nothing by default.
-        save_every: seconds between two checkpoints, from which 'byway resume' goes on; ends of epochs count too.
-        keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all.
+        save_every: seconds between two checkpoints, from which 'byway resume' goes on, 60 by default; ends of epochs count too.
+        keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all; 1 by default.
         track: where to send what is measured besides: tensorboard, wandb or mlflow.
         out: the run folder; runs/VERB-TASK-TIME by default.
         overwrite: replace the run that lies in the folder.
@@ -88,48 +89,134 @@ class Training:
     lr: float | None = None
     lr_gamma: float | None = None
     schedule: str | None = None
-    probe: int = PROBE
+    probe: int | None = None
     looks: int | None = None
     look_at: tuple[int, ...] | None = None
     every: int | None = None
     growth: str | None = None
-    save_every: float = 60.0
-    keep: int = 1
+    save_every: float | None = None
+    keep: int | None = None
     track: tuple[str, ...] = ()
     out: Path | None = None
     overwrite: bool = False
     net: NetSettings = NetSettings()
 
 
-def settings_class(name: str, first: list[tuple[str, Any, Any, str]], doc: str) -> type:
-    """A dataclass of the verb's own settings, the common ones, and a table for each rule and task that has any.
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A verb that trains, with the settings that it takes: its own, the common ones, and a table for each rule and task that is named.
 
-    Args:
-        name: the class's name.
-        first: the verb's own fields: name, type, default, help.
-        doc: what the verb does.
+    Attributes:
+        name: of the verb.
+        doc: what it does.
+        own: its own settings: name, type, default and help of each. That called "rule" names one rule, "rules" several.
+        without: the common settings that have no effect in it.
     """
-    own = [(field, _flag(kind, text), dataclasses.field(default=value)) for field, kind, value, text in first]
-    tables = []
-    for registry in (RULES, TASKS, GROWTHS):
-        for member in registry.ids():
-            fields = hypers(registry.get(member))
-            if fields:
-                table = _table(member, fields)
-                tables.append((member, table, dataclasses.field(default=table())))
-    names = {field[0] for field in first}
-    common = [field for field in _inherited() if field[0] not in names]
-    made = dataclasses.make_dataclass(name, [*own, *common, *tables], frozen=True)
-    made.__doc__ = doc
-    return made
+
+    name: str
+    doc: str
+    own: Sequence[tuple[str, Any, Any, str]]
+    without: Collection[str] = ()
+
+    def read(self, argv: Sequence[str]) -> Any:
+        """Settings from defaults, then a TOML file (`--config FILE`), then flags.
+
+        Raises:
+            ConfigError: the file is missing or broken, a value has the wrong type, or a setting is of what is not trained.
+            UnknownNameError: a rule, a task or a key that does not exist, with the nearest ones.
+        """
+        argv, given = list(argv), {}
+        if "--config" in argv:
+            at = argv.index("--config")
+            if at + 1 == len(argv):
+                raise ConfigError("--config without a file", "--config FILE.toml", "name the file")
+            given = read_toml(Path(argv[at + 1]))
+            del argv[at : at + 2]
+        members = self._members(given | _said(argv, ("rule", "rules", "task", "growth")))
+        for flag in argv:
+            if flag.startswith("--") and "." in flag:
+                self._require_named(flag, flag[2:].partition(".")[0].replace("-", "_"), members)
+        teach = "A rule or a task has settings of its own, which are listed where it is named: '--rule{} pc --help', or 'byway list pc'."
+        default = self._from_dict(given, members)
+        return tyro.cli(
+            type(default),
+            args=argv,
+            default=default,
+            prog=f"byway {self.name}",
+            description=f"{self.doc}\n\n{teach.format('s' if self._several else '')}",
+        )
+
+    def from_dict(self, given: Mapping[str, Any]) -> Any:
+        """Settings from those of a TOML file alone; raises as `read` does."""
+        return self._from_dict(given, self._members(given))
+
+    def names(self, settings: Any) -> list[str]:
+        """The rules that settings name."""
+        return self._split(settings.rules if self._several else settings.rule)
+
+    @property
+    def _several(self) -> bool:
+        return any(name == "rules" for name, *_ in self.own)
+
+    def _split(self, text: str) -> list[str]:
+        return [name.strip() for name in text.split(",") if name.strip()] if self._several else [text]
+
+    def _members(self, given: Mapping[str, Any]) -> dict[str, type]:
+        """The rules and the task that are trained, and what grows, by their names."""
+        defaults = {name: value for name, _, value, _ in self.own} | {"task": Training.task}
+        rules, task = (given.get(name, defaults[name]) for name in ("rules" if self._several else "rule", "task"))
+        members = {name: RULES.get(name) for name in self._split(rules)} if isinstance(rules, str) else {}
+        members |= {task: TASKS.get(task)} if isinstance(task, str) else {}  # of another kind they are refused with the rest
+        growth = given.get("growth")
+        return members | ({growth: GROWTHS.get(growth)} if isinstance(growth, str) else {})
+
+    def _settings(self, members: Mapping[str, type]) -> type:
+        own = [(name, _flag(kind, text), dataclasses.field(default=value)) for name, kind, value, text in self.own]
+        left_out = {*self.without, *(name for name, *_ in self.own)}
+        common = [field for field in _fields(Training) if field[0] not in left_out]
+        tables = []
+        for name, member in members.items():
+            if fields := hypers(member):
+                table = _table(name, fields)
+                tables.append((name, table, dataclasses.field(default=table())))
+        return dataclasses.make_dataclass(self.name.capitalize(), [*own, *common, *tables], frozen=True)
+
+    def _from_dict(self, given: Mapping[str, Any], members: Mapping[str, type]) -> Any:
+        for name in given:
+            self._require_named(f"[{name}]", name, members)
+        return _from_dict(self._settings(members), given, "")
+
+    def _require_named(self, given: str, name: str, members: Mapping[str, type]) -> None:
+        for registry, flag in ((RULES, "rules" if self._several else "rule"), (TASKS, "task"), (GROWTHS, "growth")):
+            if name in registry.ids() and name not in members and not any(name == field.name for field in dataclasses.fields(Training)):
+                raise ConfigError(
+                    f"{given}, a setting of {name}, which is not used",
+                    f"settings of {', '.join(members)}",
+                    f"name {name} with --{flag}, or leave its settings out",
+                )
 
 
-def _inherited() -> list[tuple[str, Any, Any]]:
-    texts = _attribute_texts(Training)
+def _said(argv: Sequence[str], names: Collection[str]) -> dict[str, str]:
+    """What flags of these names are given, before any flag is known: the last of each, as where they are read."""
+    said = {}
+    for i, flag in enumerate(argv):
+        name, equals, value = flag.removeprefix("--").partition("=")
+        if flag.startswith("--") and name in names:
+            said[name] = value if equals else "".join(argv[i + 1 : i + 2])
+    return said
+
+
+def _fields(owner: type) -> list[tuple[str, Any, Any]]:
+    """The fields of a dataclass with what its docstring says of each as its help."""
+    lines = [line.strip() for line in docstring(owner).partition("Attributes:")[2].splitlines() if line.strip()]
+    texts = dict(line.split(": ", 1) for line in lines)
     fields = []
-    for field in dataclasses.fields(Training):
-        kind = _flag(field.type, texts[field.name])
-        fields.append((field.name, kind, dataclasses.field(default=field.default)))
+    for field in dataclasses.fields(owner):
+        kind, default = field.type, field.default
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            kind = dataclasses.make_dataclass(kind.__name__, _fields(kind), bases=(kind,), frozen=True)
+            default = kind()
+        fields.append((field.name, _flag(kind, texts[field.name]), dataclasses.field(default=default)))
     return fields
 
 
@@ -151,38 +238,9 @@ def _flag(kind: Any, text: str) -> Any:
     return Annotated[kind, tyro.conf.arg(help=text, metavar=metavar)]
 
 
-def _attribute_texts(owner: type) -> dict[str, str]:
-    lines = [line.strip() for line in (owner.__doc__ or "").partition("Attributes:")[2].splitlines() if line.strip()]
-    return dict(line.split(": ", 1) for line in lines)
-
-
-def read(settings: type[T], argv: Sequence[str], prog: str) -> T:
-    """Settings from defaults, then a TOML file (`--config FILE`), then flags.
-
-    Raises:
-        ConfigError: the file is missing or broken, or a value has the wrong type.
-        UnknownNameError: a key that does not exist, with the nearest ones.
-    """
-    argv = list(argv)
-    default = settings()
-    if "--config" in argv:
-        at = argv.index("--config")
-        if at + 1 == len(argv):
-            raise ConfigError("--config without a file", "--config FILE.toml", "name the file")
-        default = _from_dict(settings, _read_toml(Path(argv[at + 1])), "")
-        del argv[at : at + 2]
-    return tyro.cli(settings, args=argv, default=default, prog=prog, description=settings.__doc__)
-
-
-def to_toml(settings: Any, used: Collection[str]) -> str:
-    """The settings as TOML, to run the same again elsewhere.
-
-    Args:
-        settings: what `settings_class` made.
-        used: the rules and tasks whose tables matter. What is None is left out, and so is where the run was kept.
-    """
-    others = {*RULES.ids(), *TASKS.ids(), *GROWTHS.ids(), "out", "overwrite"} - set(used)
-    return tomli_w.dumps(plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in others}))
+def to_toml(settings: Any) -> str:
+    """The settings as TOML, to run the same again elsewhere. What is None is left out, and so is where the run was kept."""
+    return tomli_w.dumps(plain({k: v for k, v in dataclasses.asdict(settings).items() if k not in ("out", "overwrite")}))
 
 
 def plain(value: Any) -> Any:
@@ -196,21 +254,21 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def from_toml(kinds: Mapping[str, type], path: Path, changes: Mapping[str, Any]) -> tuple[Any, str]:
-    """Settings of one of several kinds, from a file.
+def from_toml(verbs: Mapping[str, Verb], path: Path, changes: Mapping[str, Any]) -> tuple[list[str], Any]:
+    """Settings of one of several verbs, from a file.
 
     Args:
-        kinds: by the key that only a file of that kind has, the class of settings.
+        verbs: by the key that only a file of that verb has.
         path: the file.
         changes: what to change in it first, dots in the names for tables.
 
     Returns:
-        The settings, and the key.
+        The rules that they name, and the settings.
     """
-    given = _read_toml(path)
-    kind = next((key for key in kinds if key in given), None)
-    if kind is None:
-        raise ConfigError(f"{path} without {' or '.join(kinds)}", "the config.toml of a run", "restore it from a copy")
+    given = read_toml(path)
+    verb = next((verbs[key] for key in verbs if key in given), None)
+    if verb is None:
+        raise ConfigError(f"{path} without {' or '.join(verbs)}", "the config.toml of a run", "restore it from a copy")
     for name, value in changes.items():
         *tables, last = name.split(".")
         inner = given
@@ -219,12 +277,14 @@ def from_toml(kinds: Mapping[str, type], path: Path, changes: Mapping[str, Any])
             if not isinstance(inner, dict):
                 raise ConfigError(f"{name}, where {table} = {inner!r}", "the name of a setting", "leave the part before the dot out")
         inner[last] = value
-    return _from_dict(kinds[kind], given, ""), kind
+    settings = verb.from_dict(given)
+    return verb.names(settings), settings
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """What a TOML file holds; raise `ConfigError` where it is missing, or none."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read: {problem.strerror}", "a TOML file", "check the path") from problem
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
@@ -233,7 +293,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from problem
 
 
-def _from_dict(settings: type[T], given: dict[str, Any], prefix: str) -> T:
+def _from_dict(settings: type[T], given: Mapping[str, Any], prefix: str) -> T:
     hints = typing.get_type_hints(settings)
     known = {f.name: f for f in dataclasses.fields(settings)}  # pyright: ignore[reportArgumentType]
     values = {}

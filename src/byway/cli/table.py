@@ -15,7 +15,8 @@ GAP, WIDE = 2, 180
 
 def terminal() -> Console:
     """Where to print; a pipe or a file has no width to keep to, unless it is told one in COLUMNS."""
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE, highlight=False)
+    watched = sys.stdout is not None and sys.stdout.isatty()  # a process without a console has no output either
+    return Console(width=None if watched or "COLUMNS" in os.environ else WIDE, highlight=False)
 
 
 def print_table(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int], lead: int = 1) -> None:

@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from byway.cli.compare import split
 from byway.cli.experiment import Experiment
-from byway.cli.settings import read, settings_class, to_toml
+from byway.cli.settings import Verb, to_toml
 from byway.core.errors import ConfigError, RunError
 from byway.core.rule import Rule
 from byway.core.score import Score
@@ -32,25 +31,27 @@ OWN = [
     ("seeds", int, 2, "networks in each trial."),
     ("trials", int, 20, "trials of each rule."),
 ]
+# A trial leaves its accuracy, and nothing else.
+VERB = Verb("tune", DOC, OWN, without=("probe", "looks", "look_at", "save_every", "keep", "track"))
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    go_on(read(settings_class("Tune", OWN, DOC), argv, "byway tune"))
+    go_on(VERB.read(argv))
 
 
 def go_on(settings: Any) -> None:
     """Begin a search, or go on with it."""
     if settings.trials < 1:
         raise ConfigError(f"trials = {settings.trials}", "a whole number from 1", "leave trials out for its default")
-    experiment = Experiment(split(settings.rules), settings)
+    experiment = Experiment(VERB.names(settings), settings)
     if not experiment.task.scores:
         raise ConfigError(f"the task {experiment.task.id}, which scores nothing", "a score to judge trials by", "choose another task")
     folder = settings.out or Path("runs") / f"tune-{experiment.task.id}"
     found = {}
     use_compilation_cache()
     with locked(folder):
-        _keep_config(folder, to_toml(settings, used={*(rule.id for rule in experiment.rules), experiment.task.id}), settings.overwrite)
+        _keep_config(folder, to_toml(settings), settings.overwrite)
         for rule in experiment.rules:
             found[rule.id] = _search(experiment, rule, folder)
             write(folder / TUNED, found)
@@ -61,7 +62,7 @@ def go_on(settings: Any) -> None:
 def write(path: Path, found: dict[str, Found]) -> None:
     """Keep what was found, by rule."""
     partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}, indent=1) + "\n")
+    partial.write_text(json.dumps({name: dataclasses.asdict(one) for name, one in found.items()}, indent=1) + "\n", encoding="utf-8")
     partial.replace(path)
 
 
@@ -88,14 +89,14 @@ def _search(experiment: Experiment, rule: Rule, folder: Path) -> Found:
 
 def _keep_config(folder: Path, config: str, overwrite: bool) -> None:
     path = folder / "config.toml"
-    if path.is_file() and not overwrite and path.read_text() != config:
+    if path.is_file() and not overwrite and path.read_text(encoding="utf-8") != config:
         raise RunError(
             f"{folder} holds a search with other settings", "the same ones, to go on with it", "choose another folder with --out"
         )
     if overwrite:
         for old in (folder / "trials").glob("*.jsonl"):
             old.unlink()
-    path.write_text(config)
+    path.write_text(config, encoding="utf-8")
 
 
 def _print(found: dict[str, Found], main: Score) -> None:

@@ -42,6 +42,12 @@ def require_several(name: str, value: Any, wanted: str, fix: str) -> None:
         raise ConfigError(f"{name} = {shown(value)}", wanted, fix)
 
 
+def require_none(name: str, value: Any, why: str, instead: str) -> None:
+    """Raise `ConfigError` where a setting is given (is not None) that has no effect, as in "lr = 0.1 beside ..."."""
+    if value is not None:
+        raise ConfigError(f"{name} = {shown(value)} {why}", f"no {name}: it has no effect there", f"leave {name} out, or {instead}")
+
+
 def shown(value: Any) -> str:
     """A value as it was written, cut short."""
     text = repr(value).partition("\n")[0]

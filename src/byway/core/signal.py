@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from byway.core.errors import RuleError
+from byway.core.errors import RuleError, ShapeError
 from byway.core.tag import ERROR, LOSS, REWARD, tag
 
 
@@ -123,10 +123,12 @@ class Signal(eqx.Module):
 
     def error(self, output: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
         """The error dLoss/d(output) of each sample; its sign is the ascent direction of the loss."""
+        self._require_shape(output)
         return tag(self.weigh(self.criterion.error(output, self.target)), ERROR)
 
     def loss(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
         """The scalar loss of each sample."""
+        self._require_shape(output)
         return tag(self.weigh(self.criterion.value(output, self.target)), LOSS)
 
     def reward(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
@@ -156,6 +158,11 @@ class Signal(eqx.Module):
         """The signal of one time step, counted from 0, of a batch of sequences."""
         target, weight = (jax.lax.dynamic_index_in_dim(a, t, 1, keepdims=False) for a in (self.target, self.weight))
         return Signal(target, self.criterion, weight, self.payoff)
+
+    def _require_shape(self, output: Float[Array, "..."]) -> None:
+        """Raise where arrays of different shapes would be broadcast to what nobody meant."""
+        if self.taught and output.shape != self.target.shape:
+            raise ShapeError(f"an output of shape {output.shape}", f"{self.target.shape}, as the targets", "reshape the targets")
 
 
 def _nothing(part: str) -> RuleError:

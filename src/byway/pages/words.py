@@ -1,12 +1,13 @@
 """What the pages have in common: docstrings taken apart, tables, hyper-parameters."""
 
 import dataclasses
-import inspect
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from byway.core.hyper import hypers
+from byway.system.docstring import docstring
 
 FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source)\s{2,}(.*)")
 
@@ -28,7 +29,7 @@ class Card:
 
 def card(owner: type) -> Card:
     """The card of a rule's or a task's class, from the docstring of its file."""
-    text = inspect.getdoc(inspect.getmodule(owner)) or ""
+    text = docstring(sys.modules[owner.__module__])
     headline, _, rest = text.partition("\n")
     body, facts, label = [], {}, ""
     for line in rest.splitlines():

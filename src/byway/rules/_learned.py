@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError, RunError
-from byway.core.folders import rules_folder
 from byway.core.rule import Rule
+from byway.system.folders import rules_folder
 
 
 def learned() -> dict[str, Path]:
     """The file of every learned rule, by its name."""
     folder = rules_folder()
-    return {path.stem: path for path in sorted(folder.glob("*.json"))} if folder.is_dir() else {}
+    return {path.stem: path for path in sorted(folder.glob("*.json"))} if folder is not None and folder.is_dir() else {}
 
 
 def load(path: Path) -> type[Rule]:
@@ -31,7 +31,7 @@ def load(path: Path) -> type[Rule]:
     """
     taylor = importlib.import_module("byway.rules.taylor")  # not at the top: this file is read before the folder is
     try:
-        held = json.loads(path.read_text())
+        held = json.loads(path.read_text(encoding="utf-8"))
         theta = {role: np.asarray(held["theta"][role], float) for role in taylor.Taylor.theta}
         found = dict(held["found"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
@@ -62,12 +62,15 @@ def save(name: str, theta: Mapping[str, np.ndarray], found: Mapping[str, Any], t
         RunError: it exists, or cannot be written.
     """
     check_name(name, taken, overwrite)
-    path = rules_folder() / f"{name}.json"
+    if (folder := rules_folder()) is None:
+        raise RunError("no home folder to keep a learned rule in", "a folder that can be written", "name one in $BYWAY_RULES")
+    path = folder / f"{name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_text(
-            json.dumps({"rule": "taylor", "theta": {k: v.tolist() for k, v in theta.items()}, "found": dict(found)}, indent=1)
+            json.dumps({"rule": "taylor", "theta": {k: v.tolist() for k, v in theta.items()}, "found": dict(found)}, indent=1),
+            encoding="utf-8",
         )
         partial.replace(path)
     except OSError as problem:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from byway.core.errors import DataError
-from byway.core.folders import cache_folder
+from byway.system.folders import cache_folder
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,21 @@ def locate(file: DataFile) -> Path:
     Raises:
         DataError: it is nowhere, cannot be downloaded, is empty, or is not the published file.
     """
-    places = [cache_folder() / "data"]
-    if given := os.environ.get("BYWAY_DATA"):
-        places.insert(0, Path(given))
+    given, ours = os.environ.get("BYWAY_DATA"), cache_folder()
+    places = [Path(given)] if given else []
+    places += [] if ours is None else [ours / "data"]
     for place in places:
         path = place / file.folder / file.name
         if path.is_file():
             _check(path, file)
             return path
-    path = _download(file, places[-1] / file.folder)
+    if ours is None:
+        raise DataError(
+            f"{file.folder}/{file.name} is not on this machine, and this user has no home folder",
+            "a folder to keep it in",
+            "name one in $BYWAY_CACHE, or one that has it in $BYWAY_DATA",
+        )
+    path = _download(file, ours / "data" / file.folder)
     _check(path, file)
     return path
 

@@ -11,16 +11,16 @@ import numpy as np
 import optax
 
 from byway.core.errors import ConfigError
-from byway.core.folders import cache_folder
-from byway.core.given import require, shown
+from byway.core.given import require, require_none, shown
 from byway.core.growth import Growth
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.describe import describe
 from byway.network.network import Network
+from byway.system.folders import cache_folder
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
 from byway.training.loop import Loop
-from byway.training.options import PARTS, PROBE, Options, checked
+from byway.training.options import PARTS, Options, checked
 from byway.training.progress import bar
 from byway.training.result import Result
 from byway.training.rows import Look, Row, Scores
@@ -44,7 +44,7 @@ def fit(
     lr: float | None = None,
     lr_gamma: float | None = None,
     schedule: str | None = None,
-    probe: int = PROBE,
+    probe: int | None = None,
     looks: int | None = None,
     look_at: Sequence[int] | None = None,
     every: int | None = None,
@@ -54,8 +54,8 @@ def fit(
     on_look: Callable[[Look], None] | None = None,
     data: dict[str, Split] | None = None,
     checkpoint: Path | str | None = None,
-    save_every: float = 60.0,
-    keep: int = 1,
+    save_every: float | None = None,
+    keep: int | None = None,
 ) -> Result:
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
 
@@ -72,7 +72,7 @@ def fit(
         lr: learning rate of the weights; the rule's own by default.
         lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
         schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name; the rule's own by default.
-        probe: validation samples under the microscope.
+        probe: validation samples under the microscope; 64 by default.
         looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
@@ -83,8 +83,8 @@ def fit(
         data: what `task.load()` gave, to train several rules on one copy.
         checkpoint: a folder for checkpoints. Where it holds one of the same training that training goes on, and ends as if it had
             never stopped, to the bit. Ctrl-C saves one first.
-        save_every: seconds between two checkpoints [s]; ends of epochs count too.
-        keep: how many of the latest to keep; 0 for all.
+        save_every: seconds between two checkpoints [s], 60 by default; ends of epochs count too.
+        keep: how many of the latest to keep, 1 by default; 0 for all.
 
     Returns:
         Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on the test split.
@@ -92,7 +92,7 @@ def fit(
     Raises:
         RuleError: the rule cannot train this network.
         ShapeError: the network does not fit the task.
-        ConfigError: a setting outside its range.
+        ConfigError: a setting outside its range, or one that has no effect.
         DataError: splits that no training can use.
         RunError: the folder of checkpoints cannot be used, or holds those of another training.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
@@ -100,22 +100,25 @@ def fit(
     use_compilation_cache()
     require(Task, "task", task, "a task", "for example byway.task('digits')")
     data = task.load() if data is None else checked(task, data)
-    options = Options(
+    options = Options.given(
         epochs=epochs, batch=batch, seeds=seeds, first_seed=first_seed, optimiser=optimiser, lr=lr, lr_gamma=lr_gamma, schedule=schedule,
         probe=probe, looks=looks, look_at=look_at, every=every, growth=growth, save_every=save_every, keep=keep,
     )  # fmt: skip
+    if checkpoint is None:
+        require_none("save_every", save_every, "without checkpoints", "name their folder with checkpoint=")
+        require_none("keep", keep, "without checkpoints", "name their folder with checkpoint=")
     optimisers, moments = options.plan(net, rule, task, data)
     for name, listener in (("on_row", on_row), ("on_look", on_look)):
         if listener is not None and not callable(listener):
             raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
     if checkpoint is not None:
         require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
-    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, probe, every, growth, options.rests(data))
+    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, options.probe, every, growth, options.rests(data))
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:
             made_of = ingredients(data, rule=rule, task=task, net=describe(net), **options.decisive(moments))
-            store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, save_every, keep))
+            store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, options.save_every, options.keep))
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))
         at = _train(loop, epochs, moments, store, asked, advance, on_row, on_look)
@@ -201,9 +204,14 @@ def _train(
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "")."""
-    if jax.config.jax_compilation_cache_dir is None:  # pyright: ignore[reportAttributeAccessIssue]
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "xla"))
+    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "") or there is no place."""
+    if jax.config.jax_compilation_cache_dir is not None or (ours := cache_folder()) is None:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    folder = ours / "xla"
+    with contextlib.suppress(OSError):  # a home folder that cannot be written: JAX would warn of each program
+        folder.mkdir(parents=True, exist_ok=True)
+    if os.access(folder, os.W_OK):
+        jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 

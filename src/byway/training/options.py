@@ -12,18 +12,20 @@ import numpy as np
 import optax
 
 from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
-from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_several, require_whole, shown
+from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_number, is_whole, require, require_none, require_several, require_whole, shown
 from byway.core.growth import Growth
 from byway.core.rule import Rule
 from byway.core.score import Score
+from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.network.network import Network
 from byway.training.optimisers import optimiser as optimiser_called
-from byway.training.step import Optimisers
+from byway.training.step import Optimisers, new_learner
 
 # Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
 # two looks for each sample of a look.
 PROBE, FEWEST_LOOKS, MOST_LOOKS, SPACING = 64, 8, 20, 50
+DEFAULTS = {"probe": PROBE, "save_every": 60.0, "keep": 1}
 PARTS = ("train", "validation", "test")
 # Learners in one program: more are a mistake, and would fit no machine.
 MOST_SEEDS = 100_000
@@ -48,6 +50,17 @@ class Options:
     growth: Growth | None
     save_every: float
     keep: int
+
+    @classmethod
+    def given(cls, **given: Any) -> "Options":
+        """Options as they are given, None for a default.
+
+        Raises:
+            ConfigError: one that has no effect beside the rest.
+        """
+        if _no_looks(given["looks"], given["look_at"]):
+            require_none("probe", given["probe"], "where the microscope never looks", "let it look")
+        return cls(**given | {name: default for name, default in DEFAULTS.items() if given[name] is None})
 
     @property
     def all_seeds(self) -> list[int]:
@@ -94,7 +107,8 @@ class Options:
                 f"put them in front, with byway.Data(..., room={classes}) or --data.room {classes}; a task of your own says what it can "
                 "spare (Task.spare); or use a rule that writes nothing, such as bp or dfa",
             )
-        updates = _updates_a_batch(rule, net, task, data, self.batch, self.every)
+        x = _handed_out(task, data, self.batch)[0]
+        updates = _updates_a_batch(rule, net, task, x, self.every)
         _check_scores(task, data["train"], self.batch)
         taught = _check_needs(rule, task, data["train"], self.batch)
         _check_order(task, size)
@@ -105,8 +119,16 @@ class Options:
         if self.growth is not None:
             require(Growth, "growth", self.growth, "a growth policy", 'for example byway.growth("set")')
             self.growth.accepts(net)
-        # Without a loss there is no gradient to compare with; nor in a black box, which may not like to be asked once more.
-        return self._optimisers(rule, batches * updates), moments if net.differentiable and taught else []
+        optimisers = self._optimisers(rule, batches * updates)
+        if self.lr_gamma is not None and not gamma_learns(rule, net, task, data, self.batch):
+            require_none("lr_gamma", self.lr_gamma, f"for {rule.id}, which has no parameters that learn", "choose another rule")
+        if not net.differentiable:  # a black box has no gradient to compare with, and may not like to be asked once more
+            if not _no_looks(self.looks, self.look_at):
+                for name in ("looks", "look_at"):
+                    require_none(name, getattr(self, name), "where black boxes leave no true gradient", "choose other units")
+            moments = []
+        # Without a loss there is no gradient to compare with either.
+        return optimisers, moments if taught else []
 
     def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
         chosen, schedule = (rule.optimiser if self.optimiser is None else self.optimiser), self.schedule or rule.schedule
@@ -116,6 +138,8 @@ class Options:
             return Optimisers(*(optimiser_called(chosen, rate, schedule, updates) for rate in rates))
         if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
             raise ConfigError(f"optimiser = {shown(chosen)}", "a name, or an optax transformation", "for example 'adam'")
+        for name in ("lr", "lr_gamma", "schedule"):
+            require_none(name, getattr(self, name), "beside an optax transformation", "make that with the rate you want")
         return Optimisers(chosen, chosen)
 
     def rate(self, rule: Rule) -> float:
@@ -161,6 +185,10 @@ def default_looks(updates: int, batch: int, probe: int) -> int:
     A look at a sample costs 2 to 4 times what learning from one does: the update, the prediction, and back through it.
     """
     return max(FEWEST_LOOKS, min(MOST_LOOKS, updates * batch // (SPACING * probe)))
+
+
+def _no_looks(looks: int | None, look_at: Sequence[int] | None) -> bool:
+    return (is_whole(looks) and looks == 0) or (isinstance(look_at, Sequence) and not look_at)
 
 
 def _moments(looks: int | None, look_at: Sequence[int] | None, updates: int, batch: int, probe: int) -> list[int]:
@@ -239,12 +267,34 @@ def _check_scores(task: Task, split: Split, batch: int) -> None:
             )
 
 
-def _updates_a_batch(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int, every: int | None) -> int:
+def gamma_learns(rule: Rule, net: Network, task: Task, data: dict[str, Split], batch: int) -> bool:
+    """Whether a rule's own parameters learn; nothing is computed."""
+    x, signal = _handed_out(task, data, batch)
+    still = Optimisers(optax.identity(), optax.identity())
+    make = lambda x, signal: new_learner(rule, net, still, x, signal, jax.random.key(0)).moments  # noqa: E731
+    return any(own is not None for _, own in eqx.filter_eval_shape(make, x, signal))
+
+
+def _handed_out(task: Task, data: dict[str, Split], batch: int) -> tuple[jax.ShapeDtypeStruct, Signal]:
+    """The shapes of a batch as the task hands it out; raises unless they are those that it promises, where others would be broadcast."""
+    x, signal = eqx.filter_eval_shape(lambda split: task.batch(split, jnp.arange(batch), jax.random.key(0)), data["train"])
+    lead = (*x.shape[:1], *(x.shape[1:2] if task.in_time else ()))
+    axes = "samples and time steps" if task.in_time else "samples"
+    wanted = {
+        "inputs": (x.shape, (batch, *lead[1:], *task.input_shape)),
+        "targets": (signal.target.shape, (batch, *lead[1:], task.outputs)),
+        "weights": (None if signal.weight is None else signal.weight.shape, (batch, *lead[1:]) if task.in_time else None),
+    }
+    for what, (found, right) in wanted.items():
+        if found != right:
+            raise ShapeError(f"{task.id} hands out {what} of shape {found}", f"{right}, {axes} first", "reshape them in the task")
+    return x, signal
+
+
+def _updates_a_batch(rule: Rule, net: Network, task: Task, x: jax.ShapeDtypeStruct, every: int | None) -> int:
     """How many updates a batch makes; raises unless what the task hands out, in time or not, is what the rule sees."""
     rule.require_time(net, task.id, task.in_time)
-    steps = None
-    if task.in_time:
-        steps = jax.eval_shape(lambda: task.batch(data["train"], jnp.arange(batch), jax.random.key(0))[0]).shape[1]
-        if steps < 1:
-            raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
+    steps = x.shape[1] if task.in_time else None
+    if steps is not None and steps < 1:
+        raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
     return rule.updates(steps, every)

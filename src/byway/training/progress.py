@@ -21,7 +21,8 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
         wanted: draw it or not; None for only on a terminal or in a notebook.
     """
     notebook = _in_notebook()
-    if not ((notebook or sys.stderr.isatty()) if wanted is None else wanted):
+    watched = notebook or (sys.stderr is not None and sys.stderr.isatty())  # a process without a console has no stderr
+    if not (watched if wanted is None else wanted):
         yield lambda done, note: None
         return
     if notebook:

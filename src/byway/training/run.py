@@ -11,6 +11,7 @@ weights/RULE.safetensors    the trained weights, "seeds ..." each
 report.html         the page
 """
 
+import itertools
 import json
 import math
 import os
@@ -28,6 +29,7 @@ from byway.core.errors import RunError
 from byway.core.task import Task
 from byway.network.describe import describe
 from byway.network.network import Network
+from byway.system.machine import cores
 from byway.training.checkpoint import locked
 from byway.training.result import Result
 from byway.training.rows import Look, Row
@@ -48,7 +50,7 @@ class Run:
         self.folder, self.finished = folder, finished
 
     @classmethod
-    def begin(cls, folder: Path, task: Task, config: str, overwrite: bool = False, **about: Any) -> "Run":
+    def begin(cls, folder: Path, task: Task, config: str, overwrite: bool = False, unique: bool = False, **about: Any) -> "Run":
         """A new run.
 
         Args:
@@ -56,20 +58,21 @@ class Run:
             task: what is learned.
             config: the settings, as TOML.
             overwrite: whether a run that lies there already may be replaced.
+            unique: whether to add -2, -3 ... to a name that is taken, as by another process that began at the same moment.
             about: what else to note of it.
 
         Raises:
             RunError: the folder exists and may not be replaced, or cannot be written.
         """
         run = cls(Path(folder), {})
-        if run.folder.exists():
+        if unique:
+            run.folder = _claimed(run.folder)
+        elif run.folder.exists():
             run._make_way(overwrite)
         try:
             (run.folder / "weights").mkdir(parents=True)
         except OSError as problem:
-            raise RunError(
-                f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out"
-            ) from problem
+            raise _cannot_be_made(run.folder, problem) from problem
         run.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")} | about)
         run._replace("config.toml", config)
         run._keep_results(task)
@@ -97,7 +100,7 @@ class Run:
         for name in ("metrics.jsonl", "microscope.jsonl"):
             path = self.folder / name
             if path.is_file():
-                lines = path.read_text(errors="replace").splitlines(keepends=True)
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
                 others = [line for line in lines if line.endswith("\n") and _held(line, "rule", path) != rule]
                 if len(others) < len(lines):
                     self._replace(name, "".join(others))
@@ -139,7 +142,7 @@ class Run:
         self.write_json("results.json", {"task": task.id, "scores": scores, "rules": self.finished})
 
     def _append(self, name: str, rule: str, seeds: list[int], moment: dict[str, Any], parts: dict[str, dict[str, np.ndarray]]) -> None:
-        with (self.folder / name).open("a") as stream:
+        with (self.folder / name).open("a", encoding="utf-8") as stream:
             for i, seed in enumerate(seeds):
                 line = {"rule": rule, "seed": seed, **moment}
                 line |= {part: {k: v[i] for k, v in values.items()} for part, values in parts.items()}
@@ -155,8 +158,26 @@ class Run:
 
     def _replace(self, name: str, text: str) -> None:
         partial = self.folder / f".{name}.partial"
-        partial.write_text(text)
+        partial.write_text(text, encoding="utf-8")
         os.replace(partial, self.folder / name)
+
+
+def _claimed(folder: Path) -> Path:
+    """This folder, or the first of folder-2, folder-3 ... that was not there: made, so that no other process gets it."""
+    for number in itertools.count(1):
+        mine = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            mine.mkdir(parents=True)
+            break
+        except FileExistsError:
+            continue
+        except OSError as problem:
+            raise _cannot_be_made(mine, problem) from problem
+    return mine
+
+
+def _cannot_be_made(folder: Path, problem: OSError) -> RunError:
+    return RunError(f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out")
 
 
 def versions() -> dict[str, Any]:
@@ -166,7 +187,7 @@ def versions() -> dict[str, Any]:
     return found | {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
+        "cores": cores(),
         "device": device.device_kind,
         "devices": jax.device_count(),
     }

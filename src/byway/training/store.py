@@ -22,6 +22,8 @@ from byway.core.errors import RunError
 
 Arrays = dict[str, np.ndarray]
 FILE = "training.safetensors"
+# Whatever is logged from this folder, orbax logs.
+HERE = Path(str(ocp.__file__)).parent
 
 
 class _OneFile(ocp.CheckpointHandler):
@@ -61,15 +63,30 @@ class _Restore(ocp.args.CheckpointArgs):
 @contextlib.contextmanager
 def opened(folder: Path, keep: int = 0, read_only: bool = False) -> Iterator[ocp.CheckpointManager]:
     """The checkpoints of a folder, of which so many of the latest are kept (0: all); what a kill left half written is cleared away."""
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # it warns of what is asked for here, and shows what is raised anyway
     writing: dict[str, Any] = {"max_to_keep": keep or None, "cleanup_tmp_directories": True}
     reading: dict[str, Any] = {"read_only": True, "create": False, "save_interval_steps": 0}
     options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False, **(reading if read_only else writing))
-    manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers=_OneFile())
+    with _quiet():
+        manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers=_OneFile())
+        try:
+            yield manager
+        finally:
+            manager.close()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what orbax logs: it warns of what is asked for here, and shows what is raised anyway. Other people's logs pass."""
+
+    def others(record: logging.LogRecord) -> bool:
+        return HERE not in Path(record.pathname).parents
+
+    shared = logging.getLogger("absl")
+    shared.addFilter(others)
     try:
-        yield manager
+        yield
     finally:
-        manager.close()
+        shared.removeFilter(others)
 
 
 def write(manager: ocp.CheckpointManager, step: int, arrays: Arrays, about: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""What Byway finds around it: cores, folders, and the source that Python runs."""
