@@ -343,8 +343,8 @@ TRAINING = [
     Defect(
         "every_epoch_has_the_same_order",
         "training/loop.py",
-        "branch(learner.key, ORDER, learner.step - first), size",
-        "branch(learner.key, ORDER), size",
+        "branch(learner.key, ORDER, learner.step - first), train.size",
+        "branch(learner.key, ORDER), train.size",
         _of("training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"),
     ),
     Defect(
@@ -395,8 +395,8 @@ SEEDS = [
     Defect(
         "all_seeds_are_the_first",
         "training/loop.py",
-        "jnp.array(seeds, jnp.uint32)",
-        "jnp.array(seeds[:1] * len(seeds), jnp.uint32)",
+        "jnp.array(self._filled(seeds), jnp.uint32)",
+        "jnp.array(self._filled(seeds[:1] * len(seeds)), jnp.uint32)",
         _of("training/test_fit", "three_seeds_are_three_runs_bit_for_bit"),
     ),
     Defect(
@@ -454,7 +454,7 @@ CHECKPOINTS = [
     Defect(
         "a_branch_keeps_the_moments_of_another_optimiser",
         "training/checkpoint.py",
-        "if fresh_moments and shapes[0] != shapes[1]:",
+        "if branched and shapes[0] != shapes[1]:",
         "if shapes[0] != shapes[0]:",
         _of("training/test_checkpoint", "another_optimiser_starts_with_moments_of_its_own"),
     ),

@@ -22,7 +22,7 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 
 from byway.core.check import Check
 from byway.core.errors import ConfigError, RuleError
-from byway.core.hyper import check_ranges
+from byway.core.hyper import check_ranges, make_live
 from byway.core.learner import Learner
 from byway.core.record import Record
 from byway.core.registry import snake_case
@@ -76,6 +76,10 @@ class Update(eqx.Module):
 
 class Pair(eqx.Module):
     """One f and one g."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        make_live(cls)
 
     @abstractmethod
     def f(

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import optax
 
 from byway.core.rule import Rule
 from byway.core.task import Task
@@ -32,8 +31,8 @@ def trial(
     data = task.load()
 
     def one(rule: Rule, rate: float) -> Result:
-        optimiser = optax.sgd(rate)
-        return fit(net, rule, task, epochs=epochs, batch=batch, seeds=seeds, optimiser=optimiser, data=data, progress=False)
+        plain = {"optimiser": "sgd", "lr": rate, "schedule": "constant"}
+        return fit(net, rule, task, epochs=epochs, batch=batch, seeds=seeds, data=data, progress=False, **plain)
 
     best = {}
     for name, (rule, rates) in rules.items():

@@ -40,7 +40,9 @@ class Settled(NamedTuple):
     measures: dict[str, Array]
 
 
-def settle(system: System, values: Values, *, rate: float, steps: int, tolerance: float = 0.0, differentiable: bool = False) -> Settled:
+def settle(
+    system: System, values: Values, *, rate: float | Array, steps: int, tolerance: float = 0.0, differentiable: bool = False
+) -> Settled:
     """Move the free values along their force, value + rate * force, keeping nothing of the way.
 
     Args:
@@ -90,7 +92,7 @@ def silence(net: Network, batch: int) -> Values:
     return {p.name: jnp.zeros((batch, *p.shape), net.dtype) for p in net.populations}
 
 
-def _moved(values: Values, force: Values, rate: float) -> Values:
+def _moved(values: Values, force: Values, rate: float | Array) -> Values:
     return {name: value + rate * force[name] for name, value in values.items()}
 
 

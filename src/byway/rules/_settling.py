@@ -15,7 +15,9 @@ class Settling(Rule):
 
     steps: int = hyper(20, "settling steps at most", low=1, high=1_000_000, search=(5, 50))
     rate: float = hyper(0.05, "step size of settling", low=1e-6, high=1.0, search=(0.01, 0.2))
-    tolerance: float = hyper(0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0)
+    tolerance: float = hyper(
+        0.0, "share of the first force at which settling stops early; 0 takes every step", low=0.0, high=1.0, live=False
+    )
 
     def advice(self, measures):
         """What to do where settling did not end as it should, by the share of batches in which it did not."""

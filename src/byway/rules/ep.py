@@ -79,8 +79,8 @@ class EP(Settling):
         # What differs between the two is the nudge alone: whatever the free phase left undone happens in both.
         rested = _free(net, free.last.post)
         pushed, pulled = (
-            settle(Coupled(net, x, signal, beta), rested, rate=self.rate, steps=self.nudged_steps)
-            for beta in (self.beta, -self.beta if self.symmetric else 0.0)
+            settle(Coupled(net, x, *nudge), rested, rate=self.rate, steps=self.nudged_steps)
+            for nudge in ((signal, self.beta), (signal, -self.beta) if self.symmetric else ())
         )
         diverged = jnp.maximum(pushed.measures["unsettled"], pulled.measures["unsettled"])
         phases = {"free": free.last, "pushed": pushed.last, "pulled": pulled.last}
@@ -122,7 +122,7 @@ class Coupled(System):
         beta: how strongly; below zero, away from the target.
     """
 
-    def __init__(self, net: Network, x: Float[Array, "batch *inputs"], signal: Signal | None = None, beta: float = 0.0):
+    def __init__(self, net: Network, x: Float[Array, "batch *inputs"], signal: Signal | None = None, beta: float | Array = 0.0):
         self.net, self.x, self.signal, self.beta = net, x, signal, beta
         # What the input sends never changes, so its current is computed once and not at every step.
         self.known = {p.name: p.forward(net[net.input].send(x)) for p in net.outgoing(net.input)}
@@ -131,7 +131,7 @@ class Coupled(System):
         """The pull on every free unit, given the activity of all of them."""
         net, pre, u, injected = self.net, {}, {}, {}
         post = {net.input: self.x} | free
-        if self.signal is not None and self.beta:
+        if self.signal is not None:
             injected[net.output] = -self.beta * self.signal.error(post[net.output])
         for population in net.populations:
             sent = population.send(post[population.name])

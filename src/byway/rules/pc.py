@@ -132,7 +132,7 @@ class Energy(System):
         self,
         net: Network,
         values: Mapping[str, Array],
-        precision: float,
+        precision: float | Array,
         held: Mapping[str, Bool[Array, "*units"]] = NOTHING,
         link: Callable[[Array], Array] = lambda u: u,
     ):

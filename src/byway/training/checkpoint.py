@@ -25,6 +25,7 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.core.learner import Learner
 from byway.core.task import Split
+from byway.training.optimisers import at_rates_of
 from byway.training.rows import Look, Row, Scores
 
 # Epochs that end sooner than this after a checkpoint get none of their own [s].
@@ -143,7 +144,7 @@ class Checkpoints:
             )
         kept = {k.removeprefix("learner"): v for k, v in arrays.items() if k.startswith("learner")}
         scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
-        restored = _fitted(learners, kept, here, fresh_moments=branched)
+        restored = _fitted(learners, kept, here, branched)
         return restored, Progress.from_json(held["progress"], scores)
 
 
@@ -241,12 +242,12 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, fresh_moments: bool) -> Learner:
-    """Fresh learners with the arrays that were kept; where the optimiser is another one, its moments may stay fresh."""
+def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, branched: bool) -> Learner:
+    """Fresh learners with the arrays that were kept; those of a branch keep their own learning rates, and moments where none fit."""
     mine = _named(learners)
     mine_moments, kept_moments = ({k: v for k, v in some.items() if k.startswith(".moments")} for some in (mine, kept))
     shapes = [{k: v.shape[1:] for k, v in some.items()} for some in (mine_moments, kept_moments)]
-    if fresh_moments and shapes[0] != shapes[1]:
+    if branched and shapes[0] != shapes[1]:
         kept = {k: v for k, v in kept.items() if k not in kept_moments} | mine_moments
     wrong = [k for k in mine if k not in kept or kept[k].shape[1:] != mine[k].shape[1:]] + [k for k in kept if k not in mine]
     if wrong:
@@ -262,7 +263,8 @@ def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, fresh_mo
         new = np.concatenate([np.asarray(kept[name], own.dtype), own[len(kept[name]) :]])
         key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
         filled.append(jax.random.wrap_key_data(jnp.asarray(new)) if key else jnp.asarray(new))
-    return jax.tree.unflatten(shape, filled)
+    restored = jax.tree.unflatten(shape, filled)
+    return at_rates_of(learners, restored) if branched else restored
 
 
 def _named(learners: Learner) -> dict[str, np.ndarray]:

@@ -1,7 +1,10 @@
-"""The loop: an epoch is one call of one compiled program, for all seeds at once."""
+"""The loop: an epoch is one call of one compiled program, for all learners at once."""
 
+import contextlib
+import functools
 import time
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,9 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.code import Itself, behind
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_COUNT
 from byway.core.growth import Growth
+from byway.core.hyper import Mould, numbers_of, unknown_to_python
 from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.signal import Signal
@@ -20,32 +25,50 @@ from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.layout import Layout, skip_failed
+from byway.training.optimisers import at_rate
 from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, grown, learn, new_learner
 
 # Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
 WATCHED = "/"
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
 SCORE_BATCH = 500
+# Sets of compiled programs that are kept for the next training of their kind.
+KEPT = 8
+# What a learner is trained by.
+Made = tuple[Rule, Optimisers, Growth | None]
 
 
 class Loop:
-    """Compiled programs that train, score and probe a stack of learners, one for each seed.
+    """Trains, scores and probes a stack of learners, one for each seed, by compiled programs.
+
+    Args:
+        rule: the rule; or one for each learner, which differ in their numbers alone (see `numbers_of`).
+        net: the network; each learner draws its own weights.
+        task: what to learn.
+        splits: its data.
+        optimisers: for theta and gamma; or a pair for each learner, which differ in their numbers alone.
+        batch: samples in an update.
+        seeds: the seed of each learner.
+        probe: validation samples under the microscope.
+        every: time steps between updates, for a rule that sees one at a time.
+        growth: what grows the networks, if anything does.
+        rests: the update after which nothing grows any more.
 
     Attributes:
         learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced by each epoch.
+        numbers: those of each learner's rule, optimisers and growth, arrays with that axis.
         steps: updates in an epoch; samples that do not fill a batch wait for the next epoch's order.
-        compile_seconds: time spent compiling the epoch.
+        compile_seconds: time spent compiling the epoch, if that was not done before.
         look_compile_seconds: time spent compiling the microscope; 0 before its first look.
-        step_bytes: memory of one compiled update of one learner: the learner, its batch and what the step needs besides.
     """
 
     def __init__(
         self,
-        rule: Rule,
+        rule: Rule | Sequence[Rule],
         net: Network,
         task: Task,
         splits: dict[str, Split],
-        optimisers: Optimisers,
+        optimisers: Optimisers | Sequence[Optimisers],
         batch: int,
         seeds: list[int],
         probe: int,
@@ -53,24 +76,29 @@ class Loop:
         growth: Growth | None = None,
         rests: int = LARGEST_COUNT,
     ):
-        self.every, self.net, self.growth, self.rests = every, net, growth, rests
-        self.rule, self.task, self.optimisers, self.batch, self.seeds = rule, task, optimisers, batch, seeds
+        self.growth, self.rests = growth, rests
+        self.net, self.task, self.batch, self.seeds = net, task, batch, seeds
+        rules = [rule] * len(seeds) if isinstance(rule, Rule) else list(rule)
+        pairs = [optimisers] * len(seeds) if isinstance(optimisers, Optimisers) else list(optimisers)
+        self.rule, self.optimisers = rules[0], pairs[0]
         self.steps = splits["train"].size // batch
         # What Python answers is asked for a whole batch at once.
-        self.layout = Layout(len(seeds), rule.settles and net.differentiable)
+        self.layout = Layout(len(seeds), self.rule.settles and net.differentiable)
         self.data = {name: self.layout.share(split) for name, split in splits.items()}
         self.probe = min(probe, splits["validation"].size)
-        self.learners = self._start(net, self.layout.padded)
+        numbers, self._mould = self._stacked([(*made, growth) for made in zip(rules, pairs, strict=True)])
+        self._programs = programs(self._mould, self.rule, growth, net, task, Setting(batch, every, self.layout, self.probe, SCORE_BATCH))
+        self.numbers = self.layout.place(numbers)
+        keys = jax.vmap(jax.random.key)(jnp.array(self._filled(seeds), jnp.uint32))
+        learners = self._answer(self._programs.start, numbers, keys, net, splits["train"])
+        # The ones that only fill up the devices count as failed, so that they are skipped.
+        failed = jnp.where(jnp.arange(self.layout.padded) < len(seeds), -1, 0).astype(learners.failed.dtype)
+        self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
+        self._drawn: tuple[Any, int, Any] = None, 0, None
         started = time.perf_counter()
-        self._draw = jax.jit(self.layout.over(self._order))
-        self._drawn: tuple[Learner, int, Array] = self.learners, 0, self._ordered(0)
-        train = self.layout.over(lambda one, shared: skip_failed(self._updates, one[0], (one[1], *shared)))
-        updates = jax.jit(lambda learners, order, shared: train((learners, order), shared), donate_argnums=0)
-        self._run = updates.lower(self.learners, self._drawn[2], self._stretch(0, self.steps)).compile()
+        self._update(0, 0)
         self.compile_seconds = time.perf_counter() - started
-        self.step_bytes = self._step_bytes()
-        self._score = jax.jit(self.layout.over(self._score_one))
-        self._look, self.look_compile_seconds = None, 0.0
+        self._looked, self.look_compile_seconds = False, 0.0
 
     def train(self, first: int = 0, last: int | None = None) -> tuple[dict[str, np.ndarray], float]:
         """Train every learner for one epoch, or for a stretch of it: how it is cut into stretches changes no bit of what is learnt.
@@ -83,13 +111,7 @@ class Loop:
             The training scores of each update, "seeds last-first *parts"; and the time it took [s].
         """
         last, started = self.steps if last is None else last, time.perf_counter()
-        # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
-        learners, upto, order = self._drawn
-        if learners is not self.learners or upto != first:
-            order = self._ordered(first)
-        with failures(self.net):
-            self.learners, scores = jax.block_until_ready(self._run(self.learners, order, self._stretch(first, last)))
-        self._drawn = self.learners, last, order
+        scores = self._update(first, last)
         seconds = time.perf_counter() - started
         return {k: v[:, first:last] for k, v in self._real(scores).items()}, seconds
 
@@ -114,8 +136,7 @@ class Loop:
             split: its name.
             strict: raise `ConfigError` where a score is no number for any learner, although what they answer are numbers.
         """
-        with failures(self.net):
-            means = dict(self._real(self._score(self.learners, self.data[split])))
+        means = dict(self._real(self._answer(self._programs.score, self.numbers, self.learners, self.data[split])))
         sound = np.isfinite(means.pop(WATCHED)) & (self.failed < 0)
         made = self.finished(means)
         for score in self.task.scores:
@@ -133,15 +154,14 @@ class Loop:
         Returns:
             By quantity, by projection, "seeds" each; and the time it took, without compiling [s].
         """
+        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, self.data["validation"])  # noqa: E731
         started = time.perf_counter()
-        if self._look is None:
-            look = jax.jit(self.layout.over(self._look_one))
-            self._look = look.lower(self.learners, self.data["validation"]).compile()
-            jax.block_until_ready(self._look(self.learners, self.data["validation"]))  # XLA finishes its work on the first call
-            self.look_compile_seconds, started = time.perf_counter() - started, time.perf_counter()
-        seen = jax.block_until_ready(self._look(self.learners, self.data["validation"]))
+        if not self._looked:
+            seen()
+            self._looked, self.look_compile_seconds, started = True, time.perf_counter() - started, time.perf_counter()
+        found = seen()
         seconds = time.perf_counter() - started
-        return {quantity: self.sound(found) for quantity, found in jax.device_get(seen).items()}, seconds
+        return {quantity: self.sound(one) for quantity, one in jax.device_get(found).items()}, seconds
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
@@ -156,78 +176,178 @@ class Loop:
         """Without the learners that only fill up the devices; on the host."""
         return jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))
 
-    def _example(self):
-        return self._batch(self.data["train"], jnp.arange(self.batch), jax.random.key(0), jnp.int32(0))
+    @property
+    def step_bytes(self) -> int:
+        """Memory of one compiled update of one learner: the learner, its batch and what the step needs besides [B]."""
+        return self._programs.step_bytes(self.numbers, self.learners, self.data["train"])
 
-    def _batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""], step: Int[Array, ""]) -> tuple[Array, Signal]:
-        return self.task.drift(*self.task.batch(split, index, key), step)
+    def change(self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None) -> None:
+        """Go on with other numbers, in all learners; nothing is compiled anew.
 
-    def _start(self, net: Network, stack: int) -> Learner:
-        x, signal = self._example()
-        seeds = self.seeds + [self.seeds[-1]] * (stack - len(self.seeds))
-        keys = jax.vmap(jax.random.key)(jnp.array(seeds, jnp.uint32))
-        learners = jax.jit(jax.vmap(lambda key: new_learner(self.rule, net, self.optimisers, x, signal, key, self.growth)))(keys)
-        # The ones that only fill up the devices count as failed, so that they are skipped.
-        failed = jnp.where(jnp.arange(stack) < len(self.seeds), -1, 0).astype(learners.failed.dtype)
-        return self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
+        Args:
+            rule: the same rule with other live numbers; as it is by default.
+            lr: the learning rate of the weights from here on, which the schedule goes on to lower; of an optimiser given by name.
+            lr_gamma: that of the rule's own parameters.
 
-    def _step_bytes(self) -> int:
-        one = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), self.learners)
-        x, signal = jax.eval_shape(self._example)
+        Raises:
+            ConfigError: a rule that differs in more than its numbers.
+        """
+        if rule is not None:
+            numbers, mould = self._stacked([(rule, self.optimisers, self.growth)] * len(self.seeds))
+            if mould != self._mould:
+                raise ConfigError(f"{rule} in place of {self.rule}", "a rule that differs in its live numbers alone", "train it anew")
+            self.rule, self.numbers = rule, self.layout.place(numbers)
+        moments = tuple((at_rate(theta, lr), at_rate(gamma, lr_gamma)) for theta, gamma in self.learners.moments)
+        self.learners = eqx.tree_at(lambda one: one.moments, self.learners, self.layout.place(moments))
 
-        def update(one, x, signal):
-            return learn(self.rule, self.optimisers, one, x, signal, every=self.every, growth=self.growth)[0]
-
-        step = jax.jit(update, donate_argnums=0)
-        used = step.lower(one, x, signal).compile().memory_analysis()
-        if used is None:  # a backend that does not say
-            return 0
-        return used.temp_size_in_bytes + used.argument_size_in_bytes + used.output_size_in_bytes - used.alias_size_in_bytes
+    def _update(self, first: int, last: int) -> dict[str, Array]:
+        clock = first, last, self._done - first, self.rests
+        stretch = self.layout.share(tuple(jnp.int32(n) for n in clock))
+        # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
+        learners, upto, order = self._drawn
+        if learners is not self.learners or upto != first:
+            order = self._ordered(first)
+        self.learners, scores = self._answer(self._programs.train, self.numbers, self.learners, order, (self.data["train"], *stretch))
+        self._drawn = self.learners, last, order
+        return scores
 
     @property
     def _done(self) -> int:
         """How many updates the learners have made, those apart that failed on the way."""
         return int(np.max(np.asarray(self.learners.step)))
 
-    def _stretch(self, first: int, last: int) -> tuple[Split, Array, Array, Array]:
-        """What `_updates` shares among learners, on every device."""
-        return self.data["train"], *self.layout.share((jnp.int32(first), jnp.int32(last), jnp.int32(self._done - first)))
-
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""
-        return self.layout.place(self._draw(self.learners, self.layout.share(jnp.int32(first))))
+        shared = self.data["train"], self.layout.share(jnp.int32(first))
+        return self.layout.place(self._programs.order(self.numbers, self.learners, shared))
 
-    def _order(self, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
+    def _answer(self, program: Callable, *args: Any) -> Any:
+        """What a program returns, when it is there."""
+        with failures(self.net), unknown_to_python(self.rule):
+            return jax.block_until_ready(program(*args))
+
+    def _stacked(self, each: list[Made]) -> tuple[list[Array], Mould]:
+        """The numbers of what trains each learner, with a leading axis, and all else of it, which must be the same."""
+        numbers, moulds = zip(*map(numbers_of, each), strict=True)
+        if other := next((one for one, mould in zip(each, moulds, strict=True) if one != each[0] and mould != moulds[0]), None):
+            raise ConfigError(
+                f"{other[0]} beside {each[0][0]}", "rules that differ in their live numbers alone", "train it in another loop"
+            )
+        return [jnp.stack([jnp.asarray(a) for a in those]) for those in zip(*self._filled(list(numbers)), strict=True)], moulds[0]
+
+    def _filled(self, each: list[Any]) -> list[Any]:
+        """One for each learner, and for those that fill up the devices the last once more."""
+        return each + [each[-1]] * (self.layout.padded - len(each))
+
+
+class Setting(NamedTuple):
+    """What programs are made for, beside rule, optimisers, growth and task.
+
+    Attributes:
+        batch: samples in an update.
+        every: time steps between updates, or None.
+        layout: how the learners lie on the devices.
+        probe: validation samples under the microscope.
+        chunk: samples scored at once.
+    """
+
+    batch: int
+    every: int | None
+    layout: Layout
+    probe: int
+    chunk: int
+
+
+class Programs:
+    """What a loop runs, compiled when it is first called. The numbers of rule, optimisers and growth are arguments; all else is fixed.
+
+    Args:
+        mould: rule, optimisers and growth without their numbers.
+        task: gives the task, while a loop that runs these programs holds it.
+        setting: all else.
+    """
+
+    def __init__(self, mould: Mould, task: Callable[[], Task], setting: Setting):
+        self._mould, self._task, self._setting = mould, task, setting
+        self.start = jax.jit(jax.vmap(self._start, in_axes=(0, 0, None, None)))
+        self.order = jax.jit(self._over(self._order))
+        self.train = jax.jit(self._over(self._unless_failed), donate_argnums=1)
+        self.score = jax.jit(self._over(self._score_one))
+        self.look = jax.jit(self._over(self._look_one))
+        self._bytes: dict[Any, int] = {}
+
+    def step_bytes(self, numbers: list[Array], learners: Learner, train: Split) -> int:
+        """Memory of one update of one learner [B]."""
+        shapes = jax.eval_shape(lambda stack: jax.tree.map(lambda a: a[0], stack), (numbers, learners))
+        key = *jax.tree.leaves(shapes), jax.tree.structure(shapes)
+        if key not in self._bytes:
+            x, signal = jax.eval_shape(self._example, train)
+
+            def step(numbers, one, x, signal):
+                rule, optimisers, growth = self._mould(numbers)
+                return learn(rule, optimisers, one, x, signal, every=self._setting.every, growth=growth)[0]
+
+            used = jax.jit(step, donate_argnums=1).lower(*shapes, x, signal).compile().memory_analysis()
+            # A backend may not say.
+            sizes = (0,) if used is None else (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes)
+            self._bytes[key] = sum(sizes) - (0 if used is None else used.alias_size_in_bytes)
+        return self._bytes[key]
+
+    def _over(self, function: Callable) -> Callable:
+        """`function(made, parts of one ..., shared)` for one learner -> `program(numbers, stacks ..., shared)` for all of them."""
+
+        def one(of_one, shared):
+            numbers, *parts = of_one
+            return function(self._mould(numbers), *parts, shared)
+
+        over = self._setting.layout.over(one)
+        return lambda *args: over(args[:-1], args[-1])
+
+    def _example(self, train: Split):
+        return self._batch(train, jnp.arange(self._setting.batch), jax.random.key(0), jnp.int32(0))
+
+    def _batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""], step: Int[Array, ""]) -> tuple[Array, Signal]:
+        return self._task().drift(*self._task().batch(split, index, key), step)
+
+    def _start(self, numbers: list[Array], key: Key[Array, ""], net: Network, train: Split) -> Learner:
+        rule, optimisers, growth = self._mould(numbers)
+        return new_learner(rule, net, optimisers, *self._example(train), key, growth)
+
+    def _order(self, made: Made, learner: Learner, shared: tuple[Split, Array]) -> Int[Array, "steps batch"]:
         """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
-        size = self.data["train"].size
-        order = self.task.order(branch(learner.key, ORDER, learner.step - first), size)
-        return order[: self.steps * self.batch].reshape(self.steps, self.batch)
+        (train, first), batch = shared, self._setting.batch
+        order = self._task().order(branch(learner.key, ORDER, learner.step - first), train.size)
+        return order[: train.size // batch * batch].reshape(-1, batch)
+
+    def _unless_failed(self, made: Made, learner: Learner, order: Int[Array, "steps batch"], shared: Any):
+        return skip_failed(lambda learner, shared: self._updates(made, learner, *shared), learner, (order, shared))
 
     def _updates(
-        self, learner: Learner, shared: tuple[Array, Split, Array, Array, Array]
+        self, made: Made, learner: Learner, order: Int[Array, "steps batch"], shared: tuple[Split, Array, Array, Array, Array]
     ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
         """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
         One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
         """
-        order, train, first, last, done = shared
+        (rule, optimisers, growth), layout = made, self._setting.layout
+        train, first, last, done, rests = shared
 
         def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = self.layout.divide(self._batch(train, index, branch(learner.key, ORDER, learner.step), learner.step))
-            return learn(self.rule, self.optimisers, learner, x, signal, self._measured, self.every, self.growth)
+            x, signal = layout.divide(self._batch(train, index, branch(learner.key, ORDER, learner.step), learner.step))
+            return learn(rule, optimisers, learner, x, signal, self._measured, self._setting.every, growth)
 
         def one(i, carry):
             learner, scores = carry
             learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
-            if (growth := self.growth) is not None:  # by the clock of all seeds: a branch of each would be taken by every one
+            if growth is not None:  # by the clock of all seeds: a branch of each would be taken by every one
                 number = done + i + 1
-                due = (number % growth.every == 0) & (number <= self.rests)
-                learner = jax.lax.cond(due, lambda one: grown(growth, self.optimisers, one), lambda one: one, learner)
+                due = (number % growth.every == 0) & (number <= rests)
+                learner = jax.lax.cond(due, functools.partial(grown, growth, optimisers), lambda one: one, learner)
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 
         start = learner.step - first
         shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
-        none = {k: jnp.zeros((self.steps, *v.shape), v.dtype) for k, v in shapes.items()}
+        none = {k: jnp.zeros((len(order), *v.shape), v.dtype) for k, v in shapes.items()}
         learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
         # It is watched before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
         sound = jnp.isfinite(scores.pop(WATCHED))
@@ -236,10 +356,10 @@ class Loop:
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
-    def _score_one(self, learner: Learner, split: Split) -> dict[str, Float[Array, "*parts"]]:
-        learner = concluded(self.rule, learner)
-        size = split.size
-        batch = min(SCORE_BATCH, size)
+    def _score_one(self, made: Made, learner: Learner, split: Split) -> dict[str, Float[Array, "*parts"]]:
+        (rule, *_), task, size = made, self._task(), split.size
+        learner = concluded(rule, learner)
+        batch = min(self._setting.chunk, size)
         chunks = -(-size // batch)
         index = jnp.minimum(jnp.arange(chunks * batch), size - 1).reshape(chunks, batch)
         real = (jnp.arange(chunks * batch) < size).reshape(chunks, batch)
@@ -247,8 +367,8 @@ class Loop:
         def chunk(args):
             index, real, number = args
             key = branch(learner.key, NOISE, number)
-            x, signal = self.layout.divide(self._batch(split, index, key, learner.step))
-            record = self.rule.predict(learner.gamma, learner.net, x, key, self.task.in_time)
+            x, signal = self._setting.layout.divide(self._batch(split, index, key, learner.step))
+            record = rule.predict(learner.gamma, learner.net, x, key, task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
                 scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
@@ -259,13 +379,36 @@ class Loop:
 
     def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
         """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss, or the sum of its output."""
-        scores = {k: v.astype(output.dtype) for k, v in self.task.score(output, signal).items()}
+        scores = {k: v.astype(output.dtype) for k, v in self._task().score(output, signal).items()}
         return scores | {WATCHED: signal.loss(output) if signal.taught else signal.weigh(jnp.sum(output, -1))}
 
     def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, "batch *parts"]]:
-        return {k: v.sum(1) if self.task.in_time else v for k, v in self._measured(output, signal).items()}
+        return {k: v.sum(1) if self._task().in_time else v for k, v in self._measured(output, signal).items()}
 
-    def _look_one(self, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
+    def _look_one(self, made: Made, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)
-        x, signal = self._batch(split, jnp.arange(self.probe), key, learner.step)
-        return microscope(self.rule, concluded(self.rule, learner), x, signal, key)
+        x, signal = self._batch(split, jnp.arange(self._setting.probe), key, learner.step)
+        return microscope(made[0], concluded(made[0], learner), x, signal, key)
+
+
+def programs(mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting) -> Programs:
+    """The programs of a training: those of an earlier one of the same kind, if they are still kept."""
+    code = behind(type(rule), type(growth), type(task), *mould.fixed, *(population.cell for population in net.populations))
+    # A task that holds arrays is of its own kind, and they go when it goes.
+    same = task if _hashable(task) else Itself(task)
+    with contextlib.suppress(TypeError, ValueError):  # some things have no hash, or no answer to whether they are equal
+        return _kept(mould, same, setting, code)
+    return Programs(mould, lambda: task, setting)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _kept(mould: Mould, task: Task | Itself, setting: Setting, code: tuple[Hashable, ...]) -> Programs:
+    return Programs(mould, task.get if isinstance(task, Itself) else lambda: task, setting)
+
+
+def _hashable(task: Task) -> bool:
+    try:
+        hash(task)
+    except TypeError:
+        return False
+    return True

@@ -1,11 +1,17 @@
-"""Optimisers by name, with a schedule: what the command line offers. In Python any optax transformation will do."""
+"""Optimisers by name, with a schedule: what the command line offers. In Python any optax transformation will do.
+
+A learning rate is a number that evolves with the moments, so that learners of one program may each have their own, and one may be
+changed while it runs without compiling anew.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
+from jaxtyping import Array, Float, Int, PyTree
 
 from byway.core.errors import ConfigError, look_up
 from byway.core.given import is_number, shown
@@ -43,7 +49,8 @@ def scale_by_adam_each(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) ->
     return optax.GradientTransformation(init, update)
 
 
-OPTIMISERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransformation]] = {
+# Each at a rate, by which the changes that it makes are multiplied last.
+OPTIMISERS: dict[str, Callable[[float], optax.GradientTransformation]] = {
     "adam": optax.adam,
     "adamw": optax.adamw,
     "sgd": optax.sgd,
@@ -51,20 +58,85 @@ OPTIMISERS: dict[str, Callable[[optax.ScalarOrSchedule], optax.GradientTransform
     "rmsprop": optax.rmsprop,
     "adam_each": lambda rate: optax.chain(scale_by_adam_each(), optax.scale_by_learning_rate(rate)),
 }
-SCHEDULES: dict[str, Callable[[float, int], optax.ScalarOrSchedule]] = {
-    "constant": lambda rate, steps: rate,
-    "cosine": optax.cosine_decay_schedule,
+# The share of the rate at each update, counted from 0, of so many.
+SCHEDULES: dict[str, Callable[[int], optax.Schedule]] = {
+    "constant": lambda steps: lambda count: jnp.ones(()),
+    "cosine": lambda steps: optax.cosine_decay_schedule(1.0, steps),
 }
 
 
-def optimiser(name: str, rate: float, schedule: str, steps: int) -> optax.GradientTransformation:
+class Moments(NamedTuple):
+    """The state of an `Optimiser`.
+
+    Attributes:
+        rate: the learning rate that its schedule starts from.
+        count: updates made.
+        inner: what optax keeps.
+    """
+
+    rate: Float[Array, ""]
+    count: Int[Array, ""]
+    inner: PyTree
+
+
+class Optimiser(eqx.Module):
+    """An optax transformation whose learning rate lies in its state.
+
+    Attributes:
+        name: which one, a key of `OPTIMISERS`.
+        schedule: the course of the rate, a key of `SCHEDULES`.
+        steps: updates over which that course runs.
+        rate: the rate that it starts from.
+    """
+
+    name: str = eqx.field(static=True)
+    schedule: str = eqx.field(static=True)
+    steps: int = eqx.field(static=True)
+    rate: float
+
+    def init(self, params: PyTree) -> Moments:
+        """The state before the first update."""
+        return Moments(jnp.asarray(self.rate, float), jnp.int32(0), self._inner.init(params))
+
+    def update(self, updates: PyTree, state: Moments, params: PyTree | None = None) -> tuple[PyTree, Moments]:
+        """What to add to the parameters, and the state after it."""
+        updates, inner = self._inner.update(updates, state.inner, params)
+        rate = state.rate * SCHEDULES[self.schedule](self.steps)(state.count)
+        return jax.tree.map(lambda a: a * rate.astype(a.dtype), updates), Moments(state.rate, state.count + 1, inner)
+
+    @property
+    def _inner(self) -> optax.GradientTransformation:
+        return OPTIMISERS[self.name](1.0)
+
+
+def optimiser(name: str, rate: float, schedule: str, steps: int) -> Optimiser:
     """The optimiser called `name`, at `rate`, over `steps` updates.
 
     Raises:
         UnknownNameError: no such optimiser or schedule.
         ConfigError: a rate that is not a positive number.
     """
-    chosen, course = look_up("optimiser", name, OPTIMISERS), look_up("schedule", schedule, SCHEDULES)
+    look_up("optimiser", name, OPTIMISERS)
+    look_up("schedule", schedule, SCHEDULES)
     if not is_number(rate) or rate <= 0:
         raise ConfigError(f"a learning rate of {shown(rate)}", "a positive number", "start from 1e-3 for adam, 1e-1 for sgd")
-    return chosen(course(rate, max(steps, 1)))
+    return Optimiser(name, schedule, max(steps, 1), float(rate))
+
+
+def at_rate(moments: PyTree, rate: float | Array | None) -> PyTree:
+    """The moments of an optimiser given by name, at another learning rate; as they are, where none is given or nothing learns by them.
+
+    Raises:
+        ConfigError: they are those of some other optax transformation, whose rate lies hidden.
+    """
+    if rate is None or moments is None:
+        return moments
+    if not isinstance(moments, Moments):
+        raise ConfigError("another learning rate for an optax transformation", "an optimiser given by name", "for example 'adam'")
+    return moments._replace(rate=jnp.broadcast_to(rate, moments.rate.shape).astype(moments.rate.dtype))
+
+
+def at_rates_of(others: PyTree, tree: PyTree) -> PyTree:
+    """A tree that holds moments, at the learning rates of those in another like it; all else stays as it is."""
+    named = lambda part: isinstance(part, Moments)  # noqa: E731
+    return jax.tree.map(lambda other, one: one._replace(rate=other.rate) if named(one) else one, others, tree, is_leaf=named)

@@ -14,6 +14,7 @@ from byway.core.learner import Learner
 from byway.core.rule import Rule, Score, Update, unscored, unwatched
 from byway.core.signal import Signal
 from byway.network.network import Network
+from byway.training.optimisers import Optimiser
 
 # Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
 # see the same initial weights and the same order of data.
@@ -24,8 +25,8 @@ Scores = dict[str, Array]
 class Optimisers(NamedTuple):
     """One optax transformation for the weights, one for the rule's own parameters."""
 
-    theta: optax.GradientTransformation
-    gamma: optax.GradientTransformation
+    theta: optax.GradientTransformation | Optimiser
+    gamma: optax.GradientTransformation | Optimiser
 
 
 def branch(key: Key[Array, ""], which: int, step: Int[Array, ""] | int = 0) -> Key[Array, ""]:
@@ -122,7 +123,7 @@ def grown(growth: Growth, optimisers: Optimisers, learner: Learner) -> Learner:
     return dataclasses.replace(learner, net=net, seen=seen, moments=moments, memory=_renewed(learner.memory, fresh))
 
 
-def _forgotten(optimiser: optax.GradientTransformation, moments: PyTree, net: Network, fresh: Fresh) -> PyTree:
+def _forgotten(optimiser: optax.GradientTransformation | Optimiser, moments: PyTree, net: Network, fresh: Fresh) -> PyTree:
     """An optimiser's state without what it holds of weights that began anew."""
     old = lambda name, part, a: fresh.get(name, {}).get(part, jnp.zeros(a.shape, bool))  # noqa: E731
     masks = {name: {part: old(name, part, a) for part, a in parts.items()} for name, parts in net.theta.items()}
