@@ -11,7 +11,7 @@ import byway
 from byway.cli import compare
 from byway.cli.experiment import Experiment
 from byway.cli.main import main
-from byway.core.errors import ConfigError, ShapeError
+from byway.core.errors import BywayError, ConfigError, ShapeError
 from byway.core.rule import Update
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.core.task import Split, Task
@@ -127,13 +127,13 @@ class Line(Task):
     [
         ({"target": (-1,)}, ["targets of shape (5,)", "(5, 1)"]),
         ({"target": (1, -1)}, ["targets of shape (1, 5)", "(5, 1)"]),
-        ({"score_axis": 0}, ["scores called 'loss' of shape (1,)", "(5,)"]),
+        ({"score_axis": 0}, ["score loss is of shape (1,)", "(5,)"]),
         ({"weight": True}, ["weights of shape (5,)", "None"]),
     ],
 )
 @pytest.mark.parametrize("rule", ["bp", "pc", "node_perturbation"])
 def test_what_would_be_broadcast_is_refused(change, said, rule):
-    with pytest.raises(ShapeError) as caught:
+    with pytest.raises(BywayError) as caught:
         fit(mlp(3, 4, 1), byway.rule(rule), Line(**change), epochs=1, batch=5, progress=False)
     assert all(part in str(caught.value) for part in said)
 

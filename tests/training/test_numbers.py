@@ -97,7 +97,7 @@ def test_another_value_of_anything_live_compiles_nothing(blobs, compiled):
     rule, traced = with_calls_of_f(NodePerturbation(sigma=0.1))
     _fit(rule, blobs)
     before = len(traced), len(compiled)
-    second = _fit(dataclasses.replace(rule, sigma=0.2), blobs, lr=0.3, lr_gamma=0.7)
+    second = _fit(dataclasses.replace(rule, sigma=0.2), blobs, lr=0.3)
     assert (len(traced), len(compiled)) == before and before[0] > 0
     other = _fit(dataclasses.replace(rule, sigma=0.1), blobs, lr=0.3)
     assert not np.array_equal(second.test["loss"], other.test["loss"])

@@ -37,7 +37,7 @@ from byway.core.rule import Claims, Update
 from byway.core.signal import Signal
 from byway.network.cell import Cell
 from byway.network.network import Network
-from byway.network.settle import System, Values, settle, silence
+from byway.network.settle import Settled, System, Values, settle, silence
 from byway.rules import able
 from byway.rules._settling import Settling
 
@@ -78,10 +78,12 @@ class EP(Settling):
             return state, Record({"free": free.last}, output)
         # What differs between the two is the nudge alone: whatever the free phase left undone happens in both.
         rested = _free(net, free.last.post)
-        pushed, pulled = (
-            settle(Coupled(net, x, *nudge), rested, rate=self.rate, steps=self.nudged_steps)
-            for nudge in ((signal, self.beta), (signal, -self.beta) if self.symmetric else ())
-        )
+
+        def moved(system: Coupled) -> Settled:
+            return settle(system, rested, rate=self.rate, steps=self.nudged_steps)
+
+        pushed = moved(Coupled(net, x, signal, self.beta))
+        pulled = moved(Coupled(net, x, signal, -self.beta) if self.symmetric else Coupled(net, x))
         diverged = jnp.maximum(pushed.measures["unsettled"], pulled.measures["unsettled"])
         phases = {"free": free.last, "pushed": pushed.last, "pulled": pulled.last}
         return state, Record(phases, output, {}, free.measures | {"diverged": diverged})
