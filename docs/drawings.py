@@ -127,6 +127,17 @@ def fa() -> Drawing:
     return d.arrow((X[3], LOW), (X[2], LOW), "B₃", "back", dashed=True).arrow((X[2], LOW), (X[1], LOW), "B₂", "back", dashed=True)
 
 
+def kolen_pollack() -> Drawing:
+    """Feedback that learns with the weights."""
+    d = chain("Kolen and Pollack: both directions learn the same and forget the same", "kolen_pollack: both ways learn the same", height=226)
+    d = errors(d).arrow((X[3], LOW), (X[2], LOW), "B₃", "back").arrow((X[2], LOW), (X[1], LOW), "B₂", "back")
+    for i in (1, 2):
+        d.arrow(((X[i] + X[i + 1]) / 2, 106), ((X[i] + X[i + 1]) / 2, TOP), "", "here", gap=(0, 6), dashed=True)
+        d.arrow(((X[i] + X[i + 1]) / 2, 106), ((X[i] + X[i + 1]) / 2, LOW), "", "here", gap=(0, 22), dashed=True)
+    d.text(172, 200, "W and B: the same δ h, the same share forgotten;", "small t-here")
+    return d.text(172, 218, "so W − Bᵀ dies away", "small t-here")
+
+
 def dfa() -> Drawing:
     """Direct feedback alignment."""
     d = errors(chain("Direct feedback alignment: the error goes to each layer by itself", "dfa: straight to each layer", height=224))
@@ -285,7 +296,7 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, dfa, frozen, ff, node_perturbation, pc, ep, bptt, rtrl, taylor)}
+RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, bptt, rtrl, taylor)}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

@@ -154,6 +154,7 @@ _try("graph", byway.graph, [3, 4], _EDGES)
 HYPER = {
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
     "ff": ("threshold", "peer", "decay"),
+    "kolen_pollack": ("decay",),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "taylor": ("bound",),

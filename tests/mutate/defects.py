@@ -53,7 +53,7 @@ RULES = [
     ),
     Defect(
         "fa_draws_feedback_with_the_key_of_the_weights",
-        "rules/fa.py",
+        "rules/_feedback.py",
         "jax.random.fold_in(key, FEEDBACK)",
         "key",
         _oracle("fa", "feedback_drawn_with_the_key_of_the_weights_is_unrelated_to_them"),
@@ -64,6 +64,20 @@ RULES = [
         "signal.error(record.output), gamma)",
         "signal.error(record.output), {p.name: p.weight for p in net.projections})",
         _of("audit/test_verdicts", "every_rule_does_what_it_claims[fa-mlp]"),
+    ),
+    Defect(
+        "kolen_pollack_forgets_the_weights_alone",
+        "rules/kolen_pollack.py",
+        "{name: left * b for name, b in gamma.items()}",
+        "gamma",
+        _oracle("kolen_pollack", "two_steps_by_an_independent_program"),
+    ),
+    Defect(
+        "kolen_pollack_feedback_stays",
+        "rules/kolen_pollack.py",
+        ', {name: update[name]["weight"] for name in gamma})',
+        ")",
+        _oracle("kolen_pollack", "without_decay_it_is_feedback_alignment_with_the_feedback_it_has"),
     ),
     Defect(
         "dfa_feedback_is_too_weak",

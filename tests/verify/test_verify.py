@@ -25,6 +25,7 @@ from byway.rules.ep import EP
 from byway.rules.fa import FA
 from byway.rules.ff import FF
 from byway.rules.frozen import Frozen
+from byway.rules.kolen_pollack import KolenPollack
 from byway.rules.node_perturbation import NodePerturbation
 from byway.rules.pc import PC
 from byway.rules.rtrl import RTRL
@@ -68,6 +69,11 @@ class TrainsMore(Frozen):
 class StartsAligned(FA):
     def init(self, net, key):
         return {p.name: p.weight for p in net.projections if p.src != net.input}
+
+
+class ForgetsOneWayOnly(KolenPollack):
+    def keep(self, gamma, net):
+        return gamma, super().keep(gamma, net)[1]
 
 
 class ChainsInSecret(DFA):
@@ -136,6 +142,7 @@ MISTAKES = {
     ForgetsTheSlope: "mlp: update = autodiff",
     TrainsMore: "other projections that learn",
     StartsAligned: "B drawn from the weights' key: cosine to Wᵀ, in standard errors",
+    ForgetsOneWayOnly: "SGD, 50 steps: gap = (1 - decay)^50 of the first",
     ChainsInSecret: "deep tanh net, the same B: distance from autodiff",
     TeachesTheTruthAsWrong: "wrong labels that are right, of 2000",
     ForgetsTheBaseline: "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",

@@ -17,16 +17,10 @@ Source   Lillicrap, Cownden, Tweed and Akerman, Random synaptic feedback weights
 
 from typing import ClassVar
 
-import jax
-import numpy as np
-
 from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
+from byway.rules._feedback import drawn_feedback
 from byway.rules._feedforward import FeedForward
-
-# Keeps the feedback apart from the weights, even where a caller draws both from one key.
-FEEDBACK = 0xB
-
 
 class FA(FeedForward):
     """Feedback alignment."""
@@ -35,12 +29,7 @@ class FA(FeedForward):
 
     def init(self, net, key):
         """Fixed random feedback for every projection with weights that does not start at the input."""
-        feedback = {}
-        for p, k in zip(net.projections, jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.projections)), strict=True):
-            if p.src != net.input and p.theta:
-                bound = np.sqrt(3 / p.fan_out).item()  # a uniform variable on +-b has variance b^2 / 3
-                feedback[p.name] = jax.random.uniform(k, p.weight.shape, p.weight.dtype, -bound, bound)
-        return feedback
+        return drawn_feedback(net, key)
 
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
