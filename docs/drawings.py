@@ -222,6 +222,19 @@ def ep() -> Drawing:
     )
 
 
+def dtp() -> Drawing:
+    """Difference target propagation."""
+    d = chain("Difference target propagation: targets go back through learned inverses", "dtp: send targets back", height=216)
+    d.node(X[3], LOW, "t₃", "back").arrow((X[3], TOP), (X[3], LOW), "− e", "back")
+    for i in (2, 1):
+        d.node(X[i], LOW, f"t{'₁₂'[i - 1]}", "back").arrow((X[i + 1], LOW), (X[i], LOW), f"V{'₂₃'[i - 1]}", "here")
+        d.arrow((X[i], TOP), (X[i], LOW), "", "ink", dashed=True)
+    d.text(X[0], LOW - 8, "ΔW makes", "small").text(X[0], LOW + 7, "h like t", "small")
+    return d.text(172, 192, "V learns to undo W: from h + noise, one layer on,", "small t-here").text(
+        172, 209, "it guesses h + noise", "small t-here"
+    )
+
+
 def _in_time(label: str, title: str) -> Drawing:
     d = Drawing(label, height=222).text(172, 18, title)
     for t, x in enumerate(X):
@@ -296,7 +309,7 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, bptt, rtrl, taylor)}
+RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, dtp, bptt, rtrl, taylor)}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

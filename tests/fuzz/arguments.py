@@ -152,6 +152,7 @@ _try("graph", byway.graph, {}, [])
 _try("graph", byway.graph, [3, 4], _EDGES)
 
 HYPER = {
+    "dtp": ("step", "sigma"),
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
     "ff": ("threshold", "peer", "decay"),
     "kolen_pollack": ("decay",),

@@ -143,6 +143,27 @@ RULES = [
         _oracle("pc", "one_step_from_the_feedforward_pass"),
     ),
     Defect(
+        "dtp_forgets_the_difference",
+        "rules/dtp.py",
+        "difference = population.activation.phi(told) - population.activation.phi(knew)",
+        "difference = population.activation.phi(told) - h",
+        _oracle("dtp", "without_an_error_no_weight_moves_whatever_the_feedback"),
+    ),
+    Defect(
+        "dtp_guesses_the_activity_without_its_noise",
+        "rules/dtp.py",
+        "(population.activation.phi(guess) - h - noisy.injected[name]) * population",
+        "(population.activation.phi(guess) - h) * population",
+        _oracle("dtp", "feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it"),
+    ),
+    Defect(
+        "dtp_steps_towards_the_loss",
+        "rules/dtp.py",
+        "record.output - self.step * error",
+        "record.output + self.step * error",
+        _oracle("dtp", "targets_and_update_are_those_of_the_equations"),
+    ),
+    Defect(
         "ep_pulls_from_where_it_pushed",
         "rules/ep.py",
         "rested = _free(net, free.last.post)\n",

@@ -21,6 +21,7 @@ from byway.rules import RULES
 from byway.rules.bp import BP
 from byway.rules.bptt import BPTT
 from byway.rules.dfa import DFA
+from byway.rules.dtp import DTP
 from byway.rules.ep import EP
 from byway.rules.fa import FA
 from byway.rules.ff import FF
@@ -105,6 +106,13 @@ class TwiceTheError(PC):
         return memory, jax.tree.map(lambda a: 2 * a, update)
 
 
+class LearnsItsFeedbackWithoutNoise(DTP):
+    def g(self, gamma, net, memory, record, signal):
+        free = record["free"]
+        quiet = dataclasses.replace(free, injected={name: 0 * free.post[name] for name in record["noisy"].injected})
+        return super().g(gamma, net, memory, Record({"free": free, "noisy": quiet}, record.output), signal)
+
+
 class DividesByBetaAlone(EP):
     """Twice what it should be: two nudges lie 2 beta apart."""
 
@@ -147,6 +155,7 @@ MISTAKES = {
     TeachesTheTruthAsWrong: "wrong labels that are right, of 2000",
     ForgetsTheBaseline: "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",
     TwiceTheError: "predictions kept: update = autodiff",
+    LearnsItsFeedbackWithoutNoise: "convnet: update of the feedback = slope of the inverse loss",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
     ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
     LateIndex: "two layers: update = autodiff of the unrolled loop",
