@@ -129,7 +129,9 @@ def fa() -> Drawing:
 
 def kolen_pollack() -> Drawing:
     """Feedback that learns with the weights."""
-    d = chain("Kolen and Pollack: both directions learn the same and forget the same", "kolen_pollack: both ways learn the same", height=226)
+    d = chain(
+        "Kolen and Pollack: both directions learn the same and forget the same", "kolen_pollack: both ways learn the same", height=226
+    )
     d = errors(d).arrow((X[3], LOW), (X[2], LOW), "B₃", "back").arrow((X[2], LOW), (X[1], LOW), "B₂", "back")
     for i in (1, 2):
         d.arrow(((X[i] + X[i + 1]) / 2, 106), ((X[i] + X[i + 1]) / 2, TOP), "", "here", gap=(0, 6), dashed=True)

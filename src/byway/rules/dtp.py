@@ -36,7 +36,7 @@ from byway.core.record import Phase, Record
 from byway.core.rule import Claims, Rule, Update
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.rules import with_cycles, without_slopes
+from byway.rules import able
 
 # Keeps the feedback apart from the weights, even where a caller draws both from one key.
 FEEDBACK = 0xD
@@ -53,8 +53,8 @@ class DTP(Rule):
 
     def accepts(self, net):
         """A network without cycles whose units have a slope."""
-        net.require_acyclic(self.id, with_cycles)
-        net.require_slopes(self.id, without_slopes)
+        net.require_feedforward(self.id, able)
+        net.require_slopes(self.id, able)
 
     def init(self, net, key):
         """Random feedback along every projection between hidden populations and from the output; it is learned."""
@@ -84,10 +84,10 @@ class DTP(Rule):
                 continue
             told, knew, guess = (_current(gamma, net, population, post) for post in (target, free.post, noisy.post))
             # Taken first, so that no error makes no difference, to the last bit.
-            difference = population.activation.phi(told) - population.activation.phi(knew)
+            difference = population.activate(told) - population.activate(knew)
             target[name] = h + difference
             delta[name] = -difference / self.step * free.slope[name]
-            d = (population.activation.phi(guess) - h - noisy.injected[name]) * population.slope(guess)
+            d = (population.activate(guess) - h - noisy.injected[name]) * population.slope(guess)
             learned["c"][name] = jnp.mean(d, 0)
             for p in net.outgoing(name):
                 learned["V"][p.name] = p.outer(d, noisy.post[p.dst])["weight"]
@@ -109,7 +109,7 @@ class DTP(Rule):
         known = {p.name: p.forward(free.pre[p.name]) for p in net.outgoing(net.input)}
         pre = {p.name: net[p.src].send(free.post[p.src] + noise[p.src]) if p.src in noise else free.pre[p.name] for p in net.projections}
         u = {p.dst: net.potential(p.dst, pre, known) for p in net.projections}
-        return Phase(pre, u, {name: net[name].activation.phi(v) for name, v in u.items()}, {}, noise)
+        return Phase(pre, u, {name: net[name].activate(v) for name, v in u.items()}, {}, noise)
 
 
 def _current(gamma, net: Network, population: Population, post: Mapping[str, Array]) -> Float[Array, "batch *units"]:

@@ -22,6 +22,7 @@ from byway.network.chain import chained_deltas
 from byway.rules._feedback import drawn_feedback
 from byway.rules._feedforward import FeedForward
 
+
 class FA(FeedForward):
     """Feedback alignment."""
 

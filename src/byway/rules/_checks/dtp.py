@@ -67,7 +67,7 @@ def _inverse_loss(rule) -> float:
 
         return jax.grad(loss)(gamma)
 
-    found, wanted = learned(rule, net, record, signal, gamma).gamma, true(gamma, record["noisy"], record["free"])
+    found, wanted = learned(rule, net, record, signal, gamma).gamma or {}, true(gamma, record["noisy"], record["free"])
     return max(apart(found[part][name], a) for part in ("V", "c") for name, a in wanted[part].items())
 
 

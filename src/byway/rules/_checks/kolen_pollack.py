@@ -9,7 +9,7 @@ import optax
 
 from byway.core.check import Check
 from byway.core.rule import Carry
-from byway.rules._checks.oracle import EXACT, apart, convolutional, from_autodiff, layered
+from byway.rules._checks.oracle import EXACT, convolutional, from_autodiff, layered
 
 AKROUT = "Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019"
 SIZES, STEPS, DECAY = (6, 5, 4, 3), 50, 0.1
@@ -32,19 +32,19 @@ def checks(rule):
     ]
 
 
-def _pace(rule, optimiser, left: float) -> float:
+def _pace(rule, optimiser: optax.GradientTransformation, left: float) -> float:
     """How far the gap after some steps is from what the decay alone makes of the first one, beside the size of the first."""
     problem = layered(*SIZES)
     gamma = jax.jit(lambda: rule.init(problem.net, jax.random.key(7)))()
 
     def step(_, held):
         net, gamma, moments = held
-        carry = Carry(*rule.start(gamma, net, len(problem.x)), ())
+        carry = Carry(*rule.start(gamma, net, len(problem.x)), ())  # pyright: ignore[reportCallIssue]  it is no method
         _, update, _ = rule.teach(rule, gamma, net, carry, problem.x, problem.signal, jax.random.key(0))
         ascent, held = (update.net, update.gamma), (net.theta, gamma)
         with jax.numpy_dtype_promotion("standard"):  # optax mixes its counts with floats
             change, moments = optimiser.update(ascent, moments, held)
-            theta, gamma = optax.apply_updates(held, change)
+        theta, gamma = jax.tree.map(jnp.add, held, change)
         gamma, net = rule.keep(gamma, net.with_theta(theta))
         return net, gamma, moments
 
