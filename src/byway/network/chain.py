@@ -5,12 +5,11 @@ import operator
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.record import Phase
-from byway.network.network import Network
+from byway.network.network import Network, at, pushed
 from byway.network.populations import Population
 from byway.network.projections import Projection
 
@@ -22,11 +21,13 @@ class Later(NamedTuple):
     """What the steps after the present one owe it, going backwards in time; every array has an axis of samples.
 
     Attributes:
-        sent: by population that recurrent projections leave, dC / d(what it sent), "steps batch *units": a ring, as `State.past`.
+        due: by population that recurrent projections leave, dC / d(what it sends now).
+        sent: by population with a delay of more than a step, the same for this step and the ones before it: a ring, as `State.past`.
         cell: by population whose cell has a state, dC / d(that state), by part.
-        clock: how many steps were gone back, where a ring is longer than one step; else nothing.
+        clock: how many steps were gone back, where there is a ring; else nothing.
     """
 
+    due: dict[str, Array]
     sent: dict[str, Array]
     cell: dict[str, dict[str, Array]]
     clock: Any
@@ -48,7 +49,7 @@ def chained_deltas(
     Returns:
         delta by population name, the ascent direction of the loss; the input is left out.
     """
-    return deltas_in_time(net, phase, error, feedback, Later({}, {}, ()))[0]
+    return deltas_in_time(net, phase, error, feedback, Later({}, {}, {}, ()))[0]
 
 
 def deltas_in_time(
@@ -73,8 +74,8 @@ def deltas_in_time(
             continue
         ahead = [p for p in outgoing(name) if p.dst != net.input and p.name not in net.recurrent]
         sent = [_back(p, feedback, delta) for p in ahead if p.carries == "post"]
-        if name in later.sent:
-            sent.append(_owed(later, name))
+        if name in later.due:
+            sent.append(later.due[name])
         post = error if name == net.output else jnp.zeros_like(phase.post[name])
         if sent:
             post = post + population.unsend(phase.post[name], _sum(sent))
@@ -83,17 +84,33 @@ def deltas_in_time(
         else:
             delta[name] = post * phase.slope[name]
         delta[name] = _sum([delta[name], *(_back(p, feedback, delta) for p in ahead if p.carries == "u")])
-    owes = {name: _owes(net, name, later, feedback, delta) for name in later.sent}
-    return delta, Later(owes, cell, () if isinstance(later.clock, tuple) else later.clock + 1)
+    due, rings = {}, {}
+    for name in later.due:
+        late = [p for p in outgoing(name) if p.name in net.recurrent and p.dst != net.input]
+        back = {p.name: _back(p, feedback, delta) for p in late}
+        if name not in later.sent:
+            due[name] = _sum(list(back.values()))
+            continue
+        # What comes back along the longest delay takes the place of what is due now; only then is read what is due next.
+        ring = later.sent[name]
+        ring = pushed(ring, later.clock, _sum([back[p.name] for p in late if net.recurrent[p.name] == len(ring)]))
+        for p in late:
+            if (delay := net.recurrent[p.name]) < len(ring):
+                ring = ring.at[(later.clock + delay) % len(ring)].add(back[p.name])
+        rings[name], due[name] = ring, at(ring, later.clock + 1)
+    return delta, Later(due, rings, cell, later.clock + 1 if rings else ())
 
 
 def nothing_owed(net: Network, batch: int) -> Later:
     """What the steps after the last one owe: nothing."""
-    rest = net.rest(batch)
-    owed = {p.src for p in net.projections if p.name in net.recurrent and net.input not in (p.src, p.dst)}
-    sent = {name: jnp.zeros_like(ring) for name, ring in rest.past.items() if name in owed}
+    rest, longest = net.rest(batch), {}
+    for p in net.projections:
+        if p.name in net.recurrent and net.input not in (p.src, p.dst):
+            longest[p.src] = max(longest.get(p.src, 0), net.recurrent[p.name])
+    nothing = {name: jnp.zeros((batch, *net[name].shape), net.dtype) for name in longest}
+    rings = {name: jnp.stack([nothing[name]] * steps) for name, steps in longest.items() if steps > 1}
     cell = {name: {part: jnp.zeros_like(state[part]) for part in net[name].cell.carries} for name, state in rest.cell.items()}
-    return Later(sent, cell, rest.clock)
+    return Later(nothing, rings, cell, jnp.int32(0) if rings else ())
 
 
 def _through_cell(population: Population, phase: Phase, post: Array, state: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
@@ -113,28 +130,6 @@ def _back(p: Projection, feedback: Feedback, delta: Mapping[str, Array]) -> Arra
     """What comes back along a projection."""
     back = feedback[p.name] if p.theta else p
     return back.backward(delta[p.dst]) if isinstance(back, Projection) else p.backward(delta[p.dst], back)
-
-
-def _owed(later: Later, population: str) -> Array:
-    """What later steps owe a population at this one."""
-    ring = later.sent[population]
-    return ring[0] if len(ring) == 1 else jax.lax.dynamic_index_in_dim(ring, later.clock % len(ring), keepdims=False)
-
-
-def _owes(net: Network, population: str, later: Later, feedback: Feedback, delta: Mapping[str, Array]) -> Array:
-    """The ring of what is owed to a population, with what this step adds in the place of what it took."""
-    ring = later.sent[population]
-    back = [
-        (net.recurrent[p.name], _back(p, feedback, delta))
-        for p in net.outgoing(population)
-        if p.name in net.recurrent and p.dst != net.input
-    ]
-    if len(ring) == 1:
-        return _sum([a for _, a in back])[None]
-    ring = jax.lax.dynamic_update_index_in_dim(ring, jnp.zeros_like(ring[0]), later.clock % len(ring), 0)
-    for delay, a in back:
-        ring = ring.at[(later.clock + delay) % len(ring)].add(a)
-    return ring
 
 
 def _sum(terms: list[Array]) -> Array:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.record import Phase
@@ -26,12 +26,13 @@ class State(NamedTuple):
     """What a network carries from one time step to the next; every array has an axis of samples.
 
     Attributes:
-        past: by population that a recurrent projection leaves, what it sent, "steps batch *units": a ring of as many steps as
-            the longest delay.
+        due: by population that a recurrent projection leaves and by delay, what that projection is about to receive.
+        past: by population with a delay of more than a step, what it sent, "steps batch *units": a ring as long as its longest delay.
         cell: by population whose cell has a state, that state.
-        clock: how many steps were taken, where a ring is longer than one step; else nothing.
+        clock: how many steps were taken, where there is a ring; else nothing.
     """
 
+    due: dict[str, dict[int, Array]]
     past: dict[str, Array]
     cell: dict[str, CellState]
     clock: Any
@@ -130,10 +131,10 @@ class Network(eqx.Module):
     def rest(self, batch: int) -> State:
         """The silence before the first time step."""
         zeros = lambda name, *front: jnp.zeros((*front, batch, *self[name].shape), self.dtype)  # noqa: E731
-        past = {name: zeros(name, steps) for name, steps in self.topology.horizon.items()}
+        due = {name: {delay: zeros(name) for delay in delays} for name, delays in self.topology.horizon.items()}
+        past = {name: zeros(name, max(delays)) for name, delays in self.topology.horizon.items() if max(delays) > 1}
         cell = {p.name: p.cell.rest(zeros(p.name)) for p in self.stateful if p.name != self.input}
-        clock = jnp.int32(0) if any(steps > 1 for steps in self.topology.horizon.values()) else ()
-        return State(past, cell, clock)
+        return State(due, past, cell, jnp.int32(0) if past else ())
 
     @property
     def theta(self) -> dict[str, dict[str, Array]]:
@@ -267,7 +268,7 @@ class Network(eqx.Module):
         recurrent, incoming, outgoing = self.recurrent, self.incoming, self.outgoing
         for p in self.projections:
             if (delay := recurrent.get(p.name)) is not None:
-                pre[p.name] = _at(state, p.src, delay)
+                pre[p.name] = state.due[p.src][delay]
         post[self.input] = self.place(x)
         for population in self.populations:
             name = population.name
@@ -283,25 +284,27 @@ class Network(eqx.Module):
                     slopes[name] = slope
             sent[name] = population.send(post[name])
             pre |= {p.name: u[name] if p.carries == "u" else sent[name] for p in outgoing(name) if p.name not in recurrent}
-        past = {name: _pushed(state, name, sent[name]) for name in state.past}
-        clock = () if isinstance(state.clock, tuple) else state.clock + 1
-        return State(past, cell, clock), Phase(pre, u, post, slopes, dict(inject), dict(state.cell))
+        # What is due next is read after what was sent is written: the other way round XLA copies the whole ring.
+        clock, past = state.clock, {name: pushed(ring, state.clock, sent[name]) for name, ring in state.past.items()}
+        due = {
+            name: {delay: at(past[name], clock + 1 - delay) if name in past else sent[name] for delay in delays}
+            for name, delays in state.due.items()
+        }
+        return State(due, past, cell, clock + 1 if past else ()), Phase(pre, u, post, slopes, dict(inject), dict(state.cell))
 
 
 def _potential(projections: Collection[Projection], pre: Mapping[str, Array], known: Mapping[str, Array]) -> Float[Array, "batch *drive"]:
     return functools.reduce(operator.add, [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in projections])
 
 
-def _at(state: State, population: str, delay: int) -> Float[Array, "batch *units"]:
-    """What a population sent so many steps ago."""
-    ring = state.past[population]
-    return ring[0] if len(ring) == 1 else jax.lax.dynamic_index_in_dim(ring, (state.clock - delay) % len(ring), keepdims=False)
+def at(ring: Float[Array, "steps *one"], step: Int[Array, ""]) -> Float[Array, "*one"]:
+    """What a ring holds for a step."""
+    return jax.lax.dynamic_index_in_dim(ring, step % len(ring), keepdims=False)
 
 
-def _pushed(state: State, population: str, sent: Float[Array, "batch *units"]) -> Float[Array, "steps batch *units"]:
-    """The ring with what a population sends now in the place of the oldest."""
-    ring = state.past[population]
-    return sent[None] if len(ring) == 1 else jax.lax.dynamic_update_index_in_dim(ring, sent, state.clock % len(ring), 0)
+def pushed(ring: Float[Array, "steps *one"], step: Int[Array, ""], new: Float[Array, "*one"]) -> Float[Array, "steps *one"]:
+    """A ring with something new for a step, in the place of what is as many steps older as it is long."""
+    return jax.lax.dynamic_update_index_in_dim(ring, new, step % len(ring), 0)
 
 
 def _check_ends(named: Mapping[str, Population], projections: Collection[Projection]) -> None:

@@ -59,13 +59,13 @@ class Topology:
         return hash(self._key)
 
     @functools.cached_property
-    def horizon(self) -> dict[str, int]:
-        """By population that a projection carries the past of, how many steps back it is needed."""
-        found: dict[str, int] = {}
+    def horizon(self) -> dict[str, tuple[int, ...]]:
+        """By population that a projection carries the past of, how many steps back it is needed: all delays, shortest first."""
+        found: dict[str, set[int]] = {}
         for edge in self.edges:
             if edge.name in self.delays:
-                found[edge.src] = max(found.get(edge.src, 0), self.delays[edge.name])
-        return dict(sorted(found.items()))
+                found.setdefault(edge.src, set()).add(self.delays[edge.name])
+        return {name: tuple(sorted(delays)) for name, delays in sorted(found.items())}
 
     def upstream(self, population: str, recurrent: bool = True) -> frozenset[str]:
         """The populations that reach this one, itself included; along projections that carry the past too, unless told otherwise."""
