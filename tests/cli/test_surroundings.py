@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import byway
 from byway.cli.main import main
 from byway.cli.output import spoken
 from byway.core.errors import RunError
@@ -128,11 +129,11 @@ def test_an_output_without_room_is_said():
 
 def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
     wanted = tmp_path / "runs" / "train-digits-now"
-    begun = [Run.begin(wanted, "", unique=True).folder for _ in range(3)]
+    begun = [Run.begin(wanted, byway.task("digits"), "", unique=True).folder for _ in range(3)]
     assert begun == [wanted, wanted.with_name("train-digits-now-2"), wanted.with_name("train-digits-now-3")]
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be made"):
-        Run.begin(tmp_path / "file" / "x", "", unique=True)
+        Run.begin(tmp_path / "file" / "x", byway.task("digits"), "", unique=True)
 
 
 def test_stripped_docstrings_are_read_in_the_source():

@@ -29,8 +29,9 @@ from byway.training.run import Run
 from byway.training.track import tracker, tracking
 from byway.training.tune import RATE, TUNED
 
-# Of each convolution of a convnet, unless told, and what only a convnet has.
-CHANNELS, OF_CONVOLUTIONS = (16, 32), ("channels", "kernel", "pool")
+# Of each convolution, unless told; and the kind of network that alone has a setting.
+CHANNELS = (16, 32)
+ONLY = {"channels": "convnet", "kernel": "convnet", "pool": "convnet", "fan_in": "mlp"}
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
@@ -187,12 +188,9 @@ def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     hidden = suggested if net.hidden is None else net.hidden
     options = {name: value for name, value in vars(net).items() if value is not None and name not in ("kind", "hidden")}
     for name, value in options.items():
-        if name in OF_CONVOLUTIONS and kind != "convnet":
-            raise ConfigError(
-                f"net.{name} = {value} for a network of the kind {kind}", "a convnet", f"add --net.kind convnet, or leave net.{name} out"
-            )
-        if name == "fan_in" and kind != "mlp":
-            raise ConfigError(f"net.fan-in = {value} for a network of the kind {kind}", "an mlp", "leave it out")
+        if (only := ONLY.get(name, kind)) != kind:
+            given = f"net.{name} = {value} for a network of the kind {kind}"
+            raise ConfigError(given, f"one of the kind {only}", f"leave net.{name} out, or add --net.kind {only}")
         if name in ("kernel", "pool"):
             require_whole(f"net.{name}", value)
         if rule.network_options.get(name, value) != value and value is not False:  # what is off may be off by default

@@ -5,6 +5,7 @@ rule or task is named. A setting of any other would have no effect, so there is 
 """
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -207,8 +208,8 @@ def _said(argv: Sequence[str], names: Collection[str]) -> dict[str, str]:
 
 def _fields(owner: type) -> list[tuple[str, Any, Any]]:
     """The fields of a dataclass with what its docstring says of each as its help."""
-    lines = [line.strip() for line in docstring(owner).partition("Attributes:")[2].splitlines() if line.strip()]
-    texts = dict(line.split(": ", 1) for line in lines)
+    described = re.sub(r"\n {8,}", " ", docstring(owner).partition("Attributes:")[2])  # a text may go on in a second line
+    texts = dict(line.strip().split(": ", 1) for line in described.splitlines() if line.strip())
     fields = []
     for field in dataclasses.fields(owner):
         kind, default = field.type, field.default
