@@ -145,15 +145,15 @@ RULES = [
     Defect(
         "dtp_forgets_the_difference",
         "rules/dtp.py",
-        "difference = population.activation.phi(told) - population.activation.phi(knew)",
-        "difference = population.activation.phi(told) - h",
+        "difference = population.activate(told) - population.activate(knew)",
+        "difference = population.activate(told) - h",
         _oracle("dtp", "without_an_error_no_weight_moves_whatever_the_feedback"),
     ),
     Defect(
         "dtp_guesses_the_activity_without_its_noise",
         "rules/dtp.py",
-        "(population.activation.phi(guess) - h - noisy.injected[name]) * population",
-        "(population.activation.phi(guess) - h) * population",
+        "(population.activate(guess) - h - noisy.injected[name]) * population",
+        "(population.activate(guess) - h) * population",
         _oracle("dtp", "feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it"),
     ),
     Defect(

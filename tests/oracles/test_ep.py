@@ -1,5 +1,7 @@
 """Equilibrium propagation against autodiff of Phi written out here, of the loss through the settled state, and by closed form."""
 
+import dataclasses
+
 import by_hand
 import equinox as eqx
 import jax
@@ -10,17 +12,29 @@ import pytest
 import byway
 from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
+from byway.network.network import Network
+from byway.network.projections import Skip
 from byway.rules.ep import EP
 
 EXACT = 1e-12
 SIZES = {"input": 4, "a": 5, "b": 6, "output": 3}
 CYCLES = [("input", "a"), ("a", "a"), ("a", "b"), ("b", "a"), ("b", "output"), ("output", "a"), ("a", "input")]
 SKIPS = [("input", "a"), ("input", "b"), ("a", "b"), ("a", "output"), ("b", "output"), ("input", "output")]
+
+
+def residual(carries="post", **options):
+    """Two layers of one size joined by two projections and a skip."""
+    net = byway.graph({"input": 4, "a": 5, "b": 5, "output": 3}, [("input", "a"), ("a", "b"), ("b", "output")], **options)
+    more = [dataclasses.replace(net.projections[1], label="second"), Skip(src="a", dst="b", src_shape=(5,), carries=carries)]
+    return Network(net.populations, [*net.projections, *(dataclasses.replace(p, label=p.label or "skip") for p in more)], "input", "output")
+
+
 NETS = {
     "mlp": lambda **o: byway.mlp(4, 5, 6, 3, **o),
     "convnet": lambda **o: byway.convnet((4, 4, 2), (2, 3), 3, hidden=(5,), **o),
     "cycles": lambda **o: byway.graph(SIZES, CYCLES, **o),
     "skips": lambda **o: byway.graph(SIZES, SKIPS, **o),
+    "residual": residual,
 }
 
 
@@ -34,9 +48,11 @@ def primitive(s, theta, norm=False):
     """Phi(s, W), summed over the batch: sum over projections j-i of s_i (W_ij n(s_j) + b_i)."""
     total = 0.0
     for name, w in theta.items():
-        src, dst = name.split("-")
+        src, dst = name.partition(":")[0].split("-")
         sent = by_hand.rms_normalised(s[src]) if norm and src != "output" else s[src]
-        if w["weight"].ndim == 4:
+        if not w:  # a skip hands on what it gets
+            current = sent
+        elif w["weight"].ndim == 4:
             current = by_hand.convolution(sent, w["weight"], w["bias"], pool=2)
         else:
             current = sent.reshape(len(sent), -1) @ w["weight"] + w.get("bias", jnp.zeros(1))[None, :]
@@ -73,7 +89,8 @@ def flat(tree):
 
 @pytest.mark.parametrize("loss", by_hand.LOSSES)
 @pytest.mark.parametrize(
-    ("kind", "norm"), [("mlp", False), ("mlp", True), ("convnet", False), ("convnet", True), ("cycles", False), ("cycles", True)]
+    ("kind", "norm"),
+    [*((kind, norm) for kind in ("mlp", "convnet", "cycles") for norm in (False, True)), ("residual", False)],
 )
 def test_pull_and_update_are_the_slopes_of_phi(kind, norm, loss):
     """By s, in every phase: summed over the batch. By W: the mean of what differs between the nudged phases, over 2 beta."""
@@ -272,6 +289,14 @@ def test_units_that_are_not_bounded_are_refused_by_name(phi):
         EP().accepts(net)
     assert f"b ({phi})" in caught.value.given and "a (" not in caught.value.given
     assert "hard_sigmoid" in caught.value.fix and "pc" in caught.value.fix
+
+
+def test_a_potential_that_is_carried_on_is_refused_and_another_rule_takes_it():
+    net = residual(carries="u", activation="tanh")
+    with pytest.raises(RuleError, match="ep was given a network with a potential carried by a-b:skip") as caught:
+        EP().accepts(net)
+    assert "use pc" in caught.value.fix
+    byway.rule("pc").accepts(net)
 
 
 @pytest.mark.parametrize("phi", ["tanh", "sigmoid", "hard_sigmoid", "quantised", byway.Activation("sin", jnp.sin, jnp.cos)])

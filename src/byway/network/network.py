@@ -200,6 +200,20 @@ class Network(eqx.Module):
                 f"use a rule that settles or runs in time{': ' if named else ''}{named}; or take the cycle out",
             )
 
+    def require_activity(self, rule_id: str, instead: str) -> None:
+        """Raise `RuleError` if a projection carries a potential.
+
+        Args:
+            rule_id: the rule to which a network is activities and nothing else.
+            instead: a rule that takes potentials as well.
+        """
+        if found := [p.name for p in self.projections if p.carries == "u"]:
+            raise RuleError(
+                f"{rule_id} was given a network with a potential carried by {', '.join(found)}",
+                "projections that carry activity: to this rule a unit is its activity alone",
+                f"let them carry the activity, or use {instead}",
+            )
+
     @property
     def differentiable(self) -> bool:
         """Whether the output has a derivative by every weight: no population is a black box."""

@@ -55,14 +55,15 @@ class DTP(Rule):
         """A network without cycles whose units have a slope."""
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able)
+        net.require_activity(self.id, "bp")
 
     def init(self, net, key):
         """Random feedback along every projection between hidden populations and from the output; it is learned."""
-        drawn = {}
+        drawn, hidden = {}, [h.name for h in net.hidden]
         for p, k in zip(net.projections, jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.projections)), strict=True):
-            if p.src in {h.name for h in net.hidden}:
+            if p.src in hidden and p.theta:
                 drawn[p.name] = jax.random.normal(k, p.weight.shape, p.weight.dtype) / np.sqrt(p.fan_out).item()
-        return {"V": drawn, "c": {h.name: jnp.zeros(h.shape, net.projections[0].weight.dtype) for h in net.hidden if net.outgoing(h.name)}}
+        return {"V": drawn, "c": {h.name: jnp.zeros(h.shape, net.dtype) for h in net.hidden if net.outgoing(h.name)}}
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
@@ -90,7 +91,8 @@ class DTP(Rule):
             d = (population.activate(guess) - h - noisy.injected[name]) * population.slope(guess)
             learned["c"][name] = jnp.mean(d, 0)
             for p in net.outgoing(name):
-                learned["V"][p.name] = p.outer(d, noisy.post[p.dst])["weight"]
+                if p.theta:
+                    learned["V"][p.name] = p.outer(d, noisy.post[p.dst])["weight"]
         return memory, Update({p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, learned)
 
     def checks(self):
@@ -114,5 +116,6 @@ class DTP(Rule):
 
 def _current(gamma, net: Network, population: Population, post: Mapping[str, Array]) -> Float[Array, "batch *units"]:
     """What arrives by feedback from the populations that this one projects to."""
-    back = [p.backward(post[p.dst], gamma["V"][p.name]) for p in net.outgoing(population.name)]
+    # What has no weights has none of its own to learn either, and hands back what it handed on.
+    back = [p.backward(post[p.dst], gamma["V"].get(p.name)) for p in net.outgoing(population.name)]
     return sum(back[1:], start=back[0]) + gamma["c"][population.name][None]

@@ -59,6 +59,7 @@ class EP(Settling):
     def accepts(self, net):
         """Any network whose hidden units are bounded: couplings between units that are not have no lowest energy."""
         net.require_stateless(self.id, able)
+        net.require_activity(self.id, "pc")
         loose = [f"{h.name} ({h.cell.name})" for h in net.hidden if not _bounded(h.cell)]
         if loose:
             others = ["pc"] if net.differentiable else [rule for rule in able(net) if rule != self.id]
