@@ -52,7 +52,7 @@ SETTINGS = {
     "lr": (-1.0, 0.0, NAN, INF, "x", [1], True),
     "lr_gamma": (-1.0, NAN, "x"),
     "schedule": ("cos", 3, []),
-    "optimiser": ("adan", 3, None, NAN, []),
+    "optimiser": ("adan", 3, NAN, []),
     "looks": (-1, 1, 2.5, "3", NAN, HUGE),
     "look_at": ([-1], [10**6], [0.5], ["a"], 3, [NAN], "ab", [[1]]),
     "every": (1, 0, -1, "x", NAN),

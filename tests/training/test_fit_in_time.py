@@ -135,7 +135,7 @@ REFUSED = {
     "longer than a sequence": (RTRL(), {"every": 8}, ConfigError, "every = 8"),
     "no steps at all": (Frozen(), {"every": 0}, ConfigError, "every = 0"),
     "steps below none": (RTRL(), {"every": -2}, ConfigError, "every = -2"),
-    "steps of a whole": (BPTT(), {"every": 2}, ConfigError, "nothing: bptt sees whole sequences"),
+    "steps of a whole": (BPTT(), {"every": 7}, ConfigError, "a divisor of"),
     "another input": (BPTT(), {"task": Adding(samples=40)}, Exception, "2 inputs, as (2,), and 1 outputs"),
     "nothing to see": (BPTT(), {"task": Endless(samples=40)}, ConfigError, "sequences of length 0"),
 }

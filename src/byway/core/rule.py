@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key, PyTree
 
 from byway.core.check import Check
-from byway.core.errors import ConfigError, RuleError
+from byway.core.errors import RuleError
 from byway.core.hyper import check_ranges, make_live
 from byway.core.learner import Learner
 from byway.core.record import Record
@@ -214,8 +214,6 @@ class Rule(Pair):
         Raises:
             ConfigError: `every` is no number of time steps that this kind of rule can learn from at once.
         """
-        if every is not None:
-            raise ConfigError(f"every = {every} for {self.id}, which sees no time", "a task in time and a rule for it", "leave every out")
         return 1
 
     def begin(self, gamma: PyTree, net, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:

@@ -20,10 +20,8 @@ class _InTime(Rule):
 
     def updates(self, steps, every):
         """See `Rule.updates`: one for every so many steps."""
-        if every is None:
+        if every is None or steps is None:
             return 1
-        if steps is None:
-            raise ConfigError(f"every = {every} on samples that are no sequences", "a task in time", "leave every out")
         if not 1 <= every <= steps or steps % every:
             wanted = f"a divisor of {steps}, the length of a sequence"
             raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")

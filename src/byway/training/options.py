@@ -100,6 +100,8 @@ class Options:
                 f"{math.prod(task.input_shape)} inputs, as {task.input_shape}, and {task.outputs} outputs",
                 "build the network from task.input_shape and task.outputs",
             )
+        x = _handed_out(task, data, self.batch)[0]
+        updates = _updates_a_batch(rule, net, task, x, self.every)
         if rule.writes_label and (spare := task.spare) < (classes := task.outputs):
             raise RuleError(
                 f"{rule.id} writes the label over the first {classes} inputs, and the task {task.id} can spare {spare}",
@@ -107,8 +109,6 @@ class Options:
                 f"put them in front, with byway.Data(..., room={classes}) or --data.room {classes}; a task of your own says what it can "
                 "spare (Task.spare); or use a rule that writes nothing, such as bp or dfa",
             )
-        x = _handed_out(task, data, self.batch)[0]
-        updates = _updates_a_batch(rule, net, task, x, self.every)
         _check_scores(task, data["train"], self.batch)
         taught = _check_needs(rule, task, data["train"], self.batch)
         _check_order(task, size)
@@ -131,7 +131,10 @@ class Options:
         return optimisers, moments if taught else []
 
     def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
-        chosen, schedule = (rule.optimiser if self.optimiser is None else self.optimiser), self.schedule or rule.schedule
+        chosen, schedule = (
+            (rule.optimiser if self.optimiser is None else self.optimiser),
+            rule.schedule if self.schedule is None else self.schedule,
+        )
         if isinstance(chosen, str):
             lr = self.rate(rule)
             rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
@@ -294,6 +297,8 @@ def _handed_out(task: Task, data: dict[str, Split], batch: int) -> tuple[jax.Sha
 def _updates_a_batch(rule: Rule, net: Network, task: Task, x: jax.ShapeDtypeStruct, every: int | None) -> int:
     """How many updates a batch makes; raises unless what the task hands out, in time or not, is what the rule sees."""
     rule.require_time(net, task.id, task.in_time)
+    if every is not None and not task.in_time:
+        raise ConfigError(f"every = {every} on the task {task.id}", "a task in time", "leave every out")
     steps = x.shape[1] if task.in_time else None
     if steps is not None and steps < 1:
         raise ConfigError(f"{task.id} hands out sequences of length {steps}", "at least one time step", "give it a length")
