@@ -44,3 +44,4 @@ PC = Job("pc", (784, 256, 64, 10), batch=200, loss="squared_error", activation="
 # A sequence is an update, and a run is as many as take about a second.
 RTRL = Job("rtrl", (2, 32, 1), batch=32, steps=10, activation="tanh", length=50)
 BPTT = Job("bptt", (2, 128, 1), batch=32, steps=50, activation="tanh", length=200)
+EPROP = Job("eprop", (2, 128, 1), batch=32, steps=50, activation="lif", length=200)

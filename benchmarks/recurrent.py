@@ -46,7 +46,7 @@ def byway_epoch(job: Job) -> tuple[Callable, Learner, Data]:
     adam = optimiser("adam", floor.LEARNING_RATE, "constant", 1)
     optimisers = Optimisers(adam, adam)
     x, target, weight = (a[0] for a in data)
-    net = rnn(*job.sizes, activation=job.activation, **rule.network_options)
+    net = rnn(*job.sizes, **{**rule.network_options, "activation": job.activation})
     learner = new_learner(rule, net, optimisers, x, Signal(target, SquaredError(), weight), jax.random.key(0))
 
     def epoch(learner, *data):

@@ -266,6 +266,18 @@ def rtrl() -> Drawing:
     return d.text(172, 40, "J = ∂h/∂W, a number for each unit and weight", "small t-here")
 
 
+def eprop() -> Drawing:
+    """Eligibility propagation."""
+    d = _in_time("Eligibility propagation: each synapse carries a trace of its own unit", "eprop: carry what the synapse can know")
+    for t, x in enumerate(X):
+        d.box(x, 58, 40, 24, f"ε{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "α" if t == 1 else "", "here", gap=(20, 20))
+    d.node(X[3] - 46, 34, "e", "back", 11).arrow((X[3] - 46, 34), (X[3] - 12, 46), "", "back", gap=(11, 2), dashed=True)
+    return d.text(120, 40, "ε = ∂(own state)/∂W; e by random B", "small t-here")
+
+
 def taylor() -> Drawing:
     """The learnable polynomial."""
     d = Drawing("A polynomial in what a synapse sees", height=216).text(172, 18, "taylor: learn the rule itself")
@@ -311,7 +323,7 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, dtp, bptt, rtrl, taylor)}
+RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, dtp, bptt, rtrl, eprop, taylor)}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

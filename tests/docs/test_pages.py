@@ -114,7 +114,7 @@ def test_a_rule_has_its_page(name):
     assert "    f:  " in page
     assert "    g:  " in page
     assert "- [A title](../figures.md#a-title)" in page
-    assert f"byway compare --task {'delayed_xor' if name in ('bptt', 'rtrl') else 'digits'} --rules " in page
+    assert f"byway compare --task {'delayed_xor' if name in ('bptt', 'rtrl', 'eprop') else 'digits'} --rules " in page
 
 
 def test_hyper_parameters_have_their_range():

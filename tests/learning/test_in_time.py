@@ -10,15 +10,23 @@ pytestmark = pytest.mark.slow
 SEEDS, EPOCHS = 4, 2
 
 
-def _trained(name):
+def _trained(name, activation="tanh"):
     task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
-    net = rnn(task.input_shape, 16, task.outputs)
+    net = rnn(task.input_shape, 16, task.outputs, activation=activation)
     return byway.fit(net, byway.rule(name), task, epochs=EPOCHS, batch=32, lr=5e-3, seeds=SEEDS, progress=False)
 
 
 @pytest.fixture(scope="module")
 def frozen():
     return _trained("frozen")
+
+
+def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
+    frozen, result = (_trained(name, "lif") for name in ("frozen", "eprop"))
+    assert result.failures == {} == frozen.failures
+    gain = result.accuracy - frozen.accuracy
+    assert np.all(gain > 0), f"eprop: {result.accuracy} against frozen: {frozen.accuracy}"
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
 
 
 @pytest.mark.parametrize("name", ["bptt", "rtrl"])

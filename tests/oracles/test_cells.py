@@ -26,15 +26,13 @@ from byway.rules.rtrl import RTRL
 STEPS, BATCH = 7, 3
 
 
-def _spike(psi):
-    """A step at zero whose derivative is `psi` where it is asked for."""
+@jax.custom_jvp
+def _spike(above, psi):
+    """A step at zero whose derivative is taken to be `psi`."""
+    return (above > 0).astype(float)
 
-    @jax.custom_jvp
-    def spike(above):
-        return (above > 0).astype(float)
 
-    spike.defjvp(lambda primals, tangents: (spike(primals[0]), psi(primals[0]) * tangents[0]))
-    return spike
+_spike.defjvp(lambda primals, tangents: (_spike(*primals), primals[1] * tangents[0]))
 
 
 def _spiking(s, u, *, tau=20.0, theta=0.6, gamma=0.3, refractory=0, scaled=False, detached=True, rho=None, beta=0.0):
@@ -44,8 +42,9 @@ def _spiking(s, u, *, tau=20.0, theta=0.6, gamma=0.3, refractory=0, scaled=False
     v = alpha * s["v"] + (1 - alpha if scaled else 1) * u - theta * z
     a = rho * s["a"] + s["z"] if rho else s["a"]
     quiet = s["quiet"] > 0
-    psi = lambda above: jnp.where(quiet, 0, gamma / theta * jnp.maximum(0, 1 - jnp.abs(above / theta)))  # noqa: E731
-    new = jnp.where(quiet, 0, _spike(psi)(v - theta - beta * a))
+    above = v - theta - beta * a
+    psi = jnp.where(quiet, 0, gamma / theta * jnp.maximum(0, 1 - jnp.abs(above / theta)))
+    new = jnp.where(quiet, 0, _spike(above, psi))
     left = jnp.where(jax.lax.stop_gradient(new) > 0, refractory, jnp.maximum(s["quiet"] - 1, 0))
     return {"v": v, "a": a, "z": new, "quiet": left}, new
 
@@ -139,6 +138,13 @@ def test_local_derivatives_are_autodiffs(kind):
         for j in mine.carries:
             np.testing.assert_allclose(jnp.sum(jnp.asarray(local.read.get(j, 0.0))), post_by_state[j].sum(), rtol=1e-12, atol=1e-15)
         np.testing.assert_allclose(local.slope * jnp.ones_like(u), post_by_u, rtol=1e-12, atol=1e-15)
+        after = local.after
+        if after is not None:  # then the activity follows from the state after the step
+            slope = sum(local.drive[i] * d for i, d in after.items())
+            np.testing.assert_allclose(slope * jnp.ones_like(u), post_by_u, rtol=1e-12, atol=1e-15)
+            for j in mine.carries:
+                read = sum(jnp.sum(local.carry[i, j] * d) for i, d in after.items() if (i, j) in local.carry)
+                np.testing.assert_allclose(read, post_by_state[j].sum(), rtol=1e-12, atol=1e-15)
         state, _ = mine.step(state, u)
 
 
@@ -374,7 +380,7 @@ def test_a_rule_that_knows_no_time_refuses_cells_and_delays_and_names_those_that
         assert what in str(raised.value)
         assert "bptt" in raised.value.fix
         for other in able(net):
-            byway.rule(other).accepts(net) if other != "rtrl" else None
+            byway.rule(other).accepts(net) if other not in ("rtrl", "eprop") else None  # which ask for more
 
 
 def test_many_projections_are_put_in_order_once():

@@ -49,3 +49,12 @@ def accepts(rule: Rule, kind: str) -> bool:
 def accepted(rule: Rule) -> list[str]:
     """The kinds of network that a rule accepts."""
     return [kind for kind in KINDS if accepts(rule, kind)]
+
+
+def learns_samples(rule: Rule) -> bool:
+    """Whether a rule learns from independent samples, on the multi-layer perceptron that it asks for; else it needs sequences."""
+    try:
+        rule.require_time(outline("mlp", rule), "", in_time=False)
+    except RuleError:
+        return False
+    return accepts(rule, "mlp")

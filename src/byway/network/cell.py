@@ -30,12 +30,15 @@ class Local(NamedTuple):
         drive: d state'_i / du, by name; "batch ports *units" where there are several ports.
         read: d post / d state_j, by name.
         slope: d post / du, as `drive`; None where there is no derivative.
+        after: d post / d state'_i, by name, where the activity follows from the state after the step alone: then `read` and `slope` are
+            this times `carry` and `drive`, and a rule that has d state' / d theta needs neither. None where it does not.
     """
 
     carry: Mapping[tuple[str, str], Derivative]
     drive: Mapping[str, Derivative]
     read: Mapping[str, Derivative]
     slope: Derivative | None
+    after: Mapping[str, Derivative] | None = None
 
 
 class Cell(eqx.Module):

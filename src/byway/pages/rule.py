@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import jax
 
-from byway.audit.networks import accepted
+from byway.audit.networks import accepted, learns_samples
 from byway.audit.page import COLUMNS, cells
 from byway.audit.verdict import Verdict
 from byway.core.rule import Rule
-from byway.core.time import SequenceRule
 from byway.pages.words import card, sentences, settings, table
 from byway.verify.run import Result, wanted
 
@@ -100,7 +99,7 @@ def _checks(rule: Rule, results: Sequence[Result]) -> list[str]:
 
 def _run(rule: Rule) -> list[str]:
     """How to run it: on the default task, or on one in time where it needs a past."""
-    in_time = isinstance(rule, SequenceRule) or "mlp" not in accepted(rule)
+    in_time = not learns_samples(rule)
     task, baseline, builder = ("delayed_xor", "bptt", "rnn") if in_time else ("digits", "bp", "mlp")
     names = ",".join(dict.fromkeys([baseline, "frozen", rule.id]))
     options = "".join(f", {name}={value}" for name, value in rule.network_options.items())

@@ -7,10 +7,9 @@ from typing import Any
 
 import jax
 
-from byway.audit.networks import accepted
+from byway.audit.networks import accepted, learns_samples
 from byway.core.errors import BywayError
 from byway.core.rule import Rule
-from byway.core.time import SequenceRule
 from byway.tasks import TASKS
 from byway.testing import laws
 from byway.testing.case import Case, ContractError
@@ -113,7 +112,7 @@ def _laws(rule: Rule, kinds: list[str]) -> Iterator[tuple[Callable[..., None], s
 
 def trained_on(rule: Rule, kinds: list[str]) -> list[str]:
     """The small tasks that a rule can be trained on: one of single samples, one of sequences."""
-    return ["digits"] * (not isinstance(rule, SequenceRule) and "mlp" in kinds) + ["delayed_xor"] * (rule.in_time and "rnn" in kinds)
+    return ["digits"] * (learns_samples(rule) and "mlp" in kinds) + ["delayed_xor"] * (rule.in_time and "rnn" in kinds)
 
 
 def _try(law: Callable[..., None], name: str, on: str, arguments: tuple[Any, ...]) -> Held:

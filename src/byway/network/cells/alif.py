@@ -1,14 +1,14 @@
 """Adaptive leaky integrate-and-fire units (alif): each spike raises the threshold for a while.
 
-    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   a_t = rho a_{t-1} + z_{t-1},   z_t = H(v_t - theta - beta a_t)
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_t| / theta), 0 while refractory, stands for dz/dv
+    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta - beta a_{t-1}),   a_t = rho a_{t-1} + z_t
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta), 0 while refractory, stands for dz/dv
     rho = exp(-1 / tau_adaptation); the rest as in `lif`
 
 Shapes   u, v, a, z "batch *units"
 Units    time in steps; theta, beta and v in those of the drive, a in spikes
 Limits   as `lif`. A spike acts on a with its derivative, always: along this path such units remember
 Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nat. Commun. 11:3625, 2020, eqs. 9
-         to 11
+         to 11; differs in: a counts a spike at once and not a step later, and is read a step later: z is the same
 """
 
 import math
@@ -40,23 +40,14 @@ class ALIF(Spiking):
 
     def step(self, state, u):
         """See `Cell.step`."""
-        v, a = self.moved(state, u), self._adapted(state)
-        return self.fired(state, v - self.threshold - self.beta * a, {"v": v, "a": a})
+        v = self.moved(state, u)
+        after, z = self.fired(state, v - self.threshold - self.beta * state["a"], {"v": v})
+        return after | {"a": self.rho * state["a"] + z}, z
 
     def local(self, state, u):
         """See `Cell.local`."""
-        psi = self.psi(state, self.moved(state, u) - self.threshold - self.beta * self._adapted(state))
-        carry = {
-            ("v", "v"): self.alpha,
-            ("a", "a"): self.rho,
-            ("a", "z"): 1.0,
-            ("z", "v"): psi * self.alpha,
-            ("z", "a"): -psi * self.beta * self.rho,
-            ("z", "z"): -psi * self.beta,
-        }
-        if not self.detached:
-            carry |= {("v", "z"): -self.threshold, ("z", "z"): -psi * (self.threshold + self.beta)}
-        return Local(carry, {"v": self.k, "z": psi * self.k}, {j: carry["z", j] for j in self.carries}, psi * self.k)
-
-    def _adapted(self, state):
-        return self.rho * state["a"] + state["z"]
+        psi = self.psi(state, self.moved(state, u) - self.threshold - self.beta * state["a"])
+        spike = {"v": psi * self.alpha, "a": -psi * self.beta} | ({} if self.detached else {"z": -psi * self.threshold})
+        carry = {(i, j): d for i in ("a", "z") for j, d in spike.items()}
+        carry |= {("v", "v"): self.alpha, ("a", "a"): self.rho - psi * self.beta} | ({} if self.detached else {("v", "z"): -self.threshold})
+        return Local(carry, {"v": self.k, "a": psi * self.k, "z": psi * self.k}, spike, psi * self.k)

@@ -45,7 +45,7 @@ class GRU(StatefulCell):
         z, r, n = _gates(u)
         candidate = (1 - z) * (1 - n**2)  # dh / d(argument of the tanh)
         drive = jnp.stack([(state["h"] - n) * z * (1 - z), candidate * u[:, OWN] * r * (1 - r), candidate, candidate * r], 1)
-        return Local({("h", "h"): z}, {"h": drive}, {"h": z}, drive)
+        return Local({("h", "h"): z}, {"h": drive}, {"h": z}, drive, {"h": 1.0})
 
 
 def _gates(u):

@@ -55,7 +55,7 @@ class Leaky(StatefulCell):
         if self._phi.slope is None:
             return Local({("v", "v"): alpha}, {"v": k}, {}, None)
         slope = self._phi.slope(self._moved(state, u))
-        return Local({("v", "v"): alpha}, {"v": k}, {"v": alpha * slope}, k * slope)
+        return Local({("v", "v"): alpha}, {"v": k}, {"v": alpha * slope}, k * slope, {"v": slope})
 
     @property
     def _phi(self) -> Activation:

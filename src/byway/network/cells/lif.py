@@ -35,4 +35,4 @@ class LIF(Spiking):
         if not self.detached:
             carry |= {("v", "z"): -self.threshold, ("z", "z"): -psi * self.threshold}
         read = {j: carry["z", j] for j in ("v", "z") if ("z", j) in carry}
-        return Local(carry, {"v": self.k, "z": psi * self.k}, read, psi * self.k)
+        return Local(carry, {"v": self.k, "z": psi * self.k}, read, psi * self.k, {"v": psi})
