@@ -179,11 +179,8 @@ def node_perturbation() -> Drawing:
     return d.text(X[3] + 13, 140, "C", "t-back")
 
 
-def pc() -> Drawing:
-    """Predictive coding."""
-    d = Drawing("Predictive coding: units settle between the predictions from both sides", height=206).text(
-        172, 18, "pc: settle first, then learn"
-    )
+def _predicting(label: str, title: str) -> Drawing:
+    d = Drawing(label, height=206).text(172, 18, title)
     for i, name in enumerate(("x held", "v₁", "v₂", "t held")):
         d.node(X[i], TOP, name.split()[0])
         if "held" in name:
@@ -195,10 +192,23 @@ def pc() -> Drawing:
         d.arrow((X[i + 1], TOP), (middle, 130), "", gap=(R, 12))
         if i:
             d.arrow((middle, 130), (X[i], TOP), "", "back", bend=12, gap=(12, R))
+    return d
+
+
+def pc() -> Drawing:
+    """Predictive coding."""
+    d = _predicting("Predictive coding: units settle between the predictions from both sides", "pc: settle first, then learn")
     d.text(172, 172, "v moves, pushed by ε and by Wᵀε from above, till it rests;", "small").text(
         172, 190, "then dW = −ε φ(v)ᵀ: each weight sees its own ends", "small"
     )
     return d
+
+
+def ipc() -> Drawing:
+    """Incremental predictive coding."""
+    d = _predicting("Incremental predictive coding: values and weights move at the same moment", "ipc: settle and learn at once")
+    d.text(172, 172, "again and again, at the same moment:", "small")
+    return d.text(172, 190, "v moves by ε and Wᵀε, W moves by −ε φ(v)ᵀ", "small t-here")
 
 
 def ep() -> Drawing:
@@ -323,7 +333,7 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ep, dtp, bptt, rtrl, eprop, taylor)}
+RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

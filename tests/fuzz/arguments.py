@@ -155,6 +155,7 @@ HYPER = {
     "dtp": ("step", "sigma"),
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
     "ff": ("threshold", "peer", "decay"),
+    "ipc": ("steps", "rate", "tolerance", "precision"),
     "kolen_pollack": ("decay",),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),

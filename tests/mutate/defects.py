@@ -123,14 +123,14 @@ RULES = [
     ),
     Defect(
         "pc_settles_without_slopes",
-        "rules/pc.py",
+        "rules/_predictive.py",
         "population.unsend(phase.post[name], back) * phase.slope[name] - weighted",
         "population.unsend(phase.post[name], back) - weighted",
         _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
     ),
     Defect(
         "pc_learns_without_the_precision",
-        "rules/pc.py",
+        "rules/_predictive.py",
         "eps * (-self.precision if name == net.output else -1.0)",
         "eps * -1.0",
         _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
@@ -162,6 +162,20 @@ RULES = [
         "record.output - self.step * error",
         "record.output + self.step * error",
         _oracle("dtp", "targets_and_update_are_those_of_the_equations"),
+    ),
+    Defect(
+        "ipc_learns_after_it_moved",
+        "rules/ipc.py",
+        'Record({"moving": phase}',
+        'Record({"moving": energy.phase(moved(free, energy.force(phase), self.of.rate))}',
+        _oracle("ipc", "it_is_what_an_independent_program_does"),
+    ),
+    Defect(
+        "ipc_starts_each_step_from_the_prediction",
+        "rules/ipc.py",
+        "return state | moved(free, energy.force(phase), self.of.rate), Record",
+        "return state, Record",
+        _oracle("ipc", "with_weights_that_stand_still_values_settle_as_in_predictive_coding"),
     ),
     Defect(
         "ep_pulls_from_where_it_pushed",

@@ -26,6 +26,7 @@ from byway.rules.ep import EP
 from byway.rules.fa import FA
 from byway.rules.ff import FF
 from byway.rules.frozen import Frozen
+from byway.rules.ipc import IPC
 from byway.rules.kolen_pollack import KolenPollack
 from byway.rules.node_perturbation import NodePerturbation
 from byway.rules.pc import PC
@@ -113,6 +114,17 @@ class LearnsItsFeedbackWithoutNoise(DTP):
         return super().g(gamma, net, memory, Record({"free": free, "noisy": quiet}, record.output), signal)
 
 
+class LearnsFromThePrediction(IPC):
+    """The readout, before anything has moved: one update more than there are steps."""
+
+    def g(self, gamma, net, memory, record, signal):
+        return memory, Update(self.slopes(net, self.energy(net, record["free"].post[net.input], signal).phase(record["free"].u)))
+
+    def f(self, gamma, net, state, x, signal, key):
+        state, record = super().f(gamma, net, state, x, signal, key)
+        return state, Record({"free": net.forward(x)}, record.output)
+
+
 class DividesByBetaAlone(EP):
     """Twice what it should be: two nudges lie 2 beta apart."""
 
@@ -156,6 +168,7 @@ MISTAKES = {
     ForgetsTheBaseline: "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",
     TwiceTheError: "predictions kept: update = autodiff",
     LearnsItsFeedbackWithoutNoise: "convnet: update of the feedback = slope of the inverse loss",
+    LearnsFromThePrediction: "3 batches of 5 steps, cross-entropy: weights = NumPy's",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
     ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
     LateIndex: "two layers: update = autodiff of the unrolled loop",

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from byway.audit.verdict import Verdict, example
+from byway.audit.verdict import Verdict, changed, example
 from byway.core.rule import Rule
 from byway.core.time import StepRule
 from byway.network.network import Network
@@ -68,22 +68,35 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
         for _ in range(2 if isinstance(rule, StepRule) else 0):
             state, record = run(gamma, net, state, x, signal, key)
             memory, _ = learn(gamma, net, memory, record, signal)
-        _, record = run(gamma, net, state, x, signal, key)
+        start, turns = (state, memory), [pair for pair, times in rule.turns for _ in range(min(times, 2))]
 
         def with_weights(weights):
             return net.with_theta({name: {"weight": w} for name, w in weights.items()})
 
-        def alone(weights):
-            return rule.g(gamma, with_weights(weights), memory, record, signal)[1].net
-
-        def composed(weights):
-            _, record = rule.f(gamma, with_weights(weights), state, x, signal, key)
-            return rule.g(gamma, with_weights(weights), memory, record, signal)[1].net
+        def taught(weights, records=None):
+            """What the turns change in all; of g alone where their records are given. And their records."""
+            here, (state, memory), total, made = with_weights(weights), start, {}, []
+            for number, pair in enumerate(turns):
+                if records is None:
+                    state, record = pair.f(gamma, here, state, x, signal, key)
+                else:
+                    record = records[number]
+                memory, update = pair.g(gamma, here, memory, record, signal)
+                total, made = _added(_added(total, update.net), update.change), [*made, record]
+            if records is None:
+                total = _added(total, changed(here.theta, rule.conclude(gamma, here, memory)[1].theta))
+            return total, made
 
         weights = {p.name: p.weight for p in net.projections}
+        _, records = eqx.filter_jit(taught)(weights)
+        alone, composed = (lambda weights: taught(weights, records)[0]), (lambda weights: taught(weights)[0])
         of_g, of_both = jax.jit(lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights)))(weights)
         inside = {name: _between(blocks["weight"][name]) for name, blocks in of_g.items()}
         return _compare(_norms(of_g), _norms(of_both), inside, verdict)
+
+
+def _added(one: dict[str, dict[str, Array]], other: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
+    return one | {name: jax.tree.map(jnp.add, one[name], parts) if name in one else parts for name, parts in other.items()}
 
 
 def _between(block: Array) -> float:
@@ -96,10 +109,10 @@ def _between(block: Array) -> float:
 def _compare(alone: Norms, composed: Norms, inside: dict[str, float], verdict: Verdict) -> Jacobian:
     missed, silent = [], []
     for name, update in verdict.updates.items():
-        for other in alone[name]:
-            if alone[name][other] > 0 and f"net.{other}.weight" not in update.reads:
+        for other, norm in alone.get(name, {}).items():  # what is only kept or concluded has no g
+            if norm > 0 and f"net.{other}.weight" not in update.reads:
                 missed.append(f"g's update of {name} changes with the weights of {other}")
-        if still := [other for other in update.waits_for if composed[name][other] == 0]:
+        if still := [other for other in update.waits_for if composed.get(name, {}).get(other, 0) == 0]:
             silent.append(f"{name} waits for {', '.join(still)} without a derivative by it: through a discrete choice, or zero here")
     for name, norms in composed.items():
         for other, norm in norms.items():

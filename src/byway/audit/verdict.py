@@ -1,10 +1,11 @@
 """From label sets to verdicts: what a rule's updates read on a given network.
 
-Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record and signal as a
-named source: it says what an update reads by itself. The *composed* trace runs f and then g, from the input and the
-signal: it says which weights the signal met backwards on its way (weight transport) and which downstream weights an update
-had to wait for (update locking). Weights and the signal can wait in gamma, in the state or in the memory, so what those hold
-is carried from `init`, `start` and each update back to the start until nothing changes; and weights can pass in the record.
+Two traces are read, of all turns of a rule. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record
+and signal as a named source: it says what an update reads by itself. The *composed* trace runs f and then g of each turn, and
+what is kept and concluded after them, from the input and the signal: it says which weights the signal met backwards on its way
+(weight transport) and which downstream weights an update had to wait for (update locking). Weights and the signal can wait in
+gamma, in the state or in the memory, so what those hold is carried from `init`, `start` and each update back to the start until
+nothing changes; and weights can pass in the record.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from jaxtyping import Array, Float
 
 from byway.audit.flow import NOTHING, Flow, trace, union, weight
 from byway.audit.in_time import memory_in_time, reads_future
+from byway.core.record import Record
 from byway.core.rule import Claims, Rule
 from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.core.time import SequenceRule
@@ -108,15 +110,16 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     program = _Program(rule, net, batch)
     alone, constants = program.plasticity()
     composed, held = program.composed()
+    alone = {name: alone.get(name, NOTHING) for name in composed}  # what is only kept or concluded has no g
     by_g = {name: _read_by_g(flow, composed[name], held) - {name} for name, flow in alone.items()}
-    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in alone}
+    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in composed}
     everything = union(composed.values())
     found = Claims(
         transport="yes" if any(u.transported for u in updates.values()) else "no",
         locking="yes" if any(u.waits_for for u in updates.values()) else "no",
         derivative="yes" if "slope" in everything.reads else "no",
         signal=frozenset(need for need in ("target", "error", "loss", "reward") if f"signal.{need}" in everything.reads),
-        phases=len(program.record.phases),
+        phases=len({name for record in program.records for name in record.phases}),
         memory=program.memory_size(),
         past=memory_in_time(rule, net),
         future=reads_future(rule, net),
@@ -174,29 +177,46 @@ class _Program:
         self.x, self.signal = example(rule, net, batch)
         self.gamma = rule.init(net, self.key)
         self.state, self.memory = rule.start(self.gamma, net, batch)
-        self.record = eqx.filter_eval_shape(rule.f, self.gamma, net, self.state, self.x, self.signal, self.key)[1]
+        self.records = self._records()
         self.gamma_leaves = leaves("gamma", self.gamma)
 
+    def _records(self) -> list[Record]:
+        """The shapes of what f leaves, for each turn."""
+
+        def run():
+            state, memory, records = self.state, self.memory, []
+            for pair, _ in self.rule.turns:
+                state, record = pair.f(self.gamma, self.net, state, self.x, self.signal, self.key)
+                memory, _ = pair.g(self.gamma, self.net, memory, record, self.signal)
+                records.append(record)
+            return records
+
+        return eqx.filter_eval_shape(run)
+
     def plasticity(self) -> tuple[dict[str, Flow], list]:
-        """What g alone reads for each update, by projection; and the constants it closes over."""
-        record, static = eqx.partition(self.record, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
-        names: list[str] = []
+        """What g alone reads for each update, by projection, in any of the turns; and the constants it closes over."""
+        found, closed = {}, []
+        for (pair, _), shapes in zip(self.rule.turns, self.records, strict=True):
+            record, static = eqx.partition(shapes, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+            names: list[str] = []
 
-        def g(gamma, net, memory, record, target):
-            full = eqx.combine(record, static)
-            _, update = self.rule.g(gamma, net, memory, full, dataclasses.replace(self.signal, target=target))
-            return [a for _, a in self._outputs("update", update.net, names)]
+            def g(gamma, net, memory, record, target, pair=pair, static=static, names=names):
+                full = eqx.combine(record, static)
+                _, update = pair.g(gamma, net, memory, full, dataclasses.replace(self.signal, target=target))
+                return [a for changes in (update.net, update.change) for _, a in self._outputs("update", changes, names)]
 
-        arguments = {"gamma": self.gamma, "net": self.net, "memory": self.memory, "record": record, "signal.target": self.signal.target}
-        flows, constants = _trace(g, arguments, {})
-        return _by_projection(names, flows), constants
+            sources = {"gamma": self.gamma, "net": self.net, "memory": self.memory, "record": record, "signal.target": self.signal.target}
+            flows, constants = _trace(g, sources, {})
+            found = _joined(found, _by_projection(names, flows))
+            closed += constants
+        return found, closed
 
     def composed(self) -> tuple[dict[str, Flow], Held]:
         """What f and g together carry to each update; and what each leaf of gamma, state, memory and record holds."""
         held = self._at_start()
         while True:
             names: list[str] = []
-            flows = self._step(held, names)
+            flows = self._batch(held, names)
             grown = dict(held)
             for name, flow in zip(names, flows, strict=True):
                 if not name.startswith("update."):
@@ -217,12 +237,18 @@ class _Program:
         flows, _ = _trace(begin, {"net": self.net, "key": self.key}, {})
         return {name: _held(name, flow) for name, flow in zip(names, flows, strict=True)}
 
-    def _step(self, held: Held, names: list[str]) -> list[Flow]:
-        def step(gamma, net, state, memory, x, target, key):
-            signal = dataclasses.replace(self.signal, target=target)
-            state, record = self.rule.f(gamma, net, state, x, signal, key)
-            memory, update = self.rule.g(gamma, net, memory, record, signal)
-            out = [("update", update.net), ("gamma", update.gamma), ("state", state), ("memory", memory), ("record", record)]
+    def _batch(self, held: Held, names: list[str]) -> list[Flow]:
+        def batch(gamma, net, state, memory, x, target, key):
+            """All turns on one batch, what is kept, what is concluded; a turn that is taken often, twice, to see what the first left."""
+            signal, out = dataclasses.replace(self.signal, target=target), []
+            for pair, times in self.rule.turns:
+                for _ in range(min(times, 2)):
+                    state, record = pair.f(gamma, net, state, x, signal, key)
+                    memory, update = pair.g(gamma, net, memory, record, signal)
+                    out += [("update", update.net), ("update", update.change), ("gamma", update.gamma), ("record", record)]
+            for after in (self.rule.keep(gamma, net), self.rule.conclude(gamma, net, memory)):
+                out += [("update", changed(net.theta, after[1].theta)), ("gamma", after[0])]
+            out += [("state", state), ("memory", memory)]
             return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
 
         arguments = {
@@ -234,7 +260,7 @@ class _Program:
             "signal.target": self.signal.target,
             "key": self.key,
         }
-        return _trace(step, arguments, held)[0]
+        return _trace(batch, arguments, held)[0]
 
     def _outputs(self, prefix: str, tree: Any, names: list[str]) -> list[tuple[str, Any]]:
         found = list(leaves(prefix, tree).items())
@@ -306,6 +332,15 @@ def _trace(function, arguments: dict[str, Any], held: Held) -> tuple[list[Flow],
         return function(*trees)
 
     return trace(flat, sources)
+
+
+def changed(before: dict[str, Leaves], after: dict[str, Leaves]) -> dict[str, Leaves]:
+    """The weights that somebody put anew: those that are not the very arrays they were."""
+    return {name: new for name, parts in after.items() if (new := {k: a for k, a in parts.items() if a is not before[name][k]})}
+
+
+def _joined(one: dict[str, Flow], other: dict[str, Flow]) -> dict[str, Flow]:
+    return {name: union(found[name] for found in (one, other) if name in found) for name in [*one, *(n for n in other if n not in one)]}
 
 
 def _by_projection(names: list[str], flows: list[Flow]) -> dict[str, Flow]:

@@ -55,11 +55,11 @@ def settle(
     """
     first = system.phase(values)
     force = system.force(first)
-    values, size = _moved(values, force, rate), _norm(force)
+    values, size = moved(values, force, rate), _norm(force)
 
     def descend(values):
         force = system.force(system.phase(values))
-        return _moved(values, force, rate), _norm(force)
+        return moved(values, force, rate), _norm(force)
 
     if tolerance == 0.0:
         taken = jnp.int32(steps)
@@ -92,7 +92,8 @@ def silence(net: Network, batch: int) -> Values:
     return {p.name: jnp.zeros((batch, *p.shape), net.dtype) for p in net.populations}
 
 
-def _moved(values: Values, force: Values, rate: float | Array) -> Values:
+def moved(values: Values, force: Values, rate: float | Array) -> Values:
+    """The values after one step along a force."""
     return {name: value + rate * force[name] for name, value in values.items()}
 
 

@@ -29,7 +29,7 @@ from byway.rules._checks.oracle import (
     samples,
     taught,
 )
-from byway.rules.pc import Energy
+from byway.rules._predictive import Energy
 
 WHITTINGTON, SONG, ROSENBAUM = "Whittington and Bogacz 2017", "Song, Lukasiewicz, Xu and Bogacz 2020 (Z-IL)", "Rosenbaum 2022"
 SIZES = {"input": 4, "a": 5, "b": 6, "output": 3}
