@@ -74,7 +74,7 @@ class Move(Pair):
 
     def f(self, gamma, net, state, x, signal, key):
         """Values move; the record is of where they were."""
-        energy = self.of.energy(net, net.place(x), signal)
+        energy = self.of.energy(net, net.place(x), signal)  # pyright: ignore[reportArgumentType]  it never predicts
         free = {name: v for name, v in state.items() if name != net.output}
         phase = energy.phase(free)
         return state | moved(free, energy.force(phase), self.of.rate), Record({"moving": phase}, phase.u[net.output])

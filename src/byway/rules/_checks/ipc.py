@@ -73,7 +73,7 @@ def _moves(rule, net, x, signal):
     @jax.jit
     def run(net):
         (first, _), (move, times) = rule.turns
-        carry, found = Carry(*rule.start({}, net, len(x)), ()), []
+        carry, found = Carry(*rule.start({}, net, len(x)), ()), []  # pyright: ignore[reportCallIssue]  it is no method
         carry, _, _ = rule.teach(first, {}, net, carry, x, signal, jax.random.key(0))
         for _ in range(times):
             values = carry.state
