@@ -224,7 +224,7 @@ class Rule(Pair):
         """What lasts of memory from one batch to the next: all of it."""
         return memory
 
-    def predict(self, gamma: PyTree, net, x: Float[Array, "batch *inputs"], key: Key[Array, ""], in_time: bool = False) -> Record:
+    def predict(self, gamma: PyTree, net: Any, x: Float[Array, "batch *inputs"], key: Key[Array, ""], in_time: bool = False) -> Record:
         """The prediction on a batch, without a signal and from rest.
 
         Args:
@@ -243,7 +243,7 @@ class Rule(Pair):
         self,
         pair: Pair,
         gamma: PyTree,
-        net,
+        net: Any,
         carry: Carry,
         x: Float[Array, "batch *inputs"],
         signal: Signal,
