@@ -201,15 +201,28 @@ def test_the_default_number_of_looks(updates, batch, probe, looks):
     assert default_looks(updates, batch, probe) == looks
 
 
+def _scored(result, i, split):
+    """Accuracy and loss of a trained network on a split, by NumPy."""
+    w1, w2 = ({k: np.asarray(a) for k, a in w.items()} for w in result.learner(i).net.theta.values())
+    y = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0) @ w2["weight"] + w2["bias"]
+    labels = np.asarray(split.y)
+    return np.mean(y.argmax(1) == labels), np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels])
+
+
 def test_test_scores_are_those_of_the_weights_handed_back(blobs, three):
     """The split is scored in chunks; the last one is filled up with samples that must not count."""
-    split = blobs.load()["test"]
     for i in range(3):
-        w1, w2 = ({k: np.asarray(a) for k, a in w.items()} for w in three.learner(i).net.theta.values())
-        y = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0) @ w2["weight"] + w2["bias"]
-        labels = np.asarray(split.y)
-        assert three.test["accuracy"][i] == pytest.approx(np.mean(y.argmax(1) == labels), rel=1e-12)
-        assert three.test["loss"][i] == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels]), rel=1e-10)
+        accuracy, loss = _scored(three, i, blobs.load()["test"])
+        assert three.test["accuracy"][i] == pytest.approx(accuracy, rel=1e-12)
+        assert three.test["loss"][i] == pytest.approx(loss, rel=1e-10)
+
+
+def test_the_curve_ends_at_the_validation_scores_of_the_weights_handed_back(blobs, three):
+    """Rules are tuned by it, so it must be of no other split."""
+    for i in range(3):
+        accuracy, loss = _scored(three, i, blobs.load()["validation"])
+        assert three.rows[-1].validation["accuracy"][i] == pytest.approx(accuracy, rel=1e-12)
+        assert three.rows[-1].validation["loss"][i] == pytest.approx(loss, rel=1e-10)
 
 
 def test_until_the_end_nothing_reads_the_test_split(blobs, three):

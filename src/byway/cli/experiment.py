@@ -1,7 +1,6 @@
 """From settings to a finished run folder: what `train`, `compare`, `resume` and `branch` share."""
 
 import contextlib
-import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ from byway.training.fit import fit, use_compilation_cache
 from byway.training.options import Options, gamma_learns
 from byway.training.run import Run
 from byway.training.track import tracker, tracking
-from byway.training.tune import RATE, TUNED
+from byway.training.tune import RATE, TUNED, with_values
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
 CHANNELS = (16, 32)
@@ -57,7 +56,7 @@ class Experiment:
         self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
         if self.tuned:
             require_none("lr", settings.lr, "beside what was tuned, which has a rate for each rule", "leave --tuned out")
-        self.rules = [_tuned(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
+        self.rules = [with_values(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
         self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
@@ -174,10 +173,6 @@ def read_tuned(path: Path, names: list[str]) -> dict[str, dict[str, float]]:
             f"{path} without {', '.join(missing)}", "every rule that is compared", "tune it too, with the same command and more rules"
         )
     return {name: held[name] for name in names}
-
-
-def _tuned(rule: Rule, values: dict[str, float]) -> Rule:
-    return dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
 
 
 def build(net: NetSettings, task: Task, rule: Rule) -> Network:

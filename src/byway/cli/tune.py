@@ -16,10 +16,11 @@ from byway.cli.settings import Verb, to_toml
 from byway.core.errors import ConfigError, RunError
 from byway.core.rule import Rule
 from byway.core.score import Score
+from byway.training.abreast import validated
 from byway.training.checkpoint import locked
-from byway.training.fit import fit, use_compilation_cache
+from byway.training.options import Options
 from byway.training.progress import bar
-from byway.training.tune import RATE, TUNED, Found, tune
+from byway.training.tune import RATE, TUNED, Found, Values, tune, with_values
 
 DOC = """Give each rule the same number of trials over the ranges that its fields declare, and keep the best.
 
@@ -49,7 +50,6 @@ def go_on(settings: Any) -> None:
         raise ConfigError(f"the task {experiment.task.id}, which scores nothing", "a score to judge trials by", "choose another task")
     folder = settings.out or Path("runs") / f"tune-{experiment.task.id}"
     found = {}
-    use_compilation_cache()
     with locked(folder):
         _keep_config(folder, to_toml(settings), settings.overwrite)
         for rule in experiment.rules:
@@ -68,12 +68,11 @@ def write(path: Path, found: dict[str, Found]) -> None:
 
 def _search(experiment: Experiment, rule: Rule, folder: Path) -> Found:
     settings, net = experiment.settings, experiment.nets[experiment.rules.index(rule)]
-    judged = {name: experiment.data[name] for name in ("train", "validation")} | {"test": experiment.data["validation"]}
+    options = Options.given(**experiment.options_of(rule) | {"looks": 0, "look_at": None})
 
-    def score(values: dict[str, float]) -> float:
-        other = dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
-        options = experiment.options_of(rule) | {"lr": values[RATE], "looks": 0, "look_at": None}
-        return fit(net, other, experiment.task, data=judged, progress=False, **options).validated
+    def score(trials: list[Values]) -> list[float]:
+        rules, rates = [with_values(rule, values) for values in trials], [values[RATE] for values in trials]
+        return validated(net, rules, rates, experiment.task, experiment.data, options)
 
     main, seen = experiment.task.scores[0], []
     with bar(rule.id, settings.trials) as advance:

@@ -121,7 +121,7 @@ def fit(
             store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, options.save_every, options.keep))
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))
-        at = _train(loop, epochs, moments, store, asked, advance, on_row, on_look)
+        at = train(loop, epochs, moments, store, asked, advance, on_row, on_look)
     test, others = loop.score("test"), {name: loop.score(name) for name in data if name not in PARTS}
     learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in at.rows[-1].train.items()}) for i in range(seeds)]
@@ -138,15 +138,15 @@ def fit(
     )  # fmt: skip
 
 
-def _train(
+def train(
     loop: Loop,
     epochs: int,
-    moments: list[int],
-    store: Checkpoints | None,
-    asked: list[int],
-    advance: Callable[[int, str], None],
-    on_row: Callable[[Row], None] | None,
-    on_look: Callable[[Look], None] | None,
+    moments: Sequence[int] = (),
+    store: Checkpoints | None = None,
+    asked: Sequence[int] = (),
+    advance: Callable[[int, str], None] = lambda done, note: None,
+    on_row: Callable[[Row], None] | None = None,
+    on_look: Callable[[Look], None] | None = None,
 ) -> Progress:
     """Train to the end, from the start or from a checkpoint: in stretches that stop wherever somebody waits for something.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from byway.core.learner import Learner
 from byway.core.rule import Rule
+from byway.core.score import Score
 from byway.core.task import Task
 from byway.training.rows import Look, Row, Scores
 
@@ -70,14 +71,9 @@ class Result:
 
     @property
     def validated(self) -> float:
-        """The mean main score on validation after the last epoch; a seed that was lost counts as it was before it learned.
-
-        A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely bad where nothing is left.
-        """
+        """The main score on validation after the last epoch, on average over seeds (see `judged`)."""
         main = self.task.scores[0]
-        first, last = (self.rows[i].validation[main.name] for i in (0, -1))
-        mean = float(np.where(np.isfinite(last), last, first).mean())
-        return mean if np.isfinite(mean) else -np.inf if main.higher else np.inf
+        return judged(main, *(self.rows[i].validation[main.name] for i in (0, -1)))
 
     def __repr__(self) -> str:
         return f"<Result: {self}>"
@@ -101,3 +97,17 @@ class Result:
         digits = score.digits(good)
         spread = f" ± {good.std(ddof=1):.{digits}f}" if good.size > 1 else ""
         return f"test {score.title} {good.mean():.{digits}f}{f' {score.unit}' if score.unit else ''}{spread}, "
+
+
+def judged(main: Score, first: np.ndarray, last: np.ndarray) -> float:
+    """What a training is worth by its main score: the mean over seeds; one that was lost counts as it was before it learned.
+
+    A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely bad where nothing is left.
+
+    Args:
+        main: the score.
+        first: its value on validation at the start, "seeds".
+        last: the same after the last epoch.
+    """
+    mean = float(np.where(np.isfinite(last), last, first).mean())
+    return mean if np.isfinite(mean) else -np.inf if main.higher else np.inf
