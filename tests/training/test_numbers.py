@@ -17,7 +17,7 @@ import pytest
 import byway
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import hyper, numbers_of
-from byway.core.rule import Update
+from byway.core.rule import Carry, Update
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import mlp
 from byway.rules import RULES
@@ -196,9 +196,11 @@ def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
     def update(numbers):
         rule, key = mould(numbers), jax.random.key(0)
         gamma = rule.init(net, key)
-        state, memory = rule.start(gamma, net, 6)
-        _, record = rule.f(gamma, net, state, x, signal, key)
-        return rule.g(gamma, net, memory, record, signal)[1].net
+        carry, learnt = Carry(*rule.start(gamma, net, 6), ()), []
+        for pair, _ in rule.turns:
+            carry, made, _ = rule.teach(pair, gamma, net, carry, x, signal, key)
+            learnt += [made.net, made.change]
+        return learnt
 
     stacked = jax.tree.map(lambda a: jnp.stack([jnp.asarray(a)] * 2), numbers)
     for made in (jax.eval_shape(update, numbers), jax.eval_shape(jax.vmap(update), stacked)):
