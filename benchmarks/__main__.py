@@ -6,7 +6,7 @@ network; without PyTorch (`pip install byway[bench]`) or the peers (`make bench-
 
 import argparse
 
-from benchmarks import epoch, ff, in_time, memory, pc, report, seeds, small, start
+from benchmarks import epoch, ff, in_time, large, memory, pc, report, seeds, small, start
 from benchmarks.worker import Worker
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "seeds": seeds,
     "start": start,
     "memory": memory,
+    "large": large,
 }
 
 

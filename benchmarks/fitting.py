@@ -13,11 +13,11 @@ def memory(job: dict) -> dict[str, int]:
     rule, task = byway.rule(work.rule), byway.task(work.task)
     net = byway.mlp(*work.sizes, readout_from=work.readout_from, **rule.network_options)
     task.load()
-    before = _peak()
+    before = peak()
     result = byway.fit(net, rule, task, epochs=1, batch=work.batch, progress=False)
-    return {"step_bytes": result.step_bytes, "before": before, "peak": _peak()}
+    return {"step_bytes": result.step_bytes, "before": before, "peak": peak()}
 
 
-def _peak() -> int:
+def peak() -> int:
     kilo = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo

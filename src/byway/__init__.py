@@ -55,6 +55,7 @@ _HOME = {
     "Task": "core.task",
     "Score": "core.score",
     "Data": "tasks.data",
+    "Shards": "tasks._shards",
     "Growth": "core.growth",
     "Learner": "core.learner",
     "BywayError": "core.errors",

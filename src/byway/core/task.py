@@ -5,6 +5,8 @@ from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.hyper import check_ranges
@@ -14,7 +16,11 @@ from byway.core.signal import Signal
 
 
 class Split(NamedTuple):
-    """The samples of one part of a task, as they lie on the device (images stay uint8).
+    """The samples of one part of a task, as they lie on the device (images stay uint8), or where they are fetched from.
+
+    Samples that do not fit into memory are fetched some batches at a time. Then x is an `np.memmap`, or anything else with a shape
+    and a dtype that gives the samples of a slice and of an array of numbers; and the task may use the index of a batch for
+    gathering alone.
 
     Attributes:
         x: inputs, "samples *inputs".
@@ -23,6 +29,19 @@ class Split(NamedTuple):
 
     x: Array
     y: Array
+
+    @property
+    def fetched(self) -> bool:
+        """Whether x is no array in memory."""
+        return isinstance(self.x, np.memmap) or not isinstance(self.x, np.ndarray | Array)
+
+    def some(self, numbers: slice | np.ndarray) -> "Split":
+        """The samples of some numbers, in memory."""
+        return Split(*(jnp.asarray(a[numbers]) for a in self))
+
+    def first(self, size: int) -> "Split":
+        """A split of which the first samples will do: only those, if they have to be fetched."""
+        return self.some(slice(size)) if self.fetched else self
 
     @property
     def size(self) -> int:

@@ -1,6 +1,5 @@
 """Reads labelled samples that somebody has: an .npz, a .csv, a folder of images, a frame, a dataset. Nothing that is read is run."""
 
-import re
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -10,20 +9,18 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError
-from byway.tasks._parts import PARTS, Samples
+from byway.tasks._parts import Samples, paired
 from byway.tasks._pictures import WHITE, pixels, read_folder
+from byway.tasks._shards import read_arrays, read_shards
 from byway.tasks._tables import column, read_csv
-
-# What arrays in a file may be called: samples or labels, and of which part if not of the training.
-NAME = re.compile(rf"(x|y|data|target)(?:_({'|'.join(PARTS)}))?", re.IGNORECASE)
 
 
 def read_samples(path: Path, target: str, side: int, background: str) -> Samples:
     """The samples in a file or folder.
 
     Args:
-        path: an .npz, a .csv, or a folder with a folder of images for each class.
-        target: the column of a .csv that holds the labels; "" for the last.
+        path: a .csv, an .npz, a .npy, or a folder: of .npy, or with a folder of images for each class.
+        target: the column of a .csv that holds the labels, "" for the last; or the .npy with those of a .npy, "" for y.npy.
         side: pixels a side that images are resized to; 0 for none.
         background: the colour that lies under what is transparent in an image.
 
@@ -31,18 +28,29 @@ def read_samples(path: Path, target: str, side: int, background: str) -> Samples
         DataError: it is missing, or is none of these, or is broken.
         ConfigError: a setting for another kind of file.
     """
+    wanted = "a .csv, an .npz, a .npy, a folder of these, or one of images"
     if not path.exists():
-        raise DataError(f"{path} is not there", "a .csv, an .npz, or a folder of images", f"check the path, seen from {Path.cwd()}")
-    kind = "" if path.is_dir() else path.suffix.lower()
-    if kind not in ("", ".csv", ".npz") or (not kind and path.is_file()):
-        raise DataError(f"{path} ends in {path.suffix or 'nothing'}", ".csv or .npz, or a folder of images", "save it as one of these")
-    if target and kind != ".csv":
-        raise ConfigError(f"target = {target!r} for {path}", "a .csv: it names a column", "leave it out")
-    if kind and (side or background != WHITE):
+        raise DataError(f"{path} is not there", wanted, f"check the path, seen from {Path.cwd()}")
+    kind = "images" if path.is_dir() else path.suffix.lower()
+    if kind == "images" and any(path.glob("*.npy")):
+        kind = "shards"
+    if target and kind not in (".csv", ".npy"):
+        raise ConfigError(f"target = {target!r} for {path}", "a .csv, of which it names a column; or a .npy", "leave it out")
+    if kind != "images" and (side or background != WHITE):
         raise ConfigError(f"side or background for {path}", "images", "leave it out")
-    if kind == ".csv":
-        return read_csv(path, target)
-    return read_npz(path) if kind else read_folder(path, side, background)
+    match kind:
+        case ".csv":
+            return read_csv(path, target)
+        case ".npz":
+            return read_npz(path)
+        case ".npy":
+            return read_arrays(path, target)
+        case "shards":
+            return read_shards(path)
+        case "images":
+            return read_folder(path, side, background)
+        case _:
+            raise DataError(f"{path} ends in {path.suffix or 'nothing'}", wanted, "save it as one of these")
 
 
 def read_npz(path: Path) -> Samples:
@@ -53,7 +61,7 @@ def read_npz(path: Path) -> Samples:
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            pairs = paired(path, file.files)
+            pairs = paired(path, file.files, "save it with numpy.savez(path, x=..., y=...)")
             read = {part: (file[x], file[y]) for part, (x, y) in pairs.items()}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
         raise DataError(
@@ -62,29 +70,6 @@ def read_npz(path: Path) -> Samples:
             "save it again; text as numpy.array([...], dtype=str), not as objects",
         ) from problem
     return Samples(*read.pop("train"), read)
-
-
-def paired(path: Path, names: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """By part, what its samples and its labels are called among the names of arrays; "train" is always there.
-
-    Raises:
-        DataError: some are missing, or one is there twice, or one seems to belong to a part but cannot be told.
-    """
-    found: dict[str, dict[str, list[str]]] = {}
-    for name in names:
-        if match := NAME.fullmatch(name):
-            what = "x" if match[1].lower() in ("x", "data") else "y"
-            found.setdefault(PARTS[(match[2] or "train").lower()], {}).setdefault(what, []).append(name)
-    known = [name for part in found.values() for same in part.values() for name in same]
-    doubtful = [name for name in names if name not in known and any(word in PARTS for word in re.split(r"[\W_]+", name.lower()))]
-    whole = "train" in found and all(len(part.get(what, [])) == 1 for part in found.values() for what in "xy")
-    if not whole or doubtful:
-        raise DataError(
-            f"{path} holds the arrays {', '.join(names) or '(none)'}",
-            "x and y, and if you like x_test and y_test, x_validation and y_validation",
-            "save it with numpy.savez(path, x=..., y=...)",
-        )
-    return {part: (pair["x"][0], pair["y"][0]) for part, pair in found.items()}
 
 
 def from_frame(frame: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ from byway.tasks._labelled import LabelledTask
 from byway.tasks._parts import Samples
 from byway.tasks._pictures import WHITE
 from byway.tasks._samples import from_dataset, from_frame, read_samples
+from byway.tasks._shards import Rows, Shards
 
 
 class Data(LabelledTask):
@@ -45,19 +46,20 @@ class Data(LabelledTask):
     """
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
-    path: Path | None = hyper(None, "a .csv, an .npz, or a folder with a folder of images for each class, or of train/, test/, validation/")
-    target: str = hyper("", "the column of a .csv that holds the labels; the last by default")
+    path: Path | None = hyper(None, "a .csv, .npz or .npy, a folder of .npy, or a folder with a folder of images for each class")
+    target: str = hyper(
+        "", "the column of a .csv that holds the labels, the last by default; or the .npy with those of a .npy, y.npy by default"
+    )
     validation: float = hyper(0.1, "share of the samples kept for validation, unless the data bring a validation part", low=0, high=1)
     test: float = hyper(0.2, "share of the samples kept for the test, unless the data bring a test part", low=0, high=1)
     seed: int = hyper(0, "draws which samples those are", low=0)
     standardise: bool = hyper(True, "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided by 255")
     side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
     background: str = hyper(WHITE, "the colour that lies under transparent images, such as white or #808080")
-
     room: int = hyper(0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0)
 
     classes: tuple[Any, ...] = ()
-    parts: dict[str, tuple[np.ndarray, np.ndarray]] | None = eqx.field(default=None, repr=False)
+    parts: dict[str, tuple[Any, np.ndarray]] | None = eqx.field(default=None, repr=False)
     mean: np.ndarray | None = eqx.field(default=None, repr=False)
     deviation: np.ndarray | None = eqx.field(default=None, repr=False)
 
@@ -145,6 +147,8 @@ class Data(LabelledTask):
         """See `Task.spare`: what there was made room for, and the inputs after it that are the same in every training sample."""
         x, same, first = self._held["train"][0], math.prod(self._held["train"][0].shape[1:]), None
         for _, block in _blocks(x):
+            if not same:
+                break
             flat = block.reshape(len(block), -1)[:, :same]
             first = flat[:1] if first is None else first[:, :same]
             changes = (flat != first).any(0)
@@ -153,7 +157,7 @@ class Data(LabelledTask):
 
     def load(self):
         """See `Task.load`."""
-        return {name: Split(jnp.asarray(self._stored(x)), jnp.asarray(y)) for name, (x, y) in self._held.items()}
+        return {name: self._split(x, y) for name, (x, y) in self._held.items()}
 
     def scaled(self, x):
         """See `LabelledTask.scaled`."""
@@ -172,7 +176,7 @@ class Data(LabelledTask):
         return stored / 255 if x.dtype == np.uint8 else stored
 
     @property
-    def _held(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def _held(self) -> dict[str, tuple[Any, np.ndarray]]:
         if self.parts is None:
             raise DataError("the task data without data", "arrays, a file or a folder", "give it a path, with --data.path or path=...")
         return self.parts
@@ -181,6 +185,12 @@ class Data(LabelledTask):
     def _added(self) -> int:
         """How many features, or rows of an image, of zeros come first."""
         return -(-self.room // math.prod(self._held["train"][0].shape[2:]))
+
+    def _split(self, x: Any, y: np.ndarray) -> Split:
+        if isinstance(x, Rows):
+            dtype = x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype
+            return Split(Rows(x.shards, x.numbers, self._stored, self.input_shape, dtype), y)  # pyright: ignore[reportArgumentType]
+        return Split(jnp.asarray(self._stored(x)), jnp.asarray(y))
 
     def _stored(self, x: np.ndarray) -> np.ndarray:
         """As a split keeps them. In double precision on the way: numbers far from zero would lose their differences."""
@@ -204,12 +214,12 @@ class Data(LabelledTask):
         numbers = np.searchsorted(classes, y).astype(np.int32)
         shares = {part: 0.0 if part in parts else share for part, share in (("validation", self.validation), ("test", self.test))}
         index = parted(numbers, **shares, seed=self.seed)
-        self.parts = {part: (x[i], numbers[i]) for part, i in index.items()}
+        self.parts = {part: (_picked(x, i), numbers[i]) for part, i in index.items()}
         for part, (held_x, held_y) in parts.items():
             _check_like(part, held_x, x)
             if strange := [label for label in np.unique(held_y).tolist() if label not in self.classes]:
                 raise DataError(f"{part} labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
-            self.parts[part] = held_x, np.searchsorted(classes, held_y).astype(np.int32)
+            self.parts[part] = _picked(held_x, np.arange(len(held_x))), np.searchsorted(classes, held_y).astype(np.int32)
         for name, share in (("validation", self.validation), ("test", self.test)):
             if not len(self.parts[name][0]):
                 raise ConfigError(f"{name} = {share:g} of {len(x)} samples, which is none", "at least one sample", "raise the share")
@@ -249,7 +259,12 @@ def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dic
     return {"train": line[first : max(first, last)], "validation": line[max(first, last) :], "test": line[:first]}
 
 
-def _blocks(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def _picked(x: Any, numbers: np.ndarray) -> Any:
+    """Some samples: in memory, or where they are."""
+    return Rows(x, numbers) if isinstance(x, Shards) else x[numbers]
+
+
+def _blocks(x: Any) -> Iterator[tuple[slice, np.ndarray]]:
     """Samples in runs of about a million numbers, in double precision unless they are bytes, each with where it is."""
     samples = max(1, 2**20 // max(1, math.prod(x.shape[1:])))
     for start in range(0, len(x), samples):
@@ -257,7 +272,7 @@ def _blocks(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         yield at, x[at] if x.dtype == np.uint8 else x[at].astype(float)
 
 
-def _moments(x: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _moments(x: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each feature, of images of each channel, over the samples that are marked: "1 ... features".
 
     A feature that does not change has a deviation of 1, and itself for a mean: of many equal numbers the mean is not always that number,
@@ -287,21 +302,22 @@ def _array(given: Any) -> np.ndarray:
         raise DataError(f"data that make no array: {problem}", "samples of one shape", "bring them to one size") from problem
 
 
-def _with_channel(x: np.ndarray) -> np.ndarray:
+def _with_channel(x: Any) -> Any:
     """Images without an axis of channels get one."""
-    return x[..., None] if x.ndim == 3 else x
+    return x if x.ndim != 3 else x.with_channel() if isinstance(x, Shards) else x[..., None]
 
 
-def _checked(part: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and labels that can be used, or `DataError`."""
-    x, y = _array(x), _labels(part, y)
+def _checked(part: str, x: Any, y: Any) -> tuple[Any, np.ndarray]:
+    """Samples and labels that can be used, or `DataError`; what lies on disk stays there."""
+    x = Shards([x]) if isinstance(x, np.memmap) and x.ndim else x
+    x, y = x if isinstance(x, Shards) else _array(x), _labels(part, y)
     _check_samples(part, x)
     if y.shape != (len(x),):
         raise DataError(f"{len(x)} {part}samples and labels of shape {y.shape}", f"({len(x)},), a label for each", "check the two arrays")
     return _with_channel(x), y
 
 
-def _check_samples(part: str, x: np.ndarray) -> None:
+def _check_samples(part: str, x: Any) -> None:
     if x.dtype.kind not in "buif":
         raise DataError(f"{part}samples of type {x.dtype}", "numbers", "convert them, for example with x.astype(float)")
     if not 2 <= x.ndim <= 4 or 0 in x.shape:
@@ -345,7 +361,7 @@ def _kind(label: Any) -> str:
     return "number" if isinstance(label, Number) else "text" if isinstance(label, str) else type(label).__name__
 
 
-def _check_like(part: str, x: np.ndarray, wanted: np.ndarray) -> None:
+def _check_like(part: str, x: Any, wanted: Any) -> None:
     bytes_ = [a.dtype == np.uint8 for a in (x, wanted)]
     if x.shape[1:] != wanted.shape[1:] or bytes_[0] != bytes_[1]:
         kinds = [f"{'bytes' if b else 'numbers'} of shape {a.shape[1:]}" for a, b in zip((x, wanted), bytes_, strict=True)]

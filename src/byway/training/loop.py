@@ -24,6 +24,7 @@ from byway.core.task import Split, Task
 from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
+from byway.training.batches import Batches, Own, chunks
 from byway.training.layout import Layout, skip_failed
 from byway.training.optimisers import at_rate
 from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, grown, learn, new_learner
@@ -84,17 +85,18 @@ class Loop:
         self.steps = splits["train"].size // batch
         # What Python answers is asked for a whole batch at once.
         self.layout = Layout(len(seeds), self.rule.settles and net.differentiable)
-        self.data = {name: self.layout.share(split) for name, split in splits.items()}
+        self.data = {name: split if split.fetched else self.layout.share(split) for name, split in splits.items()}
+        self.batches = Batches(self.data["train"], batch, len(seeds), self.layout)
         self.probe = min(probe, splits["validation"].size)
         numbers, self._mould = self._stacked([(*made, growth) for made in zip(rules, pairs, strict=True)])
         self._programs = programs(self._mould, self.rule, growth, net, task, Setting(batch, every, self.layout, self.probe, SCORE_BATCH))
         self.numbers = self.layout.place(numbers)
         keys = jax.vmap(jax.random.key)(jnp.array(self._filled(seeds), jnp.uint32))
-        learners = self._answer(self._programs.start, numbers, keys, net, splits["train"])
+        learners = self._answer(self._programs.start, numbers, keys, net, splits["train"].first(batch))
         # The ones that only fill up the devices count as failed, so that they are skipped.
         failed = jnp.where(jnp.arange(self.layout.padded) < len(seeds), -1, 0).astype(learners.failed.dtype)
         self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
-        self._drawn: tuple[Any, int, Any] = None, 0, None
+        self._drawn: tuple[Any, int] = None, 0
         started = time.perf_counter()
         self._update(0, 0)
         self.compile_seconds = time.perf_counter() - started
@@ -111,9 +113,11 @@ class Loop:
             The training scores of each update, "seeds last-first *parts"; and the time it took [s].
         """
         last, started = self.steps if last is None else last, time.perf_counter()
-        scores = self._update(first, last)
+        found = [self._update(first, last)]
+        while (done := self._drawn[1]) < last:
+            found.append(self._update(done, last))
         seconds = time.perf_counter() - started
-        return {k: v[:, first:last] for k, v in self._real(scores).items()}, seconds
+        return {k: np.concatenate([one[k] for one in found], 1) for k in found[0]}, seconds
 
     def sound(self, values: dict[str, Any]) -> dict[str, np.ndarray]:
         """Numbers of the seeds asked for, "seeds *rest"; NaN where the learner has failed."""
@@ -136,7 +140,13 @@ class Loop:
             split: its name.
             strict: raise `ConfigError` where a score is no number for any learner, although what they answer are numbers.
         """
-        means = dict(self._real(self._answer(self._programs.score, self.numbers, self.learners, self.data[split])))
+        sums, size = [], self.data[split].size
+        together = min(SCORE_BATCH, size)
+        for some, first, real in chunks(self.data[split], together, self.layout):
+            shared = some, *self.layout.share((jnp.int32(first), jnp.int32(real)))
+            found = self._real(self._answer(self._programs.score, self.numbers, self.learners, shared))
+            sums.append({k: v[:, : -(-real // together)] for k, v in found.items()})
+        means = {k: np.concatenate([one[k] for one in sums], 1).sum(1, dtype=float) / size for k in sums[0]}
         sound = np.isfinite(means.pop(WATCHED)) & (self.failed < 0)
         made = self.finished(means)
         for score in self.task.scores:
@@ -154,7 +164,8 @@ class Loop:
         Returns:
             By quantity, by projection, "seeds" each; and the time it took, without compiling [s].
         """
-        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, self.data["validation"])  # noqa: E731
+        some = self.layout.share(self.data["validation"].first(self.probe))
+        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, some)  # noqa: E731
         started = time.perf_counter()
         if not self._looked:
             seen()
@@ -179,7 +190,7 @@ class Loop:
     @property
     def step_bytes(self) -> int:
         """Memory of one compiled update of one learner: the learner, its batch and what the step needs besides [B]."""
-        return self._programs.step_bytes(self.numbers, self.learners, self.data["train"])
+        return self._programs.step_bytes(self.numbers, self.learners, self.data["train"].first(self.batch))
 
     def change(self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None) -> None:
         """Go on with other numbers, in all learners; nothing is compiled anew.
@@ -200,16 +211,19 @@ class Loop:
         moments = tuple((at_rate(theta, lr), at_rate(gamma, lr_gamma)) for theta, gamma in self.learners.moments)
         self.learners = eqx.tree_at(lambda one: one.moments, self.learners, self.layout.place(moments))
 
-    def _update(self, first: int, last: int) -> dict[str, Array]:
-        clock = first, last, self._done - first, self.rests
-        stretch = self.layout.share(tuple(jnp.int32(n) for n in clock))
+    def _update(self, first: int, last: int) -> dict[str, np.ndarray]:
+        """Train from one update of the epoch up to another, or up to the end of what has been fetched; the scores of each."""
         # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
-        learners, upto, order = self._drawn
+        learners, upto = self._drawn
         if learners is not self.learners or upto != first:
-            order = self._ordered(first)
-        self.learners, scores = self._answer(self._programs.train, self.numbers, self.learners, order, (self.data["train"], *stretch))
-        self._drawn = self.learners, last, order
-        return scores
+            self.batches.begin(self._ordered(first))
+        window = self.batches.at(first)
+        start, end = first - window.first, min(last, window.last) - window.first
+        clock = self.layout.share(tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests)))
+        shared = window.shared, *clock
+        self.learners, scores = self._answer(self._programs.train, self.numbers, self.learners, window.own, shared)
+        self._drawn = self.learners, window.first + end
+        return {k: v[:, start:end] for k, v in self._real(scores).items()}
 
     @property
     def _done(self) -> int:
@@ -218,8 +232,8 @@ class Loop:
 
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""
-        shared = self.data["train"], self.layout.share(jnp.int32(first))
-        return self.layout.place(self._programs.order(self.numbers, self.learners, shared))
+        draw = self._programs.order(self.data["train"].size)
+        return self.layout.place(draw(self.numbers, self.learners, self.layout.share(jnp.int32(first))))
 
     def _answer(self, program: Callable, *args: Any) -> Any:
         """What a program returns, when it is there."""
@@ -270,7 +284,7 @@ class Programs:
     def __init__(self, mould: Mould, task: Callable[[], Task], setting: Setting):
         self._mould, self._task, self._setting = mould, task, setting
         self.start = jax.jit(jax.vmap(self._start, in_axes=(0, 0, None, None)))
-        self.order = jax.jit(self._over(self._order))
+        self.order = functools.lru_cache(lambda size: jax.jit(self._over(functools.partial(self._order, size))))
         self.train = jax.jit(self._over(self._unless_failed), donate_argnums=1)
         self.score = jax.jit(self._over(self._score_one))
         self.look = jax.jit(self._over(self._look_one))
@@ -313,24 +327,27 @@ class Programs:
         rule, optimisers, growth = self._mould(numbers)
         return new_learner(rule, net, optimisers, *self._example(train), key, growth)
 
-    def _order(self, made: Made, learner: Learner, shared: tuple[Split, Array]) -> Int[Array, "steps batch"]:
+    def _order(self, size: int, made: Made, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
         """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
-        (train, first), batch = shared, self._setting.batch
-        order = self._task().order(branch(learner.key, ORDER, learner.step - first), train.size)
-        return order[: train.size // batch * batch].reshape(-1, batch)
+        batch = self._setting.batch
+        order = self._task().order(branch(learner.key, ORDER, learner.step - first), size)
+        return order[: size // batch * batch].reshape(-1, batch)
 
-    def _unless_failed(self, made: Made, learner: Learner, order: Int[Array, "steps batch"], shared: Any):
-        return skip_failed(lambda learner, shared: self._updates(made, learner, *shared), learner, (order, shared))
+    def _unless_failed(self, made: Made, learner: Learner, own: Own, shared: Any):
+        return skip_failed(lambda learner, shared: self._updates(made, learner, *shared), learner, (own, shared))
 
     def _updates(
-        self, made: Made, learner: Learner, order: Int[Array, "steps batch"], shared: tuple[Split, Array, Array, Array, Array]
+        self, made: Made, learner: Learner, own: Own, shared: tuple[Own, Array, Array, Array, Array]
     ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
-        """The updates of an epoch from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
+        """The updates of a window from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
 
-        One program trains whole epochs and parts of them: whoever stops to look changes nothing in what is learnt.
+        One program trains whole windows and parts of them: whoever stops to look changes nothing in what is learnt. Of the samples and
+        their numbers in each batch, one is the learner's own, and the other is shared (see `Window`).
         """
         (rule, optimisers, growth), layout = made, self._setting.layout
-        train, first, last, done, rests = shared
+        held, first, last, done, rests = shared
+        both: tuple[Any, Any] = (own, held) if isinstance(own, Split) else (held, own)
+        train, order = both
 
         def step(learner: Learner, index: Int[Array, " batch"]):
             x, signal = layout.divide(self._batch(train, index, branch(learner.key, ORDER, learner.step), learner.step))
@@ -356,13 +373,15 @@ class Programs:
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
-    def _score_one(self, made: Made, learner: Learner, split: Split) -> dict[str, Float[Array, "*parts"]]:
-        (rule, *_), task, size = made, self._task(), split.size
+    def _score_one(self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]) -> dict[str, Float[Array, "chunks *parts"]]:
+        """The sum of each score over each chunk of samples: `first` is the number of the first chunk, `size` how many samples are real."""
+        (split, first, size), (rule, *_), task = shared, made, self._task()
         learner = concluded(rule, learner)
-        batch = min(self._setting.chunk, size)
-        chunks = -(-size // batch)
-        index = jnp.minimum(jnp.arange(chunks * batch), size - 1).reshape(chunks, batch)
-        real = (jnp.arange(chunks * batch) < size).reshape(chunks, batch)
+        batch = min(self._setting.chunk, split.size)
+        chunks = -(-split.size // batch)
+        numbers = jnp.arange(chunks * batch, dtype=size.dtype)
+        index = jnp.minimum(numbers, size - 1).reshape(chunks, batch)
+        real = (numbers < size).reshape(chunks, batch)
 
         def chunk(args):
             index, real, number = args
@@ -374,8 +393,7 @@ class Programs:
                 scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
             return {k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0) for k, v in scores.items()}
 
-        sums = jax.lax.map(chunk, (index, real, jnp.arange(chunks)))
-        return {k: jnp.sum(v, 0) / size for k, v in sums.items()}
+        return jax.lax.map(chunk, (index, real, first + numbers[:chunks]))
 
     def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
         """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss, or the sum of its output."""

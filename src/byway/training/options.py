@@ -109,8 +109,9 @@ class Options:
                 f"put them in front, with byway.Data(..., room={classes}) or --data.room {classes}; a task of your own says what it can "
                 "spare (Task.spare); or use a rule that writes nothing, such as bp or dfa",
             )
-        _check_scores(task, data["train"], self.batch)
-        taught = _check_needs(rule, task, data["train"], self.batch)
+        some = data["train"].first(self.batch)
+        _check_scores(task, some, self.batch)
+        taught = _check_needs(rule, task, some, self.batch)
         _check_order(task, size)
         batches = self.epochs * (size // self.batch)
         moments = _moments(self.looks, self.look_at, batches, self.batch, min(self.probe, data["validation"].size))
@@ -161,7 +162,10 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         raise DataError(f"data = {shown(data)}", f"a dict of the splits {', '.join(PARTS)}", advice)
     splits = {}
     for part, split in data.items():
-        held = [np.asarray(a) for a in split]
+        held = [
+            np.empty(split.x.shape[:1]) if split.fetched else np.asarray(split.x),
+            np.asarray(split.y),
+        ]  # what is fetched is not looked at
         for name, a in zip("xy", held, strict=True):
             if a.dtype.kind not in "biuf" or a.ndim == 0:
                 raise DataError(f"{part} {name} of type {a.dtype} and shape {a.shape}", "an array of real numbers", advice)
@@ -170,7 +174,7 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         if not 0 < len(held[0]) == len(held[1]):
             raise DataError(f"{part} with {len(held[0]):,} x and {len(held[1]):,} y", "as many of each, and some", advice)
         task.check(part, split)
-        splits[part] = Split(*(jnp.asarray(a) for a in split))
+        splits[part] = split if split.fetched else Split(*(jnp.asarray(a) for a in split))
     return splits
 
 
@@ -280,7 +284,7 @@ def gamma_learns(rule: Rule, net: Network, task: Task, data: dict[str, Split], b
 
 def _handed_out(task: Task, data: dict[str, Split], batch: int) -> tuple[jax.ShapeDtypeStruct, Signal]:
     """The shapes of a batch as the task hands it out; raises unless they are those that it promises, where others would be broadcast."""
-    x, signal = eqx.filter_eval_shape(lambda split: task.batch(split, jnp.arange(batch), jax.random.key(0)), data["train"])
+    x, signal = eqx.filter_eval_shape(lambda split: task.batch(split, jnp.arange(batch), jax.random.key(0)), data["train"].first(batch))
     lead = (*x.shape[:1], *(x.shape[1:2] if task.in_time else ()))
     axes = "samples and time steps" if task.in_time else "samples"
     wanted = {
