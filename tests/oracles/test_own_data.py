@@ -12,7 +12,8 @@ from byway.cli.experiment import Experiment
 from byway.cli.main import main
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, DataError
-from byway.tasks._samples import read_csv
+from byway.tasks._parts import Form
+from byway.tasks._tables import read_csv
 from byway.tasks.data import parted
 
 RNG = np.random.default_rng(0)
@@ -236,9 +237,9 @@ def test_the_many_ways_to_write_one_table(tmp_path, text):
     (tmp_path / "t1.csv").write_text("a,b\n9,9\n")
     path = tmp_path / "t*[1]?.csv"
     path.write_bytes(text.encode())
-    read = read_csv(path, "")
-    np.testing.assert_array_equal(read.x, [[1, 2], [3, 4]])
-    assert read.y.tolist() == ["u", "v"]
+    x, y, _ = read_csv(path, Form())
+    np.testing.assert_array_equal(x, [[1, 2], [3, 4]])
+    assert y is not None and y.tolist() == ["u", "v"]
 
 
 @pytest.mark.parametrize(("small", "reader"), [(0, "_by_duckdb"), (8 * 2**20, "_line_by_line")])
@@ -248,7 +249,7 @@ def test_which_program_reads_a_table(tmp_path, monkeypatch, small, reader):
         monkeypatch.delattr(f"byway.tasks._tables.{other}")
     monkeypatch.setattr("byway.tasks._tables.SMALL", small)
     _write_csv(tmp_path / "t.csv")
-    assert read_csv(tmp_path / "t.csv", "kind").x.shape == (40, 3)
+    assert read_csv(tmp_path / "t.csv", Form("kind"))[0].shape == (40, 3)
 
 
 @pytest.mark.usefixtures("either_reader")
@@ -264,7 +265,7 @@ def test_every_digit_of_a_table_counts(tmp_path):
         "-0.0",
     ]
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{cell},k\n" for cell in cells))
-    np.testing.assert_array_equal(read_csv(tmp_path / "t.csv", "").x[:, 0], [float(cell) for cell in cells])
+    np.testing.assert_array_equal(read_csv(tmp_path / "t.csv", Form())[0][:, 0], [float(cell) for cell in cells])
 
 
 @pytest.mark.parametrize(
@@ -290,7 +291,7 @@ def test_every_digit_of_a_table_counts(tmp_path):
 def test_labels_that_are_written_differently_stay_different(tmp_path, written, labels):
     """Codes are no numbers: 01 and 1 are two, and lose nothing. Quantities are numbers."""
     (tmp_path / "t.csv").write_text("a,code\n" + "".join(f"{i},{one}\n" for i, one in enumerate(written)))
-    assert read_csv(tmp_path / "t.csv", "code").y.tolist() == list(labels)
+    assert read_csv(tmp_path / "t.csv", Form("code"))[1].tolist() == list(labels)
 
 
 def test_a_frame(tmp_path):
@@ -415,7 +416,7 @@ def test_a_picture_that_vanishes_into_the_background_is_refused(tmp_path):
         byway.Data(path=tmp_path)
     with pytest.raises(ConfigError, match="background = 'whyte'"):
         byway.Data(path=tmp_path, background="whyte")
-    assert byway.tasks._samples.read_folder(tmp_path, 0, "black").x.max() == 255
+    assert byway.tasks._samples.read_folder(tmp_path, Form(background="black"))["train"].x.max() == 255
 
 
 def test_several_pictures_in_one_file_are_refused(tmp_path):
@@ -473,7 +474,7 @@ def test_files_with_numbers_in_their_names_are_in_the_order_of_the_numbers(tmp_p
     for i in range(12):
         (tmp_path / str(i % 2)).mkdir(exist_ok=True)
         Image.fromarray(np.full((2, 2), i, np.uint8)).save(tmp_path / str(i % 2) / f"picture{i}.png")
-    read = byway.tasks._samples.read_folder(tmp_path, 0, "white")
+    read = byway.tasks._samples.read_folder(tmp_path, Form())["train"]
     assert read.x[:, 0, 0, 0].tolist() == [*range(0, 12, 2), *range(1, 12, 2)]
 
 

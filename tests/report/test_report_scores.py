@@ -71,7 +71,7 @@ def test_the_table_goes_by_the_error(heights):
         "rule", "test RMSE [mm]", "difference to bp [mm]", "beats frozen [seeds]", "test R²", "shifted RMSE [mm]", "training time [s]"
     ]  # fmt: skip
     assert table["test RMSE [mm]"][:3] == ["52.00 ± 2.00", "70.50 ± 0.50", "53.17 ± 2.02"]
-    assert table["test R²"][0] == "0.4800 ± 0.0200" and table["shifted RMSE [mm]"][0] == "104.0 ± 4.0"
+    assert table["test R²"][0] == "0.480 ± 0.020" and table["shifted RMSE [mm]"][0] == "104.0 ± 4.0"
     assert table["difference to bp [mm]"][0] == "baseline" and table["difference to bp [mm]"][3].startswith("−1.17 (−1.88 to −0.45)")
 
 

@@ -60,7 +60,7 @@ def test_the_table_by_hand(folder):
 def test_the_table_in_words(folder):
     rows = compare(read_run(folder))
     bp, frozen, dfa = ([column.cell(row) for column in columns(rows)] for row in rows)
-    assert bp[:8] == ["bp", "92.00 ± 2.00", "baseline", "3 of 3", "1.000 ± 0.000", "1.25", "474 kB", "0"]
+    assert bp[:8] == ["bp", "92.00 ± 2.00", "baseline", "3 of 3", "1.00 ± 0.00", "1.25", "474 kB", "0"]
     assert frozen[3] == "control"
     assert dfa[1:4] == ["89.50 ± 3.54 (2 of 3 seeds)", "−1.50 (−20.56 to +17.56)", "2 of 3"]
 

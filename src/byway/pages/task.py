@@ -62,7 +62,7 @@ def tasks_page(tasks: Sequence[Task]) -> str:
 def _sizes(task: Task) -> tuple[str, str]:
     """The shape of an input and the number of outputs."""
     if isinstance(task, Data):
-        return "as in the data", "one for each class"
+        return "as in the data", "one for each class or number"
     return "x".join(map(str, task.input_shape)), str(task.outputs)
 
 

@@ -132,7 +132,8 @@ def _scored(rows: Sequence[Comparison]) -> list[Column]:
     made = []
     for split, one in dict.fromkeys(key for row in rows for key in row.measured):
         found = [row.measured[split, one].mean for row in rows if (split, one) in row.measured]
-        cell = partial(_measured, split=split, score=one, digits=one.digits(found))
+        digits = one.digits(found) if one == score else max(one.digits(found) - 1, 0)  # of the others a figure less will do
+        cell = partial(_measured, split=split, score=one, digits=digits)
         made.append(Column(f"{split} {one.title}", cell, one.unit, alone=True))
     digits = score.digits(row.main.mean for row in rows)
     compared = [

@@ -7,28 +7,53 @@ from typing import Any, NamedTuple
 
 from byway.core.errors import DataError
 
+WHITE = "white"
 # What folders and arrays of the parts of a data set are called.
 PARTS: dict[str, str] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("test", "testing"), "test"),
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
 }
-# What an array may be called: samples or labels, and of which part if not of the training.
-NAME = re.compile(rf"(x|y|data|target)(?:_({'|'.join(PARTS)}))?", re.IGNORECASE)
+# What an array may be called: samples, labels, or the mask of sequences; and of which part if not of the training.
+NAME = re.compile(rf"(x|y|data|target|mask|lengths)(?:_({'|'.join(PARTS)}))?", re.IGNORECASE)
 
 
-class Samples(NamedTuple):
-    """Samples as they were read; where the data come in parts, those too.
+class Given(NamedTuple):
+    """Samples of one part, as they were given or read.
 
     Attributes:
-        x: "samples *inputs"; bytes are pixels.
-        y: labels, "samples".
-        held: by part, "validation" or "test", samples and labels that are kept for it.
+        x: "samples *inputs", of which bytes are pixels; or a list of sequences.
+        y: labels or numbers, "samples ..."; None where there are none.
+        mask: of sequences, which steps count; None for all.
     """
 
     x: Any
     y: Any
-    held: dict[str, tuple[Any, Any]]
+    mask: Any = None
+
+
+# By part: "train", of which the others are taken where they are not there, "validation" and "test".
+Samples = dict[str, Given]
+
+
+class Form(NamedTuple):
+    """What somebody said of a file.
+
+    Attributes:
+        target: the column of a .csv with y, "" for the last, several with commas between them; or the .npy with those of a .npy.
+        side: pixels a side that images are resized to; 0 for none.
+        background: the colour that lies under what is transparent in an image.
+        labelled: whether there is y.
+        group: the column of a .csv that says to which sequence a row belongs; "" where a row is a sample.
+        at_end: whether a sequence has one y, that of its last row.
+    """
+
+    target: str = ""
+    side: int = 0
+    background: str = WHITE
+    labelled: bool = True
+    group: str = ""
+    at_end: bool = False
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:
@@ -40,29 +65,32 @@ def in_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=key)
 
 
-def paired(path: Path, names: Sequence[str], way: str) -> dict[str, tuple[str, str]]:
-    """By part, what its samples and its labels are called among the names of arrays; "train" is always there.
+def paired(path: Path, names: Sequence[str], labelled: bool, way: str) -> dict[str, dict[str, str]]:
+    """By part, what its "x", its "y" and, where it has one, its "mask" are called among the names of arrays; "train" is always there.
 
     Args:
         path: where the arrays are.
         names: what they are called.
+        labelled: whether there has to be y.
         way: how to make such files.
 
     Raises:
         DataError: some are missing, or one is there twice, or one seems to belong to a part but cannot be told.
     """
+    roles = {"data": "x", "target": "y", "lengths": "mask"}
     found: dict[str, dict[str, list[str]]] = {}
     for name in names:
         if match := NAME.fullmatch(name):
-            what = "x" if match[1].lower() in ("x", "data") else "y"
-            found.setdefault(PARTS[(match[2] or "train").lower()], {}).setdefault(what, []).append(name)
+            role = match[1].lower()
+            found.setdefault(PARTS[(match[2] or "train").lower()], {}).setdefault(roles.get(role, role), []).append(name)
     known = [name for part in found.values() for same in part.values() for name in same]
     doubtful = [name for name in names if name not in known and any(word in PARTS for word in re.split(r"[\W_]+", name.lower()))]
-    whole = "train" in found and all(len(part.get(what, [])) == 1 for part in found.values() for what in "xy")
-    if not whole or doubtful:
+    needed = ("x", "y") if labelled else ("x",)
+    whole = "train" in found and all(len(part.get(what, [])) == 1 for part in found.values() for what in needed)
+    if not whole or doubtful or any(len(same) > 1 for part in found.values() for same in part.values()):
         raise DataError(
             f"{path} holds the arrays {', '.join(names) or '(none)'}",
-            "x and y, and if you like x_test and y_test, x_validation and y_validation",
-            way,
+            f"{' and '.join(needed)}, and if you like x_test, x_validation and so on; of sequences also mask or lengths",
+            way if labelled else f"{way}; y is left aside",
         )
-    return {part: (pair["x"][0], pair["y"][0]) for part, pair in found.items()}
+    return {part: {what: same[0] for what, same in arrays.items() if labelled or what != "y"} for part, arrays in found.items()}

@@ -7,20 +7,18 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError
-from byway.tasks._parts import PARTS, Samples, in_order
+from byway.tasks._parts import PARTS, Form, Given, Samples, in_order
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-WHITE = "white"
 GREY, COLOUR = ("1", "L", "LA"), ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
-def read_folder(folder: Path, side: int, background: str) -> Samples:
+def read_folder(folder: Path, form: Form) -> Samples:
     """The images in the folders of a folder, each of which is a class and gives it its name; or of its train/, test/ and validation/.
 
     Args:
         folder: where they are.
-        side: pixels a side that images are resized to; 0 for none.
-        background: the colour that lies under what is transparent.
+        form: what was said of them.
 
     Returns:
         Pixels as `pixels` gives them, and the name of each image's class.
@@ -44,12 +42,11 @@ def read_folder(folder: Path, side: int, background: str) -> Samples:
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
                 raise DataError(f"{path} cannot be read: {problem}", "an image", "take it out, or restore it from a copy") from problem
 
-    x, read, start = pixels(opened(), side, background), {}, 0
+    x, read, start = pixels(opened(), form.side, form.background), {}, 0
     for part, files in found.items():
-        read[part] = x[start : start + len(files)], np.array([name for _, name in files])
+        read[part] = Given(x[start : start + len(files)], np.array([name for _, name in files]) if form.labelled else None)
         start += len(files)
-    x, y = read.pop("train")
-    return Samples(x, y, read)
+    return read
 
 
 def pixels(images: Iterable[tuple[Any, Any]], side: int, background: str) -> np.ndarray:

@@ -9,20 +9,19 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError
-from byway.tasks._parts import Samples, paired
-from byway.tasks._pictures import WHITE, pixels, read_folder
+from byway.tasks._parts import WHITE, Form, Given, Samples, paired
+from byway.tasks._pictures import pixels, read_folder
+from byway.tasks._ragged import grouped
 from byway.tasks._shards import read_arrays, read_shards
-from byway.tasks._tables import column, read_csv
+from byway.tasks._tables import columns_of, read_csv
 
 
-def read_samples(path: Path, target: str, side: int, background: str) -> Samples:
+def read_samples(path: Path, form: Form) -> Samples:
     """The samples in a file or folder.
 
     Args:
         path: a .csv, an .npz, a .npy, or a folder: of .npy, or with a folder of images for each class.
-        target: the column of a .csv that holds the labels, "" for the last; or the .npy with those of a .npy, "" for y.npy.
-        side: pixels a side that images are resized to; 0 for none.
-        background: the colour that lies under what is transparent in an image.
+        form: what was said of it.
 
     Raises:
         DataError: it is missing, or is none of these, or is broken.
@@ -34,60 +33,73 @@ def read_samples(path: Path, target: str, side: int, background: str) -> Samples
     kind = "images" if path.is_dir() else path.suffix.lower()
     if kind == "images" and any(path.glob("*.npy")):
         kind = "shards"
-    if target and kind not in (".csv", ".npy"):
-        raise ConfigError(f"target = {target!r} for {path}", "a .csv, of which it names a column; or a .npy", "leave it out")
-    if kind != "images" and (side or background != WHITE):
+    if form.target and kind not in (".csv", ".npy"):
+        raise ConfigError(f"target = {form.target!r} for {path}", "a .csv, of which it names a column; or a .npy", "leave it out")
+    if form.group and kind != ".csv":
+        raise ConfigError(f"group = {form.group!r} for {path}", "a .csv, of which it names a column", "leave it out")
+    if kind != "images" and (form.side or form.background != WHITE):
         raise ConfigError(f"side or background for {path}", "images", "leave it out")
     match kind:
         case ".csv":
-            return read_csv(path, target)
+            x, y, groups = read_csv(path, form)
+            return {"train": Given(x, y) if groups is None else Given(*grouped(groups, x, y, form.at_end))}
         case ".npz":
-            return read_npz(path)
+            return read_npz(path, form.labelled)
         case ".npy":
-            return read_arrays(path, target)
+            return read_arrays(path, form)
         case "shards":
-            return read_shards(path)
+            return read_shards(path, form.labelled)
         case "images":
-            return read_folder(path, side, background)
+            return read_folder(path, form)
         case _:
             raise DataError(f"{path} ends in {path.suffix or 'nothing'}", wanted, "save it as one of these")
 
 
-def read_npz(path: Path) -> Samples:
-    """The arrays "x" and "y" of an .npz, and those of a test and of a validation part ("x_test", "y_test") if it has them.
+def read_npz(path: Path, labelled: bool) -> Samples:
+    """The arrays "x" and "y" of an .npz, and those of a test and of a validation part ("x_test", "y_test") if it has them; "mask", too.
+
+    Args:
+        path: the file.
+        labelled: whether y is wanted.
 
     Raises:
         DataError: they are not in it, or it is broken, or it would need pickle.
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            pairs = paired(path, file.files, "save it with numpy.savez(path, x=..., y=...)")
-            read = {part: (file[x], file[y]) for part, (x, y) in pairs.items()}
+            found = paired(path, file.files, labelled, "save it with numpy.savez(path, x=..., y=...)")
+            read = {part: {what: file[name] for what, name in names.items()} for part, names in found.items()}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
         raise DataError(
             f"{path} cannot be read: {str(problem).partition(chr(10))[0]}",
             "arrays of numbers and of text, as numpy.savez writes them",
             "save it again; text as numpy.array([...], dtype=str), not as objects",
         ) from problem
-    return Samples(*read.pop("train"), read)
+    return {part: Given(arrays["x"], arrays.get("y"), arrays.get("mask")) for part, arrays in read.items()}
 
 
-def from_frame(frame: Any, target: Any) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers and the labels of a pandas data frame; see `Data.from_frame`."""
-    columns = list(frame.columns)
-    at = column("the frame", columns, target)
-    parts = [np.asarray(frame.iloc[:, i]) for i in range(len(columns))]
-    if wrong := [str(columns[i]) for i, part in enumerate(parts) if i != at and part.dtype.kind not in "buif"]:
+def from_frame(frame: Any, target: Any, group: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    """The numbers, the labels and the groups of a pandas data frame; see `Data.from_frame`."""
+    names = list(frame.columns)
+    targets = target if isinstance(target, list) else [target]
+    at = columns_of("the frame", names, targets, "target")
+    grouping = columns_of("the frame", names, [] if group is None else [group], "group")
+    parts = [np.asarray(frame.iloc[:, i]) for i in range(len(names))]
+    features = [i for i in range(len(names)) if i not in (*at, *grouping)]
+    if wrong := [str(names[i]) for i in features if parts[i].dtype.kind not in "buif"]:
         raise DataError(
             f"the columns {', '.join(wrong)} do not hold numbers alone",
             "numbers, none missing",
             "drop them, or make numbers of them, for example with pandas.get_dummies",
         )
-    features = [part.astype(float) for i, part in enumerate(parts) if i != at]
-    return np.stack(features, 1) if features else np.zeros((len(frame), 0)), parts[at]
+    x = np.stack([parts[i].astype(float) for i in features], 1) if features else np.zeros((len(frame), 0))
+    y = None if not at else np.stack([parts[i] for i in at], 1) if isinstance(target, list) else parts[at[0]]
+    return x, y, parts[grouping[0]] if grouping else None
 
 
-def from_dataset(dataset: Any, names: tuple[str, str], channels_first: bool, side: int, background: str) -> tuple[np.ndarray, list[Any]]:
+def from_dataset(
+    dataset: Any, names: tuple[str, str], channels_first: bool, side: int, background: str, sequences: bool
+) -> tuple[Any, list[Any]]:
     """The samples and the labels of a Hugging Face or torch dataset; see `Data.from_dataset`."""
     if isinstance(dataset, Mapping):
         raise DataError(
@@ -106,6 +118,10 @@ def from_dataset(dataset: Any, names: tuple[str, str], channels_first: bool, sid
             raise DataError(f"sample {i} is a {type(row).__name__}", "a pair (x, y) or a dict", "wrap the dataset so that it gives pairs")
     pairs = [tuple(row[name] for name in names) if isinstance(row, Mapping) else tuple(row) for row in rows]
     labels = [_item(i, label)[()] for i, (_, label) in enumerate(pairs)]
+    if sequences:
+        if channels_first or side or background != WHITE:
+            raise ConfigError("channels_first, side or background for sequences", "none of these: they are for images", "leave it out")
+        return [_item(i, one) for i, (one, _) in enumerate(pairs)], labels
     _require_one_shape("the label of sample", labels)
     image = getattr(sys.modules.get("PIL.Image"), "Image", None)  # of nobody who has not loaded Pillow
     if image is not None and any(isinstance(one, image) for one, _ in pairs):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import DataError
-from byway.tasks._parts import Samples, in_order, paired
+from byway.tasks._parts import Form, Given, Samples, in_order, paired
 
 WAY = "save them with numpy.save as x.npy and y.npy, or as x-1.npy, y-1.npy, x-2.npy ..."
 
@@ -108,20 +108,21 @@ class Rows:
         return self._ready(self.shards[self.numbers[which]])
 
 
-def read_arrays(path: Path, target: str) -> Samples:
+def read_arrays(path: Path, form: Form) -> Samples:
     """A .npy of samples with a .npy of labels beside it, left on disk.
 
     Args:
         path: the samples.
-        target: what the file of labels is called; "" for y.npy.
+        form: what was said of them.
 
     Raises:
         DataError: one is missing, or broken.
     """
-    return Samples(Shards([_opened(path)]), np.asarray(_opened(path.parent / (target or "y.npy"))), {})
+    y = np.asarray(_opened(path.parent / (form.target or "y.npy"))) if form.labelled else None
+    return {"train": Given(Shards([_opened(path)]), y)}
 
 
-def read_shards(folder: Path) -> Samples:
+def read_shards(folder: Path, labelled: bool) -> Samples:
     """The .npy of a folder, left on disk: x.npy and y.npy, or shards x-1.npy, y-1.npy, x-2.npy ...; x_test.npy and so on if there are such.
 
     Raises:
@@ -132,15 +133,19 @@ def read_shards(folder: Path) -> Samples:
         name, _, shard = path.stem.partition("-")
         files.setdefault(name, {})[shard] = path
     read = {}
-    for part, (x, y) in paired(folder, list(files), WAY).items():
-        if alone := files[x].keys() ^ files[y].keys():
-            raise DataError(f"{folder} holds one of {x} and {y} for the shard {min(alone)!r}", "both of each", WAY)
-        pairs = [(_opened(files[x][shard]), np.asarray(_opened(files[y][shard]))) for shard in files[x]]
-        if wrong := [path for path, (a, b) in zip(files[x].values(), pairs, strict=True) if len(a) != len(b)]:
+    for part, names in paired(folder, list(files), labelled, WAY).items():
+        x = files[names["x"]]
+        if not labelled:
+            read[part] = Given(Shards([_opened(path) for path in x.values()]), None)
+            continue
+        y = files[names["y"]]
+        if alone := x.keys() ^ y.keys():
+            raise DataError(f"{folder} holds one of {names['x']} and {names['y']} for the shard {min(alone)!r}", "both of each", WAY)
+        pairs = [(_opened(x[shard]), np.asarray(_opened(y[shard]))) for shard in x]
+        if wrong := [path for path, (a, b) in zip(x.values(), pairs, strict=True) if len(a) != len(b)]:
             raise DataError(f"{wrong[0]} has not as many samples as there are labels for it", "a label for each", "check the two files")
-        read[part] = Shards([a for a, _ in pairs]), np.concatenate([b for _, b in pairs])
-    x, y = read.pop("train")
-    return Samples(x, y, read)
+        read[part] = Given(Shards([a for a, _ in pairs]), np.concatenate([b for _, b in pairs]))
+    return read
 
 
 def _opened(path: Path) -> np.ndarray:

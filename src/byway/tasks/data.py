@@ -1,15 +1,16 @@
-"""Your own data (data): a table, images or arrays with labels.
+"""Your own data (data): a table, images, sequences or arrays, with labels, with numbers to be predicted, or with neither.
 
 x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the training samples: features one by
-    one, images channel by channel. Images are (height, width, channels)
-y   labels of any kind, numbered in their order. Shares of the samples, each class in proportion, make validation and test
+    one, images channel by channel. Images are (height, width, channels); sequences (time, features), as long as each likes
+y   labels of any kind, numbered in their order; or, with kind="regression", numbers, standardised too. Of a sequence one, asked
+    for at its last step, or one at each step. Shares of the samples, each class in proportion, make validation and test
 """
 
 import math
 from collections.abc import Iterator
 from numbers import Number
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,39 +18,88 @@ import numpy as np
 
 from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hyper, hypers
-from byway.core.task import Split, Suggestion
-from byway.tasks._labelled import LabelledTask
-from byway.tasks._parts import Samples
-from byway.tasks._pictures import WHITE
+from byway.core.signal import LOSSES, CrossEntropy, SquaredError
+from byway.core.task import Split, Suggestion, Task
+from byway.tasks._parts import WHITE, Form, Given, Samples
+from byway.tasks._ragged import WAY, filled, grouped, in_steps
 from byway.tasks._samples import from_dataset, from_frame, read_samples
 from byway.tasks._shards import Rows, Shards
+from byway.tasks._targets import Classes, Nothing, Numbers, Targets, numbers_in
+
+CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabelled"
+# So many different whole numbers, or more than some and a third of the samples, may be either: somebody has to say.
+MANY, SOME = 20, 5
 
 
-class Data(LabelledTask):
+class Read(NamedTuple):
+    """Samples of one part as they were read and checked.
+
+    Attributes:
+        x: "samples *inputs", of sequences "samples time features", filled up.
+        y: "samples ...", in time "samples time ..."; None where there is none.
+        counts: which steps count, "samples time"; None where there is no time.
+        lengths: how many steps there are of each sequence; so too.
+    """
+
+    x: Any
+    y: np.ndarray | None
+    counts: np.ndarray | None = None
+    lengths: np.ndarray | None = None
+
+    @property
+    def said(self) -> np.ndarray:
+        """Every label or number that counts."""
+        return np.zeros(0) if self.y is None else self.y if self.counts is None else self.y[self.counts]
+
+    def steps(self, values: Any, which: np.ndarray, counted: bool) -> tuple[Any, np.ndarray]:
+        """Values of samples as rows or images, and which of them to look at; of sequences, rows of all their steps.
+
+        Args:
+            values: "samples ...", in time "samples time ...".
+            which: the samples to look at.
+            counted: whether of steps only those count that have a target; else all that there are.
+        """
+        if self.counts is None or self.lengths is None:
+            return (values[:, None] if values.ndim == 1 else values), which
+        there = self.counts if counted else np.arange(self.counts.shape[1]) < self.lengths[:, None]
+        return values.reshape(there.size, -1), (which[:, None] & there).ravel()
+
+
+class Data(Task):
     """Arrays, files and folders as a task; read, checked and parted as soon as it is made.
 
     Args:
-        x: samples, "samples features", "samples height width" or "samples height width channels".
-        y: as many labels: numbers, text or truth values.
+        x: samples, "samples features", "samples height width" or "samples height width channels"; with `sequences`
+            "samples time features", or a list of arrays "time features", of different lengths.
+        y: as many labels (numbers, text or truth values), or, with kind="regression", numbers, "samples" or "samples out". Of
+            sequences one for each, or one for each step: a list of arrays "time ...", or "samples time ...". Nothing, for rules
+            that need no targets.
+        mask: of sequences in one array, which steps count, "samples time", or how many of each there are, "samples".
         test_x: the test split, where there is one already.
-        test_y: its labels.
+        test_y: its labels or numbers.
+        test_mask: its mask.
         validation_x: the validation split, where there is one already.
-        validation_y: its labels.
+        validation_y: its labels or numbers.
+        validation_mask: its mask.
         hyper: the attributes, below, by name; `path` instead of arrays.
 
     Attributes:
-        classes: the label of each output.
+        classes: the label of each output; empty where y are no labels.
 
     Raises:
-        DataError: the data are missing, broken, not labelled samples, or too few for the splits.
+        DataError: the data are missing, broken, of several forms, or too few for the splits; or nobody said what y means.
         ConfigError: a share that leaves nothing to a split, or a setting that means nothing for such data.
     """
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
     path: Path | None = hyper(None, "a .csv, .npz or .npy, a folder of .npy, or a folder with a folder of images for each class")
+    kind: str = hyper("", "what y means: classification, regression or unlabelled; labels by default, where there is y")
     target: str = hyper(
-        "", "the column of a .csv that holds the labels, the last by default; or the .npy with those of a .npy, y.npy by default"
+        "", "the column of a .csv with y, the last by default, several as a,b; or the .npy with those of a .npy, y.npy by default"
     )
+    sequences: bool = hyper(False, "whether samples are sequences, of different lengths perhaps: (time, features) each")
+    group: str = hyper("", "the column of a .csv that says to which sequence each row, a time step, belongs")
+    at_end: bool = hyper(False, "whether a sequence has one y, asked for at its last step, where its shape leaves that open")
     validation: float = hyper(0.1, "share of the samples kept for validation, unless the data bring a validation part", low=0, high=1)
     test: float = hyper(0.2, "share of the samples kept for the test, unless the data bring a test part", low=0, high=1)
     seed: int = hyper(0, "draws which samples those are", low=0)
@@ -57,8 +107,10 @@ class Data(LabelledTask):
     side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
     background: str = hyper(WHITE, "the colour that lies under transparent images, such as white or #808080")
     room: int = hyper(0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0)
+    features: int = hyper(0, "outputs of a network on unlabelled data; as many as inputs by default", low=0)
+    loss: str = hyper("", "cross_entropy, by default for labels, after a softmax; or squared_error, by default for numbers")
 
-    classes: tuple[Any, ...] = ()
+    targets: Targets | None = eqx.field(default=None, repr=False)
     parts: dict[str, tuple[Any, np.ndarray]] | None = eqx.field(default=None, repr=False)
     mean: np.ndarray | None = eqx.field(default=None, repr=False)
     deviation: np.ndarray | None = eqx.field(default=None, repr=False)
@@ -68,10 +120,13 @@ class Data(LabelledTask):
         x: Any = None,
         y: Any = None,
         *,
+        mask: Any = None,
         test_x: Any = None,
         test_y: Any = None,
+        test_mask: Any = None,
         validation_x: Any = None,
         validation_y: Any = None,
+        validation_mask: Any = None,
         path: Any = None,
         **hyper: Any,
     ):
@@ -82,27 +137,41 @@ class Data(LabelledTask):
             setattr(self, name, hyper.get(name, self.__dataclass_fields__[name].default))
         self.path = None if path is None else Path(path)
         check_ranges(self)
-        pairs = {"train": (x, y), "validation": (validation_x, validation_y), "test": (test_x, test_y)}
-        given = {part: pair for part, pair in pairs.items() if any(a is not None for a in pair)}
-        if any(a is None or b is None for a, b in given.values()) or (given and (path is not None or "train" not in given)):
+        self._check_words()
+        parts = {
+            "train": Given(x, y, mask),
+            "validation": Given(validation_x, validation_y, validation_mask),
+            "test": Given(test_x, test_y, test_mask),
+        }
+        given = {part: one for part, one in parts.items() if any(a is not None for a in one)}
+        partly = len({one.y is None for one in given.values()}) > 1 or any(one.x is None for one in given.values())
+        if partly or (given and (path is not None or "train" not in given)):
             raise ConfigError("samples without labels, labels without samples, or both arrays and a path", "x and y, or path", "give one")
         if self.path is not None:
-            self._take(read_samples(self.path, self.target, self.side, self.background))
+            form = Form(self.target, self.side, self.background, self.kind != UNLABELLED, self.group, self.at_end)
+            self._take(read_samples(self.path, form))
         elif given:
-            if self.target or self.side or self.background != WHITE:
-                raise ConfigError("arrays, with a target, side or background", "none of these: they are for files", "leave it out")
-            self._take(Samples(*given.pop("train"), given))
+            if self.target or self.side or self.background != WHITE or self.group:
+                raise ConfigError(
+                    "arrays, with a target, side or background, or a group", "none of these: they are for files", "leave it out"
+                )
+            self._take(given)
 
     @classmethod
-    def from_frame(cls, frame: Any, target: Any, **hyper: Any) -> "Data":
+    def from_frame(cls, frame: Any, target: Any = None, *, group: Any = None, **hyper: Any) -> "Data":
         """The rows of a pandas data frame.
 
         Args:
-            frame: numbers in every column but one.
-            target: the name of that one, as it is among `frame.columns`.
+            frame: numbers in every column but `target` and `group`.
+            target: the name of the column with y, as it is among `frame.columns`; a list of names for several numbers; none with
+                kind="unlabelled".
+            group: the name of the column that says to which sequence each row, a time step, belongs; None where a row is a sample.
             hyper: see `Data`.
         """
-        return cls(*from_frame(frame, target), **hyper)
+        x, y, groups = from_frame(frame, [] if hyper.get("kind") == UNLABELLED and target is None else target, group)
+        if groups is None:
+            return cls(x, y, **hyper)
+        return cls(*grouped(groups, x, y, hyper.get("at_end", False)), sequences=True, **hyper)
 
     @classmethod
     def from_dataset(
@@ -126,25 +195,41 @@ class Data(LabelledTask):
             background: as in `Data`, for images of Pillow.
             hyper: see `Data`.
         """
-        form = names, channels_first, side, background
+        form = names, channels_first, side, background, hyper.get("sequences", False)
         test_x, test_y = (None, None) if test_dataset is None else from_dataset(test_dataset, *form)
         return cls(*from_dataset(dataset, *form), test_x=test_x, test_y=test_y, **hyper)
 
     @property
     def input_shape(self):
         """See `Task.input_shape`."""
-        first, *rest = self._held["train"][0].shape[1:]
+        first, *rest = self._held["train"][0].shape[1 + self.in_time :]
         return first + self._added, *rest
 
     @property
     def outputs(self):
         """See `Task.outputs`."""
-        self._held  # noqa: B018  says so where there are none
-        return len(self.classes)
+        return self._meaning.outputs
+
+    @property
+    def in_time(self):
+        """See `Task.in_time`."""
+        return self.sequences or bool(self.group)
+
+    @property
+    def scores(self):
+        """See `Task.scores`."""
+        return self._meaning.scores
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The label of each output; empty where y are no labels."""
+        return self.targets.labels if isinstance(self.targets, Classes) else ()
 
     @property
     def spare(self):
         """See `Task.spare`: what there was made room for, and the inputs after it that are the same in every training sample."""
+        if self.in_time:
+            return 0
         x, same, first = self._held["train"][0], math.prod(self._held["train"][0].shape[1:]), None
         for _, block in _blocks(x):
             if not same:
@@ -159,27 +244,44 @@ class Data(LabelledTask):
         """See `Task.load`."""
         return {name: self._split(x, y) for name, (x, y) in self._held.items()}
 
-    def scaled(self, x):
-        """See `LabelledTask.scaled`."""
-        return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1)
+    def batch(self, split, index, key):
+        """See `Task.batch`."""
+        x, y = (a.at[index].get(mode="promise_in_bounds") for a in split)
+        return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1), self._meaning.signal(y, self.in_time)
+
+    def score(self, output, signal):
+        """See `Task.score`."""
+        return self._meaning.score(output, signal)
 
     def prepare(self, x: Any) -> np.ndarray:
-        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs".
+        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs"; sequences are filled up.
 
         Raises:
             DataError: they are none that this task could have been made from.
         """
-        x = _with_channel(_array(x))
-        _check_samples("new ", x)
-        _check_like("new", x, self._held["train"][0])
-        stored = self._stored(x)
-        return stored / 255 if x.dtype == np.uint8 else stored
+        new, wanted = _read("new ", x, None, None, self.in_time), self._held["train"][0]
+        _check_like("new", new.x, wanted, self.in_time)
+        stored = self._stored(self._even(new))
+        return stored / 255 if new.x.dtype == np.uint8 else stored
+
+    def answers(self, output: Any) -> np.ndarray:
+        """What a network's outputs say, "batch out", in the terms of y: labels, or numbers in their own units.
+
+        Args:
+            output: as the network leaves it, for samples that `prepare` made ready.
+        """
+        return self._meaning.answers(np.asarray(output))
 
     @property
     def _held(self) -> dict[str, tuple[Any, np.ndarray]]:
         if self.parts is None:
             raise DataError("the task data without data", "arrays, a file or a folder", "give it a path, with --data.path or path=...")
         return self.parts
+
+    @property
+    def _meaning(self) -> Targets:
+        self._held  # noqa: B018  says so where there are none
+        return self.targets  # pyright: ignore[reportReturnType]
 
     @property
     def _added(self) -> int:
@@ -194,7 +296,9 @@ class Data(LabelledTask):
 
     def _stored(self, x: np.ndarray) -> np.ndarray:
         """As a split keeps them. In double precision on the way: numbers far from zero would lose their differences."""
-        held = np.zeros((len(x), *self.input_shape), x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype)
+        held = np.zeros(
+            (len(x), *x.shape[1 : 1 + self.in_time], *self.input_shape), x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype
+        )
         for at, block in _blocks(x):
             with np.errstate(over="ignore"):
                 held[at, self._added :] = block if self.mean is None else (block - self.mean) / self.deviation
@@ -202,39 +306,142 @@ class Data(LabelledTask):
                 raise DataError("samples that overflow when they are standardised", "numbers like those of training", "check their units")
         return held
 
+    def _check_words(self) -> None:
+        """Raise `ConfigError` where settings exclude each other, or one has no meaning beside another."""
+        if self.kind not in ("", CLASSIFICATION, REGRESSION, UNLABELLED):
+            raise ConfigError(f"kind = {self.kind!r}", f"{CLASSIFICATION}, {REGRESSION} or {UNLABELLED}", "leave it out for labels")
+        if self.loss and (self.loss not in LOSSES or (self.kind == REGRESSION and self.loss != "squared_error") or self.kind == UNLABELLED):
+            wanted = {REGRESSION: "squared_error", UNLABELLED: "none: there is nothing to compare with"}.get(self.kind, ", ".join(LOSSES))
+            raise ConfigError(f"loss = {self.loss!r}{f' for {self.kind}' if self.kind else ''}", wanted, "leave it out for its default")
+        if self.kind == UNLABELLED and (self.target or self.at_end):
+            raise ConfigError(f"target or at_end for {UNLABELLED} data", "neither: they say where y is", "leave it out")
+        if self.at_end and not self.in_time:
+            raise ConfigError("at_end for samples without time", "sequences", "leave it out, or add sequences=True")
+        if self.room and self.in_time:
+            raise ConfigError(f"room = {self.room} for sequences", "none: it is for ff, which sees no time", "leave it out")
+
     def _take(self, given: Samples) -> None:
-        parts = {part: _checked("" if part == "train" else f"{part} ", *pair) for part, pair in {"train": given[:2], **given.held}.items()}
-        x, y = parts.pop("train")
-        classes = np.unique(y)
-        self.classes = tuple(classes.tolist())
+        labelled = given["train"].y is not None
+        if self.kind == UNLABELLED and labelled:
+            raise ConfigError(f"kind = {UNLABELLED!r}, and y", "one of the two", "leave y out")
+        if self.kind in (CLASSIFICATION, REGRESSION) and not labelled:
+            raise ConfigError(f"kind = {self.kind!r}, and no y", "y", "give it, or leave kind out")
+        read = {
+            part: _read("" if part == "train" else f"{part} ", *one, self.in_time, self.kind == REGRESSION, self.at_end)
+            for part, one in given.items()
+        }
+        whole = read.pop("train")
+        for part, one in read.items():
+            _check_like(part, one.x, whole.x, self.in_time)
+        strata = self._numbered(whole, read)
+        shares = {part: 0.0 if part in read else share for part, share in (("validation", self.validation), ("test", self.test))}
+        index = parted(strata, **shares, seed=self.seed)
+        trains = np.isin(np.arange(len(strata)), index["train"])
+        if self.standardise and whole.x.dtype != np.uint8:
+            self.mean, self.deviation = _moments(*whole.steps(whole.x, trains, counted=False))
+        if self.kind == REGRESSION:
+            self.targets = _numbers(whole, trains, self.standardise)
+        x, y = self._held_of(whole)
+        self.parts = {part: (_picked(x, i), y[i]) for part, i in index.items()}
+        for part, one in read.items():
+            x, y = self._held_of(one)
+            self.parts[part] = _picked(x, np.arange(len(y))), y
+        for name, share in (("validation", self.validation), ("test", self.test)):
+            if not len(self.parts[name][0]):
+                raise ConfigError(f"{name} = {share:g} of {len(strata)} samples, which is none", "at least one sample", "raise the share")
+        if isinstance(self.targets, Classes):
+            self._check_classes(whole.said)
+
+    def _numbered(self, whole: Read, held: dict[str, Read]) -> np.ndarray:
+        """Take up what y means. Of each sample a number: in each split are as many with the same one, in proportion."""
+        alike = np.zeros(len(whole.x), int)
+        if whole.y is None:
+            self.targets = Nothing(outputs=self.features or math.prod(whole.x.shape[1 + self.in_time :]))
+            return alike
+        if self.features:
+            raise ConfigError(f"features = {self.features} for data with y", "none: y says how many outputs there are", "leave it out")
+        if self.kind == REGRESSION:
+            return alike
+        classes = np.unique(whole.said)
         if len(classes) < 2:
             raise DataError(
                 f"labels of one class, {classes.tolist()[0]!r}", "two classes or more", "check which column or array holds them"
             )
-        numbers = np.searchsorted(classes, y).astype(np.int32)
-        shares = {part: 0.0 if part in parts else share for part, share in (("validation", self.validation), ("test", self.test))}
-        index = parted(numbers, **shares, seed=self.seed)
-        self.parts = {part: (_picked(x, i), numbers[i]) for part, i in index.items()}
-        for part, (held_x, held_y) in parts.items():
-            _check_like(part, held_x, x)
-            if strange := [label for label in np.unique(held_y).tolist() if label not in self.classes]:
+        self.targets = Classes(LOSSES[self.loss] if self.loss else CrossEntropy(), tuple(classes.tolist()))
+        for part, one in held.items():
+            if strange := [label for label in np.unique(one.said).tolist() if label not in self.classes]:
                 raise DataError(f"{part} labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
-            self.parts[part] = _picked(held_x, np.arange(len(held_x))), np.searchsorted(classes, held_y).astype(np.int32)
-        for name, share in (("validation", self.validation), ("test", self.test)):
-            if not len(self.parts[name][0]):
-                raise ConfigError(f"{name} = {share:g} of {len(x)} samples, which is none", "at least one sample", "raise the share")
-        trained = np.bincount(self.parts["train"][1], minlength=len(self.classes))
-        if not trained.all():
-            lost = self.classes[int(np.argmin(trained))]
+        return np.searchsorted(classes, whole.said) if len(whole.said) == len(alike) else alike
+
+    def _held_of(self, read: Read) -> tuple[Any, np.ndarray]:
+        """Samples, and y as splits keep it."""
+        y = np.zeros(len(read.x)) if read.y is None else read.y
+        return self._even(read), self.targets.kept(y, read.counts)  # pyright: ignore[reportOptionalMemberAccess]
+
+    def _even(self, read: Read) -> Any:
+        """Samples; what fills up sequences is such that it is zero once it is standardised."""
+        if read.lengths is None or self.mean is None:
+            return read.x
+        return np.where(np.arange(read.x.shape[1])[:, None] < read.lengths[:, None, None], read.x, self.mean)
+
+    def _check_classes(self, said: np.ndarray) -> None:
+        """Raise `DataError` where a class is not trained on, or where y may be numbers to be predicted and nobody said."""
+        trained = self._held["train"][1]
+        counted = np.bincount(trained[trained >= 0], minlength=len(self.classes))
+        if not counted.all():
+            lost = self.classes[int(np.argmin(counted))]
             raise DataError(
-                f"the class {lost!r} has {int(np.sum(y == lost))} of {len(x)} samples, and none is left to train on",
+                f"the class {lost!r} has {int(np.sum(said == lost))} of {len(said)} samples, and none is left to train on",
                 "each class in the training split",
-                "bring more samples of it, leave it out, or lower validation and test; numbers to be predicted are no labels",
+                'bring more samples of it, leave it out, or lower validation and test; numbers to be predicted need kind="regression"',
             )
-        if self.standardise and x.dtype != np.uint8:
-            trains = np.zeros(len(x), bool)
-            trains[index["train"]] = True
-            self.mean, self.deviation = _moments(x, trains)
+        many = len(self.classes)
+        if not self.kind and said.dtype.kind in "iu" and (many > MANY or (many > SOME and 3 * many > len(said))):
+            raise DataError(
+                f"{many} different whole numbers as y of {len(said)} samples: labels, or numbers to be predicted?",
+                "a word on what they mean",
+                'say kind="regression" or kind="classification"; on the command line --data.kind',
+            )
+
+
+def _read(part: str, x: Any, y: Any, mask: Any, in_time: bool, numbers: bool = False, at_end: bool = False) -> Read:
+    """Samples, and labels or numbers, that can be used, or `DataError`; what lies on disk stays there."""
+    if not in_time:
+        if mask is not None:
+            raise ConfigError(f"a {part}mask for samples without time", "sequences", "leave it out, or add sequences=True")
+        x = Shards([x]) if isinstance(x, np.memmap) and x.ndim else x
+        x = x if isinstance(x, Shards) else _array(x)
+        _check_samples(part, x)
+        if y is None:
+            return Read(_with_channel(x), None)
+        y = numbers_in(part, _array(y), None) if numbers else _labels(part, y)
+        if len(y.shape) not in (1, 1 + numbers) or len(y) != len(x) or 0 in y.shape:
+            what = "labels", f"({len(x)},), a label for each"
+            what = ("y", f"({len(x)},), or ({len(x)}, outputs)") if numbers else what
+            raise DataError(f"{len(x)} {part}samples and {what[0]} of shape {y.shape}", what[1], "check the two arrays")
+        return Read(_with_channel(x), y)
+    if isinstance(x, Shards | np.memmap):
+        raise DataError(f"{part}sequences on disk", "sequences in memory", "read them with numpy.asarray")
+    x, counts, lengths = filled(part, x, mask)
+    _check_samples(part, x, WAY if mask is None else "")
+    if y is None:
+        return Read(x, None, counts, lengths)
+    y, counts = in_steps(part, y, counts, lengths, numbers, at_end)
+    if numbers:
+        return Read(x, numbers_in(part, y, counts), counts, lengths)
+    labels = _labels(part, y[counts])
+    whole = np.full(counts.shape, labels[0], labels.dtype)
+    whole[counts] = labels
+    return Read(x, whole, counts, lengths)
+
+
+def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:
+    """What y means where it is to be predicted: its mean and deviation over the training samples."""
+    y: Any = read.y
+    mean, deviation = (a.reshape(-1) for a in _moments(*read.steps(y, trains, counted=True)))
+    zero, one = np.zeros_like(mean), np.ones_like(mean)
+    centre, about = (zero, (mean, deviation)) if standardise else (mean, (zero, one))
+    return Numbers(SquaredError(), *about, centre, y.ndim == (1 if read.counts is None else 2))
 
 
 def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
@@ -299,7 +506,8 @@ def _array(given: Any) -> np.ndarray:
     try:
         return np.asarray(given)
     except ValueError as problem:
-        raise DataError(f"data that make no array: {problem}", "samples of one shape", "bring them to one size") from problem
+        way = "bring them to one size; or, if they are sequences of different lengths, add sequences=True"
+        raise DataError(f"data that make no array: {problem}", "samples of one shape", way) from problem
 
 
 def _with_channel(x: Any) -> Any:
@@ -307,17 +515,7 @@ def _with_channel(x: Any) -> Any:
     return x if x.ndim != 3 else x.with_channel() if isinstance(x, Shards) else x[..., None]
 
 
-def _checked(part: str, x: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """Samples and labels that can be used, or `DataError`; what lies on disk stays there."""
-    x = Shards([x]) if isinstance(x, np.memmap) and x.ndim else x
-    x, y = x if isinstance(x, Shards) else _array(x), _labels(part, y)
-    _check_samples(part, x)
-    if y.shape != (len(x),):
-        raise DataError(f"{len(x)} {part}samples and labels of shape {y.shape}", f"({len(x)},), a label for each", "check the two arrays")
-    return _with_channel(x), y
-
-
-def _check_samples(part: str, x: Any) -> None:
+def _check_samples(part: str, x: Any, padding: str = "") -> None:
     if x.dtype.kind not in "buif":
         raise DataError(f"{part}samples of type {x.dtype}", "numbers", "convert them, for example with x.astype(float)")
     if not 2 <= x.ndim <= 4 or 0 in x.shape:
@@ -330,7 +528,7 @@ def _check_samples(part: str, x: Any) -> None:
             raise DataError(
                 f"{part}sample {at.start + first} holds {block[first, *place]} at {tuple(place)}",
                 "finite numbers",
-                "fill in or drop what is missing",
+                f"fill in or drop what is missing{f'; if it fills up shorter sequences, {padding}' if padding else ''}",
             )
 
 
@@ -349,7 +547,9 @@ def _labels(part: str, given: Any) -> np.ndarray:
     if y.dtype.kind == "f":
         if (wrong := y[~((y == np.round(y)) & (abs(y) <= 2 / np.finfo(y.dtype).eps))]).size:
             raise DataError(
-                f"a {part}label of {wrong[0]}", "whole numbers, text or truth values", "make classes of them: numbers are not predicted"
+                f"a {part}label of {wrong[0]}",
+                "whole numbers, text or truth values",
+                'say kind="regression" (--data.kind) if they are numbers to be predicted; else make classes of them',
             )
         y = y.astype(int)
     return y
@@ -361,8 +561,8 @@ def _kind(label: Any) -> str:
     return "number" if isinstance(label, Number) else "text" if isinstance(label, str) else type(label).__name__
 
 
-def _check_like(part: str, x: Any, wanted: Any) -> None:
+def _check_like(part: str, x: Any, wanted: Any, in_time: bool) -> None:
     bytes_ = [a.dtype == np.uint8 for a in (x, wanted)]
-    if x.shape[1:] != wanted.shape[1:] or bytes_[0] != bytes_[1]:
-        kinds = [f"{'bytes' if b else 'numbers'} of shape {a.shape[1:]}" for a, b in zip((x, wanted), bytes_, strict=True)]
+    if x.shape[1 + in_time :] != wanted.shape[1 + in_time :] or bytes_[0] != bytes_[1]:
+        kinds = [f"{'bytes' if b else 'numbers'} of shape {a.shape[1 + in_time :]}" for a, b in zip((x, wanted), bytes_, strict=True)]
         raise DataError(f"{part} samples that are {kinds[0]}", f"{kinds[1]}, as in training", "bring them to the same form")
