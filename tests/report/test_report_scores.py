@@ -165,7 +165,7 @@ def test_a_declared_score_that_a_run_lacks_is_absent(heights):
     (heights / "results.json").write_text(json.dumps(results))
     rows = compare(read_run(heights))
     cells = [column.cell(rows[0]) for column in columns(rows)]
-    assert cells[:4] == ["bp", "no seed of 3 finished", "baseline", "0 of 3"] and "52.00 ± 2.00" in cells
+    assert cells[:4] == ["bp", "no seed of 3 finished", "baseline", "0 of 3"] and "52.0 ± 2.0" in cells
     write_page(heights)
     assert {g.states["failed"] for g in Runs([heights]).groups()} == {3}
 

@@ -31,9 +31,9 @@ def filled(part: str, x: Any, mask: Any) -> tuple[np.ndarray, Bool[np.ndarray, "
         DataError: they are no sequences of one kind, or the mask does not fit.
     """
     one_array = isinstance(x, np.ndarray) and x.dtype.kind != "O"
-    whole, there = (x, np.ones(x.shape[:2], bool)) if one_array else _joined(part, [np.asarray(one) for one in x])
-    whole = np.expand_dims(whole, 2) if len(whole.shape) == 2 else whole
-    if len(whole.shape) != 3 or 0 in whole.shape:
+    whole, there = (x, np.ones(np.shape(x)[:2], bool)) if one_array else _joined(part, [np.asarray(one) for one in x])
+    whole = whole[..., None] if whole.ndim == 2 else whole
+    if whole.ndim != 3 or 0 in whole.shape:
         raise DataError(f"{part}sequences of shape {whole.shape}", "(samples, time, features), or (samples, time)", WAY)
     counts = there if mask is None else _counted(part, mask, there)
     if not counts.any(1).all():
