@@ -38,8 +38,9 @@ def filled(part: str, x: Any, mask: Any) -> tuple[np.ndarray, Bool[np.ndarray, "
     counts = there if mask is None else _counted(part, mask, there)
     if not counts.any(1).all():
         raise DataError(f"the {part}sequence {int(np.argmin(counts.any(1)))} has no step that counts", "one at least", "leave it out")
-    lengths = counts.shape[1] - np.argmax(counts[:, ::-1], 1)
-    after = np.arange(counts.shape[1]) >= lengths[:, None]
+    time = whole.shape[1]
+    lengths = time - np.argmax(counts[:, ::-1], 1)
+    after = np.arange(time) >= lengths[:, None]
     return np.where(after[..., None], np.zeros((), whole.dtype), whole), counts, lengths
 
 
