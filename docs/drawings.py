@@ -167,6 +167,19 @@ def ff() -> Drawing:
     return d.text(172, 200, "right label: be active", "small t-here").text(172, 217, "wrong label: be quiet", "small t-here")
 
 
+def soft_hebb() -> Drawing:
+    """Soft winner-take-all Hebbian layers."""
+    d = chain("SoftHebb: the units of a layer compete for what they see", "soft_hebb: compete for what you see", height=226)
+    for i in (1, 2):
+        d.box(X[i], LOW, 74, 30, f"softmax u{'₁₂'[i - 1]}", "here")
+        d.arrow((X[i], TOP), (X[i], LOW), "", "here", gap=(R, 15))
+        d.arrow((X[i], LOW), ((X[i - 1] + X[i]) / 2, TOP), "", "here", gap=(18, 4))
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.arrow((X[3], LOW), ((X[2] + X[3]) / 2, TOP), "", "back", gap=(R, 4))
+    d.text(172, 200, "the winner moves towards what it sees,", "small t-here")
+    return d.text(172, 217, "all others away from it", "small t-here")
+
+
 def node_perturbation() -> Drawing:
     """Node perturbation."""
     d = chain("Node perturbation: one number comes back to all", "node_perturbation: one number for all", height=206)
@@ -333,7 +346,8 @@ def needs() -> Drawing:
     return d
 
 
-RULES = {d.__name__: d for d in (bp, fa, kolen_pollack, dfa, frozen, ff, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)}
+DRAWN = (bp, fa, kolen_pollack, dfa, frozen, ff, soft_hebb, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)
+RULES = {d.__name__: d for d in DRAWN}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 

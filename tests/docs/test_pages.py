@@ -148,7 +148,7 @@ def test_the_lists_link_every_page():
     assert ABOUT.keys() == KINDS.keys()
     willing = network_page("blackbox", rules)
     # By their claims: those that read no slope of a hidden unit.
-    assert re.findall(r"\(\.\./rules/(\w+)\.md\)", willing) == ["ep", "ff", "frozen", "node_perturbation", "taylor"]
+    assert re.findall(r"\(\.\./rules/(\w+)\.md\)", willing) == ["ep", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor"]
 
 
 def test_a_card_keeps_all_that_was_said():

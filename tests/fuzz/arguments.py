@@ -157,6 +157,7 @@ HYPER = {
     "ff": ("threshold", "peer", "decay"),
     "ipc": ("steps", "rate", "tolerance", "precision"),
     "kolen_pollack": ("decay",),
+    "soft_hebb": ("rate", "temperature"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "taylor": ("bound",),

@@ -178,6 +178,20 @@ RULES = [
         _oracle("ipc", "with_weights_that_stand_still_values_settle_as_in_predictive_coding"),
     ),
     Defect(
+        "soft_hebb_pulls_the_losers_too",
+        "rules/soft_hebb.py",
+        "jnp.where(won, y, -y)",
+        "y",
+        _oracle("soft_hebb", "hidden_layers_change_as_the_equations_say"),
+    ),
+    Defect(
+        "soft_hebb_competes_between_samples",
+        "rules/soft_hebb.py",
+        "jax.nn.softmax(u / self.temperature, axis=1)",
+        "jax.nn.softmax(u / self.temperature, axis=0)",
+        _oracle("soft_hebb", "hidden_layers_change_as_the_equations_say"),
+    ),
+    Defect(
         "ep_pulls_from_where_it_pushed",
         "rules/ep.py",
         "rested = _free(net, free.last.post)\n",

@@ -31,6 +31,7 @@ from byway.rules.kolen_pollack import KolenPollack
 from byway.rules.node_perturbation import NodePerturbation
 from byway.rules.pc import PC
 from byway.rules.rtrl import RTRL
+from byway.rules.soft_hebb import SoftHebb
 from byway.rules.taylor import Taylor
 from byway.verify.run import verify, wanted
 
@@ -125,6 +126,12 @@ class LearnsFromThePrediction(IPC):
         return state, Record({"free": net.forward(x)}, record.output)
 
 
+class LosesTheSigns(SoftHebb):
+    def g(self, gamma, net, memory, record, signal):
+        memory, update = super().g(gamma, net, memory, record, signal)
+        return memory, Update(update.net, change=jax.tree.map(jnp.abs, update.change))
+
+
 class DividesByBetaAlone(EP):
     """Twice what it should be: two nudges lie 2 beta apart."""
 
@@ -169,6 +176,7 @@ MISTAKES = {
     TwiceTheError: "predictions kept: update = autodiff",
     LearnsItsFeedbackWithoutNoise: "convnet: update of the feedback = slope of the inverse loss",
     LearnsFromThePrediction: "3 batches of 5 steps, cross-entropy: weights = NumPy's",
+    LosesTheSigns: "mlp: changes of hidden layers = NumPy's, unit by unit",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
     ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
     LateIndex: "two layers: update = autodiff of the unrolled loop",

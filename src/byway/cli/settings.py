@@ -36,7 +36,8 @@ class NetSettings:
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
-        activation: of hidden layers: relu, tanh, sigmoid, hard_sigmoid, softplus, identity, quantised; in time also leaky, lif, alif, gru.
+        activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus, identity, quantised; in time also leaky, lif,
+            alif, gru.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by default.
         norm: whether input and hidden layers send their activity divided by its root mean square; ff always does.
         bias: whether projections have a bias.

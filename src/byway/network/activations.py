@@ -110,6 +110,8 @@ ACTIVATIONS = {
     for a in (
         Activation("identity", _identity, _unit_slope),
         Activation("relu", jax.nn.relu, _relu_slope, gain=2.0),
+        # A relu whose units are drawn with weights of norm 5, for rules whose weights shrink as they learn.
+        Activation("long_relu", jax.nn.relu, _relu_slope, gain=25.0),
         Activation("tanh", jnp.tanh, _tanh_slope),
         Activation("sigmoid", jax.nn.sigmoid, _sigmoid_slope),
         Activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_slope),
