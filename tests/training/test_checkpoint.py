@@ -40,8 +40,8 @@ def _problem(name, blobs):
     """A rule with a task and a network that it can learn."""
     rule = byway.rule(name)
     if not rule.in_time:
-        return mlp(4, 6, 5, 3, activation="relu", **rule.network_options), rule, blobs
-    return byway.rnn(2, 4, 2), rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
+        return mlp(4, 6, 5, 3, **{"activation": "relu", **rule.network_options}), rule, blobs
+    return byway.rnn(2, 4, 2, **rule.network_options), rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
 
 
 def _fit(problem, **options):

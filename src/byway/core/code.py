@@ -48,6 +48,12 @@ class Itself:
         return isinstance(other, Itself) and self.get() is other.get() is not None
 
 
+def written_by(cls: type) -> frozenset[str]:
+    """The names that the methods of a class write to once an object of it is made: its state."""
+    members = {name: member for kind in cls.__mro__ for name, member in vars(kind).items() if isinstance(member, types.FunctionType)}
+    return frozenset().union(*(_names(member.__code__)[1] for name, member in members.items() if name != "__init__"))
+
+
 def _parts(thing: Any, seen: set[int]) -> Iterator[Hashable]:
     if isinstance(thing, PLAIN):
         yield type(thing), thing
@@ -80,7 +86,7 @@ def _parts(thing: Any, seen: set[int]) -> Iterator[Hashable]:
 def _of_class(cls: type, seen: set[int]) -> Iterator[Hashable]:
     members = {name: member for name, member in vars(cls).items() if not name.startswith("__")}
     written = {name for member in members.values() if isinstance(member, types.FunctionType) for name in _names(member.__code__)[1]}
-    for name in members.keys() - written:
+    for name in sorted(members.keys() - written):
         yield name
         yield from _parts(members[name], seen)
 
@@ -92,7 +98,7 @@ def _of_function(function: types.FunctionType, seen: set[int]) -> Iterator[Hasha
     cells = zip(code.co_freevars, function.__closure__ or (), strict=True)
     found = {name: cell.cell_contents for name, cell in cells if cell != types.CellType()}  # an empty one is not bound yet
     found |= {name: function.__globals__[name] for name in read & function.__globals__.keys()}
-    for name in found.keys() - written:
+    for name in sorted(found.keys() - written):
         yield name
         yield from _parts(found[name], seen)
 

@@ -30,7 +30,8 @@ from byway.training.rows import Look, Row, Scores
 
 # Epochs that end sooner than this after a checkpoint get none of their own [s].
 GAP = 2.0
-BRANCHED = "branched from"
+PLAIN = str | int | float | complex | None | Path
+BRANCHED, PROGRAM = "branched from", "program"
 
 
 @dataclasses.dataclass
@@ -136,6 +137,12 @@ class Checkpoints:
         branched = held["made_of"].get(BRANCHED) is not None
         if not branched and (other := [k for k, v in self.made_of.items() if held["made_of"].get(k) != v]):
             first = other[0]
+            if first == PROGRAM:
+                raise RunError(
+                    f"the checkpoint {here} is of another training: it computes something else, though its settings read the same",
+                    "the same rule, network, task and optimiser, down to their functions and numbers",
+                    "undo what was changed in them since, or choose another folder",
+                )
             raise RunError(
                 f"the checkpoint {here} is of another training: its {first} is {held['made_of'].get(first)}"
                 + (f", and {', '.join(other[1:])} differ too" if other[1:] else ""),
@@ -148,19 +155,20 @@ class Checkpoints:
         return restored, Progress.from_json(held["progress"], scores)
 
 
-def ingredients(data: dict[str, Split], **settings: Any) -> dict[str, Any]:
+def ingredients(data: dict[str, Split], program: str, **settings: Any) -> dict[str, Any]:
     """What a training is made of, in plain values: equal ones give equal bits.
 
     Args:
         data: the splits.
-        settings: whatever else decides what is learnt; of a rule or a task each field that its `repr` shows, of the others their `repr`.
+        program: what is computed, as `fingerprint` gives it.
+        settings: what a person calls it by: rule, task, network, options.
     """
     from importlib.metadata import version
 
     used = {name: version(name) for name in ("byway", "jax", "jaxlib")}
     where = {"backend": jax.default_backend(), "devices": jax.device_count(), "double precision": jnp.zeros(()).dtype == jnp.float64}
     crc = {name: f"{split.size} samples, crc {_crc(split):08x}" for name, split in data.items()}
-    return {name: _in_words(value) for name, value in settings.items()} | {"data": crc} | where | used
+    return {name: _in_words(value) for name, value in settings.items()} | {"data": crc} | where | used | {PROGRAM: program}
 
 
 def choose(folder: Path, step: int | None = None) -> int:
@@ -275,9 +283,14 @@ def _named(learners: Learner) -> dict[str, np.ndarray]:
 
 
 def _in_words(value: Any) -> str:
-    if not isinstance(value, eqx.Module):
+    """As a person would call it; of what has no plain name its kind, as an address in memory means nothing to the next process."""
+    if isinstance(value, PLAIN):
         return repr(value)
-    fields = ", ".join(f"{field.name}={getattr(value, field.name)!r}" for field in dataclasses.fields(value) if field.repr)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_in_words, value))}]"
+    if not isinstance(value, eqx.Module):
+        return f"some {type(value).__name__}"
+    fields = ", ".join(f"{field.name}={_in_words(getattr(value, field.name))}" for field in dataclasses.fields(value) if field.repr)
     return f"{getattr(value, 'id', type(value).__name__)}({fields})"
 
 

@@ -117,7 +117,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:
-            made_of = ingredients(data, rule=rule, task=task, net=describe(net), **options.decisive(moments))
+            made_of = ingredients(data, loop.fingerprint(), rule=rule, task=task, net=describe(net), **options.decisive(moments))
             store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, options.save_every, options.keep))
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))

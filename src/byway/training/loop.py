@@ -25,6 +25,7 @@ from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.training.batches import Batches, Own, chunks
+from byway.training.fingerprint import fingerprint
 from byway.training.layout import Layout, skip_failed
 from byway.training.optimisers import at_rate
 from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, grown, learn, new_learner
@@ -186,6 +187,20 @@ class Loop:
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""
         return jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))
+
+    def fingerprint(self) -> str:
+        """What is computed, and from what: the same for the same training in another process."""
+        still = self.net.with_theta(jax.tree.map(jnp.zeros_like, self.net.theta))  # weights are drawn, whatever they are here
+        window, zeros = self.batches.at(0), self.layout.share((jnp.int32(0),) * 4)
+        train, scored = self.data["train"], self.data["validation"].first(SCORE_BATCH)
+        programs = self._programs
+        traced = [
+            programs.start.trace(self.numbers, self.learners.key, self.net, train.first(self.batch)),
+            programs.order(train.size).trace(self.numbers, self.learners, zeros[0]),
+            programs.train.trace(self.numbers, self.learners, window.own, (window.shared, *zeros)),
+            programs.score.trace(self.numbers, self.learners, (scored, *zeros[:2])),
+        ]
+        return fingerprint(*traced, self.numbers, still)
 
     @property
     def step_bytes(self) -> int:
