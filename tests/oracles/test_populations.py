@@ -14,6 +14,7 @@ LEVELS = np.arange(8) * 4 / 7  # three bits, up to 4
 PHI = {
     "identity": lambda u: u,
     "relu": lambda u: np.maximum(u, 0),
+    "long_relu": lambda u: np.maximum(u, 0),
     "tanh": np.tanh,
     "sigmoid": special.expit,
     "hard_sigmoid": lambda u: np.minimum(np.maximum(u, 0), 1),
