@@ -167,6 +167,17 @@ def ff() -> Drawing:
     return d.text(172, 200, "right label: be active", "small t-here").text(172, 217, "wrong label: be quiet", "small t-here")
 
 
+def predsim() -> Drawing:
+    """Local error signals."""
+    d = chain("Local error signals: each layer has heads of its own", "predsim: heads of one's own", height=226)
+    for i in (1, 2):
+        d.box(X[i], LOW, 78, 30, "V h = t ?", "back")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow((X[i] + 8, LOW), (X[i] + 8, TOP), "", "back", gap=(15, R))
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.text(172, 200, "V predicts the target, R compares samples;", "small")
+    return d.text(172, 217, "nothing comes from the layers above", "small t-back")
+
+
 def soft_hebb() -> Drawing:
     """Soft winner-take-all Hebbian layers."""
     d = chain("SoftHebb: the units of a layer compete for what they see", "soft_hebb: compete for what you see", height=226)
@@ -346,7 +357,7 @@ def needs() -> Drawing:
     return d
 
 
-DRAWN = (bp, fa, kolen_pollack, dfa, frozen, ff, soft_hebb, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)
+DRAWN = (bp, fa, kolen_pollack, dfa, frozen, ff, predsim, soft_hebb, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)
 RULES = {d.__name__: d for d in DRAWN}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 

@@ -160,6 +160,7 @@ HYPER = {
     "soft_hebb": ("rate", "temperature"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
+    "predsim": ("beta",),
     "taylor": ("bound",),
 }
 for _rule, _names in HYPER.items():

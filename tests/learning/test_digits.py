@@ -20,7 +20,7 @@ def frozen():
     return _trained("frozen")
 
 
-@pytest.mark.parametrize("name", ["bp", "fa", "kolen_pollack", "dfa", "ff", "ep", "ipc", "dtp"])
+@pytest.mark.parametrize("name", ["bp", "fa", "kolen_pollack", "dfa", "ff", "ep", "ipc", "dtp", "predsim"])
 def test_rule_beats_frozen_hidden_layers_on_every_seed(name, frozen):
     """By more than three standard errors of the paired difference, too: the spread over seeds sets the tolerance."""
     result = _trained(name)

@@ -187,8 +187,8 @@ RULES = [
     Defect(
         "soft_hebb_competes_between_samples",
         "rules/soft_hebb.py",
-        "jax.nn.softmax(u / self.temperature, axis=1)",
-        "jax.nn.softmax(u / self.temperature, axis=0)",
+        "jax.nn.softmax(rivals / self.temperature, axis=1)",
+        "jax.nn.softmax(rivals / self.temperature, axis=0)",
         _oracle("soft_hebb", "hidden_layers_change_as_the_equations_say"),
     ),
     Defect(
@@ -232,6 +232,13 @@ RULES = [
         "worse / (self.sigma**2 * self.draws)",
         "worse / (self.sigma * self.draws)",
         _oracle("node_perturbation", "an_update_is_its_definition"),
+    ),
+    Defect(
+        "predsim_compares_without_turning",
+        "rules/predsim.py",
+        "(by_direction - direction * along) * inverse",
+        "by_direction * inverse",
+        _oracle("predsim", "every_layer_and_its_heads_descend_the_loss_of_that_layer"),
     ),
     Defect(
         "rtrl_forgets_the_past",

@@ -23,6 +23,7 @@ from byway.rules.bptt import BPTT
 from byway.rules.dfa import DFA
 from byway.rules.dtp import DTP
 from byway.rules.ep import EP
+from byway.rules.eprop import Eprop
 from byway.rules.fa import FA
 from byway.rules.ff import FF
 from byway.rules.frozen import Frozen
@@ -30,6 +31,7 @@ from byway.rules.ipc import IPC
 from byway.rules.kolen_pollack import KolenPollack
 from byway.rules.node_perturbation import NodePerturbation
 from byway.rules.pc import PC
+from byway.rules.predsim import Predsim
 from byway.rules.rtrl import RTRL
 from byway.rules.soft_hebb import SoftHebb
 from byway.rules.taylor import Taylor
@@ -140,6 +142,21 @@ class DividesByBetaAlone(EP):
         return memory, jax.tree.map(lambda a: 2 * a, update)
 
 
+class NeverCompares(Predsim):
+    """Prediction alone, with the share that both should have."""
+
+    def g(self, gamma, net, memory, record, signal):
+        alike = {name: heads | {"sim": jax.tree.map(jnp.zeros_like, heads["sim"])} for name, heads in gamma.items()}
+        return super().g(alike, net, memory, record, signal)
+
+
+class ForgetsTheTrace(Eprop):
+    """What was owed before this step is gone."""
+
+    def g(self, gamma, net, memory, record, signal):
+        return super().g(gamma, net, jax.tree.map(jnp.zeros_like, memory), record, signal)
+
+
 class ForgetsTheLastStep(BPTT):
     def g(self, gamma, net, memory, record, signal):
         signal = dataclasses.replace(signal, weight=signal.weight.at[:, -1].set(0))
@@ -178,6 +195,8 @@ MISTAKES = {
     LearnsFromThePrediction: "3 batches of 5 steps, cross-entropy: weights = NumPy's",
     LosesTheSigns: "mlp: changes of hidden layers = NumPy's, unit by unit",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
+    NeverCompares: "mlp: update and heads = autodiff of each layer's own loss",
+    ForgetsTheTrace: "alif, random feedback: the same",
     ForgetsTheLastStep: "one layer: update = autodiff of the unrolled loop",
     LateIndex: "two layers: update = autodiff of the unrolled loop",
     TheOtherWay: "pre post - post² w: update = Oja's rule",
