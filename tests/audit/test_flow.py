@@ -3,9 +3,15 @@
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.ad_checkpoint import checkpoint_name
 
-from byway.audit.flow import NEITHER, POST, PRE, Flow, trace, weight
-from byway.core.tag import ERROR, LOSS, SLOPE, tag
+import byway
+from byway.audit.axes import NEITHER, POST, PRE
+from byway.audit.flow import Flow, weight
+from byway.audit.reader import trace
+from byway.audit.watch import watched_network, watched_signal
+from byway.core.signal import Near, Signal, SquaredError
+from byway.network.builders import mlp
 from byway.network.projections import Conv
 
 
@@ -14,7 +20,7 @@ def source(name, *shape):
 
 
 def weights(name, *shape):
-    return jnp.ones(shape), weight(name, len(shape))
+    return jnp.ones(shape), weight(name, shape)
 
 
 def reads(function, *sources):
@@ -104,18 +110,54 @@ def test_an_unknown_program_is_everything_never_nothing():
     assert second == {"b"}
 
 
-def test_tags_name_the_signal_and_hide_nothing_else():
+QUESTIONS = {
+    "error": lambda signal, output: signal.error(output),
+    "loss": lambda signal, output: signal.loss(output),
+    "reward": lambda signal, output: signal.reward(output),
+}
+
+
+@pytest.mark.parametrize("need", QUESTIONS)
+def test_an_answer_of_the_signal_is_what_was_asked_for_and_hides_nothing_else(need):
     target, output, weight = source("signal.target"), source("record.output"), source("net.p.weight")
 
     def f(target, output, weight):
-        return tag(output - target, ERROR), tag(output - target + weight, LOSS), tag(weight, SLOPE), tag(weight, "other")
+        signal = watched_signal(Signal(target, SquaredError(), payoff=Near(0.1)))
+        return QUESTIONS[need](signal, output), QUESTIONS[need](signal, output + weight), jnp.sum(QUESTIONS[need](signal, output)) + target
 
-    assert reads(f, target, output, weight) == [
-        {"signal.error"},
-        {"signal.loss", "net.p.weight"},
-        {"slope", "net.p.weight"},
-        {"net.p.weight"},
-    ]
+    name = f"signal.{need}"
+    assert reads(f, target, output, weight) == [{name}, {name, "net.p.weight"}, {name, "signal.target"}]
+
+
+def test_the_derivative_of_a_loss_is_an_error():
+    def f(target, output):
+        signal = watched_signal(Signal(target, SquaredError()))
+        return (jax.grad(lambda output: signal.loss(output).sum())(output),)
+
+    assert reads(f, source("signal.target"), source("record.output")) == [{"signal.error"}]
+
+
+def test_no_name_makes_a_target_an_error():
+    """Whatever a rule calls it: only the signal answers."""
+
+    def byway_error(output, target):
+        return output - target
+
+    assert (
+        reads(lambda t, y: (jax.jit(byway_error)(y, t), checkpoint_name(y - t, "byway.error")), source("signal.target"), source("y"))
+        == [{"signal.target", "y"}] * 2
+    )
+
+
+@pytest.mark.parametrize("cell", ["tanh", "relu", "sigmoid", "lif", "alif"])
+def test_a_derivative_of_a_cell_is_a_slope_whoever_takes_it(cell):
+    net = watched_network(mlp(3, 3, 3, activation=byway.cell(cell)))
+    population, state = net["hidden1"], net.rest(3).cell.get("hidden1", {})
+    u = source("u", 3, *population.drive)
+    taken = reads(lambda u: jax.tree.leaves(population.local(state, u)), u)
+    felt = reads(lambda u: (jax.grad(lambda u: sum(a.sum() for a in jax.tree.leaves(population.cell.step(state, u))))(u),), u)
+    assert {"slope", "u"} in taken
+    assert felt == [{"slope", "u"}]
 
 
 def flow_of(function, *sources):
@@ -158,13 +200,18 @@ def test_activity_that_settles_from_a_constant_is_no_weight():
         return jax.lax.scan(lambda v, _: (v + x - v @ w, None), jnp.zeros((3, 3)), None, length=2)[0]
 
     assert flow_of(settle, W, X).raw == set()
-    assert flow_of(lambda w, x: jnp.zeros((3, 3)) @ w, W, X).raw == {"net.p.weight"}
+    assert flow_of(lambda w, x: settle(w, jnp.ones((3, 3))), W, X).raw == set()
+    assert flow_of(lambda w, x: jnp.eye(3) @ w, W, X).raw == {"net.p.weight"}
 
 
-def test_a_weight_met_before_the_signal_is_not_met_backwards():
-    assert flow_of(lambda w, x, t: (x @ w.T) - t, W, X, T).backwards == set()
+def test_a_weight_used_backwards_waits_for_the_signal():
+    """Patterns sent the wrong way, without a signal, are kept; what met the signal first, or runs forwards, is not."""
+    assert flow_of(lambda w, x, t: x @ w.T, W, X, T).backwards == set()
+    assert flow_of(lambda w, x, t: (x @ w.T) * t, W, X, T).backwards == {"net.p.weight"}
+    assert flow_of(lambda w, x, t: (x @ w) - t, W, X, T).backwards == set()
 
 
+PATTERN = jnp.arange(15.0).reshape(3, 5)
 # A weight from 5 units to 4, what arrives at it and what comes back; both carry the signal.
 DENSE = (weights("net.p.weight", 5, 4), source("signal.pre", 2, 5), source("signal.post", 2, 4))
 
@@ -216,7 +263,11 @@ WRAPPED = pytest.mark.parametrize("wrap", [as_it_is, jax.jit, jax.checkpoint, lo
         lambda w, x, d: jnp.tensordot(x.reshape(2, 5, 1), w.reshape(5, 1, 4), 2),
         lambda w, x, d: x @ w[None].reshape(5, 4),
         lambda w, x, d: x @ jnp.where(w > 0, w, 0.0),
-        lambda w, x, d: x[:, :3] @ (jnp.ones((3, 5)) @ w),
+        lambda w, x, d: x[:, :3] @ (PATTERN @ w),
+        lambda w, x, d: (w * x[0][:, None]).sum(0),
+        lambda w, x, d: (w[None] * x[:, :, None]).sum(1),
+        lambda w, x, d: x @ (w / jnp.linalg.norm(w, axis=0, keepdims=True)),
+        lambda w, x, d: jnp.stack([w, 2 * w])[0].T @ x[0],
     ],
 )
 def test_a_weight_used_forwards(function, wrap):
@@ -236,7 +287,6 @@ def test_a_weight_used_forwards(function, wrap):
         lambda w, x, d: d @ w.T.T.T,
         lambda w, x, d: (w[None] * d[:, None]).sum(2),
         lambda w, x, d: (w * d[0][None]).sum(),
-        lambda w, x, d: (w * x[0][:, None]).sum(0),
         lambda w, x, d: d.reshape(2, 2, 2).reshape(2, 4) @ w.reshape(20).reshape(5, 4).T,
         lambda w, x, d: jnp.einsum("bkl,ikl->bi", d.reshape(2, 2, 2), w.reshape(5, 2, 2)),
         lambda w, x, d: jnp.einsum("ij,bj->bij", w, d),
@@ -308,13 +358,16 @@ def test_what_the_axes_are():
     assert axes(lambda w: w.T) == (POST, PRE)
     assert axes(lambda w: w[None, :, None]) == (NEITHER, PRE, NEITHER, POST)
     assert axes(lambda w: w.T.reshape(1, 4, 5)) == (NEITHER, POST, PRE)
-    assert axes(lambda w: jnp.stack([w, w])[0]) is None
+    assert axes(lambda w: jnp.stack([w, w])[0]) == (PRE, POST)
+    assert axes(lambda w: jnp.concatenate([w, 1 + w])[5:]) == (PRE, POST)
     assert axes(lambda w: jax.lax.scan(lambda c, _: (c, w), 0.0, None, length=2)[1]) == (NEITHER, PRE, POST)
-    assert axes(lambda w: jnp.ones((2, 3, 5)) @ w) == (PRE, PRE, POST)
+    assert axes(lambda w: PATTERN[None] @ w) == (PRE, PRE, POST)
     assert axes(lambda w: w.ravel()) is None
+    assert axes(lambda w: w.ravel().reshape(5, 4)) == (PRE, POST)
     assert axes(lambda w: w[:, ::-1]) is None
     assert axes(lambda w: w[:, :2]) is None
-    assert axes(lambda w: w[0]) is None
+    assert axes(lambda w: w[0]) == (POST,)
+    assert axes(lambda w: w[:, 0]) is None
     assert axes(lambda w: w @ jnp.eye(4)) is None
 
 
@@ -324,7 +377,8 @@ def test_arrays_that_disagree_have_no_known_axes():
     assert flow_of(lambda p, q: p + q.T, *pair).axes is None
     assert flow_of(lambda p, q: p @ q, *pair).axes is None
     assert flow_of(lambda p, q: jax.lax.cond(True, lambda: p, lambda: p.T), *pair).axes is None
-    assert flow_of(lambda p, q: jax.lax.fori_loop(0, 3, lambda _, w: w.T, p), *pair).axes is None
+    assert flow_of(lambda p, q: jax.lax.fori_loop(0, 3, lambda _, w: w.T, p), *pair).axes == (POST, PRE)
+    assert flow_of(lambda p, q: jax.lax.fori_loop(0, 30, lambda _, w: w.T, p), *pair).axes is None
 
 
 @pytest.mark.parametrize("pool", [1, 2])
@@ -336,7 +390,7 @@ def test_a_convolution_forwards_and_backwards(stride, padding, pool):
     forward = flow_of(lambda w, x: p.with_theta({"weight": w}).forward(x), kernel, pre)
     backward = flow_of(lambda w, d: p.backward(d, w), kernel, delta)
     assert (forward.backwards, backward.backwards) == (set(), {"net.p.weight"})
-    assert forward.raw == backward.raw == set()
+    assert (forward.raw, backward.raw) == (set(), {"net.p.weight"})
     both = flow_of(lambda x, d: p.outer(x, d)["weight"], pre, delta)
     assert both.backwards == both.raw == set()
 
@@ -346,7 +400,7 @@ def test_answers_to_fixed_patterns_are_weights_until_patterns_are_summed():
     p = Conv(src="a", dst="b", src_shape=(8, 8, 2), weight=jnp.ones((3, 3, 2, 5)), bias=None, pool=2)
 
     def answers(w, label):
-        table = p.with_theta({"weight": w}).forward(jnp.ones((6, 8, 8, 2)))
+        table = p.with_theta({"weight": w}).forward(jnp.arange(6.0 * 8 * 8 * 2).reshape(6, 8, 8, 2))
         return table if label is None else jnp.tensordot(label, table, 1)
 
     kernel = weights("net.p.weight", 3, 3, 2, 5)

@@ -389,8 +389,8 @@ SIGNAL = [
     Defect(
         "error_ignores_the_weights_of_time_steps",
         "core/signal.py",
-        "tag(error if self.weight is None else error * self.weight[..., None], ERROR)",
-        "tag(error, ERROR)",
+        "self.weigh(self.criterion.error(output, self.target))",
+        "self.criterion.error(output, self.target)",
         _oracle("sequences", "a_signal_at_a_step_is_that_step_and_its_parts_add_up"),
     ),
     Defect(

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from byway.audit.verdict import Verdict, changed, example
+from byway.audit.verdict import Verdict, example
 from byway.core.rule import Rule
 from byway.core.time import StepRule
 from byway.network.network import Network
@@ -84,7 +84,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
                 memory, update = pair.g(gamma, here, memory, record, signal)
                 total, made = _added(_added(total, update.net), update.change), [*made, record]
             if records is None:
-                total = _added(total, changed(here.theta, rule.conclude(gamma, here, memory)[1].theta))
+                total = _added(total, _changed(here.theta, rule.conclude(gamma, here, memory)[1].theta))
             return total, made
 
         weights = {p.name: p.weight for p in net.projections}
@@ -97,6 +97,11 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
 
 def _added(one: dict[str, dict[str, Array]], other: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
     return one | {name: jax.tree.map(jnp.add, one[name], parts) if name in one else parts for name, parts in other.items()}
+
+
+def _changed(before: dict[str, dict[str, Array]], after: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
+    """The weights that somebody put anew: those that are not the very arrays they were."""
+    return {name: new for name, parts in after.items() if (new := {k: a for k, a in parts.items() if a is not before[name][k]})}
 
 
 def _between(block: Array) -> float:

@@ -15,16 +15,16 @@ on a tiny network of every kind that it accepts, and the verdicts are read from 
 machine; `byway audit RULE --json` for programs.
 
 **What the words mean.** *Transport*: an update reads weights other than its own, or its signal was carried backwards through them.
-*Locking*: an update waits for something computed downstream of it on the same sample. *Derivative*: an update reads phi'(u). *Signal*: what
-of the teaching signal its updates are computed from. *Phases*: runs of the network for one update. *Memory*: what the rule carries
-between steps, beyond weights and gamma: nothing, about a number a unit or a synapse, or the influence of every synapse on every unit.
-*Past*: whether what is kept grows with the length of a sequence. *Future*: whether an update at one time step needs a later one.
+*Locking*: an update waits for something computed downstream of it on the same sample. *Derivative*: an update reads phi'(u), or moves as
+that does. *Signal*: what of the teaching signal its updates are computed from. *Phases*: runs of the network for one update. *Memory*: what
+the rule carries between steps in its state and memory, beyond weights and gamma, by how it grows with the network: nothing, about a number
+a unit or a synapse, or the influence of every synapse on every unit. *Past*: whether what is kept grows with the length of a sequence.
+*Future*: whether an update at one time step needs a later one. What a rule learns besides the weights, in gamma, is audited with them.
 
-**What the audit cannot see.** Label sets are per array: if one entry of an array depends on a weight, all do. Where it cannot tell how a
-weight was used it assumes the worst: an elementwise product with the signal counts as transport. A dependence through a discrete choice,
-such as a sampled label, is found by the trace and has no derivative. A rule that misuses the tags for error, loss and slope can
-misname what it reads, not hide that it reads something. And the audit judges the program, not the physics: an exact sum over
-a million synapses is as local to it as a product of two numbers.
+**What the audit cannot see.** It knows arrays, or parts of them: if one entry depends on a weight, all do. Where it cannot tell how a
+weight was used it assumes the worst. A dependence through a discrete choice, such as a sampled label, is found by the trace and has no
+derivative. [Architecture](architecture.md#the-audit) lists the limits. And the audit judges the program, not the physics: an exact sum
+over a million synapses is as local to it as a product of two numbers.
 """
 COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
 

@@ -1,34 +1,36 @@
 """From label sets to verdicts: what a rule's updates read on a given network.
 
-Two traces are read, of all turns of a rule. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record
-and signal as a named source: it says what an update reads by itself. The *composed* trace runs f and then g of each turn, and
-what is kept and concluded after them, from the input and the signal: it says which weights the signal met backwards on its way
-(weight transport) and which downstream weights an update had to wait for (update locking). Weights and the signal can wait in
-gamma, in the state or in the memory, so what those hold is carried from `init`, `start` and each update back to the start until
-nothing changes; and weights can pass in the record.
+Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record and signal as a
+named source: it says what an update reads by itself. The *composed* trace runs f and then g, from the input and the
+signal: it says which weights the signal met backwards on its way (weight transport) and which downstream weights an update
+had to wait for (update locking). Weights and the signal can wait in gamma, in the state or in the memory, so what those hold
+is carried from `init`, `start` and each update back to the start until nothing changes; and weights can pass in the record.
 """
 
 import dataclasses
 import math
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from byway.audit.flow import NOTHING, Flow, trace, union, weight
-from byway.audit.in_time import memory_in_time, reads_future
-from byway.core.record import Record
-from byway.core.rule import Claims, Rule
+from byway.audit.behaviour import Trials, why_not
+from byway.audit.carried import SIZES, Size, sizes
+from byway.audit.flow import NOTHING, Flow, union
+from byway.audit.in_time import LONG, SHORT, kept_of_the_past, needs_future
+from byway.audit.passes import Passes
+from byway.audit.reader import Contact
+from byway.audit.steps import CARRIED, PAST, Round, Steps, leaves
+from byway.core.rule import Claims, Need, Rule
 from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.core.time import SequenceRule
 from byway.network.network import Network
 
-Leaves = dict[str, Any]
-# What the leaves of gamma, state, memory and record hold, by their names.
-Held = dict[str, Flow]
+NEEDS: tuple[Need, ...] = ("target", "error", "loss", "reward")
+# How a rule is run belongs to its kind: the audit reads f, g and what is called around them.
+RUNNING = ("learn", "teach", "begin", "end")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,21 +59,26 @@ class Verdict:
         found: what the program says, in the terms of the rule's claims.
         claims: what the rule says of itself.
         updates: by projection that learns.
+        learned: by part of gamma, or of what else the rule teaches and carries along.
         dead_gamma: parts of gamma that no update reads.
         findings: anything a person should look at.
+        moot: claims that this network cannot bear out: nothing has to wait for later steps where none depends on another.
     """
 
     rule: str
     found: Claims
     claims: Claims
     updates: dict[str, Reads]
+    learned: dict[str, Reads]
     dead_gamma: list[str]
     findings: list[str]
+    moot: frozenset[str] = frozenset()
 
     @property
     def disagreements(self) -> list[str]:
         """The claims that the program contradicts, each as "what: claimed, found"."""
-        pairs = ((f.name, getattr(self.claims, f.name), getattr(self.found, f.name)) for f in dataclasses.fields(Claims))
+        names = (f.name for f in dataclasses.fields(Claims) if f.name not in self.moot)
+        pairs = ((name, getattr(self.claims, name), getattr(self.found, name)) for name in names)
         return [f"{name}: claimed {_say(claimed)}, found {_say(found)}" for name, claimed, found in pairs if claimed != found]
 
     def _repr_html_(self) -> str:
@@ -90,6 +97,7 @@ class Verdict:
             "claims": plain["claims"],
             "agrees": not self.disagreements,
             "updates": {name: vars(reads) for name, reads in self.updates.items()},
+            "learned": {name: vars(reads) for name, reads in self.learned.items()},
             "dead_gamma": self.dead_gamma,
             "findings": self.findings,
         }
@@ -100,256 +108,189 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
 
     Args:
         rule: the rule.
-        net: a network that it accepts; a small one will do, the program is the same.
+        net: a network that it accepts.
         batch: samples in the traced batch.
 
     Raises:
         RuleError: the rule cannot train this network.
     """
     rule.accepts(net)
-    program = _Program(rule, net, batch)
-    alone, constants = program.plasticity()
-    composed, held = program.composed()
-    alone = {name: alone.get(name, NOTHING) for name in composed}  # what is only kept or concluded has no g
-    by_g = {name: _read_by_g(flow, composed[name], held) - {name} for name, flow in alone.items()}
-    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in composed}
-    everything = union(composed.values())
+    steps = Steps(rule, net, *example(rule, net, batch, SHORT))
+    long = Steps(rule, net, *example(rule, net, batch, LONG)) if isinstance(rule, SequenceRule) else None
+    carried = sizes(rule, net, batch)
+    influence = frozenset(name for name, size in carried.items() if size == "influence")
+    passes = Passes(steps, SHORT if long else 1)
+    round = steps.round(influence)
+    probed = passes.probed(round)
+    if probed:
+        round = steps.round(influence, probed=True)
+    unseen, trials = why_not(steps), Trials(steps)
+    if unseen is None and (known := trials.disguised(round)):
+        round = steps.round(influence, known, probed)
+    composed, alone = _by_projection(round.results), _by_projection(steps.alone)
+    by_g = {name: _read_by_g(flow, round) - {name} for name, flow in alone.items()}
+    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in alone}
+    learned = _learned(steps, round)
+    everything = union([*composed.values(), *(round.results[name] for name in learned)])
+    signal: frozenset[Need] = frozenset(need for need in NEEDS if {f"signal.{need}", PAST + need} & everything.reads)
+    slopes = trials.slopes(round, bool(signal), bool(learned)) if unseen is None and "slope" not in everything.reads else {}
     found = Claims(
-        transport="yes" if any(u.transported for u in updates.values()) else "no",
-        locking="yes" if any(u.waits_for for u in updates.values()) else "no",
-        derivative="yes" if "slope" in everything.reads else "no",
-        signal=frozenset(need for need in ("target", "error", "loss", "reward") if f"signal.{need}" in everything.reads),
-        phases=len({name for record in program.records for name in record.phases}),
-        memory=program.memory_size(),
-        past=memory_in_time(rule, net),
-        future=reads_future(rule, net),
+        transport="yes" if any(one.transported for one in (*updates.values(), *learned.values())) else "no",
+        locking="yes" if any(one.waits_for for one in (*updates.values(), *learned.values())) else "no",
+        derivative="yes" if slopes or "slope" in everything.reads else "no",
+        signal=signal,
+        phases=max(passes.count(round), *(len(turn.phases) for turn in steps.turns)),
+        memory=_memory(carried, round),
+        past=kept_of_the_past(steps, long) if long else "flat",
+        future=needs_future(steps, long) if long else "no",
     )
-    read = everything.reads | union(alone.values()).reads
-    dead = sorted(name for name in program.gamma_leaves if name not in read)
-    return Verdict(rule.id, found, rule.claims, updates, dead, _findings(rule.claims, net, alone, by_g, held, dead, constants))
+    live = _live(round) | union(alone.values()).reads
+    dead = sorted(name for name in leaves("gamma", steps.carried["gamma"]) if name not in live)
+    findings = _findings(rule.claims, steps, round, alone, by_g, learned, dead)
+    findings += [f"{name} follows the slope of {', '.join(of)}, and reads none" for name, of in slopes.items()]
+    findings += [] if unseen is None else [f"f and g were read and not run: {unseen}"]
+    moot = frozenset({"future"} if rule.claims.future == "yes" and net.feedforward else ())
+    return Verdict(rule.id, found, rule.claims, updates, learned, dead, findings, moot)
 
 
-def _read_by_g(alone: Flow, composed: Flow, held: Held) -> set[str]:
+def _memory(carried: Mapping[str, Size], round: Round) -> Size:
+    """The most that is carried; of gamma, which is known to be there, what no parameter takes: more than a number a synapse."""
+    counted: list[Size] = [
+        size for name, size in carried.items() if not name.startswith("gamma.") or (size == "influence" and name in round.results)
+    ]
+    return max(counted, key=SIZES.index) if counted else SIZES[0]
+
+
+def _by_projection(results: Mapping[str, Flow]) -> dict[str, Flow]:
+    found: dict[str, Flow] = {}
+    for name, flow in results.items():
+        if name.startswith("update."):
+            projection = name.split(".")[1]
+            found[projection] = found[projection] | flow if projection in found else flow
+    return found
+
+
+def _read_by_g(alone: Flow, round: Round) -> set[str]:
     """The projections whose weights g reads for an update: from the network, or from wherever they were kept."""
-    kept = union(held.get(name, NOTHING) for name in alone.reads)
-    return _weights(alone.reads | composed.raw | kept.raw)
+    sources = [(round.results if name.startswith("record.") else round.held).get(name, NOTHING) for name in alone.reads]
+    return _weights(alone.raw.union(*(flow.raw for flow in sources if not flow.signalled)))
 
 
 def _reads(net: Network, p, alone: Flow, composed: Flow, by_g: set[str]) -> Reads:
-    transported = by_g | (_weights(composed.backwards) - {p.name})
+    transported = by_g | (_weights(composed.raw) - {p.name})
     # What lies downstream on the same sample follows the order of the populations: a recurrent projection brings the past.
     upstream = net.upstream(p.src, recurrent=False)
     before = {q.name for q in net.projections if q.dst in upstream} | set(net.recurrent) | {p.name}
     downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src, recurrent=False)} - before
-    depends_on = [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in composed.reads)]
+    depends_on = _depends_on(net, composed)
     waits_for = [name for name in depends_on if name in downstream]
     return Reads(sorted(alone.reads), sorted(transported), waits_for, depends_on)
 
 
-def _weights(names: frozenset[str]) -> set[str]:
+def _depends_on(net: Network, flow: Flow) -> list[str]:
+    return [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in flow.reads)]
+
+
+def _weights(names: Iterable[str]) -> set[str]:
     """The projections whose weights are among the names."""
     return {name.split(".")[1] for name in names if name.startswith("net.") and name.endswith(".weight")}
 
 
+def _learned(steps: Steps, round: Round) -> dict[str, Reads]:
+    """What is read to learn the rule's own parameters: gamma, and whatever else it teaches and carries along.
+
+    Such a parameter takes part in transport as a weight does: what it learns crossed another one against the direction in which
+    that one is used where no error comes along. And it waits for those that lie behind it in that direction.
+    """
+    live, ways = _live(round), _ways(round.contacts)
+    found = {}
+    for name, flow in round.results.items():
+        own = name.startswith("gamma.") or (name.startswith(CARRIED) and flow.taught and name in flow.held)
+        if not own or name not in live or not flow.reads:
+            continue
+        backwards = {other for other, over in flow.crossed if other != name and (ways.used.get(other, set()) - {over})}
+        behind = {other for other in ways.behind(name) if other in flow.reads and name not in ways.behind(other)}
+        alone = steps.alone.get(name, flow)
+        found[name] = Reads(sorted(alone.reads), sorted(_weights(flow.raw) | backwards), sorted(behind), _depends_on(steps.net, flow))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ways:
+    """In which direction the rule's own parameters are used where no error comes along.
+
+    Attributes:
+        used: by parameter, the axes that are summed over.
+        next: by parameter, those that then get what it made.
+    """
+
+    used: dict[str, set[str]]
+    next: dict[str, set[str]]
+
+    def behind(self, name: str) -> set[str]:
+        """The parameters that lie behind one."""
+        found: set[str] = set()
+        while more := set().union(*(self.next.get(one, set()) for one in {name, *found})) - found:
+            found |= more
+        return found
+
+
+def _ways(contacts: Iterable[Contact]) -> _Ways:
+    ways = _Ways({}, {})
+    for contact in contacts:
+        if not contact.taught:
+            ways.used.setdefault(contact.name, set()).add(contact.over)
+            for before in contact.reads:
+                if before.startswith(CARRIED) and before != contact.name:
+                    ways.next.setdefault(before, set()).add(contact.name)
+    return ways
+
+
+def _live(round: Round) -> set[str]:
+    """What is carried along and sooner or later read by an update, or by a prediction."""
+    found = {name for key, flow in round.results.items() if key.startswith("update.") or key == "record.output" for name in flow.reads}
+    while more := {name for key in found if key in round.results for name in round.results[key].reads} - found:
+        found |= more
+    return found
+
+
 def _findings(
-    claims: Claims, net: Network, alone: dict[str, Flow], by_g: dict[str, set[str]], held: Held, dead: list[str], constants: list
+    claims: Claims,
+    steps: Steps,
+    round: Round,
+    alone: dict[str, Flow],
+    by_g: dict[str, set[str]],
+    learned: dict[str, Reads],
+    dead: list[str],
 ) -> list[str]:
-    # A record is gone after the step: what counts is whether g reads it.
-    kept = {name: flow.raw for name, flow in held.items() if flow.raw and not name.startswith("record.")}
-    findings = [f"{name} holds {', '.join(sorted(_weights(weights)))}" for name, weights in kept.items()]
+    hides = claims.transport == "no"
+    findings = [f"{name} holds {', '.join(sorted(_weights(flow.raw)))}" for name, flow in round.held.items() if hides and flow.raw]
     for name, flow in alone.items():
-        if by_g[name] and claims.transport == "no":
+        if hides and by_g[name]:
             findings.append(f"g reads the weights of {', '.join(sorted(by_g[name]))} to update {name}")
         if "unknown program" in flow.reads:
             findings.append(f"the update of {name} runs a program that the audit cannot enter: taken to read everything")
+    findings += [f"{name} is taught through {', '.join(one.transported)}" for name, one in learned.items() if hides and one.transported]
     findings += [f"no update reads {name}" for name in dead]
-    shapes = {p.weight.shape for p in net.projections}
+    own = [name for name in RUNNING if getattr(type(steps.rule), name).__module__.partition(".")[0] != Rule.__module__.partition(".")[0]]
+    findings += [f"{steps.rule.id} runs itself by a {name} of its own, which the audit does not read" for name in own]
+    shapes = {p.weight.shape for p in steps.net.projections if p.weight is not None}
+    constants = [c for turn in steps.turns for c in turn.g.program.closed_over]
     findings += [f"g closes over an array of shape {c.shape}, that of a weight" for c in constants if np.shape(c) in shapes]
     return findings
 
 
-class _Program:
-    """One rule on one network, ready to be traced."""
-
-    def __init__(self, rule: Rule, net: Network, batch: int):
-        self.rule, self.net, self.batch = rule, net, batch
-        self.key = jax.random.key(0)
-        self.x, self.signal = example(rule, net, batch)
-        self.gamma = rule.init(net, self.key)
-        self.state, self.memory = rule.start(self.gamma, net, batch)
-        self.records = self._records()
-        self.gamma_leaves = leaves("gamma", self.gamma)
-
-    def _records(self) -> list[Record]:
-        """The shapes of what f leaves, for each turn."""
-
-        def run():
-            state, memory, records = self.state, self.memory, []
-            for pair, _ in self.rule.turns:
-                state, record = pair.f(self.gamma, self.net, state, self.x, self.signal, self.key)
-                memory, _ = pair.g(self.gamma, self.net, memory, record, self.signal)
-                records.append(record)
-            return records
-
-        return eqx.filter_eval_shape(run)
-
-    def plasticity(self) -> tuple[dict[str, Flow], list]:
-        """What g alone reads for each update, by projection, in any of the turns; and the constants it closes over."""
-        found, closed = {}, []
-        for (pair, _), shapes in zip(self.rule.turns, self.records, strict=True):
-            record, static = eqx.partition(shapes, lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
-            names: list[str] = []
-
-            def g(gamma, net, memory, record, target, pair=pair, static=static, names=names):
-                full = eqx.combine(record, static)
-                _, update = pair.g(gamma, net, memory, full, dataclasses.replace(self.signal, target=target))
-                return [a for changes in (update.net, update.change) for _, a in self._outputs("update", changes, names)]
-
-            sources = {"gamma": self.gamma, "net": self.net, "memory": self.memory, "record": record, "signal.target": self.signal.target}
-            flows, constants = _trace(g, sources, {})
-            found = _joined(found, _by_projection(names, flows))
-            closed += constants
-        return found, closed
-
-    def composed(self) -> tuple[dict[str, Flow], Held]:
-        """What f and g together carry to each update; and what each leaf of gamma, state, memory and record holds."""
-        held = self._at_start()
-        while True:
-            names: list[str] = []
-            flows = self._batch(held, names)
-            grown = dict(held)
-            for name, flow in zip(names, flows, strict=True):
-                if not name.startswith("update."):
-                    grown[name] = grown.get(name, NOTHING) | _held(name, flow)
-            if grown == held:
-                return _by_projection(names, flows), held
-            held = grown
-
-    def _at_start(self) -> Held:
-        names: list[str] = []
-
-        def begin(net, key):
-            gamma = self.rule.init(net, key)
-            state, memory = self.rule.start(gamma, net, self.batch)
-            out = [("gamma", gamma), ("state", state), ("memory", memory)]
-            return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
-
-        flows, _ = _trace(begin, {"net": self.net, "key": self.key}, {})
-        return {name: _held(name, flow) for name, flow in zip(names, flows, strict=True)}
-
-    def _batch(self, held: Held, names: list[str]) -> list[Flow]:
-        def batch(gamma, net, state, memory, x, target, key):
-            """All turns on one batch, what is kept, what is concluded; a turn that is taken often, twice, to see what the first left."""
-            signal, out = dataclasses.replace(self.signal, target=target), []
-            for pair, times in self.rule.turns:
-                for _ in range(min(times, 2)):
-                    state, record = pair.f(gamma, net, state, x, signal, key)
-                    memory, update = pair.g(gamma, net, memory, record, signal)
-                    out += [("update", update.net), ("update", update.change), ("gamma", update.gamma), ("record", record)]
-            for after in (self.rule.keep(gamma, net), self.rule.conclude(gamma, net, memory)):
-                out += [("update", changed(net.theta, after[1].theta)), ("gamma", after[0])]
-            out += [("state", state), ("memory", memory)]
-            return [a for prefix, tree in out for _, a in self._outputs(prefix, tree, names)]
-
-        arguments = {
-            "gamma": self.gamma,
-            "net": self.net,
-            "state": self.state,
-            "memory": self.memory,
-            "x": self.x,
-            "signal.target": self.signal.target,
-            "key": self.key,
-        }
-        return _trace(batch, arguments, held)[0]
-
-    def _outputs(self, prefix: str, tree: Any, names: list[str]) -> list[tuple[str, Any]]:
-        found = list(leaves(prefix, tree).items())
-        names += [name for name, _ in found]
-        return found
-
-    def memory_size(self) -> Literal["none", "units", "synapses", "influence"]:
-        """How much the rule carries: nothing, about a number a unit or a synapse (of each sample), or far more."""
-        held = sum(np.size(a) for a in jax.tree.leaves(self.memory))
-        synapses = sum(p.weight.size for p in self.net.projections)
-        if held > 2 * self.batch * synapses:
-            return "influence"
-        return "none" if held == 0 else "synapses" if held >= synapses else "units"
-
-
-def example(rule: Rule, net: Network, batch: int, steps: int = 3) -> tuple[Float[Array, "batch *inputs"], Signal]:
+def example(rule: Rule, net: Network, batch: int, steps: int = SHORT) -> tuple[Float[Array, "batch *inputs"], Signal]:
     """A random batch of what the rule sees, with one-hot targets.
 
     The loss is cross-entropy, or the squared error where the output projects onwards: what it sends on is then a value.
     """
-    dtype = net.dtype
-    time = (steps,) if isinstance(rule, SequenceRule) else ()
-    x = jax.random.normal(jax.random.key(1), (batch, *time, *net[net.input].shape), dtype)
-    classes = net[net.output].size
-    target = jax.nn.one_hot(jnp.arange(batch * math.prod(time)).reshape(batch, *time) % classes, classes, dtype=dtype)
+    time, classes = (steps,) if isinstance(rule, SequenceRule) else (), net[net.output].size
+    x = np.random.default_rng(1).normal(size=(batch, *time, *net[net.input].shape))
+    target = np.eye(classes)[np.arange(batch * math.prod(time)).reshape(batch, *time) % classes]
     criterion = SquaredError() if net.outgoing(net.output) else CrossEntropy()
-    return x, Signal(target, criterion, jnp.full((batch, *time), 1 / steps, dtype) if time else None, Right())
-
-
-def leaves(prefix: str, tree: Any) -> Leaves:
-    """The arrays of a tree, named by their path, as in "gamma.hidden1" and "net.input-hidden1.weight"."""
-    if isinstance(tree, Network):
-        tree = tree.theta
-    found = {}
-    for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        steps = [str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", "")))) for k in path]
-        found[".".join([prefix, *(s for s in steps if s != "phases")])] = leaf
-    return found
-
-
-def _held(name: str, flow: Flow) -> Flow:
-    """What a leaf takes along to the next step: weights, and the signal with what it met.
-
-    Not into gamma: parameters are learned from the signal, like the weights, and are no path for it.
-    """
-    signal = frozenset(read for read in flow.reads if read.startswith("signal.") and not name.startswith("gamma."))
-    return dataclasses.replace(flow, reads=signal)
-
-
-def _trace(function, arguments: dict[str, Any], held: Held) -> tuple[list[Flow], list]:
-    """Trace a function of named trees; a network's sources are its theta, its positions are nobody's business."""
-    sources, rebuild = [], []
-    for prefix, tree in arguments.items():
-        named = leaves(prefix, tree)
-        theta = tree.theta if isinstance(tree, Network) else tree
-        structure = jax.tree.structure(theta)
-        rebuild.append((len(named), structure, tree if isinstance(tree, Network) else None))
-        for name, leaf in named.items():
-            is_weight = name.startswith("net.") and name.endswith(".weight")
-            flow = weight(name, np.ndim(leaf)) if is_weight else Flow(frozenset({name})) | held.get(name, NOTHING)
-            sources.append((leaf, flow))
-
-    def flat(*arrays):
-        trees, at = [], 0
-        for count, structure, net in rebuild:
-            tree = jax.tree.unflatten(structure, arrays[at : at + count])
-            trees.append(tree if net is None else net.with_theta(tree))
-            at += count
-        return function(*trees)
-
-    return trace(flat, sources)
-
-
-def changed(before: dict[str, Leaves], after: dict[str, Leaves]) -> dict[str, Leaves]:
-    """The weights that somebody put anew: those that are not the very arrays they were."""
-    return {name: new for name, parts in after.items() if (new := {k: a for k, a in parts.items() if a is not before[name][k]})}
-
-
-def _joined(one: dict[str, Flow], other: dict[str, Flow]) -> dict[str, Flow]:
-    return {name: union(found[name] for found in (one, other) if name in found) for name in [*one, *(n for n in other if n not in one)]}
-
-
-def _by_projection(names: list[str], flows: list[Flow]) -> dict[str, Flow]:
-    found: dict[str, Flow] = {}
-    for name, flow in zip(names, flows, strict=True):
-        if name.startswith("update."):
-            projection = name.split(".")[1]
-            found[projection] = found.get(projection, Flow()) | flow
-    return found
+    weight = jnp.asarray(np.full((batch, *time), 1 / steps), net.dtype) if time else None
+    return jnp.asarray(x, net.dtype), Signal(jnp.asarray(target, net.dtype), criterion, weight, Right())
 
 
 def _say(value: Any) -> str:

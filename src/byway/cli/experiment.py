@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import byway
-from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.cli.list import headline
 from byway.cli.settings import NetSettings, plain, to_toml
@@ -116,7 +115,7 @@ class Experiment:
         with locked(run.folder):
             if not (run.folder / "audit.json").exists():
                 kind = net_kind(self.settings.net, self.task)
-                found = {rule.id: audit(rule, tiny(kind, rule)).to_json() for rule in self.rules}
+                found = {rule.id: audit(rule, net).to_json() for rule, net in zip(self.rules, self.nets, strict=True)}
                 about = {name: {"network": kind, "about": headline(RULES, name)} for name in found}
                 run.write_json("audit.json", {name: about[name] | found[name] for name in found})
             for rule, net in zip(self.rules, self.nets, strict=True):

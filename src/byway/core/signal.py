@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from byway.core.errors import RuleError, ShapeError
-from byway.core.tag import ERROR, LOSS, REWARD, tag
 
 
 class Loss(eqx.Module):
@@ -124,12 +123,12 @@ class Signal(eqx.Module):
     def error(self, output: Float[Array, "*batch out"]) -> Float[Array, "*batch out"]:
         """The error dLoss/d(output) of each sample; its sign is the ascent direction of the loss."""
         self._require_shape(output)
-        return tag(self.weigh(self.criterion.error(output, self.target)), ERROR)
+        return self.weigh(self.criterion.error(output, self.target))
 
     def loss(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
         """The scalar loss of each sample."""
         self._require_shape(output)
-        return tag(self.weigh(self.criterion.value(output, self.target)), LOSS)
+        return self.weigh(self.criterion.value(output, self.target))
 
     def reward(self, output: Float[Array, "*batch out"]) -> Float[Array, " *batch"]:
         """What each sample's output earns, one number; a rule may ask it of what it tried, such as an output with noise or a choice.
@@ -143,7 +142,7 @@ class Signal(eqx.Module):
                 "a task that hands one out, such as digits",
                 "give the signal of a task of your own a payoff, as in Signal(target, criterion, payoff=Right()); or use another rule",
             )
-        return tag(self.weigh(self.payoff.value(output, self.target)), REWARD)
+        return self.weigh(self.payoff.value(output, self.target))
 
     @property
     def taught(self) -> bool:

@@ -3,12 +3,10 @@
 import math
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.errors import ConfigError, ShapeError
-from byway.core.tag import SLOPE, tag
 from byway.network.cell import Cell, CellState, Local
 
 # Keeps RMS normalisation finite for a silent population.
@@ -58,8 +56,8 @@ class Population(eqx.Module):
         return self.cell.black_box
 
     def local(self, state: CellState, u: Float[Array, "batch *drive"]) -> Local:
-        """The derivatives of a step of its cell, tagged for the audit; plain numbers stay plain numbers."""
-        return jax.tree.map(lambda d: d if isinstance(d, float | int) else tag(d, SLOPE), self.cell.local(state, u))
+        """The derivatives of a step of its cell."""
+        return self.cell.local(state, u)
 
     def activate(self, u: Float[Array, "batch *drive"]) -> Float[Array, "batch *units"]:
         """phi(u) of a cell without a state."""
