@@ -56,6 +56,7 @@ SETTINGS = {
     "looks": (-1, 1, 2.5, "3", NAN, HUGE),
     "look_at": ([-1], [10**6], [0.5], ["a"], 3, [NAN], "ab", [[1]]),
     "every": (1, 0, -1, "x", NAN),
+    "start": ("w.safetensors", 3, byway.mlp((8, 8, 1), 6, 10)),
     "save_every": (-1.0, NAN, "x"),
     "keep": (-1, 1.5, "x"),
     "checkpoint": (3, NAN),

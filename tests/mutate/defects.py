@@ -33,22 +33,22 @@ RULES = [
     Defect(
         "bp_climbs",
         "rules/bp.py",
-        "free, signal.error(record.output), transported",
-        "free, -signal.error(record.output), transported",
+        "chained_deltas(net, free, signal.error(record.output)",
+        "chained_deltas(net, free, -signal.error(record.output)",
         _oracle("bp", "a_step_along_the_update_climbs_the_loss_at_the_rate_of_its_squared_length"),
     ),
     Defect(
         "chain_forgets_the_slope",
         "network/chain.py",
-        "delta[name] = arriving * phase.slope[name]",
-        "delta[name] = arriving",
+        "delta[name] = post * phase.slope[name]",
+        "delta[name] = post",
         _oracle("bp", "recursion_is_the_gradient_for_every_activation_and_loss"),
     ),
     Defect(
         "chain_ignores_normalisation",
         "network/chain.py",
-        "population.unsend(phase.post[name], p.backward(reached[p.dst], feedback[p.name]))",
-        "p.backward(reached[p.dst], feedback[p.name])",
+        "post + population.unsend(phase.post[name], _sum(sent))",
+        "post + _sum(sent)",
         _oracle("bp", "recursion_passes_back_through_normalisation"),
     ),
     Defect(
@@ -124,8 +124,8 @@ RULES = [
     Defect(
         "pc_settles_without_slopes",
         "rules/_predictive.py",
-        "population.unsend(phase.post[name], back) * phase.slope[name] - weighted",
-        "population.unsend(phase.post[name], back) - weighted",
+        "population.unsend(phase.post[name], by_post) * phase.slope[name] - weighted",
+        "population.unsend(phase.post[name], by_post) - weighted",
         _oracle("pc", "force_and_update_are_the_slopes_of_the_energy"),
     ),
     Defect(
@@ -243,8 +243,8 @@ RULES = [
     Defect(
         "rtrl_forgets_the_past",
         "rules/rtrl.py",
-        "memory if p.name in net.recurrent else influence",
-        "influence",
+        "past[p.src] if p.name in net.recurrent else influence[p.src]",
+        "jax.tree.map(jnp.zeros_like, past[p.src]) if p.name in net.recurrent else influence[p.src]",
         _oracle("rtrl", "update_is_autodiff_of_the_unrolled_loop"),
     ),
     Defect(
@@ -264,8 +264,8 @@ RULES = [
     Defect(
         "rtrl_never_hands_its_activity_on",
         "rules/rtrl.py",
-        'return {name: free.post[name] for name in state}, Record({"free": free}',
-        'return state, Record({"free": free}',
+        "state, free = net.step(x, state)",
+        "_, free = net.step(x, state)",
         _oracle("rtrl", "update_is_autodiff_of_the_unrolled_loop"),
     ),
     Defect(
@@ -302,15 +302,15 @@ NETWORK = [
     Defect(
         "dense_sends_back_by_its_own_weight",
         "network/projections.py",
-        "weight = self.weight if weight is None else weight\n        return (delta",
-        "weight = self.weight\n        return (delta",
+        "weight = self.weight if weight is None else weight\n        return (self._fed",
+        "weight = self.weight\n        return (self._fed",
         _oracle("fa", "recursion_written_out_in_numpy"),
     ),
     Defect(
         "dense_adds_up_the_batch",
         "network/projections.py",
-        "delta = delta.reshape(batch, -1) / batch",
-        "delta = delta.reshape(batch, -1)",
+        "delta = self._fed(delta) / batch",
+        "delta = self._fed(delta)",
         _oracle("bp", "update_is_the_mean_over_the_batch_not_the_sum"),
     ),
     Defect(
@@ -426,21 +426,21 @@ TRAINING = [
     ),
     Defect(
         "every_epoch_has_the_same_order",
-        "training/loop.py",
-        "branch(learner.key, ORDER, learner.step - first), train.size",
-        "branch(learner.key, ORDER), train.size",
+        "training/programs.py",
+        "branch(learner.key, ORDER, learner.step - first), size",
+        "branch(learner.key, ORDER), size",
         _of("training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"),
     ),
     Defect(
         "samples_that_fill_up_a_chunk_count",
-        "training/loop.py",
+        "training/programs.py",
         "jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0)",
         "v",
         _of("training/test_fit", "scoring_in_chunks_that_do_not_divide_the_split_changes_nothing"),
     ),
     Defect(
         "a_failure_is_dated_one_late",
-        "training/loop.py",
+        "training/programs.py",
         "learner.failed, start + broke)",
         "learner.failed, start + broke + 1)",
         _of("training/test_fit", "the_update_that_broke_is_named"),
@@ -503,7 +503,7 @@ TRAINING = [
     ),
     Defect(
         "a_program_outlives_its_code",
-        "training/loop.py",
+        "training/programs.py",
         "return _kept(mould, same, setting, code)",
         "return _kept(mould, same, setting, ())",
         _of("training/test_numbers", "code_that_changed_is_compiled_anew"),
@@ -625,7 +625,7 @@ TASKS = [
     Defect(
         "a_number_gives_another_sequence_each_time",
         "tasks/_sequences.py",
-        "jax.random.fold_in(jax.random.key(0), n)",
+        "jax.random.fold_in(seeded(0), n)",
         "jax.random.fold_in(key, n)",
         _oracle("sequences", "a_number_gives_one_sequence_wherever_and_whenever_it_is_drawn"),
     ),
@@ -736,15 +736,15 @@ MEASURES = [
     Defect(
         "a_tie_with_the_control_is_a_win",
         "report/summary.py",
-        "gain > 0 for gain in gains",
-        "gain >= 0 for gain in gains",
+        "sum(mine > theirs if score.higher else",
+        "sum(mine >= theirs if score.higher else",
         _of("report/test_report_summary", "a_tie_with_the_control_is_no_win"),
     ),
     Defect(
         "a_line_without_any_error_lies_at_a_lower_mark",
         "report/charts.py",
-        "if (wrong <= 0).any():",
-        "if (wrong < 0).any():",
+        "best if (missing == 0).any() else best - sign * least",
+        "best - sign * least",
         _of("report/test_report_page", "a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does"),
     ),
 ]

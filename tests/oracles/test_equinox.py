@@ -137,7 +137,6 @@ def test_an_unknown_activation_keeps_the_second_moment():
         (seq(Lambda(jax.nn.relu), Linear(6, 4, key=KEYS[0])), 6, ConfigError, "relu before any weights"),
         (seq(Linear(6, 4, key=KEYS[0]), Lambda(jnp.tanh), Lambda(lambda x: 2 * x)), 6, ConfigError, "at the end of a model"),
         (seq(), 6, ConfigError, "nothing at the end"),
-        (seq(SQUARE, Lambda(jnp.tanh), SQUARE), 6, ConfigError, "two layers share their weights"),
         *((eqx.nn.MLP(6, 4, 5, 3, **scan, key=KEYS[0]), 6, ConfigError, "scan=True") for scan in SCANNED),
         (eqx.nn.MLP(6, 4, 5, 1, key=KEYS[0]), 7, ShapeError, "Linear for one sample of shape"),
         (eqx.nn.Conv2d(1, 2, 3, key=KEYS[0]), (8, 8, 1), ShapeError, "move the channels of images first"),
@@ -147,6 +146,21 @@ def test_an_unknown_activation_keeps_the_second_moment():
 def test_what_no_rule_could_train_is_refused(model, shape, error, said):
     with pytest.raises(error, match=said):
         from_equinox(model, shape)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        seq(SQUARE, Lambda(jnp.tanh), SQUARE, Lambda(jnp.tanh), Linear(6, 2, key=KEYS[1])),
+        eqx.tree_at(lambda m: [m.layers[0].bias, m.layers[1].bias], eqx.nn.MLP(6, 2, 8, 2, key=KEYS[0]), [jnp.zeros(8)] * 2),
+    ],
+    ids=["a layer twice", "an array twice"],
+)
+def test_what_stands_in_two_places_has_weights_of_its_own_in_each(model):
+    """They part as they learn, and each goes back to its place: the model answers what the network does."""
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(5, 6)))
+    net = from_equinox(model, 6).redraw(jax.random.key(3))
+    np.testing.assert_allclose(jax.vmap(to_equinox(net, model))(x), net.forward(x).post["output"], rtol=1e-12)
 
 
 def test_weights_go_back_into_the_model_they_came_from_and_no_other():

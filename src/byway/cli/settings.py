@@ -64,7 +64,7 @@ class Training:
         first_seed: the first of the seeds.
         epochs: passes over the training split; the task's suggestion by default.
         batch: samples in an update; the task's suggestion by default.
-        optimiser: adam, adamw, sgd, momentum or rmsprop; each rule's own by default, adam for most.
+        optimiser: adam, adamw, sgd, momentum, rmsprop or adam_each; each rule's own by default, adam for most.
         lr: learning rate of the weights; each rule's own by default.
         lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by default.
         schedule: "cosine" takes the rate to zero over the run, "constant" leaves it; each rule's own by default, cosine for most.

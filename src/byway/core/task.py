@@ -32,8 +32,10 @@ class Split(NamedTuple):
 
     @property
     def fetched(self) -> bool:
-        """Whether x is no array in memory."""
-        return isinstance(self.x, np.memmap) or not isinstance(self.x, np.ndarray | Array)
+        """Whether x is something like an array that does not lie in memory."""
+        if isinstance(self.x, np.ndarray | Array):
+            return isinstance(self.x, np.memmap)
+        return all(hasattr(self.x, part) for part in ("shape", "dtype"))
 
     def some(self, numbers: slice | np.ndarray) -> "Split":
         """The samples of some numbers, in memory."""

@@ -16,6 +16,7 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_SEED, is_number, require_whole
+from byway.core.keys import seeded
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.network import Network
@@ -128,7 +129,7 @@ def meta_learn(
         if not is_number(value) or value < 0 or (value == 0 and least == "above"):
             raise ConfigError(f"{name} = {value}", f"a number {least} 0", f"leave {name} out for its default")
     rule.accepts(net)
-    base, start_key = jax.random.split(jax.random.key(seed))
+    base, start_key = jax.random.split(seeded(seed))
     drawn = rule.init(net, base)
     if not (isinstance(drawn, dict) and "theta" in drawn):
         raise ConfigError(f"the rule {rule.id}", 'a rule whose gamma has a part "theta"', "use taylor")

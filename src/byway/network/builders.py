@@ -11,6 +11,7 @@ from jaxtyping import Array, Key
 
 from byway.core.errors import ConfigError, ShapeError, unknown_name
 from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_whole, require, require_several, require_whole, shown
+from byway.core.keys import seeded
 from byway.network.cell import Cell
 from byway.network.cells import cell as find_cell
 from byway.network.network import Network
@@ -275,7 +276,7 @@ def _dense(populations, edges, bias) -> list[Projection]:
 def _drawn(net: Network, key) -> Network:
     if is_whole(key):
         require_whole("key", key, 0, LARGEST_SEED)
-        return net.redraw(jax.random.key(key))
+        return net.redraw(seeded(key))
     if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
         raise ConfigError(f"key = {shown(key)}", "a whole number from 0, or one key of jax.random.key", "leave it out for 0")
     return net.redraw(key)

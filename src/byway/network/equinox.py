@@ -92,7 +92,8 @@ def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -
     It may be an `equinox.nn.MLP`, one layer, or an `equinox.nn.Sequential` of: layers that are linear in their input and in an array
     called `weight` (and affine in one called `bias`), such as `Linear`, `Conv2d`, `ConvTranspose2d` or one of your own; functions
     without weights that are linear, such as average pooling or `Lambda(jnp.ravel)`; and activations that act on each unit alone. Biases
-    are all that may be added; there is no place for dropout, normalisation layers, maximum pooling and attention.
+    are all that may be added; there is no place for dropout, normalisation layers, maximum pooling and attention. A layer, or an array,
+    that stands in two places has weights of its own in each, as wherever Equinox takes a model for a tree.
 
     Args:
         model: the model, a function of one sample.
@@ -106,9 +107,7 @@ def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -
         ShapeError: a part that cannot take what comes.
     """
     require(eqx.Module, "model", model, "a model of Equinox", "for example equinox.nn.MLP(784, 10, 500, 2, key=key)")
-    stages, own = _stages(model, as_shape(input_shape)), _arrays(model)
-    if len({id(a) for a in own}) < len(own):
-        raise ConfigError("a model in which two layers share their weights", "weights of its own for each layer", ADVICE)
+    stages = _stages(model, as_shape(input_shape))
     names = ["input", *(f"hidden{i}" for i in range(1, len(stages))), "output"]
     shapes = [as_shape(input_shape), *(stage.shape for stage in stages)]
     phi = {name: stage.activation for name, stage in zip(names[1:], stages, strict=True)}
@@ -132,8 +131,7 @@ def to_equinox(net: Network, model: Model) -> Model:
             f"{[a.shape for a in own]}, as in the model",
             "give the model that the network was made of",
         )
-    new = {id(old): jnp.asarray(a, old.dtype) for a, old in zip(held, own, strict=True)}
-    return jax.tree.map(lambda leaf: new.get(id(leaf), leaf), model)
+    return eqx.tree_at(_arrays, model, [jnp.asarray(a, old.dtype) for a, old in zip(held, own, strict=True)])
 
 
 class _Stage(NamedTuple):
@@ -198,7 +196,7 @@ def _weighted(piece: Any) -> bool:
     return isinstance(piece, eqx.Module) and hasattr(piece, "weight")
 
 
-def _arrays(model: eqx.Module) -> list[Array]:
+def _arrays(model: eqx.Module) -> list[Any]:
     """The weights and biases of a model, in the order in which it applies them."""
     parts = [(piece.weight, getattr(piece, "bias", None)) for piece in _pieces(model) if _weighted(piece)]
     return [a for pair in parts for a in pair if a is not None]

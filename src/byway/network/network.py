@@ -47,6 +47,7 @@ class Network(eqx.Module):
         input: the population that inputs are clamped to.
         output: the population that predictions are read from.
         topology: what is connected to what, and what follows from it.
+        learnt: whether its weights were learnt, or read from a file: `fit` begins with such, and draws the weights of all others.
     """
 
     populations: tuple[Population, ...]
@@ -54,8 +55,9 @@ class Network(eqx.Module):
     input: str = eqx.field(static=True)
     output: str = eqx.field(static=True)
     topology: Topology = eqx.field(static=True, repr=False)
+    learnt: bool = eqx.field(static=True, repr=False)
 
-    def __init__(self, populations, projections, input, output):
+    def __init__(self, populations, projections, input, output, learnt=False):
         named = {p.name: p for p in populations}
         if len(named) < len(populations):
             raise ShapeError(f"populations {[p.name for p in populations]}", "each name once", "rename the doubles")
@@ -71,7 +73,7 @@ class Network(eqx.Module):
         by_name = {p.name: p for p in projections}
         self.populations = tuple(named[name] for name in self.topology.order)
         self.projections = tuple(by_name[edge.name] for edge in self.topology.edges)
-        self.input, self.output = input, output
+        self.input, self.output, self.learnt = input, output, learnt
 
     def _repr_html_(self) -> str:
         from byway.notebook import network_html  # noqa: PLC0415 - it draws what is below it, when asked
@@ -150,7 +152,11 @@ class Network(eqx.Module):
         """The same network with fresh random weights, and wiring where that is drawn."""
         keys = jax.random.split(key, len(self.projections))
         projections = tuple(p.redraw(k, self[p.src], self[p.dst]) for p, k in zip(self.projections, keys, strict=True))
-        return eqx.tree_at(lambda n: n.projections, self, projections)
+        return eqx.tree_at(lambda n: n.projections, self.as_learnt(False), projections)
+
+    def as_learnt(self, learnt: bool = True) -> "Network":
+        """The same network, with the word that its weights were learnt, or were not."""
+        return self if learnt == self.learnt else Network(self.populations, self.projections, self.input, self.output, learnt)
 
     @property
     def structure(self) -> dict[str, dict[str, Array]]:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.keys import seeded
 from byway.core.score import ACCURACY, LOSS, Score
 from byway.core.signal import Loss, Payoff, Right, Signal
 from byway.core.task import Split, Suggestion, Task
@@ -59,7 +60,7 @@ class DrawnTask(SequenceTask):
 
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]):
         """See `Task.batch`."""
-        keys = jax.vmap(lambda n: jax.random.fold_in(jax.random.key(0), n))(split.x[index])
+        keys = jax.vmap(lambda n: jax.random.fold_in(seeded(0), n))(split.x[index])
         x, target, weight = jax.vmap(self.draw)(keys)
         return x, Signal(target, self.criterion, weight, self.payoff)
 

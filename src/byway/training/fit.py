@@ -13,6 +13,7 @@ import optax
 from byway.core.errors import ConfigError
 from byway.core.given import require, require_none, shown
 from byway.core.growth import Growth
+from byway.core.learner import Learner
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.describe import describe
@@ -24,6 +25,7 @@ from byway.training.options import PARTS, Options, checked
 from byway.training.progress import bar
 from byway.training.result import Result
 from byway.training.rows import Look, Row, Scores
+from byway.training.start import started
 
 T = TypeVar("T")
 
@@ -49,6 +51,7 @@ def fit(
     look_at: Sequence[int] | None = None,
     every: int | None = None,
     growth: Growth | None = None,
+    start: Network | Learner | Result | None = None,
     progress: bool | None = None,
     on_row: Callable[[Row], None] | None = None,
     on_look: Callable[[Look], None] | None = None,
@@ -60,7 +63,8 @@ def fit(
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
 
     Args:
-        net: the network; each seed draws its own weights for this topology.
+        net: the network. Each seed draws its own weights for this topology, unless they were learnt (`result.learner().net`) or loaded
+            (`byway.load`): then each begins with those.
         rule: the learning rule.
         task: what to learn.
         epochs: passes over the training split.
@@ -77,6 +81,8 @@ def fit(
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
         every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
         growth: what grows the network while it learns, for example `byway.growth("set")`.
+        start: what to begin with instead: the weights of a network of the same shape; those of a learner, and its rule's parameters where
+            they fit this rule; or those of a result, each seed its own. Moments begin anew.
         progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
         on_row: called after each epoch, with what was measured; first with what a checkpoint holds.
         on_look: called after each look through the microscope, with what was seen; first with what a checkpoint holds.
@@ -108,12 +114,14 @@ def fit(
         require_none("save_every", save_every, "without checkpoints", "name their folder with checkpoint=")
         require_none("keep", keep, "without checkpoints", "name their folder with checkpoint=")
     optimisers, moments = options.plan(net, rule, task, data)
+    starts = started(start if start is not None else net if net.learnt else None, net, rule, options.all_seeds)
+    net = net.as_learnt(False)
     for name, listener in (("on_row", on_row), ("on_look", on_look)):
         if listener is not None and not callable(listener):
             raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
     if checkpoint is not None:
         require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
-    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, options.probe, every, growth, options.rests(data))
+    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, options.probe, every, growth, options.rests(data), starts)
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:

@@ -86,11 +86,11 @@ class Layout:
 
 
 def skip_failed(function: Callable, learner: Any, shared: Any) -> Any:
-    """`function(learner, shared) -> (learner, out)`, but a learner that failed stays as it is and its `out` is NaN."""
+    """`function(learner, shared) -> (learner, out)`, but a learner that failed stays as it is and its `out` is zero."""
     out = eqx.filter_eval_shape(function, learner, shared)[1]
 
     def stay(learner, shared):
-        return learner, jax.tree.map(lambda s: jnp.full(s.shape, jnp.nan, s.dtype), out)
+        return learner, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), out)
 
     return jax.lax.cond(learner.failed < 0, function, stay, learner, shared)
 

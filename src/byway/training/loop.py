@@ -1,43 +1,34 @@
 """The loop: an epoch is one call of one compiled program, for all learners at once."""
 
-import contextlib
-import functools
 import time
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array
 
-from byway.core.code import Itself, behind
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_COUNT
 from byway.core.growth import Growth
 from byway.core.hyper import Mould, numbers_of, unknown_to_python
+from byway.core.keys import seeded
 from byway.core.learner import Learner
 from byway.core.rule import Rule
-from byway.core.signal import Signal
 from byway.core.task import Split, Task
-from byway.metrics.microscope import microscope
 from byway.network.blackbox import failures
 from byway.network.network import Network
-from byway.training.batches import Batches, Own, chunks
+from byway.training.batches import Batches, chunks
 from byway.training.fingerprint import fingerprint
-from byway.training.layout import Layout, skip_failed
+from byway.training.layout import Layout
 from byway.training.optimisers import at_rate
-from byway.training.step import NOISE, ORDER, Optimisers, branch, concluded, grown, learn, new_learner
+from byway.training.programs import WATCHED, Made, Setting, programs
+from byway.training.step import Optimisers, Start
 
-# Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
-WATCHED = "/"
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
 SCORE_BATCH = 500
-# Sets of compiled programs that are kept for the next training of their kind.
-KEPT = 8
-# What a learner is trained by.
-Made = tuple[Rule, Optimisers, Growth | None]
 
 
 class Loop:
@@ -55,6 +46,7 @@ class Loop:
         every: time steps between updates, for a rule that sees one at a time.
         growth: what grows the networks, if anything does.
         rests: the update after which nothing grows any more.
+        starts: what each learner begins with, where nothing is drawn.
 
     Attributes:
         learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced by each epoch.
@@ -77,6 +69,7 @@ class Loop:
         every: int | None = None,
         growth: Growth | None = None,
         rests: int = LARGEST_COUNT,
+        starts: Sequence[Start] | None = None,
     ):
         self.growth, self.rests = growth, rests
         self.net, self.task, self.batch, self.seeds = net, task, batch, seeds
@@ -92,8 +85,9 @@ class Loop:
         numbers, self._mould = self._stacked([(*made, growth) for made in zip(rules, pairs, strict=True)])
         self._programs = programs(self._mould, self.rule, growth, net, task, Setting(batch, every, self.layout, self.probe, SCORE_BATCH))
         self.numbers = self.layout.place(numbers)
-        keys = jax.vmap(jax.random.key)(jnp.array(self._filled(seeds), jnp.uint32))
-        learners = self._answer(self._programs.start, numbers, keys, net, splits["train"].first(batch))
+        keys = jax.vmap(seeded)(jnp.array(self._filled(seeds), jnp.uint32))
+        self._starts = starts and jax.tree.map(lambda *each: jnp.stack(each), *self._filled(list(starts)))
+        learners = self._answer(self._programs.start, numbers, keys, self._starts, net, splits["train"].first(batch))
         # The ones that only fill up the devices count as failed, so that they are skipped.
         failed = jnp.where(jnp.arange(self.layout.padded) < len(seeds), -1, 0).astype(learners.failed.dtype)
         self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
@@ -195,12 +189,12 @@ class Loop:
         train, scored = self.data["train"], self.data["validation"].first(SCORE_BATCH)
         programs = self._programs
         traced = [
-            programs.start.trace(self.numbers, self.learners.key, self.net, train.first(self.batch)),
+            programs.start.trace(self.numbers, self.learners.key, self._starts, self.net, train.first(self.batch)),
             programs.order(train.size).trace(self.numbers, self.learners, zeros[0]),
             programs.train.trace(self.numbers, self.learners, window.own, (window.shared, *zeros)),
             programs.score.trace(self.numbers, self.learners, (scored, *zeros[:2])),
         ]
-        return fingerprint(*traced, self.numbers, still)
+        return fingerprint(*traced, self.numbers, still, self._starts)
 
     @property
     def step_bytes(self) -> int:
@@ -232,13 +226,14 @@ class Loop:
         learners, upto = self._drawn
         if learners is not self.learners or upto != first:
             self.batches.begin(self._ordered(first))
-        window = self.batches.at(first)
+        window, failed = self.batches.at(first), self.failed >= 0
         start, end = first - window.first, min(last, window.last) - window.first
         clock = self.layout.share(tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests)))
         shared = window.shared, *clock
         self.learners, scores = self._answer(self._programs.train, self.numbers, self.learners, window.own, shared)
         self._drawn = self.learners, window.first + end
-        return {k: v[:, start:end] for k, v in self._real(scores).items()}
+        alive = lambda v: np.where(failed.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)  # noqa: E731
+        return {k: alive(v[:, start:end]) for k, v in self._real(scores).items()}
 
     @property
     def _done(self) -> int:
@@ -267,181 +262,3 @@ class Loop:
     def _filled(self, each: list[Any]) -> list[Any]:
         """One for each learner, and for those that fill up the devices the last once more."""
         return each + [each[-1]] * (self.layout.padded - len(each))
-
-
-class Setting(NamedTuple):
-    """What programs are made for, beside rule, optimisers, growth and task.
-
-    Attributes:
-        batch: samples in an update.
-        every: time steps between updates, or None.
-        layout: how the learners lie on the devices.
-        probe: validation samples under the microscope.
-        chunk: samples scored at once.
-    """
-
-    batch: int
-    every: int | None
-    layout: Layout
-    probe: int
-    chunk: int
-
-
-class Programs:
-    """What a loop runs, compiled when it is first called. The numbers of rule, optimisers and growth are arguments; all else is fixed.
-
-    Args:
-        mould: rule, optimisers and growth without their numbers.
-        task: gives the task, while a loop that runs these programs holds it.
-        setting: all else.
-    """
-
-    def __init__(self, mould: Mould, task: Callable[[], Task], setting: Setting):
-        self._mould, self._task, self._setting = mould, task, setting
-        self.start = jax.jit(jax.vmap(self._start, in_axes=(0, 0, None, None)))
-        self.order = functools.lru_cache(lambda size: jax.jit(self._over(functools.partial(self._order, size))))
-        self.train = jax.jit(self._over(self._unless_failed), donate_argnums=1)
-        self.score = jax.jit(self._over(self._score_one))
-        self.look = jax.jit(self._over(self._look_one))
-        self._bytes: dict[Any, int] = {}
-
-    def step_bytes(self, numbers: list[Array], learners: Learner, train: Split) -> int:
-        """Memory of one update of one learner [B]."""
-        shapes = jax.eval_shape(lambda stack: jax.tree.map(lambda a: a[0], stack), (numbers, learners))
-        key = *jax.tree.leaves(shapes), jax.tree.structure(shapes)
-        if key not in self._bytes:
-            x, signal = jax.eval_shape(self._example, train)
-
-            def step(numbers, one, x, signal):
-                rule, optimisers, growth = self._mould(numbers)
-                return learn(rule, optimisers, one, x, signal, every=self._setting.every, growth=growth)[0]
-
-            used = jax.jit(step, donate_argnums=1).lower(*shapes, x, signal).compile().memory_analysis()
-            # A backend may not say.
-            sizes = (0,) if used is None else (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes)
-            self._bytes[key] = sum(sizes) - (0 if used is None else used.alias_size_in_bytes)
-        return self._bytes[key]
-
-    def _over(self, function: Callable) -> Callable:
-        """`function(made, parts of one ..., shared)` for one learner -> `program(numbers, stacks ..., shared)` for all of them."""
-
-        def one(of_one, shared):
-            numbers, *parts = of_one
-            return function(self._mould(numbers), *parts, shared)
-
-        over = self._setting.layout.over(one)
-        return lambda *args: over(args[:-1], args[-1])
-
-    def _example(self, train: Split):
-        return self._batch(train, jnp.arange(self._setting.batch), jax.random.key(0), jnp.int32(0))
-
-    def _batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""], step: Int[Array, ""]) -> tuple[Array, Signal]:
-        return self._task().drift(*self._task().batch(split, index, key), step)
-
-    def _start(self, numbers: list[Array], key: Key[Array, ""], net: Network, train: Split) -> Learner:
-        rule, optimisers, growth = self._mould(numbers)
-        return new_learner(rule, net, optimisers, *self._example(train), key, growth)
-
-    def _order(self, size: int, made: Made, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
-        """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
-        batch = self._setting.batch
-        order = self._task().order(branch(learner.key, ORDER, learner.step - first), size)
-        return order[: size // batch * batch].reshape(-1, batch)
-
-    def _unless_failed(self, made: Made, learner: Learner, own: Own, shared: Any):
-        return skip_failed(lambda learner, shared: self._updates(made, learner, *shared), learner, (own, shared))
-
-    def _updates(
-        self, made: Made, learner: Learner, own: Own, shared: tuple[Own, Array, Array, Array, Array]
-    ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
-        """The updates of a window from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
-
-        One program trains whole windows and parts of them: whoever stops to look changes nothing in what is learnt. Of the samples and
-        their numbers in each batch, one is the learner's own, and the other is shared (see `Window`).
-        """
-        (rule, optimisers, growth), layout = made, self._setting.layout
-        held, first, last, done, rests = shared
-        both: tuple[Any, Any] = (own, held) if isinstance(own, Split) else (held, own)
-        train, order = both
-
-        def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = layout.divide(self._batch(train, index, branch(learner.key, ORDER, learner.step), learner.step))
-            return learn(rule, optimisers, learner, x, signal, self._measured, self._setting.every, growth)
-
-        def one(i, carry):
-            learner, scores = carry
-            learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
-            if growth is not None:  # by the clock of all seeds: a branch of each would be taken by every one
-                number = done + i + 1
-                due = (number % growth.every == 0) & (number <= rests)
-                learner = jax.lax.cond(due, functools.partial(grown, growth, optimisers), lambda one: one, learner)
-            return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
-
-        start = learner.step - first
-        shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
-        none = {k: jnp.zeros((len(order), *v.shape), v.dtype) for k, v in shapes.items()}
-        learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
-        # It is watched before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
-        sound = jnp.isfinite(scores.pop(WATCHED))
-        whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
-        broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
-        failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
-        return eqx.tree_at(lambda one: one.failed, learner, failed), scores
-
-    def _score_one(self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]) -> dict[str, Float[Array, "chunks *parts"]]:
-        """The sum of each score over each chunk of samples: `first` is the number of the first chunk, `size` how many samples are real."""
-        (split, first, size), (rule, *_), task = shared, made, self._task()
-        learner = concluded(rule, learner)
-        batch = min(self._setting.chunk, split.size)
-        chunks = -(-split.size // batch)
-        numbers = jnp.arange(chunks * batch, dtype=size.dtype)
-        index = jnp.minimum(numbers, size - 1).reshape(chunks, batch)
-        real = (numbers < size).reshape(chunks, batch)
-
-        def chunk(args):
-            index, real, number = args
-            key = branch(learner.key, NOISE, number)
-            x, signal = self._setting.layout.divide(self._batch(split, index, key, learner.step))
-            record = rule.predict(learner.gamma, learner.net, x, key, task.in_time)
-            scores = self._per_sample(record.output, signal)
-            for name, output in record.readouts.items():
-                scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
-            return {k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0) for k, v in scores.items()}
-
-        return jax.lax.map(chunk, (index, real, first + numbers[:chunks]))
-
-    def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
-        """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss, or the sum of its output."""
-        scores = {k: v.astype(output.dtype) for k, v in self._task().score(output, signal).items()}
-        return scores | {WATCHED: signal.loss(output) if signal.taught else signal.weigh(jnp.sum(output, -1))}
-
-    def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, "batch *parts"]]:
-        return {k: v.sum(1) if self._task().in_time else v for k, v in self._measured(output, signal).items()}
-
-    def _look_one(self, made: Made, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
-        key = branch(learner.key, NOISE, 0)
-        x, signal = self._batch(split, jnp.arange(self._setting.probe), key, learner.step)
-        return microscope(made[0], concluded(made[0], learner), x, signal, key)
-
-
-def programs(mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting) -> Programs:
-    """The programs of a training: those of an earlier one of the same kind, if they are still kept."""
-    code = behind(type(rule), type(growth), type(task), *mould.fixed, *(population.cell for population in net.populations))
-    # A task that holds arrays is of its own kind, and they go when it goes.
-    same = task if _hashable(task) else Itself(task)
-    with contextlib.suppress(TypeError, ValueError):  # some things have no hash, or no answer to whether they are equal
-        return _kept(mould, same, setting, code)
-    return Programs(mould, lambda: task, setting)
-
-
-@functools.lru_cache(maxsize=KEPT)
-def _kept(mould: Mould, task: Task | Itself, setting: Setting, code: tuple[Hashable, ...]) -> Programs:
-    return Programs(mould, task.get if isinstance(task, Itself) else lambda: task, setting)
-
-
-def _hashable(task: Task) -> bool:
-    try:
-        hash(task)
-    except TypeError:
-        return False
-    return True

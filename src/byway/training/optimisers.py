@@ -123,6 +123,15 @@ def optimiser(name: str, rate: float, schedule: str, steps: int) -> Optimiser:
     return Optimiser(name, schedule, max(steps, 1), float(rate))
 
 
+def stepped(
+    one: optax.GradientTransformation | Optimiser, updates: PyTree, state: PyTree, params: PyTree, **more: Array
+) -> tuple[PyTree, PyTree]:
+    """What an optimiser adds to the parameters, and its state after it; `more` goes to the transformations of optax that ask for it."""
+    if isinstance(one, Optimiser):
+        return one.update(updates, state, params)
+    return optax.with_extra_args_support(one).update(updates, state, params, **more)
+
+
 def at_rate(moments: PyTree, rate: float | Array | None) -> PyTree:
     """The moments of an optimiser given by name, at another learning rate; as they are, where none is given or nothing learns by them.
 

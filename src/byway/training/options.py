@@ -20,6 +20,7 @@ from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.network.network import Network
 from byway.training.optimisers import optimiser as optimiser_called
+from byway.training.optimisers import stepped
 from byway.training.step import Optimisers, new_learner
 
 # Validation samples under the microscope; how often it looks, unless told; and how many training samples are to lie between
@@ -120,7 +121,7 @@ class Options:
         if self.growth is not None:
             require(Growth, "growth", self.growth, "a growth policy", 'for example byway.growth("set")')
             self.growth.accepts(net)
-        optimisers = self._optimisers(rule, batches * updates)
+        optimisers = self._optimisers(net, rule, task, batches * updates)
         if self.lr_gamma is not None and not gamma_learns(rule, net, task, data, self.batch):
             require_none("lr_gamma", self.lr_gamma, f"for {rule.id}, which has no parameters that learn", "choose another rule")
         if not net.differentiable:  # a black box has no gradient to compare with, and may not like to be asked once more
@@ -131,7 +132,7 @@ class Options:
         # Without a loss there is no gradient to compare with either.
         return optimisers, moments if taught else []
 
-    def _optimisers(self, rule: Rule, updates: int) -> Optimisers:
+    def _optimisers(self, net: Network, rule: Rule, task: Task, updates: int) -> Optimisers:
         chosen, schedule = (
             (rule.optimiser if self.optimiser is None else self.optimiser),
             rule.schedule if self.schedule is None else self.schedule,
@@ -144,6 +145,7 @@ class Options:
             raise ConfigError(f"optimiser = {shown(chosen)}", "a name, or an optax transformation", "for example 'adam'")
         for name in ("lr", "lr_gamma", "schedule"):
             require_none(name, getattr(self, name), "beside an optax transformation", "make that with the rate you want")
+        _check_steps(chosen, net, task)
         return Optimisers(chosen, chosen)
 
     def rate(self, rule: Rule) -> float:
@@ -162,10 +164,7 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         raise DataError(f"data = {shown(data)}", f"a dict of the splits {', '.join(PARTS)}", advice)
     splits = {}
     for part, split in data.items():
-        held = [
-            np.empty(split.x.shape[:1]) if split.fetched else np.asarray(split.x),
-            np.asarray(split.y),
-        ]  # what is fetched is not looked at
+        held = [np.empty(split.x.shape[:1]) if split.fetched else np.asarray(split.x), np.asarray(split.y)]  # what is fetched is not read
         for name, a in zip("xy", held, strict=True):
             if a.dtype.kind not in "biuf" or a.ndim == 0:
                 raise DataError(f"{part} {name} of type {a.dtype} and shape {a.shape}", "an array of real numbers", advice)
@@ -176,6 +175,21 @@ def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
         task.check(part, split)
         splits[part] = split if split.fetched else Split(*(jnp.asarray(a) for a in split))
     return splits
+
+
+def _check_steps(chosen: Any, net: Network, task: Task) -> None:
+    """Raise `ConfigError` unless an optax transformation can make a step from an update alone, and the loss where there is one."""
+    more = {"value": jnp.zeros(())} if any(score.name == "loss" for score in task.scores) else {}
+    once = lambda theta: stepped(chosen, theta, chosen.init(theta), theta, **more)  # noqa: E731
+    try:
+        with jax.numpy_dtype_promotion("standard"):
+            jax.eval_shape(once, net.theta)
+    except (TypeError, ValueError, AttributeError, KeyError, NotImplementedError) as problem:
+        raise ConfigError(
+            f"an optax transformation that cannot make a step: {str(problem).partition(chr(10))[0]}",
+            "one that asks for updates, weights and at most the loss (value=)",
+            "take for example optax.adam; line searches ask for the loss at other weights, and there is no place for wrapped weights",
+        ) from problem
 
 
 def _check_turns(rule: Rule) -> None:

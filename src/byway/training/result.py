@@ -50,7 +50,8 @@ class Result:
 
     def learner(self, index: int = 0) -> Learner:
         """The learner of the seed at `index`."""
-        return jax.tree.map(lambda a: a[index], self.learners)
+        one = jax.tree.map(lambda a: a[index], self.learners)
+        return dataclasses.replace(one, net=one.net.as_learnt())
 
     @property
     def look_seconds(self) -> float:

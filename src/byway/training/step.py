@@ -14,12 +14,24 @@ from byway.core.learner import Learner
 from byway.core.rule import Rule, Score, Update, unscored, unwatched
 from byway.core.signal import Signal
 from byway.network.network import Network
-from byway.training.optimisers import Optimiser
+from byway.training.optimisers import Optimiser, stepped
 
 # Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
 # see the same initial weights and the same order of data.
 WEIGHTS, GAMMA, ORDER, NOISE, GROWTH = range(5)
 Scores = dict[str, Array]
+
+
+class Start(NamedTuple):
+    """What a learner begins with, where nothing is drawn.
+
+    Attributes:
+        net: the network with its weights and wiring.
+        gamma: the rule's own parameters; None where the rule draws them.
+    """
+
+    net: Network
+    gamma: PyTree = None
 
 
 class Optimisers(NamedTuple):
@@ -42,6 +54,7 @@ def new_learner(
     signal: Signal,
     key: Key[Array, ""],
     growth: Growth | None = None,
+    start: Start | None = None,
 ) -> Learner:
     """A learner at its start: fresh weights, fresh gamma, empty moments.
 
@@ -53,9 +66,10 @@ def new_learner(
         signal: that batch's signal, for its shape alone.
         key: the learner's key.
         growth: what grows the network, if anything does.
+        start: weights, and perhaps gamma, that are not to be drawn.
     """
-    net = net.redraw(branch(key, WEIGHTS))
-    gamma = rule.init(net, branch(key, GAMMA))
+    net = net.redraw(branch(key, WEIGHTS)) if start is None else start.net
+    gamma = rule.init(net, branch(key, GAMMA)) if start is None or start.gamma is None else start.gamma
     memory = rule.end(rule.start(gamma, net, x.shape[0])[1])
     seen = () if growth is None else growth.start(net)
     bare = Learner(net, gamma, memory, seen, (), jnp.int32(0), key, jnp.int32(-1))
@@ -102,7 +116,7 @@ def learn(
     """
 
     def optimise(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
-        return _applied(rule, optimisers, learner, turn, update)
+        return _applied(rule, optimisers, learner, turn, update, scores)
 
     key = branch(learner.key, NOISE, learner.step)
     watch = unwatched if growth is None else growth.watch
@@ -151,17 +165,18 @@ def _renewed(memory: PyTree, fresh: Fresh) -> PyTree:
     return jax.tree_util.tree_map_with_path(of, memory)
 
 
-def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update) -> Learner:
+def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
     net, gamma = learner.net, learner.gamma
+    more = {"value": scores["loss"]} if "loss" in scores else {}  # some optax transformations ask for it
     theta = {name: net.theta[name] for name in update.net}
     theta_moments, gamma_moments = learner.moments[turn]
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
     with jax.numpy_dtype_promotion("standard"):
-        change, theta_moments = optimisers.theta.update(update.net, theta_moments, theta)
+        change, theta_moments = stepped(optimisers.theta, update.net, theta_moments, theta, **more)
         net = net.with_theta(optax.apply_updates(theta, change))
         if update.gamma is not None:
             held = _some(gamma, _named(update.gamma))
-            change, gamma_moments = optimisers.gamma.update(update.gamma, gamma_moments, held)
+            change, gamma_moments = stepped(optimisers.gamma, update.gamma, gamma_moments, held, **more)
             held: PyTree = optax.apply_updates(held, change)
             gamma = gamma | held if isinstance(gamma, dict) else held
     if update.change:

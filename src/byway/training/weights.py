@@ -82,7 +82,7 @@ def load(net: Network, path: Path | str, index: int = 0) -> Network:
     def back(tree):
         return {p: {part: jnp.asarray(chosen[f"{p}.{part}"], a.dtype) for part, a in parts.items()} for p, parts in tree.items()}
 
-    return net.with_theta(back(net.theta)).with_structure(back(net.structure))
+    return net.with_theta(back(net.theta)).with_structure(back(net.structure)).as_learnt()
 
 
 def _named(net: Network) -> dict[str, np.ndarray]:
