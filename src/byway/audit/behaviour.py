@@ -5,7 +5,8 @@ one value, what they cause further on is held as it was, and the value is moved:
 slope of the activation, or not. What happens inside long loops is held too, and slopes that are used there are not seen.
 
 *The target in disguise.* What is computed from errors and losses should move with the prediction. A number that stays when
-weights and inputs change and moves with the target is the target.
+weights and inputs change and moves with the target is the target. A reward takes few values and may stay by chance: what the target
+changes has to be the same for several weights, inputs and keys.
 
 *Weights in disguise.* Patterns that are sent forwards and put together again can give back the weights: a matrix that equals
 them is them.
@@ -34,6 +35,8 @@ LIKE, FELT = 1e-3, 1e-6
 SAME, OTHER = 1e-6, 1e-2
 # What moves so little with the prediction, as a share of how it moves with the target, does not depend on it.
 HARDLY = 0.02
+# The key of what is drawn; and the numbers of further draws of weights, inputs and key.
+KEY, FURTHER = 7, (2, 3, 4, 5)
 # What moves with all other answers together less than this share of how it moves with one moves with that one alone.
 ALONE = 0.1
 # Programs with more numbers than this, in all of their arrays together, are not run.
@@ -88,6 +91,12 @@ class Trials:
         """The same with other targets."""
         return self._values(_retaught(self._given(1)))
 
+    @functools.cached_property
+    def redrawn(self) -> list[tuple[dict[str, numbers.Values], dict[str, numbers.Values]]]:
+        """Of further weights, inputs and keys: the values, and those with other targets."""
+        given = [{**self._given(number), "key": np.uint64(KEY + number)} for number in FURTHER]
+        return [(self._values(one), self._values(_retaught(one))) for one in given]
+
     def disguised(self, round: Round) -> Found:
         """What is the target, or weights, whatever it is called, by slot of each f and g; `round` is what flows through them."""
         found: dict[str, dict[int, Flow]] = {}
@@ -107,11 +116,14 @@ class Trials:
         return found
 
     def _is_target(self, name: str, slot: int) -> bool:
-        """Whether a number goes with the target, and is the same for other weights and inputs, whatever the target."""
+        """Whether a number goes with the target, always by as much, and is the same for other weights and inputs, whatever the target."""
         each = [values[name][slot] for values in (self.here, self.retaught, self.elsewhere, self.elsewhere_retaught)]
-        by_target = np.linalg.norm(each[1] - each[0])
+        moved = each[1] - each[0]
+        by_target = np.linalg.norm(moved)
         by_output = max(np.linalg.norm(each[2] - each[0]), np.linalg.norm(each[3] - each[1]))
-        return bool(by_target > OTHER * np.linalg.norm(each[0]) and by_output <= HARDLY * by_target)
+        if by_target <= OTHER * np.linalg.norm(each[0]) or by_output > HARDLY * by_target:
+            return False
+        return all(np.linalg.norm(after[name][slot] - before[name][slot] - moved) <= HARDLY * by_target for before, after in self.redrawn)
 
     def _begins(self, name: str, slot: int) -> bool:
         """Whether this is an answer about units at rest, which then settle."""
@@ -194,7 +206,7 @@ class Trials:
             drawn = jnp.issubdtype(a.dtype, jnp.inexact)
             net[name] = draw.normal(size=a.shape) * np.sqrt(a.shape[-1] / math.prod(a.shape)) if drawn else numbers.number(a)
         target = numbers.number(self.steps.signal.target)
-        return {**net, "x": draw.normal(size=self.steps.x.shape), "signal.target": target, "key": np.uint64(7)}
+        return {**net, "x": draw.normal(size=self.steps.x.shape), "signal.target": target, "key": np.uint64(KEY)}
 
     def _values(self, given: Mapping[str, Any]) -> dict[str, numbers.Values]:
         """The value of every slot of each f and g, from the start of the rule."""
