@@ -191,16 +191,27 @@ def soft_hebb() -> Drawing:
     return d.text(172, 217, "all others away from it", "small t-here")
 
 
-def node_perturbation() -> Drawing:
-    """Node perturbation."""
-    d = chain("Node perturbation: one number comes back to all", "node_perturbation: one number for all", height=206)
+def _tried(d: Drawing, back: str, told: str) -> Drawing:
+    """Noise into every layer, and one number for all of them."""
     for i in (1, 2, 3):
         d.text(X[i] - 26, 102, "ξ", "t-here").arrow((X[i] - 20, 96), (X[i], TOP), "", "here", gap=(0, R))
-    d.box(156, 182, 252, 28, "C(noisy) − C(clean)", "back")
+    d.box(156, 182, 252, 28, back, "back")
     d.parts.append(f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>')
     for x in (80, 172, 264):
         d.arrow((x, 168), (x, TOP + 2), "", "back", gap=(0, 0), dashed=True)
-    return d.text(X[3] + 13, 140, "C", "t-back")
+    return d.text(X[3] + 13, 140, told, "t-back")
+
+
+def node_perturbation() -> Drawing:
+    """Node perturbation."""
+    d = chain("Node perturbation: one number comes back to all", "node_perturbation: one number for all", height=206)
+    return _tried(d, "C(noisy) − C(clean)", "C")
+
+
+def three_factor() -> Drawing:
+    """Three factors."""
+    d = chain("Three factors: what arrived, what was tried, and a reward", "three_factor: try, and be paid", height=206)
+    return _tried(d, "R − R̄, times what was tried", "R")
 
 
 def _predicting(label: str, title: str) -> Drawing:
@@ -357,7 +368,26 @@ def needs() -> Drawing:
     return d
 
 
-DRAWN = (bp, fa, kolen_pollack, dfa, frozen, ff, predsim, soft_hebb, node_perturbation, pc, ipc, ep, dtp, bptt, rtrl, eprop, taylor)
+DRAWN = (
+    bp,
+    fa,
+    kolen_pollack,
+    dfa,
+    frozen,
+    ff,
+    predsim,
+    soft_hebb,
+    node_perturbation,
+    three_factor,
+    pc,
+    ipc,
+    ep,
+    dtp,
+    bptt,
+    rtrl,
+    eprop,
+    taylor,
+)
 RULES = {d.__name__: d for d in DRAWN}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 

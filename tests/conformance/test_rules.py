@@ -212,5 +212,5 @@ def test_docstring_states_all_and_its_claims_are_the_claims(name):
     assert said.keys() - {"signal"} <= fields.keys()
     # What a claim is by default need not be said.
     assert {k: said.get(k, str(default)) for k, default in fields.items()} == {k: str(getattr(claims, k)) for k in fields}
-    assert set(re.findall(r"target|error|loss", said["signal"])) == set(claims.signal)
+    assert set(re.findall(r"target|error|loss|reward", said["signal"])) == set(claims.signal)
     assert f"({name.upper()})" in doc.splitlines()[0]

@@ -148,7 +148,8 @@ def test_the_lists_link_every_page():
     assert ABOUT.keys() == KINDS.keys()
     willing = network_page("blackbox", rules)
     # By their claims: those that read no slope of a hidden unit.
-    assert re.findall(r"\(\.\./rules/(\w+)\.md\)", willing) == ["ep", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor"]
+    found = re.findall(r"\(\.\./rules/(\w+)\.md\)", willing)
+    assert found == ["ep", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor", "three_factor"]
 
 
 def test_a_card_keeps_all_that_was_said():

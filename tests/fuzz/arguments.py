@@ -162,6 +162,7 @@ HYPER = {
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "predsim": ("beta",),
+    "three_factor": ("sigma", "tau", "window"),
     "taylor": ("bound",),
 }
 for _rule, _names in HYPER.items():

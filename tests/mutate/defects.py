@@ -234,6 +234,20 @@ RULES = [
         _oracle("node_perturbation", "an_update_is_its_definition"),
     ),
     Defect(
+        "three_factor_forgets_what_is_usual",
+        "rules/three_factor.py",
+        'better = reward - signal.weigh(jnp.broadcast_to(memory["mean"], reward.shape))',
+        "better = reward",
+        _oracle("three_factor", "traces_in_time_are_those_of_a_loop"),
+    ),
+    Defect(
+        "three_factor_keeps_a_trace_for_ever",
+        "rules/three_factor.py",
+        "jnp.exp(-1 / self.tau) * before[part] + e",
+        "before[part] + e",
+        _oracle("three_factor", "traces_in_time_are_those_of_a_loop"),
+    ),
+    Defect(
         "predsim_compares_without_turning",
         "rules/predsim.py",
         "(by_direction - direction * along) * inverse",

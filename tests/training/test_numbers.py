@@ -18,7 +18,7 @@ import byway
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import hyper, numbers_of
 from byway.core.rule import Carry, Update
-from byway.core.signal import CrossEntropy, Signal
+from byway.core.signal import CrossEntropy, Right, Signal
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.bp import BP
@@ -190,7 +190,7 @@ def test_a_rule_is_mapped_over_the_values_of_its_numbers(blobs):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
     net = jax.tree.map(lambda a: a.astype(dtype), mlp(4, 5, 3, **byway.rule(name).network_options))
-    x, signal = jnp.ones((6, 4), dtype), Signal(jnp.eye(3, dtype=dtype)[jnp.arange(6) % 3], CrossEntropy())
+    x, signal = jnp.ones((6, 4), dtype), Signal(jnp.eye(3, dtype=dtype)[jnp.arange(6) % 3], CrossEntropy(), payoff=Right())
     numbers, mould = numbers_of(byway.rule(name))
 
     def update(numbers):

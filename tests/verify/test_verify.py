@@ -16,6 +16,7 @@ from byway.cli.main import main
 from byway.core.check import Check
 from byway.core.record import Record
 from byway.core.rule import Update
+from byway.core.signal import CrossEntropy
 from byway.network.chain import chained_deltas
 from byway.rules import RULES
 from byway.rules.bp import BP
@@ -35,6 +36,7 @@ from byway.rules.predsim import Predsim
 from byway.rules.rtrl import RTRL
 from byway.rules.soft_hebb import SoftHebb
 from byway.rules.taylor import Taylor
+from byway.rules.three_factor import ThreeFactor
 from byway.verify.run import verify, wanted
 
 OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
@@ -134,6 +136,17 @@ class LosesTheSigns(SoftHebb):
         return memory, Update(update.net, change=jax.tree.map(jnp.abs, update.change))
 
 
+class ExpectsNothing(ThreeFactor):
+    """What was chosen, in place of how much more than expected."""
+
+    def g(self, gamma, net, memory, record, signal):
+        tried = record["tried"]
+        if isinstance(signal.criterion, CrossEntropy):
+            chosen = tried.injected["output"] + signal.criterion.link(record.output)
+            tried = dataclasses.replace(tried, injected=tried.injected | {"output": chosen})
+        return super().g(gamma, net, memory, Record({"tried": tried}, record.output), signal)
+
+
 class DividesByBetaAlone(EP):
     """Twice what it should be: two nudges lie 2 beta apart."""
 
@@ -193,6 +206,7 @@ MISTAKES = {
     TwiceTheError: "predictions kept: update = autodiff",
     LearnsItsFeedbackWithoutNoise: "convnet: update of the feedback = slope of the inverse loss",
     LearnsFromThePrediction: "3 batches of 5 steps, cross-entropy: weights = NumPy's",
+    ExpectsNothing: "all classes, by their probability: update = autodiff of the expected reward",
     LosesTheSigns: "mlp: changes of hidden layers = NumPy's, unit by unit",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",
     NeverCompares: "mlp: update and heads = autodiff of each layer's own loss",

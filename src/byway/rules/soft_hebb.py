@@ -9,6 +9,8 @@ the readout learns from the error beside them, by the delta rule.
         A_k = sum over the batch of s_k (h_{l-1} - u_k W_k),   change of W_k = rate * sqrt(| |W_k| - 1 |) * A_k / max |A|,
         added as it is, past the optimiser; biases of hidden layers stay.   dW_L = <(e * phi'(u_L)) h_{L-1}^T> for the readout
 
+At rate 0 the readout learns alone: with `fit(start=result)` after hidden layers that have learned.
+
 All units of a dense layer compete, and of feature maps the channels of each place; A_k then sums over places too, and h_{l-1} is the
 patch that a place sees, or the mean of the patches that it pools.
 
