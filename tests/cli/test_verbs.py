@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from byway.audit.verdict import audit
 from byway.cli.main import VERBS, main
 
 SMALL = ["--epochs", "2", "--seeds", "2", "--net.hidden", "12", "9", "--probe", "20"]
@@ -261,3 +262,17 @@ def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
     assert {name: one["network"] for name, one in audited.items()} == {"rtrl": "rnn", "frozen": "rnn"}
     assert all(one["agrees"] for one in audited.values())
     assert "every = 2" in (folder / "config.toml").read_text()
+
+
+def test_what_is_audited_is_what_trains(tmp_path, monkeypatch):
+    """A rule may do one thing on small networks and another on large ones."""
+    audited = []
+
+    def spy(rule, net):
+        audited.append({p.name: p.size for p in net.populations})
+        return audit(rule, net)
+
+    monkeypatch.setattr("byway.cli.experiment.audit", spy)
+    small = ["--epochs", "1", "--seeds", "1", "--net.hidden", "5", "--probe", "20", "--out", str(tmp_path / "run")]
+    assert main(["train", "--rule", "frozen", *small]) == 0
+    assert audited == [{"input": 64, "hidden1": 5, "output": 10}]

@@ -3,45 +3,35 @@
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from byway.audit.axes import ELEMENTWISE, Shape
 from byway.audit.flow import Known, Parts, part, parts, row, union, with_axis
-from byway.audit.program import ASKS, Equation, Program
+from byway.audit.program import ASKS, Program
 
 
-@dataclasses.dataclass(frozen=True, eq=False, slots=True)
-class Site:
+class Site(NamedTuple):
     """An equation where it stands.
 
     Attributes:
-        equation: the equation.
+        name: of its primitive.
+        params: of its primitive.
+        ins: the slots of its operands.
         program: the program around it.
         origins: of each operand, what stands for that very array, and how often loops make it anew.
+        times: how often loops run it on something new.
         before: the shapes of the operands, or of the parts of them that are looked at.
         after: the shape of the result, or of that part of it.
     """
 
-    equation: Equation
+    name: str
+    params: Mapping[str, Any]
+    ins: tuple[int, ...]
     program: Program
     origins: tuple[tuple[tuple[int, ...], int], ...]
+    times: int
     before: tuple[Shape, ...]
     after: Shape
-
-    @property
-    def name(self) -> str:
-        """Of the primitive."""
-        return self.equation.name
-
-    @property
-    def params(self) -> Mapping[str, Any]:
-        """Of the primitive."""
-        return self.equation.params
-
-    @property
-    def times(self) -> int:
-        """How often loops run the equation on something new."""
-        return max((times for _, times in self.origins), default=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +107,7 @@ def _slice(site: Site, i: int, at: int) -> Way | None:
     if whole == size:
         return Way(at, {0: at})
     if site.name == "dynamic_slice":
-        known = site.program.constants.get(site.equation.ins[1 + at])
+        known = site.program.constants.get(site.ins[1 + at])
         start = None if known is None else min(max(int(known), 0), whole - size)
     else:
         strides = site.params["strides"]
@@ -266,7 +256,7 @@ def _overwritten(site: Site, flows: list[Known]) -> Known | None:
 
 def _block(site: Site) -> tuple[int, int, int, bool] | None:
     """Where a block is written: on which axis, from where, how long, and whether it lacks that axis itself."""
-    constants, ins, all_of_it = site.program.constants, site.equation.ins, site.before[0]
+    constants, ins, all_of_it = site.program.constants, site.ins, site.before[0]
     if site.name == "dynamic_update_slice":
         starts, sizes, new = [constants.get(s) for s in ins[2:]], site.before[1], ()
     else:

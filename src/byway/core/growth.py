@@ -1,7 +1,7 @@
 """Growth: what changes the wiring of a network, or begins units anew, while any rule trains it."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Key, PyTree
@@ -13,6 +13,8 @@ from byway.core.rule import Update
 
 # By projection and part, shaped like theta: which weights began anew.
 Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]
+# What a policy may go by: an update carries the signal.
+Source = Literal["weights", "activity", "update"]
 
 
 class Growth(eqx.Module):
@@ -23,10 +25,12 @@ class Growth(eqx.Module):
     what the rule's memory held of each.
 
     Attributes:
+        claims: what it goes by; the audit holds it to that.
         every: updates from one time to the next.
         until: share of a run after which it rests, so that what grew last can still learn.
     """
 
+    claims: ClassVar[frozenset[Source]]
     every: eqx.AbstractVar[int]
     until: eqx.AbstractVar[float]
 

@@ -15,12 +15,14 @@ Limits   of hidden populations that dense projections alone enter and leave
 Source   Dohare et al., Loss of plasticity in deep continual learning, Nature 632:768, 2024, eq. 1; differs in: |h| is the mean over a batch
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from byway.core.errors import RuleError
-from byway.core.growth import Growth
+from byway.core.growth import Growth, Source
 from byway.core.hyper import hyper
 from byway.network.projections import Dense
 
@@ -28,6 +30,7 @@ from byway.network.projections import Dense
 class ContinualBackprop(Growth):
     """Continual backpropagation, as growth beside any rule."""
 
+    claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity"})
     every: int = hyper(1, "updates from one time to the next", low=1, high=2**31 - 1)
     until: float = hyper(1.0, "share of a run after which no unit begins anew", low=0.0, high=1.0)
     rate: float = hyper(1e-4, "share of the mature units that begins anew in one update", low=0.0, high=1.0)

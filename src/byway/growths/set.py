@@ -13,11 +13,13 @@ Source   Mocanu et al., Scalable training of artificial neural networks with ada
          both signs together, weights that begin at 0, no rewiring in the last part of a run
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
 from byway.core.errors import RuleError
-from byway.core.growth import Growth
+from byway.core.growth import Growth, Source
 from byway.core.hyper import hyper
 from byway.network.sparse import FixedFanIn
 
@@ -25,6 +27,7 @@ from byway.network.sparse import FixedFanIn
 class SET(Growth):
     """Sparse evolutionary training."""
 
+    claims: ClassVar[frozenset[Source]] = frozenset({"weights"})
     every: int = hyper(200, "updates from one rewiring to the next", low=1, high=2**31 - 1)
     share: float = hyper(0.3, "share of each unit's synapses that is replaced", low=0.0, high=1.0)
     until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
