@@ -12,7 +12,7 @@ from byway.audit.reader import trace
 from byway.audit.watch import watched_network, watched_signal
 from byway.core.signal import Near, Signal, SquaredError
 from byway.network.builders import mlp
-from byway.network.projections import Conv
+from byway.network.convolutions import Conv
 
 
 def source(name, *shape):

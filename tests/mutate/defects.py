@@ -336,14 +336,14 @@ NETWORK = [
     ),
     Defect(
         "pooling_divides_by_the_side",
-        "network/projections.py",
+        "network/convolutions.py",
         '"VALID") / self.pool**2',
         '"VALID") / self.pool',
         _oracle("projections", "conv_forward_is_a_loop_over_windows"),
     ),
     Defect(
         "kernels_forget_channels_in_their_fan_in",
-        "network/projections.py",
+        "network/convolutions.py",
         "math.prod(self.weight.shape[:3])",
         "math.prod(self.weight.shape[:2])",
         _oracle("network", "fresh_kernels_count_what_a_unit_sums_as_their_fan_in"),

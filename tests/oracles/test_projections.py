@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from byway.core.errors import ConfigError, ShapeError
-from byway.network.projections import Conv, Dense
+from byway.network.convolutions import Conv
+from byway.network.projections import Dense
 
 CONVS = [(1, "SAME", 1), (2, "SAME", 1), (1, "VALID", 1), (2, "VALID", 1), (1, "SAME", 2), (1, "VALID", 3), (3, "SAME", 2)]
 SHAPE, KERNEL, OUT = (7, 6, 2), 3, 3

@@ -11,7 +11,8 @@ import byway
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, graph, mlp
-from byway.network.projections import LocallyConnected, Skip
+from byway.network.convolutions import LocallyConnected
+from byway.network.projections import Skip
 from byway.network.sparse import FixedFanIn
 from byway.rules.soft_hebb import SoftHebb
 from byway.training.step import Optimisers, learn, new_learner

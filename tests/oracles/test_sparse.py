@@ -11,7 +11,7 @@ import byway
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import SquaredError
 from byway.network.builders import convnet, graph, placed
-from byway.network.projections import Conv, LocallyConnected
+from byway.network.convolutions import Conv, LocallyConnected
 from byway.network.sparse import FixedFanIn
 from byway.rules.bp import BP
 

@@ -14,9 +14,10 @@ from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_whole, require, req
 from byway.core.keys import seeded
 from byway.network.cell import Cell
 from byway.network.cells import cell as find_cell
+from byway.network.convolutions import Conv
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Conv, Dense, Projection
+from byway.network.projections import Dense, Projection
 from byway.network.space import sheet
 from byway.network.sparse import FixedFanIn
 

@@ -30,9 +30,10 @@ from jaxtyping import Array, Float
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.rule import Claims, Update
+from byway.network.convolutions import Conv
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Conv, Dense, Projection
+from byway.network.projections import Dense, Projection
 from byway.rules import able
 from byway.rules._feedforward import FeedForward
 
