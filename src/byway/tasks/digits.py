@@ -7,10 +7,13 @@ Source   E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, U
          test part, as scikit-learn ships it
 """
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from byway.core.errors import DataError
 from byway.core.hyper import hyper
 from byway.core.task import Suggestion
 from byway.tasks._images import Images, ImageTask
@@ -30,10 +33,15 @@ class Digits(ImageTask):
 
     def read(self):
         """See `ImageTask.read`."""
-        from sklearn.datasets import load_digits
-
-        flat, labels = (np.asarray(a, np.uint8) for a in load_digits(return_X_y=True))
-        order = np.random.default_rng(0).permutation(len(labels))
-        x = flat[order].reshape(-1, *self.input_shape)
-        y = labels[order]
+        rows = np.loadtxt(_file(), np.uint8, delimiter=",")
+        rows = rows[np.random.default_rng(0).permutation(len(rows))]
+        x, y = rows[:, :-1].reshape(-1, *self.input_shape), rows[:, -1]
         return Images(x[:-TEST_SIZE], y[:-TEST_SIZE], x[-TEST_SIZE:], y[-TEST_SIZE:])
+
+
+def _file() -> Path:
+    """Where scikit-learn keeps them. Importing it to ask takes longer than the demo takes to learn from them."""
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise DataError("digits without scikit-learn", "the file that it ships", "install Byway again, with all it depends on")
+    return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
