@@ -1,6 +1,7 @@
 """`python -m benchmarks` runs every benchmark; `python -m benchmarks small seeds --repeats 5` runs some.
 
-Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU. MNIST must be there, or within reach of the
+Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU (`benchmarks/device.sh` does some of it on an
+accelerator). MNIST must be there, or within reach of the
 network; without PyTorch (`pip install byway[bench]`) or the peers (`make bench-peers`) their rows say so.
 """
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+# Where JAX computes; `device.sh` says so of an accelerator.
+PLATFORM = os.environ.get("BYWAY_BENCH_PLATFORM", "cpu")
 
 
 @dataclasses.dataclass
@@ -46,7 +48,7 @@ class Worker:
 
     Args:
         python: the interpreter it runs in; a peer has its own.
-        env: environment variables of the process, besides this one's. JAX computes on the CPU, and keeps no programs on disk.
+        env: environment variables of the process, besides this one's. JAX computes on `PLATFORM`, and keeps no programs on disk.
     """
 
     def __init__(self, python: str = sys.executable, **env: str):
@@ -54,7 +56,7 @@ class Worker:
         self._process = subprocess.Popen(
             [python, "-m", "benchmarks.worker"],
             cwd=ROOT,
-            env=inherited | {"JAX_PLATFORMS": "cpu"} | env,
+            env=inherited | {"JAX_PLATFORMS": PLATFORM} | env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -700,7 +700,7 @@ AUDIT = [
         "audit/steps.py",
         "self._sources(turn.g, held, given | record)",
         "self._sources(turn.g, held, given)",
-        _of("audit/test_verdicts", "a_rule_that_lies_is_caught[InRecordForwards-mlp]"),
+        _of("audit/test_verdicts", "a_transpose_in_f_is_caught_whatever_it_is_made_of"),
     ),
     Defect(
         "audit_looks_for_locks_upstream",
