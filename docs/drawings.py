@@ -323,6 +323,17 @@ def eprop() -> Drawing:
     return d.text(120, 40, "ε = ∂(own state)/∂W; e by random B", "small t-here")
 
 
+def esn() -> Drawing:
+    """An echo state network."""
+    d = Drawing("An echo state network: only the readout is learned, and it is solved", height=206).text(172, 18, "esn: listen to the echo")
+    for x, name in ((X[0], "xₜ"), (172.0, "hₜ"), (X[3], "yₜ")):
+        d.node(x, 104, name)
+    d.arrow((X[0], 104), (172, 104), "as drawn").arrow((172, 104), (X[3], 104), "W_out", "here")
+    d.arrow((160, 92), (184, 92), "", "ink", bend=-40, gap=(4, 4)).text(224, 64, "W, as drawn", "small")
+    d.text(172, 162, "W_out = (⟨h hᵀ⟩ + ridge)⁻¹ ⟨h tᵀ⟩,", "t-here")
+    return d.text(172, 184, "from sums, when somebody looks", "small t-here")
+
+
 def taylor() -> Drawing:
     """The learnable polynomial."""
     d = Drawing("A polynomial in what a synapse sees", height=216).text(172, 18, "taylor: learn the rule itself")
@@ -386,6 +397,7 @@ DRAWN = (
     bptt,
     rtrl,
     eprop,
+    esn,
     taylor,
 )
 RULES = {d.__name__: d for d in DRAWN}

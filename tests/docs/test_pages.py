@@ -114,7 +114,7 @@ def test_a_rule_has_its_page(name):
     assert "    f:  " in page
     assert "    g:  " in page
     assert "- [A title](../figures.md#a-title)" in page
-    assert f"byway compare --task {'delayed_xor' if name in ('bptt', 'rtrl', 'eprop') else 'digits'} --rules " in page
+    assert f"byway compare --task {'delayed_xor' if name in ('bptt', 'rtrl', 'eprop', 'esn') else 'digits'} --rules " in page
 
 
 def test_hyper_parameters_have_their_range():
@@ -149,7 +149,7 @@ def test_the_lists_link_every_page():
     willing = network_page("blackbox", rules)
     # By their claims: those that read no slope of a hidden unit.
     found = re.findall(r"\(\.\./rules/(\w+)\.md\)", willing)
-    assert found == ["ep", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor", "three_factor"]
+    assert found == ["ep", "esn", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor", "three_factor"]
 
 
 def test_a_card_keeps_all_that_was_said():

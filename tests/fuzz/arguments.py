@@ -162,6 +162,7 @@ HYPER = {
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "predsim": ("beta",),
+    "esn": ("ridge", "radius", "input", "bias", "washout"),
     "three_factor": ("sigma", "tau", "window"),
     "taylor": ("bound",),
 }

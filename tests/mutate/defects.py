@@ -234,6 +234,20 @@ RULES = [
         _oracle("node_perturbation", "an_update_is_its_definition"),
     ),
     Defect(
+        "esn_forgets_the_batches_before",
+        "rules/esn.py",
+        "return state, memory | kept |",
+        "return state, kept | memory |",
+        _oracle("esn", "several_batches_are_one_regression_and_passes_over_them_change_nothing"),
+    ),
+    Defect(
+        "esn_scales_by_the_norm",
+        "rules/esn.py",
+        "_radius(p.weight.astype(_single(net)))",
+        "jnp.linalg.norm(p.weight, 2)",
+        _oracle("esn", "each_layer_has_the_spectral_radius_that_was_asked_for"),
+    ),
+    Defect(
         "three_factor_forgets_what_is_usual",
         "rules/three_factor.py",
         'better = reward - signal.weigh(jnp.broadcast_to(memory["mean"], reward.shape))',

@@ -200,7 +200,7 @@ def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
         for pair, _ in rule.turns:
             carry, made, _ = rule.teach(pair, gamma, net, carry, x, signal, key)
             learnt += [made.net, made.change]
-        return learnt
+        return learnt, rule.conclude(gamma, net, carry.memory)[1].theta
 
     stacked = jax.tree.map(lambda a: jnp.stack([jnp.asarray(a)] * 2), numbers)
     for made in (jax.eval_shape(update, numbers), jax.eval_shape(jax.vmap(update), stacked)):

@@ -25,6 +25,7 @@ from byway.rules.dfa import DFA
 from byway.rules.dtp import DTP
 from byway.rules.ep import EP
 from byway.rules.eprop import Eprop
+from byway.rules.esn import ESN
 from byway.rules.fa import FA
 from byway.rules.ff import FF
 from byway.rules.frozen import Frozen
@@ -136,6 +137,12 @@ class LosesTheSigns(SoftHebb):
         return memory, Update(update.net, change=jax.tree.map(jnp.abs, update.change))
 
 
+class PenalisesTheBias(ESN):
+    def conclude(self, gamma, net, memory):
+        ones = jnp.zeros_like(memory["rr"]).at[-1, -1].set(self.ridge * memory["batches"])
+        return super().conclude(gamma, net, memory | {"rr": memory["rr"] + ones})
+
+
 class ExpectsNothing(ThreeFactor):
     """What was chosen, in place of how much more than expected."""
 
@@ -206,6 +213,7 @@ MISTAKES = {
     TwiceTheError: "predictions kept: update = autodiff",
     LearnsItsFeedbackWithoutNoise: "convnet: update of the feedback = slope of the inverse loss",
     LearnsFromThePrediction: "3 batches of 5 steps, cross-entropy: weights = NumPy's",
+    PenalisesTheBias: "readout = NumPy's least squares, with the ridge as further rows",
     ExpectsNothing: "all classes, by their probability: update = autodiff of the expected reward",
     LosesTheSigns: "mlp: changes of hidden layers = NumPy's, unit by unit",
     DividesByBetaAlone: "linear net, beta 0.5: update = closed form",

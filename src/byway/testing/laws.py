@@ -21,6 +21,7 @@ from byway.core.task import Split, Task
 from byway.network.builders import mlp, rnn
 from byway.testing.case import BATCH, OPTIMISERS, UPDATES, Case, demand, with_calls_of_f
 from byway.training.loop import Loop
+from byway.training.step import concluded
 
 # Two ways through one program round differently; in float64 by no more than this.
 RTOL, ATOL = 1e-10, 1e-12
@@ -102,13 +103,14 @@ def compiled_or_not_a_step_is_the_same(case: Case) -> None:
 def learning_changes_the_readout_and_stays_finite(case: Case) -> None:
     """Every rule trains what feeds the output; a batch counts once."""
     (end, scores), start = case.scanned, case.start()
+    seen = concluded(case.rule, end).net
     lost = sorted(name for name, v in scores.items() if not np.all(np.isfinite(v)))
     demand(not lost and int(end.failed) == -1, f"{case}: {', '.join(lost)} not finite", "numbers", "look for a division by zero")
     demand(int(end.step) == UPDATES, f"{case}: {int(end.step)} batches counted", str(UPDATES), "leave the counting to training")
     still = [
         p.name
         for p in case.net.incoming(case.net.output)
-        if np.array_equal(end.net.theta[p.name]["weight"], start.net.theta[p.name]["weight"])
+        if np.array_equal(seen.theta[p.name]["weight"], start.net.theta[p.name]["weight"])
     ]
     demand(not still, f"{case}: {', '.join(still)} as drawn after {UPDATES} batches", "a readout that learns", "put it into the update")
 
