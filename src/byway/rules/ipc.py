@@ -4,9 +4,9 @@ Predictive coding whose weights do not wait for its activity to settle. On each 
 a row, every value and every weight moves a little down the same energy at the same moment, each by what lies at its own place.
 
     f:  once, mu_i = sum_j W_ij phi(v_j) + b_i with v = mu, the feed-forward pass (with cycles, v settled with the input held alone);
-        then `steps` times, with input and target held: eps_i = v_i - mu_i,   F = sum_i pi_i |eps_i|^2 / 2,
-        v_i <- v_i + rate * (-pi_i eps_i + phi'(v_i) * sum_k W_ki^T pi_k eps_k). At the output eps = target - link(mu), link = softmax
-        for cross-entropy; pi = precision there and 1 elsewhere
+        then `steps` times, with input and target held: eps_i = v_i - mu_i,   F = sum_i |eps_i|^2 / 2 + pi C(target, mu) of the output,
+        v_i <- v_i + rate * (-pi_i eps_i + phi'(v_i) * sum_k W_ki^T pi_k eps_k). At the output eps = -dC/dmu = target - link(mu): C is
+        |eps|^2 / 2 for the squared error, and cross-entropy has link = softmax; pi = precision there and 1 elsewhere
     g:  at each of the steps, dW_ij = <-pi_i eps_i phi(v_j)^T>, the slope of F by W, at the v from before that step
 
     prediction: the feed-forward pass; with cycles, v settled with the input held alone.

@@ -4,10 +4,10 @@ Every population predicts the next. With the input and the target held, activity
 of all predictions, the energy, are least; each weight then lowers the error that it ends at. On a network with cycles any
 units may be held and any others read: one trained network classifies, generates and completes.
 
-    f:  mu_i = sum_j W_ij phi(v_j) + b_i,   eps_i = v_i - mu_i,   F = sum_i pi_i |eps_i|^2 / 2
+    f:  mu_i = sum_j W_ij phi(v_j) + b_i,   eps_i = v_i - mu_i,   F = sum_i |eps_i|^2 / 2 + pi C(target, mu) of the output
         v_i <- v_i + rate * (-pi_i eps_i + phi'(v_i) * sum_k W_ki^T pi_k eps_k),   from the feed-forward pass (v = mu), or
-        from zero where there are cycles; what is held stays. At the output eps = target - link(mu), link = softmax for
-        cross-entropy; pi = precision there and 1 elsewhere
+        from zero where there are cycles; what is held stays. At the output eps = -dC/dmu = target - link(mu): C is |eps|^2 / 2
+        for the squared error, and cross-entropy has link = softmax; pi = precision there and 1 elsewhere
     g:  dW_ij = <-pi_i eps_i phi(v_j)^T>, the slope of F by W with v fixed
 
     prediction: the feed-forward pass, where every eps is zero; with cycles, v settled with the input held alone.
