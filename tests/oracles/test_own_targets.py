@@ -117,6 +117,14 @@ def test_numbers_to_be_predicted_from_pixels():
     np.testing.assert_allclose(np.sort(np.concatenate([task.answers(s.y) for s in task.load().values()])), np.arange(12) / 10, atol=1e-12)
 
 
+@pytest.mark.parametrize("written", ["{:.0f}", "{:.1f}", "{:g}"])
+def test_whole_numbers_in_a_table_need_a_word_however_they_are_written(written, tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n" + "".join(f"{k},{written.format(k % 50)}\n" for k in range(200)), encoding="utf-8")
+    with pytest.raises(DataError, match="50 different whole numbers as y of 200 samples"):
+        byway.Data(path=tmp_path / "t.csv")
+    assert byway.Data(path=tmp_path / "t.csv", kind="classification").outputs == 50
+
+
 def test_whole_numbers_that_may_be_either_need_a_word():
     """The progress of diabetes is 214 different whole numbers of 442 patients; of a hundred classes of ten somebody has to say it too."""
     x, y = load_diabetes(return_X_y=True)

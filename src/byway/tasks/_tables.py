@@ -201,13 +201,18 @@ def _holds(path: Path, what: bytes) -> bool:
 def _as_written(labels: list[str]) -> np.ndarray:
     """Labels as an array; see `read_csv`."""
     distinct = set(labels)
-    if all(_is_number(one) and not CODE.match(one) for one in distinct):
+    if all(map(is_quantity, distinct)):
         value = {one: float(one) for one in distinct}
         if not all(number.is_integer() for number in value.values()) and len(set(value.values())) == len(distinct):
             return np.array([value[one] for one in labels])
         if all(WHOLE.fullmatch(one) for one in distinct):
             return np.array(labels, dtype=np.int64)
     return np.array(labels)
+
+
+def is_quantity(cell: str) -> bool:
+    """Whether text is a number, and not a code such as 007."""
+    return _is_number(cell) and not CODE.match(cell)
 
 
 def _number(cell: str) -> float:

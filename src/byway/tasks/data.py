@@ -23,6 +23,7 @@ from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, usable
 from byway.tasks._samples import from_dataset, from_frame, read_samples
 from byway.tasks._shards import Rows, Shards
+from byway.tasks._tables import is_quantity
 from byway.tasks._targets import Classes, Nothing, Numbers, Targets
 
 CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabelled"
@@ -361,7 +362,9 @@ class Data(Task):
                 'bring more samples of it, leave it out, or lower validation and test; numbers to be predicted need kind="regression"',
             )
         many = len(self.classes)
-        if not self.kind and said.dtype.kind in "iu" and (many > MANY or (many > SOME and 3 * many > len(said))):
+        # In a file everything is text; what somebody gave as text is.
+        countable = said.dtype.kind in "iu" or (bool(self.path) and said.dtype.kind == "U" and all(map(is_quantity, self.classes)))
+        if not self.kind and countable and (many > MANY or (many > SOME and 3 * many > len(said))):
             raise DataError(
                 f"{many} different whole numbers as y of {len(said)} samples: labels, or numbers to be predicted?",
                 "a word on what they mean",
