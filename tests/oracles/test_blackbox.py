@@ -224,7 +224,7 @@ def test_who_needs_the_slope_of_the_output_alone_refuses_a_box_there(name):
     net = byway.graph({"input": 5, "h": 4, "output": 3}, [("input", "h"), ("h", "output")], activation={"output": "quantised"}, norm=True)
     error = refusal(name, net)
     assert error.given == f"{name} was given a network with a black box in output (quantised)"
-    assert "no slope there: node_perturbation; or" in error.fix
+    assert "no slope there: node_perturbation, three_factor; or" in error.fix
 
 
 @pytest.mark.parametrize("where", ["hidden1", "output"])

@@ -147,8 +147,15 @@ def error_by_beta(rule, net, loss, betas):
     return [by_hand.apart(flat(by_hand.taught(rule(beta), net, x, target, criterion)[1].net), flat(true)) for beta in betas]
 
 
-@pytest.mark.parametrize("loss", by_hand.LOSSES)
-@pytest.mark.parametrize("kind", NETS)
+# Each kind with one of the losses; the others take their turn in `make slow`.
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [
+        pytest.param(kind, loss, marks=() if (i + j) % 2 == 0 else pytest.mark.slow)
+        for i, kind in enumerate(NETS)
+        for j, loss in enumerate(by_hand.LOSSES)
+    ],
+)
 def test_as_beta_tends_to_zero_it_is_the_gradient_through_the_state_of_rest(kind, loss):
     """With an error of the order of beta squared; of beta, where the nudge goes one way."""
     net = network(kind)

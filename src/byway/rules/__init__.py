@@ -33,10 +33,10 @@ def able(net: Network) -> list[str]:
         settling = net.cyclic and not net.stateful and not any(p.delay for p in net.projections)
         found = {name: rule for name, rule in found.items() if rule.in_time or (settling and rule.settles)}
     if not net.differentiable:
-        blocked = net[net.output].black_box  # there an error would have to pass the output's slope
+        blocked = net[net.output].black_box  # there an error would have to pass the output's slope, and nobody knows what gives a target
         found = {name: rule for name, rule in found.items() if _needs_no_slope(rule, blocked)}
     return list(found)
 
 
 def _needs_no_slope(rule: type[Rule], at_output: bool) -> bool:
-    return rule.claims.derivative == "no" and not (at_output and "error" in rule.claims.signal)
+    return rule.claims.derivative == "no" and not (at_output and rule.claims.signal & {"error", "target"})
