@@ -125,7 +125,8 @@ APART = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", APART)
+# Every second of them; all take their turn in `make slow`.
+@pytest.mark.parametrize("case", [pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow) for i, case in enumerate(APART)])
 def test_what_changes_what_is_computed_is_another_training(case, tmp_path):
     one, other = APART[case]
     _fit(one, checkpoint=tmp_path)
@@ -152,7 +153,7 @@ SAME = {
 SEEN, CHIP = [], Chip(2.0)
 
 
-@pytest.mark.parametrize("case", SAME)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow) for i, case in enumerate(SAME)])
 def test_the_same_training_made_again_is_gone_on_with(case, tmp_path, monkeypatch):
     straight = _fit(SAME[case](), checkpoint=tmp_path)
     SEEN.append(case)
