@@ -406,3 +406,9 @@ class SignsOnly(Feedback):
 
 def test_a_bit_of_each_weight_is_transport():
     assert audit(SignsOnly(), tiny("mlp", SignsOnly())).found.transport == "yes"
+
+
+def test_units_that_nothing_reached_make_no_target_of_an_error():
+    """Spiking units without biases stay silent on one sample: the error is then the same whatever the weights, and still an error."""
+    rule = byway.rule("eprop")
+    assert audit(rule, byway.mlp(8, 7, 6, 4, **rule.network_options, bias=False)).disagreements == []
