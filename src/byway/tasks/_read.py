@@ -151,3 +151,26 @@ def check_like(part: str, x: Any, wanted: Any, in_time: bool) -> None:
     if x.shape[1 + in_time :] != wanted.shape[1 + in_time :] or bytes_[0] != bytes_[1]:
         kinds = [f"{'bytes' if b else 'numbers'} of shape {a.shape[1 + in_time :]}" for a, b in zip((x, wanted), bytes_, strict=True)]
         raise DataError(f"{part} samples that are {kinds[0]}", f"{kinds[1]}, as in training", "bring them to the same form")
+
+
+def moments(x: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each feature, of images of each channel, over the samples that are marked: "1 ... features".
+
+    A feature that does not change has a deviation of 1, and itself for a mean: of many equal numbers the mean is not always that number,
+    and what is left is no deviation to divide by. Neither is what rounding leaves between two ways to one number.
+    """
+    count, mean, squares, low, high = 0, np.zeros(1), np.zeros(1), np.array(np.inf), np.array(-np.inf)
+    for at, block in blocks(x):
+        some = block[which[at]]
+        axes, new = tuple(range(some.ndim - 1)), some.size // some.shape[-1]
+        if not new:
+            continue
+        centre = some.mean(axes, keepdims=True)
+        apart = centre - mean
+        squares = squares + np.square(some - centre).sum(axes, keepdims=True) + np.square(apart) * (count * new / (count + new))
+        mean = mean + apart * (new / (count + new))
+        count += new
+        low, high = np.minimum(low, some.min(axes, keepdims=True)), np.maximum(high, some.max(axes, keepdims=True))
+    precision = x.dtype if x.dtype.kind == "f" else np.dtype(float)
+    same = high - low <= 2 * np.spacing(np.maximum(abs(low), abs(high)).astype(precision)).astype(float)
+    return np.where(same, low, mean), np.where(same, 1.0, np.sqrt(squares / count))

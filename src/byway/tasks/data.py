@@ -20,7 +20,7 @@ from byway.core.signal import LOSSES, CrossEntropy, SquaredError
 from byway.core.task import Split, Suggestion, Task
 from byway.tasks._parts import WHITE, Form, Given, Samples
 from byway.tasks._ragged import grouped
-from byway.tasks._read import Read, blocks, check_like, usable
+from byway.tasks._read import Read, blocks, check_like, moments, usable
 from byway.tasks._samples import from_dataset, from_frame, read_samples
 from byway.tasks._shards import Rows, Shards
 from byway.tasks._tables import is_quantity
@@ -304,7 +304,7 @@ class Data(Task):
         index = parted(strata, **shares, seed=self.seed)
         trains = np.isin(np.arange(len(strata)), index["train"])
         if self.standardise and whole.x.dtype != np.uint8:
-            self.mean, self.deviation = _moments(*whole.steps(whole.x, trains, counted=False))
+            self.mean, self.deviation = moments(*whole.steps(whole.x, trains, counted=False))
         if self.kind == REGRESSION:
             self.targets = _numbers(whole, trains, self.standardise)
         x, y = self._held_of(whole)
@@ -375,7 +375,7 @@ class Data(Task):
 def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:
     """What y means where it is to be predicted: its mean and deviation over the training samples."""
     y: Any = read.y
-    mean, deviation = (a.reshape(-1) for a in _moments(*read.steps(y, trains, counted=True)))
+    mean, deviation = (a.reshape(-1) for a in moments(*read.steps(y, trains, counted=True)))
     zero, one = np.zeros_like(mean), np.ones_like(mean)
     centre, about = (zero, (mean, deviation)) if standardise else (mean, (zero, one))
     return Numbers(SquaredError(), *about, centre, y.ndim == (1 if read.counts is None else 2))
@@ -406,26 +406,3 @@ def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dic
 def _picked(x: Any, numbers: np.ndarray) -> Any:
     """Some samples: in memory, or where they are."""
     return Rows(x, numbers) if isinstance(x, Shards) else x[numbers]
-
-
-def _moments(x: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each feature, of images of each channel, over the samples that are marked: "1 ... features".
-
-    A feature that does not change has a deviation of 1, and itself for a mean: of many equal numbers the mean is not always that number,
-    and what is left is no deviation to divide by. Neither is what rounding leaves between two ways to one number.
-    """
-    count, mean, squares, low, high = 0, np.zeros(1), np.zeros(1), np.array(np.inf), np.array(-np.inf)
-    for at, block in blocks(x):
-        some = block[which[at]]
-        axes, new = tuple(range(some.ndim - 1)), some.size // some.shape[-1]
-        if not new:
-            continue
-        centre = some.mean(axes, keepdims=True)
-        apart = centre - mean
-        squares = squares + np.square(some - centre).sum(axes, keepdims=True) + np.square(apart) * (count * new / (count + new))
-        mean = mean + apart * (new / (count + new))
-        count += new
-        low, high = np.minimum(low, some.min(axes, keepdims=True)), np.maximum(high, some.max(axes, keepdims=True))
-    precision = x.dtype if x.dtype.kind == "f" else np.dtype(float)
-    same = high - low <= 2 * np.spacing(np.maximum(abs(low), abs(high)).astype(precision)).astype(float)
-    return np.where(same, low, mean), np.where(same, 1.0, np.sqrt(squares / count))
