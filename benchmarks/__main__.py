@@ -1,8 +1,10 @@
-"""`python -m benchmarks` runs every benchmark; `python -m benchmarks small seeds --repeats 5` runs some.
+"""`python -m benchmarks` runs every benchmark; `python -m benchmarks small seeds --repeats 5` runs
+some.
 
-Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU (`benchmarks/device.sh` does some of it on an
-accelerator). MNIST must be there, or within reach of the
-network; without PyTorch (`pip install byway[bench]`) or the peers (`make bench-peers`) their rows say so.
+Prints Markdown and writes `benchmarks/results/<name>.json`. All is measured on the CPU
+(`benchmarks/device.sh` does some of it on an accelerator). MNIST must be there, or within reach of
+the network; without PyTorch (`pip install byway[bench]`) or the peers (`make bench-peers`) their
+rows say so.
 """
 
 import argparse
@@ -26,16 +28,26 @@ BENCHMARKS = {
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__.split("\n\n")[1])
-    parser.add_argument("names", nargs="*", metavar="name", help=f"which of: {', '.join(BENCHMARKS)}; all by default")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="name",
+        help=f"which of: {', '.join(BENCHMARKS)}; all by default",
+    )
     parser.add_argument("--repeats", type=int, default=7, help="timed runs of each contestant (7)")
     args = parser.parse_args()
     if unknown := set(args.names) - set(BENCHMARKS):
-        parser.error(f"no benchmark called {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
+        parser.error(
+            f"no benchmark called {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}"
+        )
     if args.repeats < 1:
         parser.error(f"--repeats {args.repeats}; wanted: a whole number from 1")
     host = report.machine()
     if host["load"] > host["cores"] / 4:
-        print(f"**This machine is busy (load {host['load']:.1f} on {host['cores']} cores): these figures are not to be quoted.**\n")
+        print(
+            f"**This machine is busy (load {host['load']:.1f} on {host['cores']} cores): these "
+            "figures are not to be quoted.**\n"
+        )
     _need_data()
     for name in args.names or BENCHMARKS:
         tables = BENCHMARKS[name].measure(args.repeats)

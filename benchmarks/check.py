@@ -9,7 +9,9 @@ from benchmarks.job import Job
 
 
 def distance_from_floor(job: dict) -> dict[str, float]:
-    """The largest difference between any weight of the floor and of Byway's epoch, bare and scored, after one epoch."""
+    """The largest difference between any weight of the floor and of Byway's epoch, bare and scored,
+    after one epoch.
+    """
     loop = make_loop(Job(**job))
     state, args = floor_start(loop)
     by_hand = jax.jit(floor_epoch(loop))(state, *args).theta
@@ -22,20 +24,29 @@ def distance_from_floor(job: dict) -> dict[str, float]:
 
 
 def recurrent_from_floor(job: dict) -> dict[str, float]:
-    """The largest difference between any weight of the floor's network and Byway's, and between the floor's two gradients."""
+    """The largest difference between any weight of the floor's network and Byway's, and between the
+    floor's two gradients.
+    """
     work = Job(**job)
     by_hand, state, data = recurrent.floor_epoch(work)
     ours, learner, _ = recurrent.byway_epoch(work)
-    first = [gradient(state.theta, *(a[0] for a in data)) for gradient in (floor_time.rtrl, floor_time.bptt)]
+    first = [
+        gradient(state.theta, *(a[0] for a in data))
+        for gradient in (floor_time.rtrl, floor_time.bptt)
+    ]
     reached, learnt = jax.jit(by_hand)(state, *data).theta, jax.jit(ours)(learner, *data)
     return {
         "the floor's two gradients": _apart(*first),
-        "the floor's weights and Byway's": _apart(reached, [(p.weight, p.bias) for p in learnt.net.projections]),
+        "the floor's weights and Byway's": _apart(
+            reached, [(p.weight, p.bias) for p in learnt.net.projections]
+        ),
     }
 
 
 def distance_between_seeds(job: dict, seeds: int) -> float:
-    """The largest difference between any weight of learners trained together and one by one, after one epoch."""
+    """The largest difference between any weight of learners trained together and one by one, after
+    one epoch.
+    """
     stack, single = make_loop(Job(**job), seeds), make_loop(Job(**job))
     alone = each_alone(stack)
     stack.train()
@@ -43,13 +54,20 @@ def distance_between_seeds(job: dict, seeds: int) -> float:
     for learner, beside in zip(alone, each_alone(stack), strict=True):
         single.learners = learner
         single.train()
-        pairs = zip(jax.tree.leaves(single.learners.net.theta), jax.tree.leaves(beside.net.theta), strict=True)
+        pairs = zip(
+            jax.tree.leaves(single.learners.net.theta),
+            jax.tree.leaves(beside.net.theta),
+            strict=True,
+        )
         worst = max(worst, *(float(jnp.abs(a - b).max()) for a, b in pairs))
     return worst
 
 
 def _distance(by_hand: list, learners) -> float:
-    return _apart(by_hand, [(p.weight[0], None if p.bias is None else p.bias[0]) for p in learners.net.projections])
+    return _apart(
+        by_hand,
+        [(p.weight[0], None if p.bias is None else p.bias[0]) for p in learners.net.projections],
+    )
 
 
 def _apart(a: list, b: list) -> float:

@@ -23,15 +23,21 @@ def make_loop(job: Job, seeds: int = 1) -> Loop:
     """Byway's loop for a job, with Adam at a constant rate."""
     task, splits = task_and_splits(job)
     rule = byway.rule(job.rule, **dict(job.hyper))
-    net = byway.mlp(*job.sizes, activation=job.activation, readout_from=job.readout_from, **rule.network_options)
+    net = byway.mlp(
+        *job.sizes, activation=job.activation, readout_from=job.readout_from, **rule.network_options
+    )
     adam = optimiser("adam", floor.LEARNING_RATE, "constant", 1)
-    return Loop(rule, net, task, splits, Optimisers(adam, adam), job.batch, list(range(seeds)), probe=256)
+    return Loop(
+        rule, net, task, splits, Optimisers(adam, adam), job.batch, list(range(seeds)), probe=256
+    )
 
 
 def scored(job: dict) -> Contestant:
     """Byway's epoch as `fit` runs it: it scores every batch."""
     loop = make_loop(Job(**job))
-    return Contestant(loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
+    return Contestant(
+        loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds}
+    )
 
 
 def bare(job: dict) -> Contestant:
@@ -57,10 +63,16 @@ def hand_written(job: dict) -> Contestant:
 
     def accuracy():
         theta = {
-            p.name: {name: a[None] for name, a in zip(("weight", "bias"), pair, strict=True) if a is not None}
+            p.name: {
+                name: a[None]
+                for name, a in zip(("weight", "bias"), pair, strict=True)
+                if a is not None
+            }
             for p, pair in zip(loop.learners.net.projections, state.theta, strict=True)
         }
-        loop.learners = eqx.tree_at(lambda one: one.net, loop.learners, loop.learners.net.with_theta(theta))
+        loop.learners = eqx.tree_at(
+            lambda one: one.net, loop.learners, loop.learners.net.with_theta(theta)
+        )
         return _accuracy(loop)
 
     return Contestant(run, accuracy, {"compile_seconds": seconds})
@@ -69,7 +81,9 @@ def hand_written(job: dict) -> Contestant:
 def together(job: dict, seeds: int) -> Contestant:
     """Byway's axis of seeds: one program trains them all."""
     loop = make_loop(Job(**job), seeds)
-    return Contestant(loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds})
+    return Contestant(
+        loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds}
+    )
 
 
 def one_by_one(job: dict, seeds: int) -> Contestant:
@@ -107,7 +121,9 @@ def bare_epoch(loop: Loop) -> Callable:
         order = order[: loop.steps * loop.batch].reshape(loop.steps, loop.batch)
 
         def step(learner, index):
-            x, signal = loop.layout.divide(loop.task.batch(train, index, branch(learner.key, ORDER, learner.step)))
+            x, signal = loop.layout.divide(
+                loop.task.batch(train, index, branch(learner.key, ORDER, learner.step))
+            )
             return learn(loop.rule, loop.optimisers, learner, x, signal)[0], None
 
         return jax.lax.scan(step, learner, order)[0]
@@ -126,13 +142,19 @@ def floor_start(loop: Loop) -> tuple[floor.State, tuple]:
     theta = [(p.weight, p.bias) for p in one.net.projections]
     means = list(one.memory.values()) if one.memory else []
     x, y = loop.data["train"]
-    return floor.start(theta, means, one.key), (list(one.gamma.values()), x.reshape(len(x), -1).copy(), y)
+    return floor.start(theta, means, one.key), (
+        list(one.gamma.values()),
+        x.reshape(len(x), -1).copy(),
+        y,
+    )
 
 
 def each_alone(loop: Loop) -> list[Learner]:
     """The learners of `loop`, each as a stack of one."""
     host = loop.real_learners()
-    return [jax.tree.map(lambda a, i=i: jnp.asarray(a[i : i + 1]), host) for i in range(len(loop.seeds))]
+    return [
+        jax.tree.map(lambda a, i=i: jnp.asarray(a[i : i + 1]), host) for i in range(len(loop.seeds))
+    ]
 
 
 def _compiled(epoch: Callable, *args) -> tuple[Callable, float]:

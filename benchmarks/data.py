@@ -33,5 +33,8 @@ def save(job: dict, path: str) -> None:
     arrays = {}
     for name in ("train", "test"):
         x, y = (np.asarray(a) for a in splits[name])
-        arrays |= {f"{name}_x": (x.reshape(len(x), -1) / task.white).astype(np.float32), f"{name}_y": y.astype(np.int64)}
+        arrays |= {
+            f"{name}_x": (x.reshape(len(x), -1) / task.white).astype(np.float32),
+            f"{name}_y": y.astype(np.int64),
+        }
     np.savez(path, **arrays)

@@ -16,6 +16,9 @@ def measure(repeats: int) -> list[Table]:
             race.run()
             targets = [Target("Byway's time over the scan's", race.ratio(BARE, FLOOR), 1.15)]
             if rule == "bp":
-                targets += [Target(f"{name}'s time over Byway's", race.ratio(name, BARE), 1.2, True) for name in PYTORCH]
+                targets += [
+                    Target(f"{name}'s time over Byway's", race.ratio(name, BARE), 1.2, True)
+                    for name in PYTORCH
+                ]
             tables.append(race.table(targets))
     return tables

@@ -9,7 +9,9 @@ from benchmarks.job import Job
 
 
 def memory(job: dict) -> dict[str, int]:
-    """Bytes of one compiled update, of this process when the data are loaded, and of this process at its peak."""
+    """Bytes of one compiled update, of this process when the data are loaded, and of this process
+    at its peak.
+    """
     work = Job(**job)
     rule, task = byway.rule(work.rule), byway.task(work.task)
     net = byway.mlp(*work.sizes, readout_from=work.readout_from, **rule.network_options)
@@ -20,10 +22,16 @@ def memory(job: dict) -> dict[str, int]:
 
 
 def peak() -> int:
-    """The most memory that this process has held [B]. What getrusage says begins, on Linux, with that of the process which started it."""
+    """The most memory that this process has held [B]. What getrusage says begins, on Linux, with
+    that of the process which started it.
+    """
     status = Path("/proc/self/status")
     if status.exists():
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+        line = next(
+            line
+            for line in status.read_text(encoding="utf-8").splitlines()
+            if line.startswith("VmHWM")
+        )
         return int(line.split()[1]) * 1024
     kilo = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * kilo

@@ -1,7 +1,9 @@
-"""The floor: training epochs written out by hand in plain JAX, one scan each, with nothing of Byway in them.
+"""The floor: training epochs written out by hand in plain JAX, one scan each, with nothing of Byway
+in them.
 
-Theta is a list of (weight "pre post", bias "post" or None). Arithmetic, data order and random numbers are those of
-Byway's own epoch, so both end at the same weights; `check` holds them to it before anything is timed.
+Theta is a list of (weight "pre post", bias "post" or None). Arithmetic, data order and random
+numbers are those of Byway's own epoch, so both end at the same weights; `check` holds them to it
+before anything is timed.
 """
 
 from collections.abc import Callable
@@ -20,7 +22,9 @@ SETTLING, RATE = 20, 0.1  # predictive coding's
 
 
 class State(NamedTuple):
-    """What an epoch carries on: weights, Adam's two moments, forward-forward's running means, updates so far, the key."""
+    """What an epoch carries on: weights, Adam's two moments, forward-forward's running means,
+    updates so far, the key.
+    """
 
     theta: list
     first: list
@@ -47,11 +51,15 @@ def make_epoch(update: Callable, batch: int, white: int) -> Callable:
 
     def epoch(state: State, feedback: Any, pixels: Array, labels: Array) -> State:
         steps = len(labels) // batch
-        order = jax.random.permutation(_branch(state.key, ORDER, state.step), len(labels))[: steps * batch].reshape(steps, batch)
+        order = jax.random.permutation(_branch(state.key, ORDER, state.step), len(labels))[
+            : steps * batch
+        ].reshape(steps, batch)
 
         def step(state: State, index: Array):
             x = pixels.at[index].get(mode="promise_in_bounds").astype(float) / white
-            target = jax.nn.one_hot(labels.at[index].get(mode="promise_in_bounds"), CLASSES, dtype=float)
+            target = jax.nn.one_hot(
+                labels.at[index].get(mode="promise_in_bounds"), CLASSES, dtype=float
+            )
             key = _branch(state.key, NOISE, state.step)
             gradient, means = update(state.theta, state.means, feedback, x, target, key)
             return adam(state._replace(means=means), gradient), None
@@ -80,7 +88,9 @@ def dfa(theta, means, feedback, x, target, key):
 
 
 def ff(theta, means, feedback, x, target, key):
-    """Forward-forward with hard negatives, peer normalisation and a softmax head on layers 2 and 3 of three."""
+    """Forward-forward with hard negatives, peer normalisation and a softmax head on layers 2 and 3
+    of three.
+    """
     hidden, (head2, head3) = theta[:3], theta[3:]
     z0 = _with_label(x, jnp.full_like(target, 1 / CLASSES))
     pixels, rows = z0 @ hidden[0][0], hidden[0][0][:CLASSES]
@@ -98,14 +108,20 @@ def ff(theta, means, feedback, x, target, key):
         peers = 4 * PEER * (1 - KEEP) * (mean - mean.mean()) / h.shape[1]
         toward = -2 * up * jax.nn.sigmoid(theta_l - jnp.sum(up**2, 1, keepdims=True)) + peers
         away = 2 * down * jax.nn.sigmoid(jnp.sum(down**2, 1, keepdims=True) - theta_l)
-        gradient.append(_outer_shared(n, toward, away) if n is pre[0] else _outer(n, jnp.concatenate([toward, away])))
+        gradient.append(
+            _outer_shared(n, toward, away)
+            if n is pre[0]
+            else _outer(n, jnp.concatenate([toward, away]))
+        )
         new_means.append(mean)
     error = jax.nn.softmax(output) - target
     return [*gradient, _outer(neutral[2], error), (_outer(neutral[3], error)[0], None)], new_means
 
 
 def pc(theta, means, feedback, x, target, key):
-    """Predictive coding: values settle between the clamped input and target, tanh on what a value sends, squared error."""
+    """Predictive coding: values settle between the clamped input and target, tanh on what a value
+    sends, squared error.
+    """
     (weight, bias), *later = theta
     first = x @ weight + bias  # the input stands still, so what it predicts does too
     values = [first]
@@ -114,13 +130,19 @@ def pc(theta, means, feedback, x, target, key):
 
     def look(values):
         sent = [jnp.tanh(v) for v in values]
-        predicted = [first, *(h @ weight + bias for h, (weight, bias) in zip(sent, later, strict=True))]
+        predicted = [
+            first,
+            *(h @ weight + bias for h, (weight, bias) in zip(sent, later, strict=True)),
+        ]
         return sent, [v - mu for v, mu in zip([*values, target], predicted, strict=True)]
 
     def settle(values, _):
         sent, errors = look(values)
         above = [error @ weight.T for error, (weight, _) in zip(errors[1:], later, strict=True)]
-        return [v + RATE * ((1 - h**2) * up - error) for v, h, up, error in zip(values, sent, above, errors, strict=False)], None
+        return [
+            v + RATE * ((1 - h**2) * up - error)
+            for v, h, up, error in zip(values, sent, above, errors, strict=False)
+        ], None
 
     sent, errors = look(jax.lax.scan(settle, values, length=SETTLING)[0])
     return [_outer(pre, -error) for pre, error in zip([x, *sent], errors, strict=True)], means
@@ -164,7 +186,9 @@ def _outer_shared(pre, toward, away):
 
 
 def _forward_normed(hidden, x, current):
-    """The passes of layers that send h / rms(h); `current` is that of the first layer before its input is normalised."""
+    """The passes of layers that send h / rms(h); `current` is that of the first layer before its
+    input is normalised.
+    """
     pre, post = [x / _scale(x)], [jax.nn.relu(current / _scale(x) + hidden[0][1])]
     for weight, bias in hidden[1:]:
         pre.append(post[-1] / _scale(post[-1]))
@@ -190,4 +214,6 @@ def adam(state: State, gradient: list) -> State:
     def move(w, m, v):
         return w - LEARNING_RATE * (m / c1) / (jnp.sqrt(v / c2) + EPSILON)
 
-    return State(jax.tree.map(move, state.theta, first, second), first, second, state.means, step, state.key)
+    return State(
+        jax.tree.map(move, state.theta, first, second), first, second, state.means, step, state.key
+    )

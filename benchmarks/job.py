@@ -12,7 +12,8 @@ class Job:
         rule: the id of the learning rule.
         sizes: the layers.
         batch: samples in an update.
-        steps: updates in an epoch; 0 for as many as the training split has batches. Samples repeat where it has too few.
+        steps: updates in an epoch; 0 for as many as the training split has batches. Samples repeat
+            where it has too few.
         readout_from: hidden layers that feed the output.
         task: the id of the task.
         loss: the task's loss; empty for the one it has by default.
@@ -37,10 +38,19 @@ class Job:
         return {"job": dataclasses.asdict(dataclasses.replace(self, **changes))}
 
 
-MNIST = {(rule, batch): Job(rule, batch=batch) for rule in ("bp", "fa", "dfa") for batch in (64, 256)}
+MNIST = {
+    (rule, batch): Job(rule, batch=batch) for rule in ("bp", "fa", "dfa") for batch in (64, 256)
+}
 FF = Job("ff", (784, 500, 500, 500, 10), readout_from=(1, 2))
 SMALL = Job("bp", (64, 128, 10), batch=32, steps=1000, task="digits")
-PC = Job("pc", (784, 256, 64, 10), batch=200, loss="squared_error", activation="tanh", hyper=(("steps", 20), ("rate", 0.1)))
+PC = Job(
+    "pc",
+    (784, 256, 64, 10),
+    batch=200,
+    loss="squared_error",
+    activation="tanh",
+    hyper=(("steps", 20), ("rate", 0.1)),
+)
 # A sequence is an update, and a run is as many as take about a second.
 RTRL = Job("rtrl", (2, 32, 1), batch=32, steps=10, activation="tanh", length=50)
 BPTT = Job("bptt", (2, 128, 1), batch=32, steps=50, activation="tanh", length=200)

@@ -1,4 +1,6 @@
-"""A million samples of twenty numbers: an epoch of a small network, from memory and from disk; and reading them from a .csv."""
+"""A million samples of twenty numbers: an epoch of a small network, from memory and from disk; and
+reading them from a .csv.
+"""
 
 import csv
 import statistics
@@ -24,7 +26,10 @@ def measure(repeats: int) -> list[Table]:
         folder = Path(name)
         _write_arrays(folder)
         tables = [_training(folder, repeats)]
-        for title, path in (("1,000,000 x 20 numbers", _numbers(folder)), (f"{PICTURES:,} x 784 pixels", _pictures(folder))):
+        for title, path in (
+            ("1,000,000 x 20 numbers", _numbers(folder)),
+            (f"{PICTURES:,} x 784 pixels", _pictures(folder)),
+        ):
             tables.append(_reading(title, path, repeats))
         return tables
 
@@ -50,9 +55,19 @@ def _training(folder: Path, repeats: int) -> Table:
     targets = [
         Target("an epoch from memory [s]", _median(raw["memory"], "seconds"), 5.0),
         Target("from disk over from memory", ratio, 2.0),
-        Target("accuracies that differ", float(len({one["accuracy"] for found in raw.values() for one in found}) - 1), 0.0),
+        Target(
+            "accuracies that differ",
+            float(len({one["accuracy"] for found in raw.values() for one in found}) - 1),
+            0.0,
+        ),
     ]
-    return Table(f"An epoch of {SAMPLES * 7 // 10:,} samples, {'-'.join(map(str, SIZES))}, batch {BATCH}, `bp`", rows, targets, raw)
+    return Table(
+        f"An epoch of {SAMPLES * 7 // 10:,} samples, {'-'.join(map(str, SIZES))}, batch {BATCH}, "
+        "`bp`",
+        rows,
+        targets,
+        raw,
+    )
 
 
 def _reading(title: str, path: Path, repeats: int) -> Table:
@@ -73,12 +88,21 @@ def _reading(title: str, path: Path, repeats: int) -> Table:
         for reader, found in raw.items()
     ]
     targets = [
-        Target(f"{what} over that of {other}", _median(raw["byway"], key) / _median(raw[other], key), 2.0)
+        Target(
+            f"{what} over that of {other}",
+            _median(raw["byway"], key) / _median(raw[other], key),
+            2.0,
+        )
         for other in READERS[1:]
         for what, key in (("time", "seconds"), ("memory", "bytes"))
     ]
     size = path.stat().st_size / 1e6
-    return Table(f"A .csv of {title}, {size:.0f} MB, to one array and its labels, in a fresh process", rows, targets, raw)
+    return Table(
+        f"A .csv of {title}, {size:.0f} MB, to one array and its labels, in a fresh process",
+        rows,
+        targets,
+        raw,
+    )
 
 
 def train(where: str, folder: str) -> dict[str, float]:
@@ -88,7 +112,9 @@ def train(where: str, folder: str) -> dict[str, float]:
     arrays = {name: np.load(Path(folder) / f"{name}.npy") for name in "xy"}
     task = byway.Data(**arrays) if where == "memory" else byway.Data(path=folder)
     started = time.perf_counter()
-    result = byway.fit(byway.mlp(*SIZES), byway.rule("bp"), task, epochs=1, batch=BATCH, looks=0, progress=False)
+    result = byway.fit(
+        byway.mlp(*SIZES), byway.rule("bp"), task, epochs=1, batch=BATCH, looks=0, progress=False
+    )
     last = result.rows[-1]
     return {
         "updates": last.step,
@@ -124,17 +150,27 @@ def _write_arrays(folder: Path) -> None:
     draw = np.random.default_rng(0)
     x = draw.normal(size=(SAMPLES, FEATURES)).astype(np.float32)
     np.save(folder / "x.npy", x)
-    np.save(folder / "y.npy", np.argmax(x @ draw.normal(size=(FEATURES, CLASSES)).astype(np.float32), 1))
+    np.save(
+        folder / "y.npy", np.argmax(x @ draw.normal(size=(FEATURES, CLASSES)).astype(np.float32), 1)
+    )
 
 
 def _numbers(folder: Path) -> Path:
     x, y = np.load(folder / "x.npy").astype(float), np.load(folder / "y.npy")
-    return _table(folder / "numbers.csv", ([*row, "abcde"[label]] for row, label in zip(x.tolist(), y, strict=True)), FEATURES)
+    return _table(
+        folder / "numbers.csv",
+        ([*row, "abcde"[label]] for row, label in zip(x.tolist(), y, strict=True)),
+        FEATURES,
+    )
 
 
 def _pictures(folder: Path) -> Path:
     draw = np.random.default_rng(0)
-    return _table(folder / "pictures.csv", ([*draw.integers(0, 256, 784).tolist(), i % 10] for i in range(PICTURES)), 784)
+    return _table(
+        folder / "pictures.csv",
+        ([*draw.integers(0, 256, 784).tolist(), i % 10] for i in range(PICTURES)),
+        784,
+    )
 
 
 def _table(path: Path, rows, features: int) -> Path:

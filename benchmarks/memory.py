@@ -4,7 +4,11 @@ from benchmarks.job import FF, MNIST, Job
 from benchmarks.report import Table
 from benchmarks.worker import Worker
 
-JOBS = {**{rule: MNIST[rule, 64] for rule in ("bp", "fa", "dfa")}, "frozen": Job("frozen"), "ff": FF}
+JOBS = {
+    **{rule: MNIST[rule, 64] for rule in ("bp", "fa", "dfa")},
+    "frozen": Job("frozen"),
+    "ff": FF,
+}
 
 
 def measure(repeats: int) -> list[Table]:

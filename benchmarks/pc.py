@@ -1,7 +1,8 @@
-"""Predictive coding: beside its floor, and beside what others offer for the same work, each in an environment of its own.
+"""Predictive coding: beside its floor, and beside what others offer for the same work, each in an
+environment of its own.
 
-The hidden values settle for 20 steps, whoever does it. FabricPC has its values behind the nonlinearity; everybody else takes the same
-derivatives, to rounding.
+The hidden values settle for 20 steps, whoever does it. FabricPC has its values behind the
+nonlinearity; everybody else takes the same derivatives, to rounding.
 """
 
 from benchmarks.job import PC
@@ -19,5 +20,8 @@ def measure(repeats: int) -> list[Table]:
         race.enter_peers(PC)
         race.run()
         targets = [Target("Byway's time over the scan's", race.ratio(BARE, FLOOR), 1.15)]
-        targets += [Target(f"{name}: its time over Byway's", race.ratio(name, BARE), 1.3, True) for name in (*PEERS, *PYTORCH)]
+        targets += [
+            Target(f"{name}: its time over Byway's", race.ratio(name, BARE), 1.3, True)
+            for name in (*PEERS, *PYTORCH)
+        ]
         return [race.table(targets)]

@@ -1,4 +1,6 @@
-"""FabricPC's predictive coding. Its values lie behind the nonlinearity, mu = tanh(W v + b): as many products and tanh as in front of it."""
+"""FabricPC's predictive coding. Its values lie behind the nonlinearity, mu = tanh(W v + b): as many
+products and tanh as in front of it.
+"""
 
 import functools
 from itertools import pairwise
@@ -47,22 +49,35 @@ def _contestant(job: Job, path: str, epoch_of) -> Contestant:
     def run():
         nonlocal carry
         order = draw.permutation(len(y))
-        carry = jax.block_until_ready(epoch(carry, order[: len(y) // job.batch * job.batch].reshape(-1, job.batch)))
+        carry = jax.block_until_ready(
+            epoch(carry, order[: len(y) // job.batch * job.batch].reshape(-1, job.batch))
+        )
 
     def accuracy():
         batches = list(zip(np.split(test_x, 50), np.split(test_y, 50), strict=True))
         return evaluate(carry[0], structure, batches, {}, key)["accuracy"]
 
-    return Contestant(run, accuracy, {"versions": {name: version(name) for name in ("fabricpc", "jax")}})
+    return Contestant(
+        run, accuracy, {"versions": {name: version(name) for name in ("fabricpc", "jax")}}
+    )
 
 
 def _graph(sizes, inference):
     nodes = [IdentityNode(shape=(sizes[0],), name="input")]
     for i, size in enumerate(sizes[1:], 1):
         activation = IdentityActivation() if i == len(sizes) - 1 else TanhActivation()
-        nodes.append(Linear(shape=(size,), name=f"layer{i}", activation=activation, weight_init=XavierInitializer()))
+        nodes.append(
+            Linear(
+                shape=(size,),
+                name=f"layer{i}",
+                activation=activation,
+                weight_init=XavierInitializer(),
+            )
+        )
     edges = [Edge(source=source, target=target.slot("in")) for source, target in pairwise(nodes)]
-    return graph(nodes=nodes, edges=edges, task_map=TaskMap(x=nodes[0], y=nodes[-1]), inference=inference)
+    return graph(
+        nodes=nodes, edges=edges, task_map=TaskMap(x=nodes[0], y=nodes[-1]), inference=inference
+    )
 
 
 def _loop(step, x, y):
@@ -81,6 +96,8 @@ def _scan(step, x, y):
 
     @functools.partial(jax.jit, donate_argnums=0)
     def epoch(carry, order, x, y):
-        return jax.lax.scan(lambda carry, index: (step(carry, x[index], y[index]), None), carry, order)[0]
+        return jax.lax.scan(
+            lambda carry, index: (step(carry, x[index], y[index]), None), carry, order
+        )[0]
 
     return lambda carry, order: epoch(carry, order, x, y)

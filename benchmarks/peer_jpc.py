@@ -1,4 +1,6 @@
-"""jpc's predictive coding with its discrete updates, compiled as one scan over the epoch with a scan over the settling steps in it."""
+"""jpc's predictive coding with its discrete updates, compiled as one scan over the epoch with a
+scan over the settling steps in it.
+"""
 
 import functools
 from itertools import pairwise
@@ -21,9 +23,12 @@ def scanned(job: dict, path: str) -> Contestant:
     data = {name: jnp.asarray(array) for name, array in np.load(path).items()}
     hyper = dict(work.hyper)
     model = _mlp(work.sizes)
-    # Its energy is a mean over the batch, so a value moves at the rate of a sum when the rate is multiplied by the batch.
+    # Its energy is a mean over the batch, so a value moves at the rate of a sum when the rate is
+    # multiplied by the batch.
     descent, adam = optax.sgd(hyper["rate"] * work.batch), optax.adam(1e-3)
-    carry, still = eqx.partition((model, adam.init((eqx.filter(model, eqx.is_array), None))), eqx.is_array)
+    carry, still = eqx.partition(
+        (model, adam.init((eqx.filter(model, eqx.is_array), None))), eqx.is_array
+    )
     draw = np.random.default_rng(0)
 
     def update(carry, index, pixels, labels):
@@ -32,15 +37,21 @@ def scanned(job: dict, path: str) -> Contestant:
         clamped = {"params": (model, None), "output": y, "input": x}
 
         def settle(values, _):
-            return jpc.update_pc_activities(activities=values, optim=descent, opt_state=descent.init(values), **clamped)["activities"], None
+            return jpc.update_pc_activities(
+                activities=values, optim=descent, opt_state=descent.init(values), **clamped
+            )["activities"], None
 
-        values = jax.lax.scan(settle, jpc.init_activities_with_ffwd(model, x), length=int(hyper["steps"]))[0]
+        values = jax.lax.scan(
+            settle, jpc.init_activities_with_ffwd(model, x), length=int(hyper["steps"])
+        )[0]
         after = jpc.update_pc_params(activities=values, optim=adam, opt_state=moments, **clamped)
         return eqx.filter((after["model"], after["opt_state"]), eqx.is_array), None
 
     @functools.partial(jax.jit, donate_argnums=0)
     def epoch(carry, order, pixels, labels):
-        return jax.lax.scan(lambda carry, index: update(carry, index, pixels, labels), carry, order)[0]
+        return jax.lax.scan(
+            lambda carry, index: update(carry, index, pixels, labels), carry, order
+        )[0]
 
     def run():
         nonlocal carry

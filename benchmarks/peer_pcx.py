@@ -1,4 +1,6 @@
-"""pcx's predictive coding as its tutorials write it: a compiled update, in which the settling steps are unrolled, called once a batch."""
+"""pcx's predictive coding as its tutorials write it: a compiled update, in which the settling steps
+are unrolled, called once a batch.
+"""
 
 from itertools import pairwise
 
@@ -60,11 +62,15 @@ def update(steps, x, y, *, net, descent, adam):
     descent.init(SETTLED(net))
     for _ in range(steps):
         with pxu.step(net, clear_params=pxc.VodeParam.Cache):
-            _, gradient = pxf.value_and_grad(SETTLED.to([False, True]), has_aux=True)(energy)(x, net=net)
+            _, gradient = pxf.value_and_grad(SETTLED.to([False, True]), has_aux=True)(energy)(
+                x, net=net
+            )
         descent.step(net, gradient["net"])
     descent.clear()
     with pxu.step(net, clear_params=pxc.VodeParam.Cache):
-        _, gradient = pxf.value_and_grad(pxu.M(pxnn.LayerParam).to([False, True]), has_aux=True)(energy)(x, net=net)
+        _, gradient = pxf.value_and_grad(pxu.M(pxnn.LayerParam).to([False, True]), has_aux=True)(
+            energy
+        )(x, net=net)
     adam.step(net, gradient["net"], scale_by=1 / len(x))
 
 
@@ -91,7 +97,10 @@ def by_batch(job: dict, path: str) -> Contestant:
             forward(x, None, net=net)
 
     shape(data["train_x"][: work.batch])
-    descent, adam = pxu.Optim(lambda: optax.sgd(hyper["rate"])), pxu.Optim(lambda: optax.adam(1e-3), pxu.M(pxnn.LayerParam)(net))
+    descent, adam = (
+        pxu.Optim(lambda: optax.sgd(hyper["rate"])),
+        pxu.Optim(lambda: optax.adam(1e-3), pxu.M(pxnn.LayerParam)(net)),
+    )
     draw = np.random.default_rng(0)
 
     def run():

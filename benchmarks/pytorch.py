@@ -1,4 +1,6 @@
-"""The contestants in PyTorch: loops as a careful user writes them, data in memory as one tensor, no DataLoader."""
+"""The contestants in PyTorch: loops as a careful user writes them, data in memory as one tensor, no
+DataLoader.
+"""
 
 from itertools import pairwise
 
@@ -26,12 +28,16 @@ def eager(job: dict, path: str, fused: bool = False, threads: int = 0) -> Contes
 
 
 def compiled(job: dict, path: str) -> Contestant:
-    """The same with the model, its loss and its gradient through `torch.compile`, and the faster Adam."""
+    """The same with the model, its loss and its gradient through `torch.compile`, and the faster
+    Adam.
+    """
     return _contestant(Job(**job), path, torch.compile, fused=True)
 
 
 def pc(job: dict, path: str) -> Contestant:
-    """Predictive coding written out, without autograd, operation by operation; Adam updates all of a tensor in one kernel."""
+    """Predictive coding written out, without autograd, operation by operation; Adam updates all of
+    a tensor in one kernel.
+    """
     return _predictive(Job(**job), path, lambda function: function)
 
 
@@ -57,12 +63,16 @@ def _predictive(job: Job, path: str, wrap) -> Contestant:
     model, hyper = _mlp(job.sizes, nn.Tanh), dict(job.hyper)
     optimiser = torch.optim.Adam(model.parameters(), LEARNING_RATE, fused=True)
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    gradient = wrap(lambda x, target, *theta: _pc_gradient(x, target, theta, hyper["steps"], hyper["rate"]))
+    gradient = wrap(
+        lambda x, target, *theta: _pc_gradient(x, target, theta, hyper["steps"], hyper["rate"])
+    )
 
     @torch.no_grad()
     def update(x, y):
         theta = [array for layer in layers for array in (layer.weight, layer.bias)]
-        for array, found in zip(theta, gradient(x, F.one_hot(y, job.sizes[-1]).float(), *theta), strict=True):
+        for array, found in zip(
+            theta, gradient(x, F.one_hot(y, job.sizes[-1]).float(), *theta), strict=True
+        ):
             array.grad = found
         optimiser.step()
 
@@ -78,16 +88,24 @@ def _pc_gradient(x, target, theta, steps, rate):
 
     def look():
         sent = [v.tanh() for v in values]
-        return sent, [values[0] - still] + [v - F.linear(h, *layer) for v, h, layer in zip([*values[1:], target], sent, later, strict=True)]
+        return sent, [values[0] - still] + [
+            v - F.linear(h, *layer)
+            for v, h, layer in zip([*values[1:], target], sent, later, strict=True)
+        ]
 
     for _ in range(steps):
         sent, errors = look()
         values = [
             v + rate * ((1 - h * h) * (above @ weight) - error)
-            for v, h, error, above, (weight, _) in zip(values, sent, errors, errors[1:], later, strict=False)
+            for v, h, error, above, (weight, _) in zip(
+                values, sent, errors, errors[1:], later, strict=False
+            )
         ]
     sent, errors = look()
-    found = [(error.T @ pre / -len(x), error.mean(0).neg()) for pre, error in zip([x, *sent], errors, strict=True)]
+    found = [
+        (error.T @ pre / -len(x), error.mean(0).neg())
+        for pre, error in zip([x, *sent], errors, strict=True)
+    ]
     return [array for pair in found for array in pair]
 
 

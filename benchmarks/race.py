@@ -1,7 +1,7 @@
 """Races: the same work by several contestants, in turns, in one run.
 
-Machines are noisy, so only ratios within one race count. Each round lets every contestant run once, and every other round goes
-backwards, so that nobody always runs behind the same neighbour.
+Machines are noisy, so only ratios within one race count. Each round lets every contestant run once,
+and every other round goes backwards, so that nobody always runs behind the same neighbour.
 """
 
 import contextlib
@@ -88,19 +88,25 @@ class Race:
         self.entries[name] = Entry(name, worker, worker.make(name, target, **args))
 
     def enter_jax(self, job: Job, prefix: str = "") -> None:
-        """Add the floor and Byway without and with scores, after checking that all three do the same arithmetic."""
+        """Add the floor and Byway without and with scores, after checking that all three do the
+        same arithmetic.
+        """
         agree(job)
         self.enter(prefix + FLOOR, "floor", "contestants:hand_written", **job.args())
         self.enter(prefix + BARE, "byway", "contestants:bare", **job.args())
         self.enter(prefix + SCORED, "byway", "contestants:scored", **job.args())
 
-    def enter_pytorch(self, job: Job, contestants: Mapping[str, tuple[str, dict]] = MappingProxyType(PYTORCH)) -> None:
+    def enter_pytorch(
+        self, job: Job, contestants: Mapping[str, tuple[str, dict]] = MappingProxyType(PYTORCH)
+    ) -> None:
         """Add PyTorch where it is installed, by default as it comes and as it is fastest."""
         if version("torch") is None:
             self._missing["PyTorch"] = "not installed"
             return
         for name, (function, args) in contestants.items():
-            self.enter(name, "torch", f"pytorch:{function}", path=self._data(job), **job.args(), **args)
+            self.enter(
+                name, "torch", f"pytorch:{function}", path=self._data(job), **job.args(), **args
+            )
 
     def enter_peers(self, job: Job) -> None:
         """Add the peers whose environments are there."""
@@ -122,7 +128,9 @@ class Race:
             entry.accuracy = entry.worker.accuracy(entry.name)
 
     def ratio(self, slower: str, faster: str) -> float | None:
-        """How many times as long the one takes as the other, by their medians; None where one did not take part."""
+        """How many times as long the one takes as the other, by their medians; None where one did
+        not take part.
+        """
         if not {slower, faster} <= set(self.entries):
             return None
         return self.entries[slower].median / self.entries[faster].median
@@ -131,10 +139,18 @@ class Race:
         """The result; times relate to the first contestant."""
         first = next(iter(self.entries))
         rows = [self._row(entry, self.ratio(entry.name, first)) for entry in self.entries.values()]
-        rows += [dict.fromkeys(rows[0], "") | {"contestant": name, "median [s]": why} for name, why in self._missing.items()]
+        rows += [
+            dict.fromkeys(rows[0], "") | {"contestant": name, "median [s]": why}
+            for name, why in self._missing.items()
+        ]
         if all(entry.accuracy is None for entry in self.entries.values()):
-            rows = [{column: text for column, text in row.items() if column != ACCURACY} for row in rows]
-        raw = {e.name: {"seconds": e.seconds, "accuracy": e.accuracy, **e.facts} for e in self.entries.values()}
+            rows = [
+                {column: text for column, text in row.items() if column != ACCURACY} for row in rows
+            ]
+        raw = {
+            e.name: {"seconds": e.seconds, "accuracy": e.accuracy, **e.facts}
+            for e in self.entries.values()
+        }
         return Table(self.title, rows, targets, raw)
 
     def _row(self, entry: Entry, ratio: float | None) -> dict[str, str]:
@@ -161,12 +177,15 @@ class Race:
 
 
 def agree(job: Job, check: str = "distance_from_floor", steps: int = CHECK_STEPS) -> None:
-    """Stop unless what a check of `job` compares is the same after a few steps, such as the weights of the floor and of Byway."""
+    """Stop unless what a check of `job` compares is the same after a few steps, such as the weights
+    of the floor and of Byway.
+    """
     with Worker(**CHECK_ENV) as worker:
         distances = worker.ask(f"check:{check}", **job.args(steps=steps))
     for name, distance in distances.items():
         if not distance < CHECK_TOLERANCE:
             raise SystemExit(
                 f"{job}\n  after {steps} steps, {name}: the largest difference is {distance:g}\n"
-                f"  wanted: below {CHECK_TOLERANCE:g}, or they do not race over the same work\n  do: compare the floor with the rule"
+                f"  wanted: below {CHECK_TOLERANCE:g}, or they do not race over the same work\n  "
+                "do: compare the floor with the rule"
             )

@@ -1,4 +1,6 @@
-"""The contestants in time: the floor's updates and Byway's, on the same sequences of the adding task from the same weights."""
+"""The contestants in time: the floor's updates and Byway's, on the same sequences of the adding
+task from the same weights.
+"""
 
 import time
 from collections.abc import Callable
@@ -36,7 +38,9 @@ def sequences(job: Job) -> Data:
     count = job.steps * job.batch
     task = byway.task("adding", length=job.length, samples=count)
     x, signal = task.batch(task.load()["train"], jnp.arange(count), jax.random.key(0))
-    x, target, weight = (a.reshape(job.steps, job.batch, *a.shape[1:]) for a in (x, signal.target, signal.weight))
+    x, target, weight = (
+        a.reshape(job.steps, job.batch, *a.shape[1:]) for a in (x, signal.target, signal.weight)
+    )
     return x, target, weight
 
 
@@ -47,12 +51,16 @@ def byway_epoch(job: Job) -> tuple[Callable, Learner, Data]:
     optimisers = Optimisers(adam, adam)
     x, target, weight = (a[0] for a in data)
     net = rnn(*job.sizes, **{**rule.network_options, "activation": job.activation})
-    learner = new_learner(rule, net, optimisers, x, Signal(target, SquaredError(), weight), jax.random.key(0))
+    learner = new_learner(
+        rule, net, optimisers, x, Signal(target, SquaredError(), weight), jax.random.key(0)
+    )
 
     def epoch(learner, *data):
         def update(learner, batch):
             x, target, weight = batch
-            return learn(rule, optimisers, learner, x, Signal(target, SquaredError(), weight))[0], None
+            return learn(rule, optimisers, learner, x, Signal(target, SquaredError(), weight))[
+                0
+            ], None
 
         return jax.lax.scan(update, learner, data)[0]
 
@@ -60,10 +68,16 @@ def byway_epoch(job: Job) -> tuple[Callable, Learner, Data]:
 
 
 def floor_epoch(job: Job) -> tuple[Callable, floor.State, Data]:
-    """`epoch(state, *data) -> state`, to be jitted, the state at the start of Byway's learner and the data."""
+    """`epoch(state, *data) -> state`, to be jitted, the state at the start of Byway's learner and
+    the data.
+    """
     _, learner, data = byway_epoch(job)
     theta = jax.tree.map(jnp.copy, [(p.weight, p.bias) for p in learner.net.projections])
-    return floor_time.make_epoch(floor_time.GRADIENTS[job.rule]), floor.start(theta, [], learner.key), data
+    return (
+        floor_time.make_epoch(floor_time.GRADIENTS[job.rule]),
+        floor.start(theta, [], learner.key),
+        data,
+    )
 
 
 def _contestant(epoch: Callable, carry, data: Data) -> Contestant:

@@ -12,5 +12,8 @@ def measure(repeats: int) -> list[Table]:
         race.enter_pytorch(SMALL)
         race.run()
         targets = [Target("Byway's time over the scan's", race.ratio(BARE, FLOOR), 1.3)]
-        targets += [Target(f"{name}'s time over Byway's", race.ratio(name, BARE), 3, True) for name in PYTORCH]
+        targets += [
+            Target(f"{name}'s time over Byway's", race.ratio(name, BARE), 3, True)
+            for name in PYTORCH
+        ]
         return [race.table(targets)]

@@ -1,10 +1,14 @@
-"""A process that holds contestants and runs them when told to: JAX and PyTorch never share a process or its threads.
+"""A process that holds contestants and runs them when told to: JAX and PyTorch never share a
+process or its threads.
 
 The parent writes one JSON request a line and reads one JSON answer a line:
 
-    {"make": name, "target": "module:function", "args": {...}}   builds a contestant; answers its facts
-    {"run": name}                                               runs it once; answers the seconds that took
-    {"accuracy": name}                                          answers the test accuracy it has reached, or null
+    {"make": name, "target": "module:function", "args": {...}}
+    builds a contestant; answers its facts
+    {"run": name}
+    runs it once; answers the seconds that took
+    {"accuracy": name}
+    answers the test accuracy it has reached, or null
     {"ask": "module:function", "args": {...}}                   answers what that function returns
 """
 
@@ -48,7 +52,8 @@ class Worker:
 
     Args:
         python: the interpreter it runs in; a peer has its own.
-        env: environment variables of the process, besides this one's. JAX computes on `PLATFORM`, and keeps no programs on disk.
+        env: environment variables of the process, besides this one's. JAX computes on `PLATFORM`,
+            and keeps no programs on disk.
     """
 
     def __init__(self, python: str = sys.executable, **env: str):

@@ -1,6 +1,8 @@
-"""The drawings of the page on credit assignment and of the rules: `python docs/drawings.py` writes them to docs/images.
+"""The drawings of the page on credit assignment and of the rules: `python docs/drawings.py` writes
+them to docs/images.
 
-Each is an SVG that follows the reader's choice of light or dark, and is narrow enough for a telephone.
+Each is an SVG that follows the reader's choice of light or dark, and is narrow enough for a
+telephone.
 """
 
 import math
@@ -9,14 +11,20 @@ from pathlib import Path
 
 IMAGES = Path(__file__).parent / "images"
 STYLE = """<style>
-svg{color:#24292f}text{fill:currentColor;font:13px sans-serif;text-anchor:middle}.small{font-size:11.5px}.left{text-anchor:start}
+svg{color:#24292f}text{fill:currentColor;font:13px sans-serif;text-anchor:middle}
+.small{font-size:11.5px}.left{text-anchor:start}
 .ink{stroke:currentColor}.back{stroke:#b6490f}.here{stroke:#1f6fb5}.t-back{fill:#b6490f}.t-here{fill:#1f6fb5}.faint{opacity:.45}
 path,circle,rect{fill:none;stroke-width:1.5}.tip-ink{fill:currentColor}.tip-back{fill:#b6490f}.tip-here{fill:#1f6fb5}
 @media(prefers-color-scheme:dark){svg{color:#dfe3ea}.back{stroke:#f2a065}.here{stroke:#7db8ee}.t-back,.tip-back{fill:#f2a065}
 .t-here,.tip-here{fill:#7db8ee}}
 </style>"""
 X = (34.0, 126.0, 218.0, 310.0)  # the columns of a chain: x, h1, h2, y
-TOP, LOW, R = 64.0, 158.0, 17.0  # the row of activities, the row of what goes back, the radius of a circle
+# The row of activities, the row of what goes back, the radius of a circle.
+TOP, LOW, R = (
+    64.0,
+    158.0,
+    17.0,
+)
 NAMES = ("x", "h₁", "h₂", "y")
 
 
@@ -34,20 +42,36 @@ class Drawing:
 
     def node(self, x, y, words, kind="ink", radius=R, faint=False):
         """A circle with words in it."""
-        self.parts.append(f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" class="{kind}{" faint" if faint else ""}"/>')
+        self.parts.append(
+            f'<circle cx="{x:g}" cy="{y:g}" r="{radius:g}" '
+            f'class="{kind}{" faint" if faint else ""}"/>'
+        )
         return self.text(x, y + 4.5, words, f"t-{kind}")
 
     def box(self, x, y, width, height, words, kind="ink"):
         """A box around a point, with lines of words in it."""
         self.parts.append(
-            f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" height="{height:g}" rx="6" class="{kind}"/>'
+            f'<rect x="{x - width / 2:g}" y="{y - height / 2:g}" width="{width:g}" '
+            f'height="{height:g}" rx="6" class="{kind}"/>'
         )
         lines = words.split("\n")
         for i, line in enumerate(lines):
             self.text(x, y + 4.5 + 16 * (i - (len(lines) - 1) / 2), line, f"t-{kind}")
         return self
 
-    def arrow(self, start, end, words="", kind="ink", *, bend=0.0, gap=(R, R), dashed=False, side=-7.0, small=True):
+    def arrow(
+        self,
+        start,
+        end,
+        words="",
+        kind="ink",
+        *,
+        bend=0.0,
+        gap=(R, R),
+        dashed=False,
+        side=-7.0,
+        small=True,
+    ):
         """From one point to another, `bend` off the straight line, with words beside its middle.
 
         Args:
@@ -70,24 +94,40 @@ class Drawing:
             cx, cy = (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         self.parts.append(
-            f'<path d="M{a[0]:.4g} {a[1]:.4g}Q{cx:.4g} {cy:.4g} {b[0]:.4g} {b[1]:.4g}" class="{kind}"{dash} marker-end="url(#{kind})"/>'
+            f'<path d="M{a[0]:.4g} {a[1]:.4g}Q{cx:.4g} {cy:.4g} {b[0]:.4g} {b[1]:.4g}" '
+            f'class="{kind}"{dash} marker-end="url(#{kind})"/>'
         )
         if words:
             mx, my = (a[0] + 2 * cx + b[0]) / 4, (a[1] + 2 * cy + b[1]) / 4
             upright = abs(x2 - x1) < abs(y2 - y1) / 2
             where = (mx + 5, my + 4) if upright else (mx, my + (side if side < 0 else side + 8))
-            self.text(*where, words, f"t-{kind}{' small' if small else ''}{' left' if upright else ''}")
+            self.text(
+                *where, words, f"t-{kind}{' small' if small else ''}{' left' if upright else ''}"
+            )
         return self
 
     def svg(self) -> str:
         """The file."""
         tips = "".join(
-            f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
+            f'<marker id="{kind}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" '
+            'markerHeight="6" orient="auto">'
             f'<path d="M0 0L8 4L0 8z" class="tip-{kind}"/></marker>'
             for kind in ("ink", "back", "here")
         )
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} {self.height:g}" width="330" role="img" '
-        return "\n".join([f'{head}aria-label="{escape(self.label)}">', STYLE, f"<defs>{tips}</defs>", *self.parts, "</svg>", ""])
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:g} '
+            f'{self.height:g}" width="330" role="img" '
+        )
+        return "\n".join(
+            [
+                f'{head}aria-label="{escape(self.label)}">',
+                STYLE,
+                f"<defs>{tips}</defs>",
+                *self.parts,
+                "</svg>",
+                "",
+            ]
+        )
 
 
 def _towards(a, b, by):
@@ -106,7 +146,9 @@ def chain(label: str, title: str, weights=("W₁", "W₂", "W₃"), height: floa
 
 
 def errors(drawing: Drawing, deltas=("δ₁", "δ₂"), slopes=True) -> Drawing:
-    """The error under the output and a delta under each hidden layer, with the slope that it takes from above."""
+    """The error under the output and a delta under each hidden layer, with the slope that it takes
+    from above.
+    """
     drawing.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
     for i, name in enumerate(deltas, 1):
         drawing.node(X[i], LOW, name, "back")
@@ -117,62 +159,122 @@ def errors(drawing: Drawing, deltas=("δ₁", "δ₂"), slopes=True) -> Drawing:
 
 def bp() -> Drawing:
     """Backpropagation."""
-    d = errors(chain("Backprop: the error goes back through the transposed weights", "bp: back through the same weights"))
-    return d.arrow((X[3], LOW), (X[2], LOW), "W₃ᵀ", "back").arrow((X[2], LOW), (X[1], LOW), "W₂ᵀ", "back")
+    d = errors(
+        chain(
+            "Backprop: the error goes back through the transposed weights",
+            "bp: back through the same weights",
+        )
+    )
+    return d.arrow((X[3], LOW), (X[2], LOW), "W₃ᵀ", "back").arrow(
+        (X[2], LOW), (X[1], LOW), "W₂ᵀ", "back"
+    )
 
 
 def fa() -> Drawing:
     """Feedback alignment."""
-    d = errors(chain("Feedback alignment: the error goes back through fixed random weights", "fa: back through fixed random weights"))
-    return d.arrow((X[3], LOW), (X[2], LOW), "B₃", "back", dashed=True).arrow((X[2], LOW), (X[1], LOW), "B₂", "back", dashed=True)
+    d = errors(
+        chain(
+            "Feedback alignment: the error goes back through fixed random weights",
+            "fa: back through fixed random weights",
+        )
+    )
+    return d.arrow((X[3], LOW), (X[2], LOW), "B₃", "back", dashed=True).arrow(
+        (X[2], LOW), (X[1], LOW), "B₂", "back", dashed=True
+    )
 
 
 def kolen_pollack() -> Drawing:
     """Feedback that learns with the weights."""
     d = chain(
-        "Kolen and Pollack: both directions learn the same and forget the same", "kolen_pollack: both ways learn the same", height=226
+        "Kolen and Pollack: both directions learn the same and forget the same",
+        "kolen_pollack: both ways learn the same",
+        height=226,
     )
-    d = errors(d).arrow((X[3], LOW), (X[2], LOW), "B₃", "back").arrow((X[2], LOW), (X[1], LOW), "B₂", "back")
+    d = (
+        errors(d)
+        .arrow((X[3], LOW), (X[2], LOW), "B₃", "back")
+        .arrow((X[2], LOW), (X[1], LOW), "B₂", "back")
+    )
     for i in (1, 2):
-        d.arrow(((X[i] + X[i + 1]) / 2, 106), ((X[i] + X[i + 1]) / 2, TOP), "", "here", gap=(0, 6), dashed=True)
-        d.arrow(((X[i] + X[i + 1]) / 2, 106), ((X[i] + X[i + 1]) / 2, LOW), "", "here", gap=(0, 22), dashed=True)
+        d.arrow(
+            ((X[i] + X[i + 1]) / 2, 106),
+            ((X[i] + X[i + 1]) / 2, TOP),
+            "",
+            "here",
+            gap=(0, 6),
+            dashed=True,
+        )
+        d.arrow(
+            ((X[i] + X[i + 1]) / 2, 106),
+            ((X[i] + X[i + 1]) / 2, LOW),
+            "",
+            "here",
+            gap=(0, 22),
+            dashed=True,
+        )
     d.text(172, 200, "W and B: the same δ h, the same share forgotten;", "small t-here")
     return d.text(172, 218, "so W − Bᵀ dies away", "small t-here")
 
 
 def dfa() -> Drawing:
     """Direct feedback alignment."""
-    d = errors(chain("Direct feedback alignment: the error goes to each layer by itself", "dfa: straight to each layer", height=224))
+    d = errors(
+        chain(
+            "Direct feedback alignment: the error goes to each layer by itself",
+            "dfa: straight to each layer",
+            height=224,
+        )
+    )
     d.arrow((X[3], LOW), (X[2], LOW), "B₂", "back", dashed=True)
     return d.arrow((X[3], LOW), (X[1], LOW), "B₁", "back", bend=-20, dashed=True, side=5)
 
 
 def frozen() -> Drawing:
     """The frozen control."""
-    d = chain("The frozen control: only the readout learns", "frozen: only the readout learns", ("W₁ stays", "W₂ stays", ""))
-    d.text((X[2] + X[3]) / 2, TOP - 7, "W₃", "small").node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d = chain(
+        "The frozen control: only the readout learns",
+        "frozen: only the readout learns",
+        ("W₁ stays", "W₂ stays", ""),
+    )
+    d.text((X[2] + X[3]) / 2, TOP - 7, "W₃", "small").node(X[3], LOW, "e", "back").arrow(
+        (X[3], TOP), (X[3], LOW), "−t", "back"
+    )
     return d.arrow((X[3], LOW), ((X[2] + X[3]) / 2, TOP), "", "back", gap=(R, 4))
 
 
 def ff() -> Drawing:
     """Forward-forward."""
     d = chain(
-        "Forward-forward: each layer tells right labels from wrong ones by its own activity", "ff: each layer judges for itself", height=226
+        "Forward-forward: each layer tells right labels from wrong ones by its own activity",
+        "ff: each layer judges for itself",
+        height=226,
     )
     for i in (1, 2):
         d.box(X[i], LOW, 74, 30, f"Σ h{'₁₂'[i - 1]}² ?", "here")
-        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "here", gap=(R, 15)).arrow((X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R))
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "here", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R)
+        )
     d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
-    d.text(X[0], LOW - 6, "label", "small").text(X[0], LOW + 9, "written in", "small").arrow((X[0], LOW - 12), (X[0], TOP), "", gap=(4, R))
-    return d.text(172, 200, "right label: be active", "small t-here").text(172, 217, "wrong label: be quiet", "small t-here")
+    d.text(X[0], LOW - 6, "label", "small").text(X[0], LOW + 9, "written in", "small").arrow(
+        (X[0], LOW - 12), (X[0], TOP), "", gap=(4, R)
+    )
+    return d.text(172, 200, "right label: be active", "small t-here").text(
+        172, 217, "wrong label: be quiet", "small t-here"
+    )
 
 
 def predsim() -> Drawing:
     """Local error signals."""
-    d = chain("Local error signals: each layer has heads of its own", "predsim: heads of one's own", height=226)
+    d = chain(
+        "Local error signals: each layer has heads of its own",
+        "predsim: heads of one's own",
+        height=226,
+    )
     for i in (1, 2):
         d.box(X[i], LOW, 78, 30, "V h = t ?", "back")
-        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow((X[i] + 8, LOW), (X[i] + 8, TOP), "", "back", gap=(15, R))
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "back", gap=(15, R)
+        )
     d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
     d.text(172, 200, "V predicts the target, R compares samples;", "small")
     return d.text(172, 217, "nothing comes from the layers above", "small t-back")
@@ -180,7 +282,11 @@ def predsim() -> Drawing:
 
 def soft_hebb() -> Drawing:
     """Soft winner-take-all Hebbian layers."""
-    d = chain("SoftHebb: the units of a layer compete for what they see", "soft_hebb: compete for what you see", height=226)
+    d = chain(
+        "SoftHebb: the units of a layer compete for what they see",
+        "soft_hebb: compete for what you see",
+        height=226,
+    )
     for i in (1, 2):
         d.box(X[i], LOW, 74, 30, f"softmax u{'₁₂'[i - 1]}", "here")
         d.arrow((X[i], TOP), (X[i], LOW), "", "here", gap=(R, 15))
@@ -194,9 +300,13 @@ def soft_hebb() -> Drawing:
 def _tried(d: Drawing, back: str, told: str) -> Drawing:
     """Noise into every layer, and one number for all of them."""
     for i in (1, 2, 3):
-        d.text(X[i] - 26, 102, "ξ", "t-here").arrow((X[i] - 20, 96), (X[i], TOP), "", "here", gap=(0, R))
+        d.text(X[i] - 26, 102, "ξ", "t-here").arrow(
+            (X[i] - 20, 96), (X[i], TOP), "", "here", gap=(0, R)
+        )
     d.box(156, 182, 252, 28, back, "back")
-    d.parts.append(f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>')
+    d.parts.append(
+        f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>'
+    )
     for x in (80, 172, 264):
         d.arrow((x, 168), (x, TOP + 2), "", "back", gap=(0, 0), dashed=True)
     return d.text(X[3] + 13, 140, told, "t-back")
@@ -204,13 +314,21 @@ def _tried(d: Drawing, back: str, told: str) -> Drawing:
 
 def node_perturbation() -> Drawing:
     """Node perturbation."""
-    d = chain("Node perturbation: one number comes back to all", "node_perturbation: one number for all", height=206)
+    d = chain(
+        "Node perturbation: one number comes back to all",
+        "node_perturbation: one number for all",
+        height=206,
+    )
     return _tried(d, "C(noisy) − C(clean)", "C")
 
 
 def three_factor() -> Drawing:
     """Three factors."""
-    d = chain("Three factors: what arrived, what was tried, and a reward", "three_factor: try, and be paid", height=206)
+    d = chain(
+        "Three factors: what arrived, what was tried, and a reward",
+        "three_factor: try, and be paid",
+        height=206,
+    )
     return _tried(d, "R − R̄, times what was tried", "R")
 
 
@@ -223,7 +341,9 @@ def _predicting(label: str, title: str) -> Drawing:
     for i in range(3):
         middle = (X[i] + X[i + 1]) / 2
         d.node(middle, 130, "ε", "back", 12)
-        d.arrow((X[i], TOP), (middle, 130), gap=(R, 12)).text(X[i] + 12, 114, f"W{'₁₂₃'[i]}", "small")
+        d.arrow((X[i], TOP), (middle, 130), gap=(R, 12)).text(
+            X[i] + 12, 114, f"W{'₁₂₃'[i]}", "small"
+        )
         d.arrow((X[i + 1], TOP), (middle, 130), "", gap=(R, 12))
         if i:
             d.arrow((middle, 130), (X[i], TOP), "", "back", bend=12, gap=(12, R))
@@ -232,7 +352,10 @@ def _predicting(label: str, title: str) -> Drawing:
 
 def pc() -> Drawing:
     """Predictive coding."""
-    d = _predicting("Predictive coding: units settle between the predictions from both sides", "pc: settle first, then learn")
+    d = _predicting(
+        "Predictive coding: units settle between the predictions from both sides",
+        "pc: settle first, then learn",
+    )
     d.text(172, 172, "v moves, pushed by ε and by Wᵀε from above, till it rests;", "small").text(
         172, 190, "then dW = −ε φ(v)ᵀ: each weight sees its own ends", "small"
     )
@@ -241,16 +364,19 @@ def pc() -> Drawing:
 
 def ipc() -> Drawing:
     """Incremental predictive coding."""
-    d = _predicting("Incremental predictive coding: values and weights move at the same moment", "ipc: settle and learn at once")
+    d = _predicting(
+        "Incremental predictive coding: values and weights move at the same moment",
+        "ipc: settle and learn at once",
+    )
     d.text(172, 172, "again and again, at the same moment:", "small")
     return d.text(172, 190, "v moves by ε and Wᵀε, W moves by −ε φ(v)ᵀ", "small t-here")
 
 
 def ep() -> Drawing:
     """Equilibrium propagation."""
-    d = Drawing("Equilibrium propagation: couplings pull both ways, and the output is nudged", height=226).text(
-        172, 18, "ep: settle, nudge, compare"
-    )
+    d = Drawing(
+        "Equilibrium propagation: couplings pull both ways, and the output is nudged", height=226
+    ).text(172, 18, "ep: settle, nudge, compare")
     for i, name in enumerate(("x", "s₁", "s₂", "s₃")):
         d.node(X[i], TOP, name)
         if i:
@@ -259,7 +385,9 @@ def ep() -> Drawing:
             if i > 1:
                 d.arrow((X[i], TOP), (X[i - 1], TOP), "", "back", bend=-7)
     d.text(X[0], TOP - 23, "held", "small")
-    d.node(X[3], 138, "±β", "back", 14).arrow((X[3], 138), (X[3], TOP), "", "back", gap=(14, R), dashed=True)
+    d.node(X[3], 138, "±β", "back", 14).arrow(
+        (X[3], 138), (X[3], TOP), "", "back", gap=(14, R), dashed=True
+    )
     d.text(X[3], 166, "nudge", "small t-back")
     for i in (0, 1, 2):
         d.arrow((172, 138), ((X[i] + X[i + 1]) / 2, TOP + 10), "", "here", gap=(18, 4))
@@ -271,21 +399,29 @@ def ep() -> Drawing:
 
 def dtp() -> Drawing:
     """Difference target propagation."""
-    d = chain("Difference target propagation: targets go back through learned inverses", "dtp: send targets back", height=216)
+    d = chain(
+        "Difference target propagation: targets go back through learned inverses",
+        "dtp: send targets back",
+        height=216,
+    )
     d.node(X[3], LOW, "t₃", "back").arrow((X[3], TOP), (X[3], LOW), "− e", "back")
     for i in (2, 1):
-        d.node(X[i], LOW, f"t{'₁₂'[i - 1]}", "back").arrow((X[i + 1], LOW), (X[i], LOW), f"V{'₂₃'[i - 1]}", "here")
+        d.node(X[i], LOW, f"t{'₁₂'[i - 1]}", "back").arrow(
+            (X[i + 1], LOW), (X[i], LOW), f"V{'₂₃'[i - 1]}", "here"
+        )
         d.arrow((X[i], TOP), (X[i], LOW), "", "ink", dashed=True)
     d.text(X[0], LOW - 8, "ΔW makes", "small").text(X[0], LOW + 7, "h like t", "small")
-    return d.text(172, 192, "V learns to undo W: from h + noise, one layer on,", "small t-here").text(
-        172, 209, "it guesses h + noise", "small t-here"
-    )
+    return d.text(
+        172, 192, "V learns to undo W: from h + noise, one layer on,", "small t-here"
+    ).text(172, 209, "it guesses h + noise", "small t-here")
 
 
 def _in_time(label: str, title: str) -> Drawing:
     d = Drawing(label, height=222).text(172, 18, title)
     for t, x in enumerate(X):
-        d.node(x, 112, f"h{'₁₂₃₄'[t]}").arrow((x, 186), (x, 112), "", gap=(10, R)).text(x, 198, f"x{'₁₂₃₄'[t]}")
+        d.node(x, 112, f"h{'₁₂₃₄'[t]}").arrow((x, 186), (x, 112), "", gap=(10, R)).text(
+            x, 198, f"x{'₁₂₃₄'[t]}"
+        )
         if t:
             d.arrow((X[t - 1], 112), (x, 112), "")
     return d.text(172, 217, "time →", "small")
@@ -293,7 +429,10 @@ def _in_time(label: str, title: str) -> Drawing:
 
 def bptt() -> Drawing:
     """Backpropagation through time."""
-    d = _in_time("Backprop through time: the sequence is kept, errors go back along it", "bptt: keep everything, then go back")
+    d = _in_time(
+        "Backprop through time: the sequence is kept, errors go back along it",
+        "bptt: keep everything, then go back",
+    )
     d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
     for t in (3, 2, 1):
         d.arrow((X[t], 112), (X[t - 1], 112), "Wᵀ", "back", bend=16, side=-4)
@@ -302,7 +441,10 @@ def bptt() -> Drawing:
 
 def rtrl() -> Drawing:
     """Real-time recurrent learning."""
-    d = _in_time("Real-time recurrent learning: the influence of each weight is carried forwards", "rtrl: carry the influence along")
+    d = _in_time(
+        "Real-time recurrent learning: the influence of each weight is carried forwards",
+        "rtrl: carry the influence along",
+    )
     for t, x in enumerate(X):
         d.box(x, 58, 40, 24, f"J{'₁₂₃₄'[t]}", "here")
         d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
@@ -313,32 +455,45 @@ def rtrl() -> Drawing:
 
 def eprop() -> Drawing:
     """Eligibility propagation."""
-    d = _in_time("Eligibility propagation: each synapse carries a trace of its own unit", "eprop: carry what the synapse can know")
+    d = _in_time(
+        "Eligibility propagation: each synapse carries a trace of its own unit",
+        "eprop: carry what the synapse can know",
+    )
     for t, x in enumerate(X):
         d.box(x, 58, 40, 24, f"ε{'₁₂₃₄'[t]}", "here")
         d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
         if t:
             d.arrow((X[t - 1], 58), (x, 58), "α" if t == 1 else "", "here", gap=(20, 20))
-    d.node(X[3] - 46, 34, "e", "back", 11).arrow((X[3] - 46, 34), (X[3] - 12, 46), "", "back", gap=(11, 2), dashed=True)
+    d.node(X[3] - 46, 34, "e", "back", 11).arrow(
+        (X[3] - 46, 34), (X[3] - 12, 46), "", "back", gap=(11, 2), dashed=True
+    )
     return d.text(120, 40, "ε = ∂(own state)/∂W; e by random B", "small t-here")
 
 
 def esn() -> Drawing:
     """An echo state network."""
-    d = Drawing("An echo state network: only the readout is learned, and it is solved", height=206).text(172, 18, "esn: listen to the echo")
+    d = Drawing(
+        "An echo state network: only the readout is learned, and it is solved", height=206
+    ).text(172, 18, "esn: listen to the echo")
     for x, name in ((X[0], "xₜ"), (172.0, "hₜ"), (X[3], "yₜ")):
         d.node(x, 104, name)
     d.arrow((X[0], 104), (172, 104), "as drawn").arrow((172, 104), (X[3], 104), "W_out", "here")
-    d.arrow((160, 92), (184, 92), "", "ink", bend=-40, gap=(4, 4)).text(224, 64, "W, as drawn", "small")
+    d.arrow((160, 92), (184, 92), "", "ink", bend=-40, gap=(4, 4)).text(
+        224, 64, "W, as drawn", "small"
+    )
     d.text(172, 162, "W_out = (⟨h hᵀ⟩ + ridge)⁻¹ ⟨h tᵀ⟩,", "t-here")
     return d.text(172, 184, "from sums, when somebody looks", "small t-here")
 
 
 def taylor() -> Drawing:
     """The learnable polynomial."""
-    d = Drawing("A polynomial in what a synapse sees", height=216).text(172, 18, "taylor: learn the rule itself")
+    d = Drawing("A polynomial in what a synapse sees", height=216).text(
+        172, 18, "taylor: learn the rule itself"
+    )
     d.node(60, TOP, "pre").node(284, TOP, "post").arrow((60, TOP), (284, TOP), "weight")
-    d.text(284, 140, "e, by fixed random B", "small t-back").arrow((284, 128), (284, TOP), "", "back", gap=(0, R), dashed=True)
+    d.text(284, 140, "e, by fixed random B", "small t-back").arrow(
+        (284, 128), (284, TOP), "", "back", gap=(0, R), dashed=True
+    )
     d.box(140, 170, 240, 34, "ΔW = Σ θ · preᵃ postᵇ Wᶜ eᵈ", "here")
     d.arrow((140, 153), (172, TOP), "", "here", gap=(0, 4))
     return d.text(140, 207, "θ is gamma: the same for all synapses, learned", "small t-here")
@@ -346,8 +501,12 @@ def taylor() -> Drawing:
 
 def pair() -> Drawing:
     """The functions f and g, and what goes between them."""
-    d = Drawing("The pair f and g: f runs the network, g learns from the record", height=262).text(172, 18, "every rule is a pair")
-    d.box(172, 58, 200, 36, "f: everything dynamic").box(172, 172, 200, 36, "g: everything plastic", "here")
+    d = Drawing("The pair f and g: f runs the network, g learns from the record", height=262).text(
+        172, 18, "every rule is a pair"
+    )
+    d.box(172, 58, 200, 36, "f: everything dynamic").box(
+        172, 172, 200, 36, "g: everything plastic", "here"
+    )
     d.arrow((172, 76), (172, 154), "record", gap=(0, 0), small=False)
     d.text(30, 62, "x").arrow((36, 58), (72, 58), "", gap=(2, 0))
     d.text(298, 62, "output", "left").arrow((272, 58), (294, 58), "", gap=(0, 0))
@@ -361,18 +520,27 @@ def pair() -> Drawing:
 
 def needs() -> Drawing:
     """What backprop needs to change one weight."""
-    d = Drawing("What backprop needs to change the weights W2", height=270).text(172, 18, "what backprop needs to change W₂")
+    d = Drawing("What backprop needs to change the weights W2", height=270).text(
+        172, 18, "what backprop needs to change W₂"
+    )
     for i, name in enumerate(NAMES):
         d.node(X[i], TOP, name)
     for i, name in enumerate(("W₁", "W₂", "W₃")):
         d.arrow((X[i], TOP), (X[i + 1], TOP), name, "here" if i == 1 else "ink")
-    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "②", "back").node(X[2], LOW, "δ₂", "back")
-    d.arrow((X[3], LOW), (X[2], LOW), "① W₃ᵀ", "back").arrow((X[2], TOP), (X[2], LOW), "③ φ′(u₂)", "back", dashed=True)
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "②", "back").node(
+        X[2], LOW, "δ₂", "back"
+    )
+    d.arrow((X[3], LOW), (X[2], LOW), "① W₃ᵀ", "back").arrow(
+        (X[2], TOP), (X[2], LOW), "③ φ′(u₂)", "back", dashed=True
+    )
     d.arrow((X[2], LOW), ((X[1] + X[2]) / 2, TOP), "", "here", gap=(R, 4)).arrow(
         (X[1], TOP + 60), ((X[1] + X[2]) / 2, TOP), "", "here", gap=(0, 4)
     )
     d.text(X[1] - 14, TOP + 76, "④ h₁, kept", "t-here small")
-    notes = ("① transport: the weights of another projection", "② locking: wait for y, then e = y − t, then δ₂")
+    notes = (
+        "① transport: the weights of another projection",
+        "② locking: wait for y, then e = y − t, then δ₂",
+    )
     notes += ("③ derivative: the slope of each unit", "④ memory: its own activity, kept till then")
     for i, note in enumerate(notes):
         d.text(20, 204 + 18 * i, note, "small left")
@@ -406,7 +574,9 @@ CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 def drawn() -> dict[str, str]:
     """Every drawing, by its file below docs/images."""
-    found = {f"rules/{name}.svg": draw() for name, draw in RULES.items()} | {f"concepts/{name}.svg": d() for name, d in CONCEPTS.items()}
+    found = {f"rules/{name}.svg": draw() for name, draw in RULES.items()} | {
+        f"concepts/{name}.svg": d() for name, d in CONCEPTS.items()
+    }
     return {name: drawing.svg() for name, drawing in found.items()}
 
 

@@ -1,4 +1,6 @@
-"""Makes the README's picture from the report of a run: `python docs/pictures.py [runs/demo]`, after `make demo`; needs Chromium."""
+"""Makes the README's picture from the report of a run: `python docs/pictures.py [runs/demo]`, after
+`make demo`; needs Chromium.
+"""
 
 import os
 import shutil
@@ -23,17 +25,36 @@ def shoot(page: Path, picture: Path, width: int = WIDTH, height: int = HEIGHT) -
     """
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
-        sys.exit(f"no browser was found\n  wanted: one of {', '.join(BROWSERS)}\n  do: install Chromium")
+        sys.exit(
+            f"no browser was found\n  wanted: one of {', '.join(BROWSERS)}\n  do: install Chromium"
+        )
     if not page.is_file():
-        sys.exit(f"{page} does not exist\n  wanted: the page of a run\n  do: make demo, or name the folder of another run")
+        sys.exit(
+            f"{page} does not exist\n  wanted: the page of a run\n  do: make demo, or name the "
+            "folder of another run"
+        )
     # Where root runs a browser, as in a container, its own sandbox does not start.
     root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as folder:
         shot = Path(folder) / "shot.png"
-        flags = ["--headless", "--disable-gpu", "--hide-scrollbars", f"--window-size={width},{height}", f"--screenshot={shot}"]
-        done = subprocess.run([browser, *root, *flags, page.resolve().as_uri()], capture_output=True, text=True, check=False)
+        flags = [
+            "--headless",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--window-size={width},{height}",
+            f"--screenshot={shot}",
+        ]
+        done = subprocess.run(
+            [browser, *root, *flags, page.resolve().as_uri()],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if not shot.is_file():
-            sys.exit(f"{browser} made no picture: {done.stderr.strip()[-300:]}\n  wanted: a PNG\n  do: run it by hand")
+            sys.exit(
+                f"{browser} made no picture: {done.stderr.strip()[-300:]}\n  wanted: a PNG\n  do: "
+                "run it by hand"
+            )
         shutil.copyfile(shot, picture)
 
 

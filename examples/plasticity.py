@@ -1,6 +1,8 @@
-"""Does learning go stale? Backprop and continual backprop on a stream that changes slowly: `python examples/plasticity.py`.
+"""Does learning go stale? Backprop and continual backprop on a stream that changes slowly: `python
+examples/plasticity.py`.
 
-The error of each sample is taken before it is learned from, and averaged over the first and the last part of the stream.
+The error of each sample is taken before it is learned from, and averaged over the first and the
+last part of the stream.
 """
 
 import argparse
@@ -25,14 +27,22 @@ def main() -> None:
     optimiser = Optimisers(optax.sgd(asked.lr), optax.sgd(asked.lr))
     for rate in (0.0, 1e-4, 1e-3):
         growth = byway.growth("continual_backprop", rate=rate) if rate else None
-        rule, net, seeds = byway.rule("bp"), byway.mlp(task.input_shape, 5, 1), list(range(asked.seeds))
+        rule, net, seeds = (
+            byway.rule("bp"),
+            byway.mlp(task.input_shape, 5, 1),
+            list(range(asked.seeds)),
+        )
         loop = Loop(rule, net, task, data, optimiser, 1, seeds, 100, growth=growth)
         loss, seconds = loop.train()
         error = 2 * loss["loss"]
         first, last = error[:, :part].mean(1), error[:, -part:].mean(1)
         name = f"continual_backprop, rate {rate:g}" if rate else "backprop"
-        spread = lambda a: f"{np.mean(a):.3f} ± {np.std(a, ddof=1):.3f}"  # noqa: E731
-        print(f"{name}: squared error of the first {part:,} {spread(first)}, of the last {spread(last)}; {seconds:.0f} s", flush=True)
+        spread = lambda a: f"{np.mean(a):.3f} ± {np.std(a, ddof=1):.3f}"
+        print(
+            f"{name}: squared error of the first {part:,} {spread(first)}, of the last "
+            f"{spread(last)}; {seconds:.0f} s",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

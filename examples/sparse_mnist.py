@@ -1,6 +1,8 @@
-"""Sparse networks that rewire as they learn, beside those that do not and a dense one, on MNIST: `python examples/sparse_mnist.py`.
+"""Sparse networks that rewire as they learn, beside those that do not and a dense one, on MNIST:
+`python examples/sparse_mnist.py`.
 
-Weights decay, so that synapses of pixels that are never lit come to be the weakest and are the first to go.
+Weights decay, so that synapses of pixels that are never lit come to be the weakest and are the
+first to go.
 """
 
 import argparse
@@ -21,7 +23,9 @@ def main() -> None:
     task = byway.task("mnist")
     data = task.load()
     steps = data["train"].size // 128
-    optimiser = optax.adamw(optax.cosine_decay_schedule(1e-3, asked.epochs * steps), weight_decay=0.1)
+    optimiser = optax.adamw(
+        optax.cosine_decay_schedule(1e-3, asked.epochs * steps), weight_decay=0.1
+    )
     for label, fan_in, growth in (
         ("dense", None, None),
         ("wiring as drawn", asked.fan_in, None),
@@ -29,7 +33,13 @@ def main() -> None:
     ):
         net = mlp(task.input_shape, 300, 300, task.outputs, fan_in=fan_in)
         weights = sum(p.weight.size for p in net.projections)
-        options = {"epochs": asked.epochs, "batch": 128, "seeds": asked.seeds, "optimiser": optimiser, "looks": 0}
+        options = {
+            "epochs": asked.epochs,
+            "batch": 128,
+            "seeds": asked.seeds,
+            "optimiser": optimiser,
+            "looks": 0,
+        }
         result = byway.fit(net, byway.rule("bp"), task, data=data, growth=growth, **options)
         print(f"{label}: {weights:,} weights, {result}", flush=True)
 

@@ -4,7 +4,8 @@ import itertools
 import os
 from pathlib import Path
 
-# Tests, and the programs that they start, compile a lot and compute little: these two divide the time that XLA takes by four.
+# Tests, and the programs that they start, compile a lot and compute little: these two divide the
+# time that XLA takes by four.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false"
 

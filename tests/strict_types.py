@@ -1,4 +1,6 @@
-"""The type checker of the tests: every annotated call of Byway is checked, an int counts as a float."""
+"""The type checker of the tests: every annotated call of Byway is checked, an int counts as a
+float.
+"""
 
 from beartype import BeartypeConf, beartype
 

@@ -10,8 +10,9 @@ from byway.system.machine import cores
 
 __version__ = "0.1.0"
 
-# One host device for each core that is ours to use, so that seeds can run side by side. JAX takes this only before its
-# first computation; after that, or where the user has chosen a number, seeds share what devices there are.
+# One host device for each core that is ours to use, so that seeds can run side by side. JAX takes
+# this only before its first computation; after that, or where the user has chosen a number, seeds
+# share what devices there are.
 _chosen = jax.config.jax_num_cpu_devices >= 0  # pyright: ignore[reportAttributeAccessIssue]
 if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     with contextlib.suppress(RuntimeError):
@@ -64,7 +65,9 @@ __all__ = ["rule", "task", "cell", "growth", *_HOME]  # noqa: PLE0604  # pyright
 
 
 def __getattr__(name):
-    """Import a public name when it is first used: `import byway` costs little more than `import jax`."""
+    """Import a public name when it is first used: `import byway` costs little more than `import
+    jax`.
+    """
     if name not in _HOME:
         raise AttributeError(f"module 'byway' has no attribute {name!r}")
     return getattr(importlib.import_module(f"byway.{_HOME[name]}"), name)
@@ -104,7 +107,9 @@ def growth(name: str, **hyper):
 
 
 def _made(kind, name, settings):
-    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the nearest ones."""
+    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the
+    nearest ones.
+    """
     from byway.core.errors import ConfigError, unknown_name
     from byway.core.hyper import hypers
 
@@ -112,6 +117,8 @@ def _made(kind, name, settings):
     for setting in settings:
         if setting not in known:
             if not known:
-                raise ConfigError(f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out")
+                raise ConfigError(
+                    f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out"
+                )
             raise unknown_name(f"setting of {name}", setting, known)
     return kind(**settings)

@@ -1,4 +1,5 @@
-"""What a notebook shows of a result, a network and a verdict of the audit: HTML in the ink of whatever theme it stands in, without script.
+"""What a notebook shows of a result, a network and a verdict of the audit: HTML in the ink of
+whatever theme it stands in, without script.
 
 It is made of the parts of the report: the same table, charts and words.
 """
@@ -21,12 +22,20 @@ from byway.training.result import Result
 
 
 def result_html(result: Result) -> str:
-    """What was trained, how well, what went wrong, and the curves of its main score and of angles over training."""
+    """What was trained, how well, what went wrong, and the curves of its main score and of angles
+    over training.
+    """
     run, rule = _as_run(result), result.rule.id
     rows = compare(run)
     band = " Line and band: mean ± standard deviation over seeds." if len(result.seeds) > 1 else ""
-    charts = [(chart, f"{what}{band}") for score in run.scores[:1] for what, chart in score_charts(run, score, styles([rule]))]
-    charts += [(chart, f"{MICROSCOPE['angle'][1]}{band}") for chart in _angles(result, run.looks[rule])]
+    charts = [
+        (chart, f"{what}{band}")
+        for score in run.scores[:1]
+        for what, chart in score_charts(run, score, styles([rule]))
+    ]
+    charts += [
+        (chart, f"{MICROSCOPE['angle'][1]}{band}") for chart in _angles(result, run.looks[rule])
+    ]
     return rendered(
         "result.html.j2",
         rule=rule,
@@ -54,7 +63,9 @@ def network_html(net: Network) -> str:
 
 def verdict_html(verdict: Verdict) -> str:
     """What was found beside what is claimed, and what each update reads."""
-    return rendered("verdict.html.j2", rule=verdict.rule, entry=verdict.to_json(), verdicts=VERDICTS)
+    return rendered(
+        "verdict.html.j2", rule=verdict.rule, entry=verdict.to_json(), verdicts=VERDICTS
+    )
 
 
 def _as_run(result: Result) -> Run:
@@ -74,19 +85,58 @@ def _as_run(result: Result) -> Run:
         scores=result.task.scores,
     )
     rows, looks = result.rows, result.looks
-    validation = {name: np.stack([row.validation[name] for row in rows], 1) for name in rows[-1].validation}
-    curves = Curves(result.seeds, np.array([r.epoch for r in rows]), np.array([r.seconds for r in rows], float), validation)
-    angles = {name: np.stack([look.seen["angle"][name] for look in looks], 1) for name in (looks[-1].seen["angle"] if looks else ())}
+    validation = {
+        name: np.stack([row.validation[name] for row in rows], 1) for name in rows[-1].validation
+    }
+    curves = Curves(
+        result.seeds,
+        np.array([r.epoch for r in rows]),
+        np.array([r.seconds for r in rows], float),
+        validation,
+    )
+    angles = {
+        name: np.stack([look.seen["angle"][name] for look in looks], 1)
+        for name in (looks[-1].seen["angle"] if looks else ())
+    }
     seen = Looks(np.array([look.step for look in looks], int), {"angle": angles})
-    return Run(Path(), result.task.id, result.task.scores, "", {}, {}, {rule: finished}, [], {rule: curves}, {rule: seen}, {}, {})
+    return Run(
+        Path(),
+        result.task.id,
+        result.task.scores,
+        "",
+        {},
+        {},
+        {rule: finished},
+        [],
+        {rule: curves},
+        {rule: seen},
+        {},
+        {},
+    )
 
 
 def _angles(result: Result, looks: Looks) -> list[Chart]:
-    """A chart with a line for each projection, from the input on; none where the angle was never defined."""
+    """A chart with a line for each projection, from the input on; none where the angle was never
+    defined.
+    """
     seen, names = looks.seen["angle"], [p.name for p in result.learners.net.projections]
-    series = [Series(name, looks.steps.astype(float), *mean_and_spread(seen[name])) for name in names if name in seen]
+    series = [
+        Series(name, looks.steps.astype(float), *mean_and_spread(seen[name]))
+        for name in names
+        if name in seen
+    ]
     series = [s for s in series if np.isfinite(s.mean).any()]
     if not series:
         return []
     label = f"{MICROSCOPE['angle'][0]} against update. At the last look: {ends(series, '°')}."
-    return [line_chart(series, styles([s.name for s in series]), update_axis(series), angle_axis(series), label, names=True, level=90)]
+    return [
+        line_chart(
+            series,
+            styles([s.name for s in series]),
+            update_axis(series),
+            angle_axis(series),
+            label,
+            names=True,
+            level=90,
+        )
+    ]

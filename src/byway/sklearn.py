@@ -22,7 +22,8 @@ from byway.network.builders import mlp
 from byway.tasks._labelled import LabelledTask
 from byway.training.fit import fit
 
-# Rows that one compiled prediction takes; fewer are filled up, so that a row's answer does not depend on its neighbours' number.
+# Rows that one compiled prediction takes; fewer are filled up, so that a row's answer does not
+# depend on its neighbours' number.
 ROWS = 512
 
 
@@ -31,10 +32,12 @@ class OneClassError(DataError, ValueError):
 
 
 class BywayClassifier(ClassifierMixin, BaseEstimator):
-    """A multi-layer perceptron that learns by any of Byway's rules: `byway.fit` with the manners of scikit-learn.
+    """A multi-layer perceptron that learns by any of Byway's rules: `byway.fit` with the manners of
+    scikit-learn.
 
-    It takes tables of numbers, arrays or data frames, and labels of any kind. Scale the inputs first, for example with
-    `StandardScaler` in a pipeline. Nothing is kept aside: whoever calls it decides what it is tested on.
+    It takes tables of numbers, arrays or data frames, and labels of any kind. Scale the inputs
+    first, for example with `StandardScaler` in a pipeline. Nothing is kept aside: whoever calls it
+    decides what it is tested on.
 
     Args:
         rule (str | Rule): a rule's name, or a rule.
@@ -46,13 +49,15 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         optimiser (str | optax.GradientTransformation): a name, or any optax transformation.
         lr (float | None): learning rate; the rule's own by default.
         schedule (str | None): "cosine" (to zero over the run), the default, or "constant".
-        random_state (int | RandomState | None): a seed, a `RandomState`, or None for a new seed each time.
+        random_state (int | RandomState | None): a seed, a `RandomState`, or None for a new seed
+            each time.
 
     Attributes:
         classes_: the labels, in the order of the columns of `predict_proba`.
         n_features_in_: how many columns the inputs have.
         feature_names_in_: what they are called, where they came with text for names.
-        net_: the trained network; of a rule that writes the label into its input (`ff`), with an input for each class before the columns.
+        net_: the trained network; of a rule that writes the label into its input (`ff`), with an
+            input for each class before the columns.
         rule_: the rule that trained it.
         gamma_: the rule's own parameters.
         loss_curve_: mean training loss of each epoch.
@@ -93,7 +98,8 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: no table of finite numbers, or no labels, or labels of one class only.
-            ConfigError: a setting outside its range, or a training whose numbers did not stay finite.
+            ConfigError: a setting outside its range, or a training whose numbers did not stay
+                finite.
         """
         checked = validate_data(self, X, y, dtype=_dtype())
         X, y = np.asarray(checked[0]), column_or_1d(checked[1], warn=True)
@@ -101,15 +107,30 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise OneClassError(
-                f"labels of one class, {self.classes_.tolist()[0]!r}", "two classes or more", "give samples of another class too"
+                f"labels of one class, {self.classes_.tolist()[0]!r}",
+                "two classes or more",
+                "give samples of another class too",
             )
         if isinstance(self.rule, Rule) and self.rule_options:
-            raise ConfigError("rule_options beside a rule that is made already", "a rule's name", "set them where the rule is made")
-        rule = self.rule if isinstance(self.rule, Rule) else byway.rule(self.rule, **(self.rule_options or {}))
+            raise ConfigError(
+                "rule_options beside a rule that is made already",
+                "a rule's name",
+                "set them where the rule is made",
+            )
+        rule = (
+            self.rule
+            if isinstance(self.rule, Rule)
+            else byway.rule(self.rule, **(self.rule_options or {}))
+        )
         self._room = len(self.classes_) if rule.writes_label else 0
         X = self._with_room(X)
         task = _Table(input_shape=(X.shape[1],), outputs=len(self.classes_), spare=self._room)
-        net = mlp(X.shape[1], *self.hidden, task.outputs, **{"activation": self.activation, **rule.network_options})
+        net = mlp(
+            X.shape[1],
+            *self.hidden,
+            task.outputs,
+            **{"activation": self.activation, **rule.network_options},
+        )
         train = Split(jnp.asarray(X), jnp.asarray(numbers.astype(np.int32)))
         batch = min(self.batch, len(X))
         # `fit` measures on two more splits. Nothing depends on them here, so a few samples will do.
@@ -129,7 +150,11 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
             data={"train": train, "validation": few, "test": few},
         )
         for why in result.failures.values():
-            raise ConfigError(why, "a training whose numbers stay finite", "scale the inputs, for example with StandardScaler; or lower lr")
+            raise ConfigError(
+                why,
+                "a training whose numbers stay finite",
+                "scale the inputs, for example with StandardScaler; or lower lr",
+            )
         for advice in result.advice.values():
             warnings.warn(advice, ConvergenceWarning, stacklevel=2)
         learner = result.learner()
@@ -147,7 +172,9 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         return softmax(self._outputs(X), axis=1)
 
     def decision_function(self, X):
-        """The network's outputs, "samples classes", whose softmax are the probabilities; of two classes their difference, "samples"."""
+        """The network's outputs, "samples classes", whose softmax are the probabilities; of two
+        classes their difference, "samples".
+        """
         outputs = self._outputs(X)
         return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs
 
@@ -159,7 +186,10 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._with_room(np.asarray(validate_data(self, X, dtype=_dtype(), reset=False)))
         filled = np.concatenate([X, np.zeros((-len(X) % ROWS, X.shape[1]), X.dtype)])
-        chunks = [_answer(self.rule_, self.gamma_, self.net_, jnp.asarray(filled[i : i + ROWS])) for i in range(0, len(filled), ROWS)]
+        chunks = [
+            _answer(self.rule_, self.gamma_, self.net_, jnp.asarray(filled[i : i + ROWS]))
+            for i in range(0, len(filled), ROWS)
+        ]
         return np.concatenate([np.asarray(chunk, float) for chunk in chunks])[: len(X)]
 
 

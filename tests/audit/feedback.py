@@ -1,4 +1,6 @@
-"""Feedback alignment as a rule that others are made of, for tests: each child changes one part of it."""
+"""Feedback alignment as a rule that others are made of, for tests: each child changes one part of
+it.
+"""
 
 from typing import ClassVar
 
@@ -33,7 +35,9 @@ class Feedback(Rule):
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        delta = chained_deltas(net, free, signal.error(record.output), self.feedback(gamma, net, memory, record))
+        delta = chained_deltas(
+            net, free, signal.error(record.output), self.feedback(gamma, net, memory, record)
+        )
         return memory, Update(outers(net, free.pre, delta))
 
 
@@ -43,8 +47,13 @@ def outers(net, pre, post):
 
 
 def carrying(phase, **more):
-    """A phase that carries more than its own: arrays, or weights and biases by projection (see `carried`)."""
-    flat = {"/".join(str(key.key) for key in path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(more)[0]}
+    """A phase that carries more than its own: arrays, or weights and biases by projection (see
+    `carried`).
+    """
+    flat = {
+        "/".join(str(key.key) for key in path): leaf
+        for path, leaf in jax.tree_util.tree_flatten_with_path(more)[0]
+    }
     return Phase(phase.pre, phase.u, phase.post, phase.slope, flat)
 
 

@@ -31,7 +31,11 @@ A, B, C = source("a"), source("b"), source("c")
 
 
 def test_only_what_a_result_is_computed_from():
-    assert reads(lambda a, b, c: (a + b, c * 2, jnp.zeros(3)), A, B, C) == [{"a", "b"}, {"c"}, set()]
+    assert reads(lambda a, b, c: (a + b, c * 2, jnp.zeros(3)), A, B, C) == [
+        {"a", "b"},
+        {"c"},
+        set(),
+    ]
 
 
 def test_overwriting_forgets():
@@ -46,13 +50,17 @@ def test_a_scan_carries_labels_round_until_nothing_changes():
     """Labels move one slot a turn: b reaches the third slot only on the second turn."""
 
     def rotate(a, b, c):
-        return jax.lax.scan(lambda s, _: ((s[0], s[0] + s[1], s[1] + s[2]), None), (a, b, c), None, length=2)[0]
+        return jax.lax.scan(
+            lambda s, _: ((s[0], s[0] + s[1], s[1] + s[2]), None), (a, b, c), None, length=2
+        )[0]
 
     assert reads(rotate, A, B, C) == [{"a"}, {"a", "b"}, {"a", "b", "c"}]
 
 
 def test_a_label_that_comes_through_a_loop_late_is_not_lost():
-    """In a register of seven cells what stood in the first takes six turns to the last; after many turns each may hold any before it."""
+    """In a register of seven cells what stood in the first takes six turns to the last; after many
+    turns each may hold any before it.
+    """
 
     def shift(a, *zeros):
         return jax.lax.fori_loop(0, 9, lambda _, s: (s[0], *s[:-1]), (a, *zeros))
@@ -103,7 +111,10 @@ def test_custom_derivatives_are_entered():
 
 def test_an_unknown_program_is_everything_never_nothing():
     def solve(a, b):
-        return (jax.lax.custom_linear_solve(lambda x: a @ x, jnp.ones(3), lambda matvec, x: x), b + 1)
+        return (
+            jax.lax.custom_linear_solve(lambda x: a @ x, jnp.ones(3), lambda matvec, x: x),
+            b + 1,
+        )
 
     first, second = reads(solve, A, B)
     assert first == {"a", "b", "unknown program"}
@@ -119,14 +130,26 @@ QUESTIONS = {
 
 @pytest.mark.parametrize("need", QUESTIONS)
 def test_an_answer_of_the_signal_is_what_was_asked_for_and_hides_nothing_else(need):
-    target, output, weight = source("signal.target"), source("record.output"), source("net.p.weight")
+    target, output, weight = (
+        source("signal.target"),
+        source("record.output"),
+        source("net.p.weight"),
+    )
 
     def f(target, output, weight):
         signal = watched_signal(Signal(target, SquaredError(), payoff=Near(0.1)))
-        return QUESTIONS[need](signal, output), QUESTIONS[need](signal, output + weight), jnp.sum(QUESTIONS[need](signal, output)) + target
+        return (
+            QUESTIONS[need](signal, output),
+            QUESTIONS[need](signal, output + weight),
+            jnp.sum(QUESTIONS[need](signal, output)) + target,
+        )
 
     name = f"signal.{need}"
-    assert reads(f, target, output, weight) == [{name}, {name, "net.p.weight"}, {name, "signal.target"}]
+    assert reads(f, target, output, weight) == [
+        {name},
+        {name, "net.p.weight"},
+        {name, "signal.target"},
+    ]
 
 
 def test_the_derivative_of_a_loss_is_an_error():
@@ -144,7 +167,11 @@ def test_no_name_makes_a_target_an_error():
         return output - target
 
     assert (
-        reads(lambda t, y: (jax.jit(byway_error)(y, t), checkpoint_name(y - t, "byway.error")), source("signal.target"), source("y"))
+        reads(
+            lambda t, y: (jax.jit(byway_error)(y, t), checkpoint_name(y - t, "byway.error")),
+            source("signal.target"),
+            source("y"),
+        )
         == [{"signal.target", "y"}] * 2
     )
 
@@ -155,7 +182,14 @@ def test_a_derivative_of_a_cell_is_a_slope_whoever_takes_it(cell):
     population, state = net["hidden1"], net.rest(3).cell.get("hidden1", {})
     u = source("u", 3, *population.drive)
     taken = reads(lambda u: jax.tree.leaves(population.local(state, u)), u)
-    felt = reads(lambda u: (jax.grad(lambda u: sum(a.sum() for a in jax.tree.leaves(population.cell.step(state, u))))(u),), u)
+    felt = reads(
+        lambda u: (
+            jax.grad(
+                lambda u: sum(a.sum() for a in jax.tree.leaves(population.cell.step(state, u)))
+            )(u),
+        ),
+        u,
+    )
     assert {"slope", "u"} in taken
     assert felt == [{"slope", "u"}]
 
@@ -194,10 +228,14 @@ def test_activity_is_no_weight():
 
 
 def test_activity_that_settles_from_a_constant_is_no_weight():
-    """Alone, its first turn sums a constant against the weights, and that would still be weights."""
+    """Alone, its first turn sums a constant against the weights, and that would still be
+    weights.
+    """
 
     def settle(w, x):
-        return jax.lax.scan(lambda v, _: (v + x - v @ w, None), jnp.zeros((3, 3)), None, length=2)[0]
+        return jax.lax.scan(lambda v, _: (v + x - v @ w, None), jnp.zeros((3, 3)), None, length=2)[
+            0
+        ]
 
     assert flow_of(settle, W, X).raw == set()
     assert flow_of(lambda w, x: settle(w, jnp.ones((3, 3))), W, X).raw == set()
@@ -205,7 +243,9 @@ def test_activity_that_settles_from_a_constant_is_no_weight():
 
 
 def test_a_weight_used_backwards_waits_for_the_signal():
-    """Patterns sent the wrong way, without a signal, are kept; what met the signal first, or runs forwards, is not."""
+    """Patterns sent the wrong way, without a signal, are kept; what met the signal first, or runs
+    forwards, is not.
+    """
     assert flow_of(lambda w, x, t: x @ w.T, W, X, T).backwards == set()
     assert flow_of(lambda w, x, t: (x @ w.T) * t, W, X, T).backwards == {"net.p.weight"}
     assert flow_of(lambda w, x, t: (x @ w) - t, W, X, T).backwards == set()
@@ -218,7 +258,9 @@ DENSE = (weights("net.p.weight", 5, 4), source("signal.pre", 2, 5), source("sign
 
 def looped(function):
     """`function`, its weight carried by a scan that leaves it as it is."""
-    return lambda w, x, d: function(jax.lax.scan(lambda c, _: (c * 1.0, None), w, None, length=2)[0], x, d)
+    return lambda w, x, d: function(
+        jax.lax.scan(lambda c, _: (c * 1.0, None), w, None, length=2)[0], x, d
+    )
 
 
 def closed_over(function):
@@ -232,7 +274,9 @@ def closed_over(function):
 
 def turned(function):
     """The same, its weight passed through a loop of unknown length."""
-    return lambda w, x, d: function(jax.lax.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, c[1] * 1.0), (0, w))[1], x, d)
+    return lambda w, x, d: function(
+        jax.lax.while_loop(lambda c: c[0] < 2, lambda c: (c[0] + 1, c[1] * 1.0), (0, w))[1], x, d
+    )
 
 
 def branched(function):
@@ -244,7 +288,9 @@ def as_it_is(function):
     return function
 
 
-WRAPPED = pytest.mark.parametrize("wrap", [as_it_is, jax.jit, jax.checkpoint, looped, closed_over, turned, branched])
+WRAPPED = pytest.mark.parametrize(
+    "wrap", [as_it_is, jax.jit, jax.checkpoint, looped, closed_over, turned, branched]
+)
 
 
 @WRAPPED
@@ -315,18 +361,36 @@ def unit(j, i):
         lambda w: w.ravel()[jnp.arange(20).reshape(5, 4).T.ravel()].reshape(4, 5),
         lambda w: jnp.stack([w[:, j] for j in range(4)]),
         lambda w: jnp.concatenate([w[:, j : j + 1].T for j in range(4)]),
-        lambda w: sum(jnp.pad(w[i : i + 1, j : j + 1], ((j, 3 - j), (i, 4 - i))) for i in range(5) for j in range(4)),
+        lambda w: sum(
+            jnp.pad(w[i : i + 1, j : j + 1], ((j, 3 - j), (i, 4 - i)))
+            for i in range(5)
+            for j in range(4)
+        ),
         lambda w: sum(unit(j, i) @ w @ unit(j, i) for i in range(5) for j in range(4)),
-        lambda w: jax.lax.map(lambda j: jax.lax.dynamic_index_in_dim(w, j, 1, keepdims=False), jnp.arange(4)),
+        lambda w: jax.lax.map(
+            lambda j: jax.lax.dynamic_index_in_dim(w, j, 1, keepdims=False), jnp.arange(4)
+        ),
         jnp.zeros((4, 5)).at[jnp.arange(4)[None, :], jnp.arange(5)[:, None]].set,
         lambda w: jax.lax.fori_loop(
             0,
             20,
-            lambda k, t: jax.lax.dynamic_update_slice(t, jax.lax.dynamic_slice(w, (k // 4, k % 4), (1, 1)), (k % 4, k // 4)),
+            lambda k, t: jax.lax.dynamic_update_slice(
+                t, jax.lax.dynamic_slice(w, (k // 4, k % 4), (1, 1)), (k % 4, k // 4)
+            ),
             jnp.zeros((4, 5)),
         ),
     ],
-    ids=["gather", "flat gather", "stack", "concatenate", "pad", "constants", "map", "scatter", "loop"],
+    ids=[
+        "gather",
+        "flat gather",
+        "stack",
+        "concatenate",
+        "pad",
+        "constants",
+        "map",
+        "scatter",
+        "loop",
+    ],
 )
 def test_a_transpose_by_index_tricks_is_no_forward_use(transpose):
     w = jnp.arange(20.0).reshape(5, 4)
@@ -335,7 +399,9 @@ def test_a_transpose_by_index_tricks_is_no_forward_use(transpose):
 
 
 def test_a_pattern_for_each_unit_measures_a_weight_and_that_is_forward_use():
-    """A limit: the patterns are data, so the answers are activity, here as in a network that shows one unit at a time."""
+    """A limit: the patterns are data, so the answers are activity, here as in a network that shows
+    one unit at a time.
+    """
 
     def measured(w, x, d):
         return d @ ((jnp.eye(5) + 0 * x.sum()) @ w).T
@@ -345,7 +411,9 @@ def test_a_pattern_for_each_unit_measures_a_weight_and_that_is_forward_use():
 
 def test_a_branch_chosen_by_the_signal_meets_what_it_chooses():
     def signs(w, x, d):
-        return sum(jax.lax.cond(d[0, j] > 0, lambda j=j: w[:, j], lambda j=j: -w[:, j]) for j in range(4))
+        return sum(
+            jax.lax.cond(d[0, j] > 0, lambda j=j: w[:, j], lambda j=j: -w[:, j]) for j in range(4)
+        )
 
     assert flow_of(signs, *DENSE).backwards == {"net.p.weight"}
 
@@ -360,7 +428,11 @@ def test_what_the_axes_are():
     assert axes(lambda w: w.T.reshape(1, 4, 5)) == (NEITHER, POST, PRE)
     assert axes(lambda w: jnp.stack([w, w])[0]) == (PRE, POST)
     assert axes(lambda w: jnp.concatenate([w, 1 + w])[5:]) == (PRE, POST)
-    assert axes(lambda w: jax.lax.scan(lambda c, _: (c, w), 0.0, None, length=2)[1]) == (NEITHER, PRE, POST)
+    assert axes(lambda w: jax.lax.scan(lambda c, _: (c, w), 0.0, None, length=2)[1]) == (
+        NEITHER,
+        PRE,
+        POST,
+    )
     assert axes(lambda w: PATTERN[None] @ w) == (PRE, PRE, POST)
     assert axes(lambda w: w.ravel()) is None
     assert axes(lambda w: w.ravel().reshape(5, 4)) == (PRE, POST)
@@ -377,7 +449,10 @@ def test_arrays_that_disagree_have_no_known_axes():
     assert flow_of(lambda p, q: p + q.T, *pair).axes is None
     assert flow_of(lambda p, q: p @ q, *pair).axes is None
     assert flow_of(lambda p, q: jax.lax.cond(True, lambda: p, lambda: p.T), *pair).axes is None
-    assert flow_of(lambda p, q: jax.lax.fori_loop(0, 3, lambda _, w: w.T, p), *pair).axes == (POST, PRE)
+    assert flow_of(lambda p, q: jax.lax.fori_loop(0, 3, lambda _, w: w.T, p), *pair).axes == (
+        POST,
+        PRE,
+    )
     assert flow_of(lambda p, q: jax.lax.fori_loop(0, 30, lambda _, w: w.T, p), *pair).axes is None
 
 
@@ -385,8 +460,21 @@ def test_arrays_that_disagree_have_no_known_axes():
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
 def test_a_convolution_forwards_and_backwards(stride, padding, pool):
-    p = Conv(src="a", dst="b", src_shape=(8, 8, 2), weight=jnp.ones((3, 3, 2, 5)), bias=None, stride=stride, padding=padding, pool=pool)
-    kernel, pre, delta = weights("net.p.weight", 3, 3, 2, 5), source("signal.pre", 2, 8, 8, 2), source("signal.post", 2, *p.dst_shape)
+    p = Conv(
+        src="a",
+        dst="b",
+        src_shape=(8, 8, 2),
+        weight=jnp.ones((3, 3, 2, 5)),
+        bias=None,
+        stride=stride,
+        padding=padding,
+        pool=pool,
+    )
+    kernel, pre, delta = (
+        weights("net.p.weight", 3, 3, 2, 5),
+        source("signal.pre", 2, 8, 8, 2),
+        source("signal.post", 2, *p.dst_shape),
+    )
     forward = flow_of(lambda w, x: p.with_theta({"weight": w}).forward(x), kernel, pre)
     backward = flow_of(lambda w, d: p.backward(d, w), kernel, delta)
     assert (forward.backwards, backward.backwards) == (set(), {"net.p.weight"})
@@ -396,8 +484,12 @@ def test_a_convolution_forwards_and_backwards(stride, padding, pool):
 
 
 def test_answers_to_fixed_patterns_are_weights_until_patterns_are_summed():
-    """As forward-forward does with its labels: the kernel's answers to each, then their sum for a sample."""
-    p = Conv(src="a", dst="b", src_shape=(8, 8, 2), weight=jnp.ones((3, 3, 2, 5)), bias=None, pool=2)
+    """As forward-forward does with its labels: the kernel's answers to each, then their sum for a
+    sample.
+    """
+    p = Conv(
+        src="a", dst="b", src_shape=(8, 8, 2), weight=jnp.ones((3, 3, 2, 5)), bias=None, pool=2
+    )
 
     def answers(w, label):
         table = p.with_theta({"weight": w}).forward(jnp.arange(6.0 * 8 * 8 * 2).reshape(6, 8, 8, 2))
@@ -410,7 +502,9 @@ def test_answers_to_fixed_patterns_are_weights_until_patterns_are_summed():
     assert answer.raw == answer.backwards == set()
 
 
-@pytest.mark.parametrize("numbers", [("NHWC", "HWOI", "NHWC"), ("NHWC", "OHWI", "NHWC"), ("CHWN", "HWIO", "NHWC")])
+@pytest.mark.parametrize(
+    "numbers", [("NHWC", "HWOI", "NHWC"), ("NHWC", "OHWI", "NHWC"), ("CHWN", "HWIO", "NHWC")]
+)
 def test_a_kernel_used_in_any_other_way_is_met_backwards(numbers):
     kernel, image = weights("net.p.weight", 3, 3, 3, 3), source("signal.post", 3, 3, 3, 3)
 

@@ -21,7 +21,9 @@ def test_a_policy_goes_by_what_it_says(name):
 
 
 class Pruning(Growth):
-    """Halves the weights into a layer of which too little was seen of something, twice remembered."""
+    """Halves the weights into a layer of which too little was seen of something, twice
+    remembered.
+    """
 
     every: int = 1
     until: float = 1.0
@@ -37,8 +39,15 @@ class Pruning(Growth):
         return {"now": jnp.mean(type(self).seen(net, record, update)), "before": memory["now"]}
 
     def grow(self, memory, net, key):
-        theta = {p.name: {"weight": jnp.where(memory["before"] > 0.1, p.weight, p.weight / 2)} for p in net.projections}
-        return memory, net.with_theta(theta), jax.tree.map(lambda a: jnp.zeros(a.shape, bool), theta)
+        theta = {
+            p.name: {"weight": jnp.where(memory["before"] > 0.1, p.weight, p.weight / 2)}
+            for p in net.projections
+        }
+        return (
+            memory,
+            net.with_theta(theta),
+            jax.tree.map(lambda a: jnp.zeros(a.shape, bool), theta),
+        )
 
 
 @pytest.mark.parametrize(
@@ -50,4 +59,7 @@ class Pruning(Growth):
     ],
 )
 def test_what_is_remembered_is_read(seen, reads):
-    assert growth_reads(type("Pruned", (Pruning,), {"seen": staticmethod(seen)})(), byway.mlp(8, 7, 4)) == reads
+    assert (
+        growth_reads(type("Pruned", (Pruning,), {"seen": staticmethod(seen)})(), byway.mlp(8, 7, 4))
+        == reads
+    )

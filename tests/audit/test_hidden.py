@@ -25,22 +25,32 @@ def found(rule, net="mlp", **options):
 
 
 class Shadow(Feedback):
-    """Backprop through a copy of the network in gamma, of its own making; the weights only follow the copy."""
+    """Backprop through a copy of the network in gamma, of its own making; the weights only follow
+    the copy.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset(), 1, "none")
     back: ClassVar = staticmethod(lambda gamma, name: gamma[name])
 
     def init(self, net, key):
-        return {"net": super().init(net, key), "back": super().init(net, jax.random.fold_in(key, 1))}
+        return {
+            "net": super().init(net, key),
+            "back": super().init(net, jax.random.fold_in(key, 1)),
+        }
 
     def g(self, gamma, net, memory, record, signal):
         copy = net.with_theta({name: {"weight": w} for name, w in gamma["net"].items()})
         ran = copy.forward(record["free"].post[net.input])
-        slope = {name: jnp.where(post > 0, 1.0, 0.0) for name, post in ran.post.items()} | {net.output: 1.0}
+        slope = {name: jnp.where(post > 0, 1.0, 0.0) for name, post in ran.post.items()} | {
+            net.output: 1.0
+        }
         ran = Phase(ran.pre, ran.u, ran.post, slope)
         deltas = chained_deltas(copy, ran, signal.error(ran.post[net.output]), self.back(gamma))
         learnt = {name: up["weight"] for name, up in outers(net, ran.pre, deltas).items()}
-        return memory, Update({p.name: {"weight": p.weight - gamma["net"][p.name]} for p in net.projections}, {"net": learnt})
+        return memory, Update(
+            {p.name: {"weight": p.weight - gamma["net"][p.name]} for p in net.projections},
+            {"net": learnt},
+        )
 
 
 class ShadowBackprop(Shadow):
@@ -51,7 +61,9 @@ class ShadowFeedback(Shadow):
     back: ClassVar = staticmethod(lambda gamma: gamma["back"])
 
 
-@pytest.mark.parametrize(("rule", "transport"), [(ShadowBackprop(), "yes"), (ShadowFeedback(), "no")])
+@pytest.mark.parametrize(
+    ("rule", "transport"), [(ShadowBackprop(), "yes"), (ShadowFeedback(), "no")]
+)
 def test_what_gamma_learns_is_learning(rule, transport):
     verdict = audit(rule, tiny("mlp", rule))
     seen = verdict.found
@@ -69,7 +81,9 @@ def test_feedback_that_learns_beside_what_it_follows_is_no_transport(name, kind)
 
 
 class WeightMirror(Feedback):
-    """Feedback learns from noise that is sent through the forward weights, what came out times what went in."""
+    """Feedback learns from noise that is sent through the forward weights, what came out times what
+    went in.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 2, "none")
 
@@ -77,14 +91,19 @@ class WeightMirror(Feedback):
         free = net.forward(x)
         if signal is None:
             return state, Record({"free": free}, free.post[net.output])
-        noise = {p.name: jax.random.normal(jax.random.fold_in(key, i), free.pre[p.name].shape) for i, p in enumerate(net.projections)}
+        noise = {
+            p.name: jax.random.normal(jax.random.fold_in(key, i), free.pre[p.name].shape)
+            for i, p in enumerate(net.projections)
+        }
         mirror = Phase(noise, {}, {p.dst: p.forward(noise[p.name]) for p in net.projections}, {})
         return state, Record({"free": free, "mirror": mirror}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         memory, update = super().g(gamma, net, memory, record, signal)
         mirror = outers(net, record["mirror"].pre, record["mirror"].post)
-        return memory, Update(update.net, {name: 0.1 * gamma[name] - mirror[name]["weight"] for name in gamma})
+        return memory, Update(
+            update.net, {name: 0.1 * gamma[name] - mirror[name]["weight"] for name in gamma}
+        )
 
 
 def test_a_mirror_that_learns_from_noise_is_no_transport():
@@ -103,13 +122,22 @@ class _Sloped(Feedback):
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        slope = {name: 1.0 if name == net.output else self.slope(net, name, u, free.post[name]) for name, u in free.u.items()}
-        deltas = chained_deltas(net, Phase(free.pre, free.u, free.post, slope), signal.error(record.output), gamma)
+        slope = {
+            name: 1.0 if name == net.output else self.slope(net, name, u, free.post[name])
+            for name, u in free.u.items()
+        }
+        deltas = chained_deltas(
+            net, Phase(free.pre, free.u, free.post, slope), signal.error(record.output), gamma
+        )
         return memory, Update(outers(net, free.pre, deltas))
 
 
 def sloped(slope):
-    return type("Sloped", (_Sloped,), {"slope": lambda self, net, name, u, post: slope(net[name].cell, u, post)})()
+    return type(
+        "Sloped",
+        (_Sloped,),
+        {"slope": lambda self, net, name, u, post: slope(net[name].cell, u, post)},
+    )()
 
 
 BY_HAND = {
@@ -120,7 +148,10 @@ BY_HAND = {
     "relu, by a comparison": ("relu", lambda cell, u, post: jnp.where(u > 0, 1.0, 0.0)),
     "relu, by its sign": ("relu", lambda cell, u, post: jnp.sign(post)),
     "by autodiff": ("tanh", lambda cell, u, post: jax.grad(lambda u: cell.phi(u).sum())(u)),
-    "by a small step": ("tanh", lambda cell, u, post: (cell.phi(u + 1e-3) - cell.phi(u - 1e-3)) / 2e-3),
+    "by a small step": (
+        "tanh",
+        lambda cell, u, post: (cell.phi(u + 1e-3) - cell.phi(u - 1e-3)) / 2e-3,
+    ),
 }
 
 
@@ -131,7 +162,10 @@ def test_a_slope_is_found_whoever_computes_it(way):
 
 
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "softplus", "relu"])
-@pytest.mark.parametrize("other", [lambda cell, u, post: 1.0, lambda cell, u, post: post, lambda cell, u, post: 1 / (1 + u**2)])
+@pytest.mark.parametrize(
+    "other",
+    [lambda cell, u, post: 1.0, lambda cell, u, post: post, lambda cell, u, post: 1 / (1 + u**2)],
+)
 def test_another_function_of_the_potential_is_no_slope(activation, other):
     assert found(sloped(other), byway.mlp(8, 7, 6, 4, activation=activation)).derivative == "no"
 
@@ -142,12 +176,16 @@ class LocalLoss(Feedback):
     claims: ClassVar[Claims] = Claims("no", "no", "yes", frozenset({"target", "error"}), 1, "none")
 
     def init(self, net, key):
-        return {h.name: jax.random.normal(key, (h.size, net[net.output].size)) * 0.3 for h in net.hidden}
+        return {
+            h.name: jax.random.normal(key, (h.size, net[net.output].size)) * 0.3 for h in net.hidden
+        }
 
     def g(self, gamma, net, memory, record, signal):
         free, post = record["free"], {net.output: signal.error(record.output)}
         for h in net.hidden:
-            post[h.name] = jax.grad(lambda u, h=h: jnp.sum((h.cell.phi(u) @ gamma[h.name] - signal.target) ** 2) / 2)(free.u[h.name])
+            post[h.name] = jax.grad(
+                lambda u, h=h: jnp.sum((h.cell.phi(u) @ gamma[h.name] - signal.target) ** 2) / 2
+            )(free.u[h.name])
         return memory, Update(outers(net, free.pre, post))
 
 
@@ -169,7 +207,9 @@ class DirectTarget(Feedback):
 
     def g(self, gamma, net, memory, record, signal):
         free, label = record["free"], self.label(record, signal)
-        deltas = {h.name: label @ gamma[h.name] * free.slope[h.name] for h in net.hidden} | {net.output: signal.error(record.output)}
+        deltas = {h.name: label @ gamma[h.name] * free.slope[h.name] for h in net.hidden} | {
+            net.output: signal.error(record.output)
+        }
         return memory, Update(outers(net, free.pre, deltas))
 
 
@@ -177,14 +217,22 @@ LABELS = {
     "of nothing": lambda y, signal: signal.error(jnp.zeros_like(y)),
     "of one class": lambda y, signal: signal.error(jnp.zeros_like(y).at[:, 0].set(1.0)),
     "with the prediction added": lambda y, signal: jax.nn.softmax(y) - signal.error(y),
-    "in two steps": lambda y, signal: jax.nn.softmax(y, -1) / 2 - signal.error(y) + jax.nn.softmax(y, -1) / 2,
-    "by its loss": lambda y, signal: jnp.stack([signal.loss(jnp.zeros_like(y).at[:, k].set(3.0)) for k in range(4)], 1),
+    "in two steps": lambda y, signal: (
+        jax.nn.softmax(y, -1) / 2 - signal.error(y) + jax.nn.softmax(y, -1) / 2
+    ),
+    "by its loss": lambda y, signal: jnp.stack(
+        [signal.loss(jnp.zeros_like(y).at[:, k].set(3.0)) for k in range(4)], 1
+    ),
 }
 
 
 @pytest.mark.parametrize("way", LABELS)
 def test_a_target_is_one_whatever_it_was_asked_for_as(way):
-    rule = type("Labelled", (DirectTarget,), {"label": lambda self, record, signal: LABELS[way](record.output, signal)})()
+    rule = type(
+        "Labelled",
+        (DirectTarget,),
+        {"label": lambda self, record, signal: LABELS[way](record.output, signal)},
+    )()
     assert {"target", "error"} <= found(rule).signal
 
 
@@ -197,9 +245,17 @@ class Probing(Feedback):
     def g(self, gamma, net, memory, record, signal):
         y, step = record.output, 1e-4
         ways = type(self).ways(y.shape[1])
-        slopes = jnp.stack([(signal.loss(y + step * way[None]) - signal.loss(y - step * way[None])) / (2 * step) for way in ways], 1)
+        slopes = jnp.stack(
+            [
+                (signal.loss(y + step * way[None]) - signal.loss(y - step * way[None])) / (2 * step)
+                for way in ways
+            ],
+            1,
+        )
         error = slopes @ ways
-        return memory, Update(outers(net, record["free"].pre, chained_deltas(net, record["free"], error, gamma)))
+        return memory, Update(
+            outers(net, record["free"].pre, chained_deltas(net, record["free"], error, gamma))
+        )
 
 
 def test_the_loss_asked_for_every_output_is_the_error():
@@ -212,7 +268,9 @@ def test_the_loss_asked_for_every_output_is_the_error():
 
 
 class _Tracing(Feedback):
-    """Learns from traces of what units sent, kept per unit or per synapse, in memory or in the state."""
+    """Learns from traces of what units sent, kept per unit or per synapse, in memory or in the
+    state.
+    """
 
     per: ClassVar[str]
 
@@ -238,7 +296,9 @@ class _Tracing(Feedback):
 @pytest.mark.parametrize("per", ["units", "synapses"])
 @pytest.mark.parametrize("kind", ["mlp", "convnet"])
 def test_memory_is_what_it_grows_like(per, kind):
-    """A trace of each unit is a number a unit, however many samples a batch has, and even where there are fewer weights than units."""
+    """A trace of each unit is a number a unit, however many samples a batch has, and even where
+    there are fewer weights than units.
+    """
     rule = type("Tracing", (_Tracing,), {"per": per})()
     assert found(rule, kind).memory == per
 
@@ -261,7 +321,9 @@ class InfluenceInState(StepRule):
         if signal is None:
             return (state, memory), record
         memory, update = self.true.g(gamma, net, memory, record, signal)
-        return (state, memory), Record({"free": carrying(record["free"], **update.net)}, record.output)
+        return (state, memory), Record(
+            {"free": carrying(record["free"], **update.net)}, record.output
+        )
 
     def g(self, gamma, net, memory, record, signal):
         return memory, Update(carried(record["free"]))
@@ -313,8 +375,12 @@ DISGUISES = {
     "measured": _measured,
     "inverted": lambda w, key: jnp.linalg.pinv(w).T,
     "ranked": lambda w, key: jnp.argsort(w.ravel()).argsort().reshape(w.shape) / w.size - 0.5,
-    "as a key": lambda w, key: jax.random.normal(jax.random.fold_in(key, jnp.sum(w * 1e6).astype(jnp.int32)), w.shape),
-    "outside": lambda w, key: jax.pure_callback(lambda a: a, jax.ShapeDtypeStruct(w.shape, w.dtype), w),
+    "as a key": lambda w, key: jax.random.normal(
+        jax.random.fold_in(key, jnp.sum(w * 1e6).astype(jnp.int32)), w.shape
+    ),
+    "outside": lambda w, key: jax.pure_callback(
+        lambda a: a, jax.ShapeDtypeStruct(w.shape, w.dtype), w
+    ),
     "as a spectrum": lambda w, key: jnp.fft.ifft2(jnp.fft.fft2(w)).real.astype(w.dtype),
     "its signs": lambda w, key: jnp.sign(w),
 }
@@ -330,7 +396,9 @@ def test_weights_are_found_in_any_disguise(way):
 
 
 class Perturbing(Feedback):
-    """Tries noise on all weights, and goes by how much worse the output was; several tries in what it calls one phase."""
+    """Tries noise on all weights, and goes by how much worse the output was; several tries in what
+    it calls one phase.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 1, "none")
     tries: ClassVar[int] = 9
@@ -343,7 +411,12 @@ class Perturbing(Feedback):
             return state, Record({"free": free}, y)
 
         def one(key):
-            noise = {p.name: {part: 1e-3 * jax.random.normal(key, a.shape) for part, a in p.theta.items()} for p in net.projections}
+            noise = {
+                p.name: {
+                    part: 1e-3 * jax.random.normal(key, a.shape) for part, a in p.theta.items()
+                }
+                for p in net.projections
+            }
             noisy = net.with_theta(jax.tree.map(jnp.add, net.theta, noise)).forward(x)
             worse = jnp.mean(signal.loss(noisy.post[net.output]) - signal.loss(y)) / 1e-6
             return jax.tree.map(lambda a: a * worse, noise)
@@ -351,7 +424,9 @@ class Perturbing(Feedback):
         keys = jax.random.split(key, self.tries)
         if self.scanned:
             none = jax.tree.map(jnp.zeros_like, net.theta)
-            total = jax.lax.scan(lambda total, key: (jax.tree.map(jnp.add, total, one(key)), None), none, keys)[0]
+            total = jax.lax.scan(
+                lambda total, key: (jax.tree.map(jnp.add, total, one(key)), None), none, keys
+            )[0]
         else:
             total = jax.tree.map(lambda *each: sum(each), *[one(key) for key in keys])
         return state, Record({"free": carrying(free, **total)}, y)

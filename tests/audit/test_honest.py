@@ -26,7 +26,9 @@ def both_ways(**options):
 
 def from_equinox(**options):
     """A network whose weights have their postsynaptic axis first."""
-    return byway.from_equinox(eqx.nn.MLP(8, 4, 7, 2, activation=jax.nn.relu, key=jax.random.key(0)), 8, **options)
+    return byway.from_equinox(
+        eqx.nn.MLP(8, 4, 7, 2, activation=jax.nn.relu, key=jax.random.key(0)), 8, **options
+    )
 
 
 def agreed(rule, net="mlp"):
@@ -51,7 +53,12 @@ class BackpropInF(Feedback):
 
     def f(self, gamma, net, state, x, signal, key):
         free = net.forward(x)
-        deltas = chained_deltas(net, free, signal.error(free.post[net.output]), {p.name: p.weight for p in net.projections})
+        deltas = chained_deltas(
+            net,
+            free,
+            signal.error(free.post[net.output]),
+            {p.name: p.weight for p in net.projections},
+        )
         return state, Record({"free": carrying(free, **deltas)}, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
@@ -60,9 +67,15 @@ class BackpropInF(Feedback):
 
 @pytest.mark.parametrize("net", ["mlp", "equinox", "sparse"])
 def test_backprop_is_transport_on_weights_of_any_layout(net):
-    made = {"mlp": lambda: "mlp", "equinox": from_equinox, "sparse": lambda: byway.mlp(8, 7, 6, 4, fan_in=3)}[net]()
+    made = {
+        "mlp": lambda: "mlp",
+        "equinox": from_equinox,
+        "sparse": lambda: byway.mlp(8, 7, 6, 4, fan_in=3),
+    }[net]()
     verdict = agreed(BackpropInF(), made)
-    assert verdict.updates["input-hidden1" if net != "equinox" else next(iter(verdict.updates))].transported
+    assert verdict.updates[
+        "input-hidden1" if net != "equinox" else next(iter(verdict.updates))
+    ].transported
 
 
 # Labels in the input.
@@ -82,10 +95,15 @@ class Labelled(Feedback):
         free = net.forward(x)
         if signal is None:
             return state, Record({"free": free}, free.post[net.output])
-        return state, Record({"free": free, "labelled": net.forward(type(self).written(x, signal.target))}, free.post[net.output])
+        return state, Record(
+            {"free": free, "labelled": net.forward(type(self).written(x, signal.target))},
+            free.post[net.output],
+        )
 
     def g(self, gamma, net, memory, record, signal):
-        free, labelled = (outers(net, record[name].pre, record[name].post) for name in ("free", "labelled"))
+        free, labelled = (
+            outers(net, record[name].pre, record[name].post) for name in ("free", "labelled")
+        )
         return memory, Update(jax.tree.map(jnp.subtract, free, labelled))
 
 
@@ -94,7 +112,9 @@ WRITTEN = {
     "beside": lambda x, label: jnp.concatenate([label, x[:, 4:]], 1),
     "sliced": lambda x, label: jax.lax.dynamic_update_slice(x, label, (0, 0)),
     "added": lambda x, label: x.at[:, :4].add(label),
-    "chosen": lambda x, label: jnp.where((jnp.arange(8) < 4)[None], jnp.pad(label, ((0, 0), (0, 4))), x),
+    "chosen": lambda x, label: jnp.where(
+        (jnp.arange(8) < 4)[None], jnp.pad(label, ((0, 0), (0, 4))), x
+    ),
 }
 
 
@@ -107,7 +127,9 @@ class _Normalised(Labelled):
     norm: ClassVar
 
     def network(self, net):
-        return net.with_theta({p.name: {"weight": p.weight / type(self).norm(p.weight)} for p in net.projections})
+        return net.with_theta(
+            {p.name: {"weight": p.weight / type(self).norm(p.weight)} for p in net.projections}
+        )
 
 
 NORMS = {
@@ -126,7 +148,9 @@ def test_weights_normalised_by_unit_still_run_forwards(norm):
 
 
 class Equilibrium(Feedback):
-    """Equilibrium propagation over two directed projections, each of which is used in its own direction."""
+    """Equilibrium propagation over two directed projections, each of which is used in its own
+    direction.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"error"}), 2, "none")
     times: ClassVar[int] = 20
@@ -154,18 +178,28 @@ class Equilibrium(Feedback):
 
     def f(self, gamma, net, state, x, signal, key):
         free = self.settle(net, x, signal, 0.0)
-        phases = {"free": free} if signal is None else {"free": free, "nudged": self.settle(net, x, signal, 0.5)}
+        phases = (
+            {"free": free}
+            if signal is None
+            else {"free": free, "nudged": self.settle(net, x, signal, 0.5)}
+        )
         return state, Record(phases, free.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
-        free, nudged = (outers(net, record[name].pre, record[name].post) for name in ("free", "nudged"))
+        free, nudged = (
+            outers(net, record[name].pre, record[name].post) for name in ("free", "nudged")
+        )
         return memory, Update(jax.tree.map(lambda a, b: (a - b) / 0.5, free, nudged))
 
 
 @pytest.mark.parametrize(("times", "unrolled"), [(20, False), (4, True), (8, True), (3, False)])
 def test_settling_from_rest_is_one_thing_however_its_loop_is_written(times, unrolled):
-    """What is asked about units at rest is the error of a network that has not settled yet, and no target."""
-    agreed(type("Equilibrium", (Equilibrium,), {"times": times, "unrolled": unrolled})(), both_ways())
+    """What is asked about units at rest is the error of a network that has not settled yet, and no
+    target.
+    """
+    agreed(
+        type("Equilibrium", (Equilibrium,), {"times": times, "unrolled": unrolled})(), both_ways()
+    )
 
 
 # Time.
@@ -184,14 +218,21 @@ class _Eligible:
         return error if p.dst == net.output else error @ gamma["hidden1-output"].T
 
     def at_once(self, p, free):
-        return free.pre[p.name][..., None] * (free.slope[p.dst] * jnp.ones_like(free.u[p.dst]))[..., None, :]
+        return (
+            free.pre[p.name][..., None]
+            * (free.slope[p.dst] * jnp.ones_like(free.u[p.dst]))[..., None, :]
+        )
 
 
 class EligibleByStep(_Eligible, StepRule):
-    claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "synapses", "flat", "no")
+    claims: ClassVar[Claims] = Claims(
+        "no", "yes", "yes", frozenset({"error"}), 1, "synapses", "flat", "no"
+    )
 
     def start(self, gamma, net, batch):
-        return net.rest(batch), {p.name: jnp.zeros((batch, *p.weight.shape)) for p in net.projections}
+        return net.rest(batch), {
+            p.name: jnp.zeros((batch, *p.weight.shape)) for p in net.projections
+        }
 
     def f(self, gamma, net, state, x, signal, key):
         state, free = net.step(x, state)
@@ -199,13 +240,22 @@ class EligibleByStep(_Eligible, StepRule):
 
     def g(self, gamma, net, memory, record, signal):
         error = signal.error(record.output)
-        memory = {p.name: 0.9 * memory[p.name] + self.at_once(p, record["free"]) for p in net.projections}
+        memory = {
+            p.name: 0.9 * memory[p.name] + self.at_once(p, record["free"]) for p in net.projections
+        }
         sent = {p.name: self.sent(gamma, net, p, error) for p in net.projections}
-        return memory, Update({name: {"weight": jnp.mean(trace * sent[name][:, None], 0)} for name, trace in memory.items()})
+        return memory, Update(
+            {
+                name: {"weight": jnp.mean(trace * sent[name][:, None], 0)}
+                for name, trace in memory.items()
+            }
+        )
 
 
 class EligibleBySequence(_Eligible, SequenceRule):
-    claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "no")
+    claims: ClassVar[Claims] = Claims(
+        "no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "no"
+    )
 
     def f(self, gamma, net, state, x, signal, key):
         def step(state, x):
@@ -214,7 +264,9 @@ class EligibleBySequence(_Eligible, SequenceRule):
 
         state, (pre, u, post) = jax.lax.scan(step, net.rest(len(x)), jnp.moveaxis(x, 1, 0))
         slope = {h.name: h.slope(u[h.name]) for h in net.hidden} | {net.output: 1.0}
-        return state, Record({"free": Phase(pre, u, post, slope)}, jnp.moveaxis(post[net.output], 0, 1))
+        return state, Record(
+            {"free": Phase(pre, u, post, slope)}, jnp.moveaxis(post[net.output], 0, 1)
+        )
 
     def g(self, gamma, net, memory, record, signal):
         free, error, update = record["free"], jnp.moveaxis(signal.error(record.output), 1, 0), {}
@@ -225,7 +277,11 @@ class EligibleBySequence(_Eligible, SequenceRule):
                 return (trace, held[1] + jnp.mean(trace * step[1][:, None], 0)), None
 
             now = self.at_once(p, free)
-            (_, total), _ = jax.lax.scan(add, (jnp.zeros_like(now[0]), jnp.zeros_like(p.weight)), (now, self.sent(gamma, net, p, error)))
+            (_, total), _ = jax.lax.scan(
+                add,
+                (jnp.zeros_like(now[0]), jnp.zeros_like(p.weight)),
+                (now, self.sent(gamma, net, p, error)),
+            )
             update[p.name] = {"weight": total}
         return memory, Update(update)
 
@@ -233,7 +289,9 @@ class EligibleBySequence(_Eligible, SequenceRule):
 class EligibleFromTheEnd(EligibleBySequence):
     """The same, with traces that run back from the end."""
 
-    claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "yes")
+    claims: ClassVar[Claims] = Claims(
+        "no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "yes"
+    )
 
     def at_once(self, p, free):
         return jnp.flip(super().at_once(p, free), 0)
@@ -242,13 +300,19 @@ class EligibleFromTheEnd(EligibleBySequence):
 class EligibleAfterwards(EligibleBySequence):
     """The same, weighed by the mean error of the whole sequence."""
 
-    claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "yes")
+    claims: ClassVar[Claims] = Claims(
+        "no", "yes", "yes", frozenset({"error"}), 1, "none", "grows", "yes"
+    )
 
     def sent(self, gamma, net, p, error):
         return super().sent(gamma, net, p, jnp.mean(error, 0, keepdims=True) + 0 * error)
 
 
-@pytest.mark.parametrize("rule", [EligibleByStep(), EligibleBySequence(), EligibleFromTheEnd(), EligibleAfterwards()], ids=lambda r: r.id)
+@pytest.mark.parametrize(
+    "rule",
+    [EligibleByStep(), EligibleBySequence(), EligibleFromTheEnd(), EligibleAfterwards()],
+    ids=lambda r: r.id,
+)
 def test_the_future_is_what_has_to_be_waited_for(rule):
     agreed(rule, "rnn")
 
@@ -264,9 +328,20 @@ class Stacked(Feedback):
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        w, x, y = (jnp.stack(each) for each in zip(*[(p.weight, free.pre[p.name], free.post[p.dst]) for p in net.projections], strict=True))
+        w, x, y = (
+            jnp.stack(each)
+            for each in zip(
+                *[(p.weight, free.pre[p.name], free.post[p.dst]) for p in net.projections],
+                strict=True,
+            )
+        )
         change = jnp.einsum("lbj,lij->lij", y**2, w) - jnp.einsum("lbi,lbj->lij", x, y)
-        return memory, Update({p.name: {"weight": type(self).layers(change, i)} for i, p in enumerate(net.projections)})
+        return memory, Update(
+            {
+                p.name: {"weight": type(self).layers(change, i)}
+                for i, p in enumerate(net.projections)
+            }
+        )
 
 
 class StackedWrongly(Stacked):
@@ -297,8 +372,19 @@ class OwnFeedback(Feedback):
         u = p["input-h"].forward(x)
         h = net["h"].activate(u)
         y = p["h-output"].forward(h)
-        sent = {"sent": self.sent(net, signal.error(y))} if self.where == "f" and signal is not None else {}
-        return state, Record({"free": Phase({"input-h": x, "h-output": h}, {"h": u}, {}, {"h": net["h"].slope(u)}, sent)}, y)
+        sent = (
+            {"sent": self.sent(net, signal.error(y))}
+            if self.where == "f" and signal is not None
+            else {}
+        )
+        return state, Record(
+            {
+                "free": Phase(
+                    {"input-h": x, "h-output": h}, {"h": u}, {}, {"h": net["h"].slope(u)}, sent
+                )
+            },
+            y,
+        )
 
     def g(self, gamma, net, memory, record, signal):
         free, error = record["free"], signal.error(record.output)
@@ -331,7 +417,9 @@ def test_a_projection_of_the_network_may_send_errors_its_own_way(rule, where):
 
 
 class Lateral(Feedback):
-    """Foldiak's network: anti-Hebbian weights within each population, Hebb and decay between them, the strongest win."""
+    """Foldiak's network: anti-Hebbian weights within each population, Hebb and decay between them,
+    the strongest win.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset(), 1, "none")
 
@@ -342,7 +430,12 @@ class Lateral(Feedback):
         pre, post, h = {}, {}, net.place(x)
         for p in net.projections:
             pre[p.name], u = h, p.forward(h)
-            settled, _ = jax.lax.scan(lambda y, _, u=u, p=p: (jnp.maximum(u - y @ gamma[p.dst], 0), None), jnp.zeros_like(u), None, 5)
+            settled, _ = jax.lax.scan(
+                lambda y, _, u=u, p=p: (jnp.maximum(u - y @ gamma[p.dst], 0), None),
+                jnp.zeros_like(u),
+                None,
+                5,
+            )
             h = post[p.dst] = jnp.where(settled >= jnp.sort(settled, 1)[:, -2:-1], settled, 0)
         return state, Record({"free": Phase(pre, {}, post, {})}, h)
 
@@ -350,8 +443,14 @@ class Lateral(Feedback):
         free, update = record["free"], {}
         for p in net.projections:
             post = free.post[p.dst]
-            update[p.name] = {"weight": jnp.mean(post**2, 0)[None] * p.weight - p.outer(free.pre[p.name], post)["weight"]}
-        within = {name: -(free.post[name].T @ free.post[name]) * (1 - jnp.eye(len(w))) for name, w in gamma.items()}
+            update[p.name] = {
+                "weight": jnp.mean(post**2, 0)[None] * p.weight
+                - p.outer(free.pre[p.name], post)["weight"]
+            }
+        within = {
+            name: -(free.post[name].T @ free.post[name]) * (1 - jnp.eye(len(w)))
+            for name, w in gamma.items()
+        }
         return memory, Update(update, within)
 
 
@@ -364,13 +463,20 @@ class Rewarded(Feedback):
         return (), jnp.zeros(())
 
     def f(self, gamma, net, state, x, signal, key):
-        noise = {p.name: 0.1 * jax.random.normal(key, (len(x), *p.shape)) for p in net.populations if p.name != net.input}
+        noise = {
+            p.name: 0.1 * jax.random.normal(key, (len(x), *p.shape))
+            for p in net.populations
+            if p.name != net.input
+        }
         noisy = net.forward(x, noise) if signal is not None else net.forward(x)
         return state, Record({"noisy": noisy}, noisy.post[net.output])
 
     def g(self, gamma, net, memory, record, signal):
         noisy, reward = record["noisy"], signal.reward(record.output)
-        better = {name: noise * (memory - reward).reshape(-1, *[1] * (noise.ndim - 1)) for name, noise in noisy.injected.items()}
+        better = {
+            name: noise * (memory - reward).reshape(-1, *[1] * (noise.ndim - 1))
+            for name, noise in noisy.injected.items()
+        }
         return 0.9 * memory + 0.1 * jnp.mean(reward), Update(outers(net, noisy.pre, better))
 
 
@@ -378,7 +484,11 @@ class TargetsSentBack(Feedback):
     """Difference target propagation, with inverses in gamma that learn by their own slopes."""
 
     def init(self, net, key):
-        return {p.name: 0.3 * jax.random.normal(key, p.weight.shape[::-1]) for p in net.projections if p.src != net.input}
+        return {
+            p.name: 0.3 * jax.random.normal(key, p.weight.shape[::-1])
+            for p in net.projections
+            if p.src != net.input
+        }
 
     def g(self, gamma, net, memory, record, signal):
         free, error, learnt = record["free"], signal.error(record.output), {}
@@ -398,7 +508,9 @@ def test_what_is_local_is_found_local(rule):
 
 
 class SignsOnly(Feedback):
-    """Feedback of random size with the signs of the weights: of each it reads a bit, and that is transport."""
+    """Feedback of random size with the signs of the weights: of each it reads a bit, and that is
+    transport.
+    """
 
     def feedback(self, gamma, net, memory, record):
         return {p.name: jnp.abs(gamma[p.name]) * jnp.sign(p.weight) for p in net.projections}
@@ -409,6 +521,10 @@ def test_a_bit_of_each_weight_is_transport():
 
 
 def test_units_that_nothing_reached_make_no_target_of_an_error():
-    """Spiking units without biases stay silent on one sample: the error is then the same whatever the weights, and still an error."""
+    """Spiking units without biases stay silent on one sample: the error is then the same whatever
+    the weights, and still an error.
+    """
     rule = byway.rule("eprop")
-    assert audit(rule, byway.mlp(8, 7, 6, 4, **rule.network_options, bias=False)).disagreements == []
+    assert (
+        audit(rule, byway.mlp(8, 7, 6, 4, **rule.network_options, bias=False)).disagreements == []
+    )

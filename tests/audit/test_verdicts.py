@@ -18,9 +18,16 @@ from byway.network.builders import graph
 from byway.network.chain import chained_deltas
 from byway.rules import RULES
 
-# Rules that see time are not here: the audit has no sequences to give them, nor a locking verdict where there are cycles.
+# Rules that see time are not here: the audit has no sequences to give them, nor a locking verdict
+# where there are cycles.
 ONCE = [kind for kind in KINDS if kind not in ("rnn", "cyclic")]
-ALL = [(name, kind) for name in RULES.ids() if not RULES.get(name).in_time for kind in ONCE if accepts(byway.rule(name), kind)]
+ALL = [
+    (name, kind)
+    for name in RULES.ids()
+    if not RULES.get(name).in_time
+    for kind in ONCE
+    if accepts(byway.rule(name), kind)
+]
 LAYERED = ("mlp", "convnet")
 HONEST_FA = RULES.get("fa")().claims
 
@@ -39,16 +46,27 @@ def test_every_rule_does_what_it_claims(name, kind):
     assert verdict.findings == []
 
 
-# On a convnet the derivatives take long: there two rules stand for the others, which take their turn in `make slow`.
+# On a convnet the derivatives take long: there two rules stand for the others, which take their
+# turn in `make slow`.
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [pytest.param(*pair, marks=pytest.mark.slow) if pair[1] == "convnet" and pair[0] not in ("bp", "ff") else pair for pair in ALL],
+    [
+        pytest.param(*pair, marks=pytest.mark.slow)
+        if pair[1] == "convnet" and pair[0] not in ("bp", "ff")
+        else pair
+        for pair in ALL
+    ],
 )
 def test_no_derivative_where_the_program_reads_nothing(name, kind):
     numbers = jacobian(*audited(name, kind))
     assert numbers.missed == []
-    # Locks through a choice, through a quantiser, and by an error that has not crossed a layer yet: no derivative shows them.
-    if name != "ff" and (name, kind) not in {("ep", "blackbox"), ("ipc", "mlp"), ("ipc", "convnet")}:
+    # Locks through a choice, through a quantiser, and by an error that has not crossed a layer yet:
+    # no derivative shows them.
+    if name != "ff" and (name, kind) not in {
+        ("ep", "blackbox"),
+        ("ipc", "mlp"),
+        ("ipc", "convnet"),
+    }:
         assert numbers.silent == []
 
 
@@ -57,7 +75,13 @@ def test_what_the_papers_say_each_update_reads():
     pre, slope = "record.free.pre.input-hidden1", "record.free.slope.hidden1"
     slopes = {slope, "record.free.slope.hidden2"}
     expected = {
-        "bp": {pre, *slopes, "signal.error", "net.hidden1-hidden2.weight", "net.hidden2-output.weight"},
+        "bp": {
+            pre,
+            *slopes,
+            "signal.error",
+            "net.hidden1-hidden2.weight",
+            "net.hidden2-output.weight",
+        },
         "fa": {pre, *slopes, "signal.error", "gamma.hidden1-hidden2", "gamma.hidden2-output"},
         "dfa": {pre, slope, "signal.error", "gamma.hidden1"},
     }
@@ -85,13 +109,17 @@ class CopiedAtInit(Feedback):
 
 class CopiedWithNoise(Feedback):
     def init(self, net, key):
-        return {p.name: p.weight + 0.1 * jax.random.normal(key, p.weight.shape) for p in net.projections}
+        return {
+            p.name: p.weight + 0.1 * jax.random.normal(key, p.weight.shape) for p in net.projections
+        }
 
 
 class KeptUpToDate(Feedback):
     def g(self, gamma, net, memory, record, signal):
         memory, update = super().g(gamma, net, memory, record, signal)
-        return memory, Update(update.net, {p.name: gamma[p.name] - p.weight for p in net.projections})
+        return memory, Update(
+            update.net, {p.name: gamma[p.name] - p.weight for p in net.projections}
+        )
 
 
 class InMemory(Feedback):
@@ -113,7 +141,9 @@ class InState(Feedback):
     def f(self, gamma, net, state, x, signal, key):
         free = net.forward(x)
         free = Phase(free.pre, free.u, free.post, free.slope, state)
-        return {p.name: p.weight for p in net.projections}, Record({"free": free}, free.post[net.output])
+        return {p.name: p.weight for p in net.projections}, Record(
+            {"free": free}, free.post[net.output]
+        )
 
     def feedback(self, gamma, net, memory, record):
         return record["free"].injected
@@ -136,13 +166,19 @@ class InRecordForwards(Feedback):
     def f(self, gamma, net, state, x, signal, key):
         free = net.forward(x)
         weights = {p.name: p.weight for p in net.projections}
-        return state, Record({"free": Phase(free.pre, free.u, free.post, free.slope, weights)}, free.post[net.output])
+        return state, Record(
+            {"free": Phase(free.pre, free.u, free.post, free.slope, weights)}, free.post[net.output]
+        )
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        again = net.with_theta({name: {"weight": w} for name, w in free.injected.items()}).forward(free.post[net.input])
+        again = net.with_theta({name: {"weight": w} for name, w in free.injected.items()}).forward(
+            free.post[net.input]
+        )
         delta = chained_deltas(net, again, signal.error(again.post[net.output]), gamma)
-        return memory, Update({p.name: p.outer(again.pre[p.name], delta[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(again.pre[p.name], delta[p.dst]) for p in net.projections}
+        )
 
 
 class DelayedError(Feedback):
@@ -155,11 +191,15 @@ class DelayedError(Feedback):
         free = net.forward(x)
         output = free.post[net.output]
         delta = chained_deltas(net, free, state, {p.name: p.weight for p in net.projections})
-        return signal.error(output), Record({"free": Phase(free.pre, free.u, free.post, free.slope, delta)}, output)
+        return signal.error(output), Record(
+            {"free": Phase(free.pre, free.u, free.post, free.slope, delta)}, output
+        )
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        return memory, Update({p.name: p.outer(free.pre[p.name], free.injected[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(free.pre[p.name], free.injected[p.dst]) for p in net.projections}
+        )
 
 
 class ForwardInG(Feedback):
@@ -167,7 +207,9 @@ class ForwardInG(Feedback):
         again = net.forward(record["free"].post[net.input])
         error = signal.error(again.post[net.output])
         delta = chained_deltas(net, again, error, gamma)
-        return memory, Update({p.name: p.outer(again.pre[p.name], delta[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(again.pre[p.name], delta[p.dst]) for p in net.projections}
+        )
 
 
 class InALoop(Feedback):
@@ -177,7 +219,9 @@ class InALoop(Feedback):
         hidden = {}
         for p in net.projections:
             turned, _ = jax.lax.scan(lambda w, _: (w + 1.0, None), p.weight, None, length=2)
-            hidden[p.name] = jax.lax.cond(gamma[p.name].sum() > 0, lambda t=turned: t, lambda b=gamma[p.name]: b)
+            hidden[p.name] = jax.lax.cond(
+                gamma[p.name].sum() > 0, lambda t=turned: t, lambda b=gamma[p.name]: b
+            )
         return hidden
 
 
@@ -185,7 +229,18 @@ def test_the_honest_twin_passes():
     assert audit(Honest(), tiny("mlp", Honest())).disagreements == []
 
 
-LIARS = [CopiedAtInit, CopiedWithNoise, KeptUpToDate, InMemory, InState, InRecord, InRecordForwards, DelayedError, ForwardInG, InALoop]
+LIARS = [
+    CopiedAtInit,
+    CopiedWithNoise,
+    KeptUpToDate,
+    InMemory,
+    InState,
+    InRecord,
+    InRecordForwards,
+    DelayedError,
+    ForwardInG,
+    InALoop,
+]
 
 
 @pytest.mark.parametrize("kind", LAYERED)
@@ -198,7 +253,9 @@ def test_a_rule_that_lies_is_caught(liar, kind):
 
 
 class _InF(Feedback):
-    """Computes the deltas in f, where a rule may use the weights; `turned` is what stands for a transposed one."""
+    """Computes the deltas in f, where a rule may use the weights; `turned` is what stands for a
+    transposed one.
+    """
 
     def turned(self, gamma, p):
         raise NotImplementedError
@@ -206,12 +263,18 @@ class _InF(Feedback):
     def f(self, gamma, net, state, x, signal, key):
         free = net.forward(x)
         error = signal.error(free.post[net.output])
-        delta = chained_deltas(net, free, error, {p.name: self.turned(gamma, p).T for p in net.projections})
-        return state, Record({"free": Phase(free.pre, free.u, free.post, free.slope, delta)}, free.post[net.output])
+        delta = chained_deltas(
+            net, free, error, {p.name: self.turned(gamma, p).T for p in net.projections}
+        )
+        return state, Record(
+            {"free": Phase(free.pre, free.u, free.post, free.slope, delta)}, free.post[net.output]
+        )
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        return memory, Update({p.name: p.outer(free.pre[p.name], free.injected[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(free.pre[p.name], free.injected[p.dst]) for p in net.projections}
+        )
 
 
 class RandomInF(_InF):
@@ -240,13 +303,17 @@ class EntryByEntry(_InF):
 
         def put(k, made):
             i, j = k // post, k % post
-            return jax.lax.dynamic_update_slice(made, jax.lax.dynamic_slice(p.weight, (i, j), (1, 1)), (j, i))
+            return jax.lax.dynamic_update_slice(
+                made, jax.lax.dynamic_slice(p.weight, (i, j), (1, 1)), (j, i)
+            )
 
         return jax.lax.fori_loop(0, pre * post, put, jnp.zeros((post, pre)))
 
 
 class ByConstants(_InF):
-    """Sums products with constant matrices, each of which moves one entry: every weight stands where a forward one would."""
+    """Sums products with constant matrices, each of which moves one entry: every weight stands
+    where a forward one would.
+    """
 
     def turned(self, gamma, p):
         pre, post = p.weight.shape
@@ -258,7 +325,9 @@ def test_random_feedback_in_f_is_no_transport():
     assert audit(RandomInF(), tiny("mlp", RandomInF())).found.transport == "no"
 
 
-@pytest.mark.parametrize("liar", [Transposed, Gathered, EntryByEntry, ByConstants], ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    "liar", [Transposed, Gathered, EntryByEntry, ByConstants], ids=lambda c: c.__name__
+)
 def test_a_transpose_in_f_is_caught_whatever_it_is_made_of(liar):
     verdict = audit(liar(), tiny("mlp", liar()))
     assert verdict.updates["input-hidden1"].transported == ["hidden1-hidden2", "hidden2-output"]
@@ -268,11 +337,23 @@ def test_a_transpose_in_f_is_caught_whatever_it_is_made_of(liar):
 def cyclic():
     """Two cycles (a b, a b c) and a loop (a), all of different sizes."""
     sizes = {"input": 8, "a": 7, "b": 6, "c": 5, "output": 4}
-    edges = [("input", "a"), ("a", "b"), ("b", "c"), ("c", "output"), ("b", "a"), ("c", "a"), ("a", "a")]
+    edges = [
+        ("input", "a"),
+        ("a", "b"),
+        ("b", "c"),
+        ("c", "output"),
+        ("b", "a"),
+        ("c", "a"),
+        ("a", "a"),
+    ]
     return graph(sizes, edges, activation="tanh")
 
 
-NETWORKS = {"mlp": lambda: tiny("mlp", Honest()), "convnet": lambda: tiny("convnet", Honest()), "cyclic": cyclic}
+NETWORKS = {
+    "mlp": lambda: tiny("mlp", Honest()),
+    "convnet": lambda: tiny("convnet", Honest()),
+    "cyclic": cyclic,
+}
 
 
 def scanned(turn, v):
@@ -285,11 +366,15 @@ def while_it_moves(turn, v):
         after = turn(v)
         return after, sum(jnp.sum((after[name] - v[name]) ** 2) for name in v), t + 1
 
-    return jax.lax.while_loop(lambda carry: (carry[1] > 1e-6) & (carry[2] < 5), step, (v, jnp.inf, 0))[0]
+    return jax.lax.while_loop(
+        lambda carry: (carry[1] > 1e-6) & (carry[2] < 5), step, (v, jnp.inf, 0)
+    )[0]
 
 
 class _Settling(Feedback):
-    """Predictive coding with the target held: errors pull on the activity through `feedback`, from rest."""
+    """Predictive coding with the target held: errors pull on the activity through `feedback`, from
+    rest.
+    """
 
     settle: ClassVar
 
@@ -300,21 +385,35 @@ class _Settling(Feedback):
 
         def errors(v):
             pre = {p.name: net[p.src].send(net[p.src].cell.phi(v[p.src])) for p in net.projections}
-            return pre, {name: v[name] - net.potential(name, pre) for name in {p.dst for p in net.projections}}
+            return pre, {
+                name: v[name] - net.potential(name, pre)
+                for name in {p.dst for p in net.projections}
+            }
 
         def turn(v):
             _, eps = errors(v)
             free = [p for p in net.populations if p.name not in held]
-            pull = {p.name: p.slope(v[p.name]) * sum(q.backward(eps[q.dst], back[q.name]) for q in net.outgoing(p.name)) for p in free}
+            pull = {
+                p.name: p.slope(v[p.name])
+                * sum(q.backward(eps[q.dst], back[q.name]) for q in net.outgoing(p.name))
+                for p in free
+            }
             return {**v, **{name: v[name] + 0.1 * (pull[name] - eps[name]) for name in pull}}
 
         v = type(self).settle(turn, {**rest, **held})
         pre, eps = errors(v)
-        return state, Record({"settled": Phase(pre, {}, v, {}, eps)}, v[net.output] - eps[net.output])
+        return state, Record(
+            {"settled": Phase(pre, {}, v, {}, eps)}, v[net.output] - eps[net.output]
+        )
 
     def g(self, gamma, net, memory, record, signal):
         settled = record["settled"]
-        return memory, Update({p.name: p.outer(settled.pre[p.name], -settled.injected[p.dst]) for p in net.projections})
+        return memory, Update(
+            {
+                p.name: p.outer(settled.pre[p.name], -settled.injected[p.dst])
+                for p in net.projections
+            }
+        )
 
 
 class _Predictive(_Settling):
@@ -329,8 +428,12 @@ class _CopiedPredictive(_Settling):
 
 @pytest.mark.parametrize("kind", NETWORKS)
 @pytest.mark.parametrize("settle", [scanned, while_it_moves])
-@pytest.mark.parametrize(("base", "transport"), [(_Predictive, "yes"), (_CopiedPredictive, "yes"), (_Settling, "no")])
-def test_settling_transports_by_its_own_weights_and_not_by_random_ones(base, transport, settle, kind):
+@pytest.mark.parametrize(
+    ("base", "transport"), [(_Predictive, "yes"), (_CopiedPredictive, "yes"), (_Settling, "no")]
+)
+def test_settling_transports_by_its_own_weights_and_not_by_random_ones(
+    base, transport, settle, kind
+):
     rule = type(base.__name__.strip("_"), (base,), {"settle": staticmethod(settle)})()
     verdict = audit(rule, NETWORKS[kind]())
     assert verdict.found.transport == transport
@@ -340,11 +443,15 @@ def test_settling_transports_by_its_own_weights_and_not_by_random_ones(base, tra
 
 
 def test_who_met_whom_in_a_network_with_cycles():
-    """Errors in one population pull on those that project to it, from there on others: all but the way out of the input."""
+    """Errors in one population pull on those that project to it, from there on others: all but the
+    way out of the input.
+    """
     rule = type("Predictive", (_Predictive,), {"settle": staticmethod(scanned)})()
     found = audit(rule, cyclic()).updates
     back = {"a-b", "b-c", "c-output", "b-a", "c-a", "a-a"}
-    assert {name: set(update.transported) for name, update in found.items()} == {name: back - {name} for name in [*back, "input-a"]}
+    assert {name: set(update.transported) for name, update in found.items()} == {
+        name: back - {name} for name in [*back, "input-a"]
+    }
 
 
 def test_our_predictive_coding_transports_where_there_are_cycles():
@@ -363,7 +470,14 @@ def test_dead_gamma_is_found():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("locking", "no"), ("derivative", "no"), ("signal", frozenset({"loss"})), ("phases", 2), ("memory", "units")]
+    ("field", "value"),
+    [
+        ("locking", "no"),
+        ("derivative", "no"),
+        ("signal", frozenset({"loss"})),
+        ("phases", 2),
+        ("memory", "units"),
+    ],
 )
 def test_every_false_claim_is_named(field, value):
     class Boaster(Honest):
@@ -373,19 +487,29 @@ def test_every_false_claim_is_named(field, value):
     assert said.startswith(f"{field}: claimed")
 
 
-@pytest.mark.parametrize(("name", "past", "future"), [("rtrl", "flat", "no"), ("bptt", "grows", "yes"), ("frozen", "flat", "no")])
+@pytest.mark.parametrize(
+    ("name", "past", "future"),
+    [("rtrl", "flat", "no"), ("bptt", "grows", "yes"), ("frozen", "flat", "no")],
+)
 def test_what_the_papers_say_of_the_past_and_the_future(name, past, future):
-    """Williams and Zipser 1989 go forwards in time and keep nothing; Werbos 1990 goes back from the end, through all that was kept."""
+    """Williams and Zipser 1989 go forwards in time and keep nothing; Werbos 1990 goes back from the
+    end, through all that was kept.
+    """
     rule = byway.rule(name)
     found = audit(rule, tiny("rnn", rule)).found
     assert (found.past, found.future) == (past, future)
 
 
 def test_the_derivatives_find_what_an_audit_has_overlooked():
-    """Backprop, under a verdict of a rule that passes nothing back: each weight that its updates change with is named."""
+    """Backprop, under a verdict of a rule that passes nothing back: each weight that its updates
+    change with is named.
+    """
     rule, net, _ = audited("bp", "mlp")
     numbers = jacobian(rule, net, audited("dfa", "mlp")[2])
     above = [p.name for p in net.projections][1:]
     for other in above:
-        assert any(f"update of input-hidden1 changes with the weights of {other}" in line for line in numbers.missed)
+        assert any(
+            f"update of input-hidden1 changes with the weights of {other}" in line
+            for line in numbers.missed
+        )
     assert set(numbers.missed) <= set(numbers.notes)

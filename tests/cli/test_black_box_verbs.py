@@ -37,14 +37,30 @@ def test_a_quantiser_is_an_activation_like_any_other(tmp_path, capsys):
 
 
 def test_a_rule_that_needs_slopes_says_which_do_not(tmp_path, capsys):
-    assert main(["train", "--rule", "bp", "--net.activation", "quantised", "--out", str(tmp_path / "run"), *SMALL]) == 2
+    assert (
+        main(
+            [
+                "train",
+                "--rule",
+                "bp",
+                "--net.activation",
+                "quantised",
+                "--out",
+                str(tmp_path / "run"),
+                *SMALL,
+            ]
+        )
+        == 2
+    )
     said = capsys.readouterr().err
     assert "bp was given a network with a black box in hidden1 (quantised)" in said
     assert "node_perturbation" in said
     assert not (tmp_path / "run").exists()
 
 
-def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(tmp_path, capfd, monkeypatch):
+def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(
+    tmp_path, capfd, monkeypatch
+):
     """It works for the frozen control, and breaks in the second epoch of the rule after it."""
     folder, began = tmp_path / "run", '{"rule": "node_perturbation", "seed": 0, "epoch": 1'
 
@@ -54,7 +70,18 @@ def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(tmp_path
         return np.maximum(u, 0)
 
     monkeypatch.setitem(ACTIVATIONS, "lamp", byway.host("lamp", fails_late, gain=2.0))
-    command = ["compare", "--rules", "frozen,node_perturbation", "--seeds", "2", "--net.activation", "lamp", "--out", str(folder), *SMALL]
+    command = [
+        "compare",
+        "--rules",
+        "frozen,node_perturbation",
+        "--seeds",
+        "2",
+        "--net.activation",
+        "lamp",
+        "--out",
+        str(folder),
+        *SMALL,
+    ]
     assert main(command) == 2
     said = capfd.readouterr().err
     assert "byway: the black box 'lamp' raised OSError: the lamp went out" in said

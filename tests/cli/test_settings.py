@@ -8,7 +8,12 @@ import pytest
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, UnknownNameError
 
-VERB = Verb("test", "For a test.", [("rules", str, "bp,ff", "rules"), ("seeds", int, 8, "seeds")], without=("keep",))
+VERB = Verb(
+    "test",
+    "For a test.",
+    [("rules", str, "bp,ff", "rules"), ("seeds", int, 8, "seeds")],
+    without=("keep",),
+)
 
 
 def parse(*argv):
@@ -25,11 +30,29 @@ def test_defaults_then_file_then_flags(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("seeds = 3\nlr = 1\n[net]\nhidden = [7, 6]\n[ff]\npeer = 0.5\n")
     got = parse("--config", str(path), "--seeds", "2", "--ff.decay", "0.1")
-    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.decay, got.rules) == (2, 1.0, (7, 6), 0.5, 0.1, "bp,ff")
+    assert (got.seeds, got.lr, got.net.hidden, got.ff.peer, got.ff.decay, got.rules) == (
+        2,
+        1.0,
+        (7, 6),
+        0.5,
+        0.1,
+        "bp,ff",
+    )
 
 
 def test_what_is_written_reads_back_the_same(tmp_path):
-    once = parse("--net.hidden", "5", "4", "--lr", "0.01", "--out", str(tmp_path / "x"), "--net.no-bias", "--digits.validation", "9")
+    once = parse(
+        "--net.hidden",
+        "5",
+        "4",
+        "--lr",
+        "0.01",
+        "--out",
+        str(tmp_path / "x"),
+        "--net.no-bias",
+        "--digits.validation",
+        "9",
+    )
     text = to_toml(once)
     assert tomllib.loads(text)["net"]["bias"] is False
     assert "out" not in tomllib.loads(text)
@@ -37,9 +60,10 @@ def test_what_is_written_reads_back_the_same(tmp_path):
 
 
 def test_hyper_parameters_come_from_the_rules_and_the_task_that_are_named():
-    names = lambda *argv: {f.name for f in dataclasses.fields(parse(*argv))}  # noqa: E731
+    names = lambda *argv: {f.name for f in dataclasses.fields(parse(*argv))}
     assert {"ff", "digits"} <= names()
-    assert names().isdisjoint({"bp", "pc", "mnist", "keep"})  # nothing to set, not named, of no use here
+    # Nothing to set, not named, of no use here.
+    assert names().isdisjoint({"bp", "pc", "mnist", "keep"})
     assert {"pc", "adding"} <= names("--rules", "fa,pc", "--task=adding")
     assert names("--rules", "fa", "--rules", "dfa").isdisjoint({"ff", "fa"})
 
@@ -63,7 +87,16 @@ def test_a_setting_of_what_is_not_used_is_refused(tmp_path, argv, text, parts):
 
 def test_a_file_names_what_is_trained_and_a_flag_another(tmp_path):
     (tmp_path / "config.toml").write_text('rules = "pc"\ntask = "adding"\n', encoding="utf-8")
-    got = parse("--config", str(tmp_path / "config.toml"), "--pc.steps", "3", "--task", "copy", "--copy.delay", "2")
+    got = parse(
+        "--config",
+        str(tmp_path / "config.toml"),
+        "--pc.steps",
+        "3",
+        "--task",
+        "copy",
+        "--copy.delay",
+        "2",
+    )
     assert (got.rules, got.pc.steps, got.task, got.copy.delay) == ("pc", 3, "copy", 2)
 
 

@@ -1,4 +1,6 @@
-"""Commands where things are not as usual: no home, another encoding, a reader that left, other cores, docstrings stripped."""
+"""Commands where things are not as usual: no home, another encoding, a reader that left, other
+cores, docstrings stripped.
+"""
 
 import codecs
 import io
@@ -27,7 +29,9 @@ from byway.training.run import Run
 
 
 def _python(program, *argv):
-    return subprocess.run([sys.executable, *argv, "-c", program], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, *argv, "-c", program], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
@@ -43,7 +47,12 @@ def homeless(monkeypatch):
 
 
 def test_without_a_home_there_is_no_cache_and_no_learned_rule_but_all_else(homeless, monkeypatch):
-    assert cache_folder() is None and rules_folder() is None and learned() == {} and "dfa" in RULES.ids()
+    assert (
+        cache_folder() is None
+        and rules_folder() is None
+        and learned() == {}
+        and "dfa" in RULES.ids()
+    )
     use_compilation_cache()
     with pytest.raises(RunError, match=r"name one in \$BYWAY_RULES"):
         save("mine", {}, {}, [])
@@ -57,17 +66,28 @@ def test_without_a_home_there_is_no_cache_and_no_learned_rule_but_all_else(homel
     [
         ({"XDG_CACHE_HOME": "/c", "XDG_DATA_HOME": "/d"}, "/c/byway", "/d/byway/rules"),
         ({"BYWAY_CACHE": "here", "BYWAY_RULES": "there"}, "here", "there"),
-        ({"XDG_CACHE_HOME": "relative", "XDG_DATA_HOME": ""}, None, None),  # these count as not set, says their specification
+        (
+            {"XDG_CACHE_HOME": "relative", "XDG_DATA_HOME": ""},
+            None,
+            None,
+        ),
     ],
 )
 def test_what_is_named_needs_no_home(given, cache, rules, homeless, monkeypatch):
     for name, value in given.items():
         monkeypatch.setenv(name, value)
-    assert (cache_folder(), rules_folder()) == tuple(None if place is None else Path(place) for place in (cache, rules))
+    assert (cache_folder(), rules_folder()) == tuple(
+        None if place is None else Path(place) for place in (cache, rules)
+    )
 
 
-@pytest.mark.parametrize(("quota", "wanted"), [("max 100000", 3), ("150000 100000", 2), ("900000 100000", 3), ("10 100000", 1), ("", 3)])
-def test_cores_are_those_that_the_process_is_bound_to_and_its_quota_pays_for(quota, wanted, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("quota", "wanted"),
+    [("max 100000", 3), ("150000 100000", 2), ("900000 100000", 3), ("10 100000", 1), ("", 3)],
+)
+def test_cores_are_those_that_the_process_is_bound_to_and_its_quota_pays_for(
+    quota, wanted, tmp_path, monkeypatch
+):
     (tmp_path / "cpu.max").write_text(quota, encoding="ascii")
     monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {4, 7, 9}, raising=False)
@@ -75,7 +95,9 @@ def test_cores_are_those_that_the_process_is_bound_to_and_its_quota_pays_for(quo
     assert cores() == wanted
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores")
+@pytest.mark.skipif(
+    not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores"
+)
 def test_import_takes_no_more_devices_than_cores():
     bind = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
     found = _python(f"{bind}; import byway, jax; print(jax.device_count())")
@@ -105,7 +127,20 @@ def test_what_an_encoding_has_not_is_written_in_another_way(encoding, wanted, mo
 
 
 def test_a_command_whose_output_is_in_ascii(tmp_path, monkeypatch, capfdbinary):
-    argv = ["compare", "--rules", "bp,frozen", "--epochs", "1", "--seeds", "2", "--net.hidden", "8", "--looks", "0", "--out"]
+    argv = [
+        "compare",
+        "--rules",
+        "bp,frozen",
+        "--epochs",
+        "1",
+        "--seeds",
+        "2",
+        "--net.hidden",
+        "8",
+        "--looks",
+        "0",
+        "--out",
+    ]
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
     assert main([*argv, str(tmp_path / "run")]) == 0
     assert "+/-" in sys.stdout.buffer.getvalue().decode("ascii")
@@ -113,7 +148,9 @@ def test_a_command_whose_output_is_in_ascii(tmp_path, monkeypatch, capfdbinary):
 
 def test_a_reader_that_leaves_ends_a_command_quietly():
     command = f"{sys.executable} -u -m byway.cli.main list | head -1"
-    left = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    left = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False
+    )
     assert (left.returncode, left.stdout, left.stderr) == (141, "rules\n", "")
 
 
@@ -122,23 +159,40 @@ def test_an_output_without_room_is_said():
     with open("/dev/full", "w", encoding="utf-8") as full:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
         done = subprocess.run(
-            [sys.executable, "-m", "byway.cli.main", "list"], stdout=full, stderr=-1, text=True, env=environment, check=False
+            [sys.executable, "-m", "byway.cli.main", "list"],
+            stdout=full,
+            stderr=-1,
+            text=True,
+            env=environment,
+            check=False,
         )
-    assert done.returncode == 2 and "the output cannot be written: No space left" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 2
+        and "the output cannot be written: No space left" in done.stderr
+        and "Traceback" not in done.stderr
+    )
 
 
 def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
     wanted = tmp_path / "runs" / "train-digits-now"
     begun = [Run.begin(wanted, byway.task("digits"), "", unique=True).folder for _ in range(3)]
-    assert begun == [wanted, wanted.with_name("train-digits-now-2"), wanted.with_name("train-digits-now-3")]
+    assert begun == [
+        wanted,
+        wanted.with_name("train-digits-now-2"),
+        wanted.with_name("train-digits-now-3"),
+    ]
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be made"):
         Run.begin(tmp_path / "file" / "x", byway.task("digits"), "", unique=True)
 
 
 def test_stripped_docstrings_are_read_in_the_source():
-    program = "from byway.system.docstring import docstring as d; import byway.rules.dfa as m, byway.cli.settings as s"
-    ask = program + "; import json; print(json.dumps([d(m), d(m.DFA), d(s.Training), d(type('Made', (), {'__doc__': 'given'}))]))"
+    program = (
+        "from byway.system.docstring import docstring as d; import byway.rules.dfa as m, "
+        "byway.cli.settings as s"
+    )
+    made = "d(type('Made', (), {'__doc__': 'given'}))"
+    ask = f"{program}; import json; print(json.dumps([d(m), d(m.DFA), d(s.Training), {made}]))"
     stripped, whole = (_python(ask, *flags) for flags in (["-OO"], []))
     assert stripped.stdout == whole.stdout and "given" in stripped.stdout, stripped.stderr
     assert docstring(type("Made", (), {})) == ""
@@ -155,8 +209,10 @@ import warnings
 warnings.filterwarnings("error", category=EncodingWarning, module=r"byway\\..*")
 from byway.cli.main import main
 run = "RUN"
-for argv in (["compare", "--rules", "bp,frozen", "--epochs", "1", "--seeds", "1", "--net.hidden", "8", "--looks", "0", "--out", run],
-             ["report", run], ["resume", run], ["runs", run], ["branch", run, "--set", "epochs=2", "--out", run + "b"]):
+small = ["--epochs", "1", "--seeds", "1", "--net.hidden", "8", "--looks", "0"]
+for argv in (["compare", "--rules", "bp,frozen", *small, "--out", run],
+             ["report", run], ["resume", run], ["runs", run],
+             ["branch", run, "--set", "epochs=2", "--out", run + "b"]):
     assert main(argv) == 0, argv
 print("fine")
 """.replace("RUN", str(tmp_path / "run"))
@@ -169,6 +225,10 @@ def test_what_other_people_log_is_logged_while_a_store_is_open(tmp_path, caplog)
     before = shared.level, list(shared.filters)
     with caplog.at_level(logging.INFO, "absl"), store.opened(tmp_path):
         shared.info("mine")
-        shared.handle(logging.LogRecord("absl", logging.INFO, str(store.HERE / "any.py"), 1, "theirs", None, None))
+        shared.handle(
+            logging.LogRecord(
+                "absl", logging.INFO, str(store.HERE / "any.py"), 1, "theirs", None, None
+            )
+        )
         assert [record.message for record in caplog.records] == ["mine"]
     assert (shared.level, shared.filters) == before

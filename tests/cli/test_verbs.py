@@ -1,4 +1,6 @@
-"""The command line as a user meets it: what it writes, what it says, and what it says of mistakes."""
+"""The command line as a user meets it: what it writes, what it says, and what it says of
+mistakes.
+"""
 
 import json
 import os
@@ -21,7 +23,17 @@ SMALL = ["--epochs", "2", "--seeds", "2", "--net.hidden", "12", "9", "--probe", 
 def finished(tmp_path_factory):
     """A small comparison of two rules, run in a process of its own, as a user would."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "byway.cli.main", "compare", "--rules", "bp,frozen", "--out", str(folder), *SMALL]
+    command = [
+        sys.executable,
+        "-m",
+        "byway.cli.main",
+        "compare",
+        "--rules",
+        "bp,frozen",
+        "--out",
+        str(folder),
+        *SMALL,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return folder, done
 
@@ -46,7 +58,9 @@ def test_a_run_folder_holds_everything(finished):
     ]
     looks = [json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()]
     last = [look for look in looks if look["step"] == 78]
-    assert [(look["rule"], look["seed"], look["epoch"]) for look in last] == [(r, s, 2.0) for r in ("bp", "frozen") for s in (0, 1)]
+    assert [(look["rule"], look["seed"], look["epoch"]) for look in last] == [
+        (r, s, 2.0) for r in ("bp", "frozen") for s in (0, 1)
+    ]
     assert max(last[0]["angle"].values()) < 0.01
     results = json.loads((folder / "results.json").read_text())["rules"]["bp"]
     assert results["looks"] == 8 and results["look_seconds"] > 0
@@ -68,7 +82,9 @@ def test_the_weights_give_the_accuracy_that_was_reported(finished):
 
     test = byway.task("digits").load()["test"]
     w = load_file(folder / "weights" / "frozen.safetensors")
-    reported = json.loads((folder / "results.json").read_text())["rules"]["frozen"]["test"]["accuracy"]
+    reported = json.loads((folder / "results.json").read_text())["rules"]["frozen"]["test"][
+        "accuracy"
+    ]
     for seed in (0, 1):
         h = np.asarray(test.x, np.float64).reshape(-1, 64) / 16
         for name in ("input-hidden1", "hidden1-hidden2", "hidden2-output"):
@@ -88,7 +104,16 @@ def test_the_table_is_printed_and_nothing_moves_when_nobody_watches(finished):
 
 def test_the_settings_in_a_run_folder_repeat_it_to_the_bit(finished, tmp_path):
     folder, _ = finished
-    command = [sys.executable, "-m", "byway.cli.main", "compare", "--config", str(folder / "config.toml"), "--out", str(tmp_path / "again")]
+    command = [
+        sys.executable,
+        "-m",
+        "byway.cli.main",
+        "compare",
+        "--config",
+        str(folder / "config.toml"),
+        "--out",
+        str(tmp_path / "again"),
+    ]
     subprocess.run(command, capture_output=True, check=True)
     for rule in ("bp", "frozen"):
         name = f"weights/{rule}.safetensors"
@@ -123,19 +148,52 @@ def fails(capsys, *argv):
         (["train", "--ff.decay", "2", "--rule", "ff"], ["FF.decay = 2", "from 0"]),
         (["train", "--digits.validation", "5000"], ["5000", "1436"]),
         (["train", "--net.hidden", "0"], ["0", "one unit"]),
-        (["train", "--net.kind", "convnet", "--net.channels", "4", "4", "4", "4"], ["shrinks", "pooling"]),
-        (["train", "--task", "delayed_xor", "--rule", "dfa"], ["dfa on the task delayed_xor", "sequences", "bptt"]),
-        (["compare", "--task", "adding", "--rules", "rtrl,ff"], ["ff on the task adding", "sequences"]),
-        (["train", "--task", "delayed_xor", "--rule", "rtrl", "--every", "5"], ["every = 5", "divisor of 13"]),
-        (["train", "--task", "delayed_xor", "--rule", "bptt", "--every", "5"], ["every = 5", "divisor of 13"]),
+        (
+            ["train", "--net.kind", "convnet", "--net.channels", "4", "4", "4", "4"],
+            ["shrinks", "pooling"],
+        ),
+        (
+            ["train", "--task", "delayed_xor", "--rule", "dfa"],
+            ["dfa on the task delayed_xor", "sequences", "bptt"],
+        ),
+        (
+            ["compare", "--task", "adding", "--rules", "rtrl,ff"],
+            ["ff on the task adding", "sequences"],
+        ),
+        (
+            ["train", "--task", "delayed_xor", "--rule", "rtrl", "--every", "5"],
+            ["every = 5", "divisor of 13"],
+        ),
+        (
+            ["train", "--task", "delayed_xor", "--rule", "bptt", "--every", "5"],
+            ["every = 5", "divisor of 13"],
+        ),
         (["train", "--rule", "frozen", "--every", "1"], ["every = 1", "a task in time"]),
         (["train", "--rule", "bptt"], ["bptt on the task digits", "a task in time"]),
-        (["train", "--rule", "rtrl", "--net.kind", "rnn"], ["rtrl was given a network with a cycle", "independent"]),
-        (["train", "--task", "adding", "--rule", "bptt", "--net.kind", "convnet"], ["shape (2,)", "height, width"]),
-        (["train", "--task", "adding", "--rule", "bptt", "--net.hidden"], ["a recurrent network of sizes", "a hidden layer"]),
-        (["train", "--task", "adding", "--rule", "bptt", "--adding.length", "1"], ["length = 1", "from 2"]),
-        (["train", "--task", "delayed_xor", "--rule", "bptt", "--delayed-xor.gap", "0"], ["gap = 0", "from 1"]),
-        (["audit", "bp", "--net", "mlp,rnn"], ["bp was given a network with a cycle", "without cycles"]),
+        (
+            ["train", "--rule", "rtrl", "--net.kind", "rnn"],
+            ["rtrl was given a network with a cycle", "independent"],
+        ),
+        (
+            ["train", "--task", "adding", "--rule", "bptt", "--net.kind", "convnet"],
+            ["shape (2,)", "height, width"],
+        ),
+        (
+            ["train", "--task", "adding", "--rule", "bptt", "--net.hidden"],
+            ["a recurrent network of sizes", "a hidden layer"],
+        ),
+        (
+            ["train", "--task", "adding", "--rule", "bptt", "--adding.length", "1"],
+            ["length = 1", "from 2"],
+        ),
+        (
+            ["train", "--task", "delayed_xor", "--rule", "bptt", "--delayed-xor.gap", "0"],
+            ["gap = 0", "from 1"],
+        ),
+        (
+            ["audit", "bp", "--net", "mlp,rnn"],
+            ["bp was given a network with a cycle", "without cycles"],
+        ),
         (["audit", "dfaa"], ["'dfaa'", "'dfa'"]),
         (["audit", "dfa", "--net", "cnn"], ["'cnn'", "convnet"]),
         (["report", "nowhere"], ["nowhere"]),
@@ -186,7 +244,18 @@ def test_a_mistake_with_overwrite_leaves_the_old_run(tmp_path, capsys):
 @pytest.mark.slow
 def test_killed_in_the_middle_what_was_measured_is_there(tmp_path, capsys):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "byway.cli.main", "compare", "--rules", "bp,fa", "--epochs", "100000", "--out", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "byway.cli.main",
+        "compare",
+        "--rules",
+        "bp,fa",
+        "--epochs",
+        "100000",
+        "--out",
+        str(folder),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     metrics = folder / "metrics.jsonl"
     deadline = time.monotonic() + 120
@@ -246,10 +315,36 @@ def test_list_names_every_rule_and_task(capsys):
 
 
 def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
-    """Sequences go to a recurrent network by default, in updates of some steps where `every` says so."""
+    """Sequences go to a recurrent network by default, in updates of some steps where `every` says
+    so.
+    """
     folder = tmp_path / "run"
-    small = ["--epochs", "1", "--seeds", "1", "--batch", "8", "--net.hidden", "3", "--delayed-xor.gap", "2", "--delayed-xor.wait", "1"]
-    asked = ["--task", "delayed_xor", "--rules", "rtrl,frozen", "--every", "2", "--delayed-xor.samples", "16", "--out", str(folder)]
+    small = [
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+        "--batch",
+        "8",
+        "--net.hidden",
+        "3",
+        "--delayed-xor.gap",
+        "2",
+        "--delayed-xor.wait",
+        "1",
+    ]
+    asked = [
+        "--task",
+        "delayed_xor",
+        "--rules",
+        "rtrl,frozen",
+        "--every",
+        "2",
+        "--delayed-xor.samples",
+        "16",
+        "--out",
+        str(folder),
+    ]
     assert main(["compare", *asked, *small]) == 0
     assert "rtrl on delayed_xor: test accuracy" in capsys.readouterr().out
     weights = load_file(folder / "weights" / "rtrl.safetensors")
@@ -259,7 +354,10 @@ def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
         "hidden1-output.weight": (1, 3, 2),
     }
     audited = json.loads((folder / "audit.json").read_text())
-    assert {name: one["network"] for name, one in audited.items()} == {"rtrl": "rnn", "frozen": "rnn"}
+    assert {name: one["network"] for name, one in audited.items()} == {
+        "rtrl": "rnn",
+        "frozen": "rnn",
+    }
     assert all(one["agrees"] for one in audited.values())
     assert "every = 2" in (folder / "config.toml").read_text()
 
@@ -273,6 +371,17 @@ def test_what_is_audited_is_what_trains(tmp_path, monkeypatch):
         return audit(rule, net)
 
     monkeypatch.setattr("byway.cli.experiment.audit", spy)
-    small = ["--epochs", "1", "--seeds", "1", "--net.hidden", "5", "--probe", "20", "--out", str(tmp_path / "run")]
+    small = [
+        "--epochs",
+        "1",
+        "--seeds",
+        "1",
+        "--net.hidden",
+        "5",
+        "--probe",
+        "20",
+        "--out",
+        str(tmp_path / "run"),
+    ]
     assert main(["train", "--rule", "frozen", *small]) == 0
     assert audited == [{"input": 64, "hidden1": 5, "output": 10}]

@@ -1,4 +1,6 @@
-"""What holds for every rule found in the folder, on every kind of network it accepts: the laws of `byway.testing`."""
+"""What holds for every rule found in the folder, on every kind of network it accepts: the laws of
+`byway.testing`.
+"""
 
 import dataclasses
 import functools
@@ -19,20 +21,38 @@ from byway.testing import laws
 from byway.testing.case import Case
 from byway.testing.check import trained_on
 
-# What `accepts` takes decides what is tested; some tests only on an mlp and, for rules that see time, on an rnn.
+# What `accepts` takes decides what is tested; some tests only on an mlp and, for rules that see
+# time, on an rnn.
 ACCEPTED = {name: accepted(byway.rule(name)) for name in RULES.ids()}
 PAIRS = [(name, kind) for name, kinds in ACCEPTED.items() for kind in kinds]
-FEW = [(name, kind) for name, kinds in ACCEPTED.items() for kind in laws.few(byway.rule(name), kinds)]
-TRAINED = [(name, task) for name, kinds in ACCEPTED.items() for task in trained_on(byway.rule(name), kinds)]
+FEW = [
+    (name, kind) for name, kinds in ACCEPTED.items() for kind in laws.few(byway.rule(name), kinds)
+]
+TRAINED = [
+    (name, task) for name, kinds in ACCEPTED.items() for task in trained_on(byway.rule(name), kinds)
+]
 # Laws that trace a program and compile none.
-TRACED = (laws.shapes_and_types_are_those_of_what_changes, laws.arguments_are_left_as_they_were, laws.the_audit_bears_out_the_claims)
+TRACED = (
+    laws.shapes_and_types_are_those_of_what_changes,
+    laws.arguments_are_left_as_they_were,
+    laws.the_audit_bears_out_the_claims,
+)
 # Of a kind each: memory and chance, settling, time. The others take their turn in `make slow`.
 QUICK = [("ff", "digits"), ("pc", "digits"), ("rtrl", "delayed_xor")]
 
-# What networks of one kind can differ in, beyond the tiny ones: each is the rule's own with one thing changed.
-SKIPPING = {"input": 8, "a": 7, "b": 6, "output": 4}, [("input", "a"), ("input", "b"), ("a", "b"), ("a", "output"), ("b", "output")]
+# What networks of one kind can differ in, beyond the tiny ones: each is the rule's own with one
+# thing changed.
+SKIPPING = (
+    {"input": 8, "a": 7, "b": 6, "output": 4},
+    [("input", "a"), ("input", "b"), ("a", "b"), ("a", "output"), ("b", "output")],
+)
 VARIANTS = {
-    **{f"mlp of {phi}": lambda phi=phi, **options: mlp(8, 7, 6, 4, **{**options, "activation": phi}) for phi in ACTIVATIONS},
+    **{
+        f"mlp of {phi}": lambda phi=phi, **options: mlp(
+            8, 7, 6, 4, **{**options, "activation": phi}
+        )
+        for phi in ACTIVATIONS
+    },
     "mlp normalised": lambda **options: mlp(8, 7, 6, 4, **{**options, "norm": True}),
     "mlp read from two layers": lambda **options: mlp(8, 7, 6, 4, **options, readout_from=(0, 1)),
     "mlp without biases": lambda **options: mlp(8, 7, 6, 4, **options, bias=False),
@@ -48,12 +68,18 @@ VARIANTS = {
     ),
     "rnn normalised": lambda **options: rnn(5, 6, 4, **{**options, "norm": True}),
     "rnn of two layers": lambda **options: rnn(5, 6, 3, 4, **options, bias=False),
-    "rnn with a black box": lambda **options: rnn(5, 6, 4, **{**options, "activation": "quantised"}),
+    "rnn with a black box": lambda **options: rnn(
+        5, 6, 4, **{**options, "activation": "quantised"}
+    ),
 }
 
 
-# The slope of a linear layer is the number one; and a readout alone has nothing to pass through, nor to wait for.
-LITTLE = {"mlp of identity": ["derivative"], "mlp without hidden layers": ["transport", "locking", "derivative"]}
+# The slope of a linear layer is the number one; and a readout alone has nothing to pass through,
+# nor to wait for.
+LITTLE = {
+    "mlp of identity": ["derivative"],
+    "mlp without hidden layers": ["transport", "locking", "derivative"],
+}
 
 
 def variant(name, of):
@@ -81,7 +107,11 @@ def refusal(name, of):
 REFUSED = [(name, of) for name in RULES.ids() for of in VARIANTS | KINDS if refusal(name, of)]
 VARIED = [(name, of) for name in RULES.ids() for of in VARIANTS if not refusal(name, of)]
 # A rule for each variant, all of them in turn.
-ONE_EACH = [able[i % len(able)] for i, of in enumerate(VARIANTS) if (able := [pair for pair in VARIED if pair[1] == of])]
+ONE_EACH = [
+    able[i % len(able)]
+    for i, of in enumerate(VARIANTS)
+    if (able := [pair for pair in VARIED if pair[1] == of])
+]
 
 every_rule = pytest.mark.parametrize("name", RULES.ids())
 
@@ -97,8 +127,9 @@ def each(of):
 
 
 def _quick(name, kind, law):
-    """Whether a law is tried on a network in every run: all of them on the rule's first kind, on others those that compile nothing, and
-    of the rest every sixth in turn. All of them: `make slow`. Out of time `audit/test_verdicts` asks for the audit of each.
+    """Whether a law is tried on a network in every run: all of them on the rule's first kind, on
+    others those that compile nothing, and of the rest every sixth in turn. All of them: `make
+    slow`. Out of time `audit/test_verdicts` asks for the audit of each.
     """
     if law is laws.the_audit_bears_out_the_claims:
         return byway.rule(name).in_time or kind in ("rnn", "cyclic")
@@ -118,7 +149,13 @@ def test_by_itself(name, law):
 @pytest.mark.parametrize(
     ("name", "kind", "law"),
     [
-        pytest.param(name, kind, law, marks=() if _quick(name, kind, law) else pytest.mark.slow, id=f"{name}-{kind}-{law.__name__}")
+        pytest.param(
+            name,
+            kind,
+            law,
+            marks=() if _quick(name, kind, law) else pytest.mark.slow,
+            id=f"{name}-{kind}-{law.__name__}",
+        )
         for name, kind in PAIRS
         for law in laws.ON_NETWORKS
     ],
@@ -133,18 +170,27 @@ def test_on_few_networks(name, kind, law):
     law(case(name, kind))
 
 
-@pytest.mark.parametrize(("name", "task"), [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in TRAINED])
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [pair if pair in QUICK else pytest.param(*pair, marks=pytest.mark.slow) for pair in TRAINED],
+)
 def test_a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(name, task):
-    laws.a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(byway.rule(name), byway.task(task))
+    laws.a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(
+        byway.rule(name), byway.task(task)
+    )
 
 
 def ruled(name, of):
-    """A rule for a variant. Noise that crosses no step of a quantised output leaves loss and reward as they were: there it is loud."""
+    """A rule for a variant. Noise that crosses no step of a quantised output leaves loss and reward
+    as they were: there it is loud.
+    """
     loud = of == "mlp with a black box as output" and hasattr(byway.rule(name), "sigma")
     return byway.rule(name, **({"sigma": 1.0} if loud else {}))
 
 
-varied = functools.cache(lambda name, of: Case(ruled(name, of), of, functools.partial(variant, name, of)))
+varied = functools.cache(
+    lambda name, of: Case(ruled(name, of), of, functools.partial(variant, name, of))
+)
 
 
 @pairs(ONE_EACH, "of")
@@ -153,7 +199,12 @@ def test_every_variant_of_a_network_with_one_of_its_rules(name, of):
 
 
 @pytest.mark.slow
-@each([laws.shapes_and_types_are_those_of_what_changes, laws.learning_changes_the_readout_and_stays_finite])
+@each(
+    [
+        laws.shapes_and_types_are_those_of_what_changes,
+        laws.learning_changes_the_readout_and_stays_finite,
+    ]
+)
 @pairs(VARIED, "of")
 def test_every_variant_of_a_network_with_all_of_its_rules(name, of, law):
     law(varied(name, of))
@@ -219,6 +270,8 @@ def test_docstring_states_all_and_its_claims_are_the_claims(name):
     fields = {f.name: f.default for f in dataclasses.fields(claims) if f.name != "signal"}
     assert said.keys() - {"signal"} <= fields.keys()
     # What a claim is by default need not be said.
-    assert {k: said.get(k, str(default)) for k, default in fields.items()} == {k: str(getattr(claims, k)) for k in fields}
+    assert {k: said.get(k, str(default)) for k, default in fields.items()} == {
+        k: str(getattr(claims, k)) for k in fields
+    }
     assert set(re.findall(r"target|error|loss|reward", said["signal"])) == set(claims.signal)
     assert f"({name.upper()})" in doc.splitlines()[0]

@@ -1,4 +1,6 @@
-"""What holds for every task found in the folder, and what is known of each data set from elsewhere."""
+"""What holds for every task found in the folder, and what is known of each data set from
+elsewhere.
+"""
 
 import gzip
 
@@ -16,22 +18,33 @@ from byway.core.signal import CrossEntropy, Signal
 from byway.tasks import TASKS
 from byway.tasks._images import ImageTask
 
-# training and test images, train mean and standard deviation of the scaled pixels, from the data card
-CARD = {"mnist": (60_000, 10_000, 0.1307, 0.3081), "fashion_mnist": (60_000, 10_000, 0.2860, 0.3530)}
+# training and test images, train mean and standard deviation of the scaled pixels, from the data
+# card
+CARD = {
+    "mnist": (60_000, 10_000, 0.1307, 0.3081),
+    "fashion_mnist": (60_000, 10_000, 0.2860, 0.3530),
+}
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 EMBEDDED = {"digits"}
-GIVEN = {"data"}  # nothing until somebody gives it samples; its tests are in oracles/test_own_data.py
+# Nothing until somebody gives it samples; its tests are in oracles/test_own_data.py.
+GIVEN = {"data"}
 
 every_task = pytest.mark.parametrize("name", TASKS.ids())
 # Sequences that are drawn have tests of their own, in oracles/test_sequences.py.
-every_image_task = pytest.mark.parametrize("name", [name for name in TASKS.ids() if issubclass(TASKS.get(name), ImageTask)])
-every_classification = pytest.mark.parametrize("name", [name for name in TASKS.ids() if name not in GIVEN and byway.task(name).outputs > 1])
+every_image_task = pytest.mark.parametrize(
+    "name", [name for name in TASKS.ids() if issubclass(TASKS.get(name), ImageTask)]
+)
+every_classification = pytest.mark.parametrize(
+    "name", [name for name in TASKS.ids() if name not in GIVEN and byway.task(name).outputs > 1]
+)
 _loaded = {}
 
 
 @pytest.fixture
 def splits_of(request, monkeypatch):
-    """A task's splits, loaded once; a skip where its files are not at hand. Nothing is downloaded."""
+    """A task's splits, loaded once; a skip where its files are not at hand. Nothing is
+    downloaded.
+    """
 
     def offline(*args, **kwargs):
         raise requests.ConnectionError("tests do not download")
@@ -51,7 +64,9 @@ def splits_of(request, monkeypatch):
 
 
 def _everything(splits, part):
-    return np.concatenate([np.asarray(splits[name][part]) for name in ("train", "validation", "test")])
+    return np.concatenate(
+        [np.asarray(splits[name][part]) for name in ("train", "validation", "test")]
+    )
 
 
 @every_image_task
@@ -61,10 +76,14 @@ def test_batches_are_scaled_to_one_with_one_hot_targets(name, splits_of):
     for split in splits.values():
         x, signal = task.batch(split, index, jax.random.key(0))
         raw = np.asarray(split.x)[[5, 0, 3, 3]]
-        np.testing.assert_allclose(np.reshape(x, raw.shape), raw / {"digits": 16}.get(name, 255), rtol=1e-12)
+        np.testing.assert_allclose(
+            np.reshape(x, raw.shape), raw / {"digits": 16}.get(name, 255), rtol=1e-12
+        )
         assert x.shape == (4, *x.shape[1 : 1 + task.in_time], *task.input_shape)
         asked = signal.target[:, -1] if task.in_time else signal.target
-        np.testing.assert_array_equal(asked, np.eye(task.outputs)[np.asarray(split.y)[[5, 0, 3, 3]]])
+        np.testing.assert_array_equal(
+            asked, np.eye(task.outputs)[np.asarray(split.y)[[5, 0, 3, 3]]]
+        )
         assert split.x.dtype == jnp.uint8
 
 
@@ -113,14 +132,22 @@ def test_scores_are_the_share_of_right_answers_and_the_loss(name):
     task = byway.task(name)
     draw = np.random.default_rng(0)
     output, labels = draw.normal(size=(50, task.outputs)), draw.integers(0, task.outputs, 50)
-    signal = Signal(jnp.asarray(np.eye(task.outputs)[labels]), CrossEntropy(), jnp.ones(50) if task.in_time else None)
+    signal = Signal(
+        jnp.asarray(np.eye(task.outputs)[labels]),
+        CrossEntropy(),
+        jnp.ones(50) if task.in_time else None,
+    )
     scores = task.score(jnp.asarray(output), signal)
     np.testing.assert_array_equal(scores["accuracy"], output.argmax(1) == labels)
-    np.testing.assert_allclose(scores["loss"], np.log(np.exp(output).sum(1)) - output[np.arange(50), labels], rtol=1e-12)
+    np.testing.assert_allclose(
+        scores["loss"], np.log(np.exp(output).sum(1)) - output[np.arange(50), labels], rtol=1e-12
+    )
 
 
 def test_digits_are_those_of_scikit_learn_each_once(splits_of):
-    """As many pairs of image and label as there are, no pair more often: so no image is both trained on and tested."""
+    """As many pairs of image and label as there are, no pair more often: so no image is both
+    trained on and tested.
+    """
     splits = splits_of("digits")
     assert [splits[k].size for k in ("train", "validation", "test")] == [1257, 180, 360]
     flat, labels = load_digits(return_X_y=True)
@@ -145,15 +172,26 @@ def test_idx_sets_are_the_official_ones_in_order(name, splits_of, real_data):
     y = np.concatenate([np.asarray(splits[k].y) for k in ("train", "validation")])
     np.testing.assert_array_equal(np.bincount(y), MNIST_COUNTS if name == "mnist" else [6000] * 10)
     assert x.mean() / 255 == pytest.approx(mean, abs=5e-5)
-    assert np.sqrt(np.mean(x.astype(np.float32) ** 2) - x.mean() ** 2) / 255 == pytest.approx(deviation, abs=5e-5)
-    np.testing.assert_array_equal(x.ravel(), _official(real_data / name, "train-images-idx3-ubyte.gz", 3))
+    assert np.sqrt(np.mean(x.astype(np.float32) ** 2) - x.mean() ** 2) / 255 == pytest.approx(
+        deviation, abs=5e-5
+    )
+    np.testing.assert_array_equal(
+        x.ravel(), _official(real_data / name, "train-images-idx3-ubyte.gz", 3)
+    )
     np.testing.assert_array_equal(y, _official(real_data / name, "train-labels-idx1-ubyte.gz", 1))
-    np.testing.assert_array_equal(np.asarray(splits["test"].x).ravel(), _official(real_data / name, "t10k-images-idx3-ubyte.gz", 3))
-    np.testing.assert_array_equal(splits["test"].y, _official(real_data / name, "t10k-labels-idx1-ubyte.gz", 1))
+    np.testing.assert_array_equal(
+        np.asarray(splits["test"].x).ravel(),
+        _official(real_data / name, "t10k-images-idx3-ubyte.gz", 3),
+    )
+    np.testing.assert_array_equal(
+        splits["test"].y, _official(real_data / name, "t10k-labels-idx1-ubyte.gz", 1)
+    )
 
 
 def test_cifar10_subset_is_a_subset_and_says_so(splits_of):
-    """The data card: the first 20,000 official training images less 39, the official test set less 31 ships and a horse."""
+    """The data card: the first 20,000 official training images less 39, the official test set less
+    31 ships and a horse.
+    """
     splits = splits_of("cifar10_subset")
     assert [splits[k].size for k in ("train", "validation", "test")] == [17_961, 2_000, 9_968]
     lost = np.zeros(10, int)

@@ -33,7 +33,9 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def pictures(page: str) -> list[ET.Element]:
-    """The drawings in a page, parsed: each must be well-formed, and without an empty line, at which Markdown would end it."""
+    """The drawings in a page, parsed: each must be well-formed, and without an empty line, at which
+    Markdown would end it.
+    """
     found = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
     assert not any("\n\n" in svg for svg in found)
     return [ET.fromstring(svg) for svg in found]
@@ -44,17 +46,22 @@ def with_class(svg: ET.Element, name: str) -> list[ET.Element]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines", "maps"), [("mlp", 8 * 7 + 7 * 6 + 6 * 4, 0), ("rnn", 5 * 6 + 6 * 4, 0), ("convnet", 3 + 9 + 15 + 20, 7)]
+    ("kind", "lines", "maps"),
+    [("mlp", 8 * 7 + 7 * 6 + 6 * 4, 0), ("rnn", 5 * 6 + 6 * 4, 0), ("convnet", 3 + 9 + 15 + 20, 7)],
 )
 def test_a_network_has_a_line_for_each_weight(kind, lines, maps):
-    """Counted by hand from the sizes: 8-7-6-4; 5-6-4; 1 to 3 to 3 feature maps, then 5 and 4 units."""
+    """Counted by hand from the sizes: 8-7-6-4; 5-6-4; 1 to 3 to 3 feature maps, then 5 and 4
+    units.
+    """
     (svg,) = pictures(network_svg(KINDS[kind]()))
     assert len(with_class(svg, "weight")) == lines
     assert len(with_class(svg, "map")) == maps
 
 
 def test_a_network_with_cycles_has_an_arc_for_each_other_projection():
-    """Twelve ordered pairs of four populations and a loop: three are drawn as fans, six of the ten arcs go back, one loops."""
+    """Twelve ordered pairs of four populations and a loop: three are drawn as fans, six of the ten
+    arcs go back, one loops.
+    """
     (svg,) = pictures(network_svg(KINDS["cyclic"]()))
     arcs = [e for e in svg.iter() if e.get("marker-end")]
     assert len(arcs) == 12 + 1 - 3
@@ -70,7 +77,9 @@ def test_names_are_escaped():
 def test_an_image_has_the_ink_of_its_pixels():
     image = load_digits().images[:1] / 16
     (svg,) = pictures(images_svg(image, ["0"]))
-    assert sum(float(e.get("fill-opacity")) for e in svg.iter("rect")) == pytest.approx(image.sum(), abs=0.5 * 64 * 1e-3)
+    assert sum(float(e.get("fill-opacity")) for e in svg.iter("rect")) == pytest.approx(
+        image.sum(), abs=0.5 * 64 * 1e-3
+    )
 
 
 def test_a_sequence_is_filled_where_it_counts():
@@ -78,7 +87,14 @@ def test_a_sequence_is_filled_where_it_counts():
     (svg,) = pictures(sequence_svg(x, target, np.array([0.0, 1.0]), "two steps"))
     shown = [(e.get("fill"), e.get("fill-opacity")) for e in svg.iter("rect")]
     blue, orange = "#3b82c4", "#d9772b"
-    assert shown == [(blue, "1"), (blue, "0"), (orange, "0.5"), (blue, "0.25"), ("none", None), (blue, "1")]
+    assert shown == [
+        (blue, "1"),
+        (blue, "0"),
+        (orange, "0.5"),
+        (blue, "0.25"),
+        ("none", None),
+        (blue, "1"),
+    ]
 
 
 @pytest.mark.parametrize("name", TASKS.ids())
@@ -99,9 +115,17 @@ def test_a_task_has_its_page(name, monkeypatch):
 def test_the_page_of_digits_states_what_is_known_of_it():
     """1,797 images (scikit-learn's own count), of which 180 and 360 are kept apart."""
     page = task_page(byway.task("digits"))
-    for row in ("| samples in train | 1,257 |", "| samples in validation | 180 |", "| samples in test | 360 |", "| one input | 8x8x1 |"):
+    for row in (
+        "| samples in train | 1,257 |",
+        "| samples in validation | 180 |",
+        "| samples in test | 360 |",
+        "| one input | 8x8x1 |",
+    ):
         assert row in page
-    assert "| `validation` | images kept from training for validation | `180` | at least 1 | `--digits.validation` |" in page
+    assert (
+        "| `validation` | images kept from training for validation | `180` | at least 1 | "
+        "`--digits.validation` |" in page
+    )
 
 
 @pytest.mark.parametrize("name", RULE_IDS)
@@ -114,15 +138,23 @@ def test_a_rule_has_its_page(name):
     assert "    f:  " in page
     assert "    g:  " in page
     assert "- [A title](../figures.md#a-title)" in page
-    assert f"byway compare --task {'delayed_xor' if name in ('bptt', 'rtrl', 'eprop', 'esn') else 'digits'} --rules " in page
+    assert (
+        "byway compare --task "
+        f"{'delayed_xor' if name in ('bptt', 'rtrl', 'eprop', 'esn') else 'digits'} --rules "
+        in page
+    )
 
 
 def test_hyper_parameters_have_their_range():
     page = rule_page(byway.rule("node_perturbation"), [], [], [])
-    row = "| `sigma` | standard deviation of the noise on each potential | `0.01` | at least 1e-06 | `--node-perturbation.sigma` |"
+    row = (
+        "| `sigma` | standard deviation of the noise on each potential | `0.01` | at least 1e-06 "
+        "| `--node-perturbation.sigma` |"
+    )
     assert row in page
-    assert "| `decay` | share of the running mean activity kept at each step | `0.9` | 0 to 1 | `--ff.decay` |" in rule_page(
-        byway.rule("ff"), [], [], []
+    assert (
+        "| `decay` | share of the running mean activity kept at each step | `0.9` | 0 to 1 | "
+        "`--ff.decay` |" in rule_page(byway.rule("ff"), [], [], [])
     )
 
 
@@ -131,14 +163,23 @@ def test_a_page_shows_what_was_found_and_measured():
 
     class Checked(type(rule)):
         def checks(self):
-            return [Check("one | two", lambda: 0.25, 1e-3, "arithmetic", wanted=0.5), Check("fails", lambda: 1 / 0, 1e-3, "arithmetic")]
+            return [
+                Check("one | two", lambda: 0.25, 1e-3, "arithmetic", wanted=0.5),
+                Check("fails", lambda: 1 / 0, 1e-3, "arithmetic"),
+            ]
 
     page = rule_page(rule, [("mlp", audit(rule, KINDS["mlp"]()))], verify(Checked()), [])
     assert "| claimed | yes | yes | yes | error | 1 | none | flat | no |" in page
-    assert "| found on [mlp](../networks/mlp.md) | yes | yes | yes | error | 1 | none | flat | no |" in page
+    assert (
+        "| found on [mlp](../networks/mlp.md) | yes | yes | yes | error | 1 | none | flat | no |"
+        in page
+    )
     assert "0 of 2 hold" in page
     assert "| one \\| two | 0.25 | 0.5 ± 0.001 | **no** | arithmetic |" in page
-    assert "| fails | raised ZeroDivisionError: division by zero | ≤ 0.001 | **no** | arithmetic |" in page
+    assert (
+        "| fails | raised ZeroDivisionError: division by zero | ≤ 0.001 | **no** | arithmetic |"
+        in page
+    )
 
 
 def test_the_lists_link_every_page():
@@ -149,7 +190,16 @@ def test_the_lists_link_every_page():
     willing = network_page("blackbox", rules)
     # By their claims: those that read no slope of a hidden unit.
     found = re.findall(r"\(\.\./rules/(\w+)\.md\)", willing)
-    assert found == ["ep", "esn", "ff", "frozen", "node_perturbation", "soft_hebb", "taylor", "three_factor"]
+    assert found == [
+        "ep",
+        "esn",
+        "ff",
+        "frozen",
+        "node_perturbation",
+        "soft_hebb",
+        "taylor",
+        "three_factor",
+    ]
 
 
 def test_a_card_keeps_all_that_was_said():
@@ -169,7 +219,9 @@ def drawings():
 
 def test_the_drawings_are_those_of_the_script(drawings):
     for name, text in drawings.drawn().items():
-        assert (DOCS / "images" / name).read_text() == text, f"{name}: run 'python docs/drawings.py'"
+        assert (DOCS / "images" / name).read_text() == text, (
+            f"{name}: run 'python docs/drawings.py'"
+        )
         assert ET.fromstring(text).tag == SVG + "svg"
 
 
@@ -194,4 +246,8 @@ def test_a_cell_has_its_page(name):
 @pytest.mark.parametrize("name", GROWTHS.ids())
 def test_a_growth_policy_has_its_page(name):
     page = growth_page(GROWTHS.get(name)())
-    assert page.startswith(f"# {name}\n") and f"`--{name.replace('_', '-')}.every`" in page and "**Claims.** Reads" in page
+    assert (
+        page.startswith(f"# {name}\n")
+        and f"`--{name.replace('_', '-')}.every`" in page
+        and "**Claims.** Reads" in page
+    )

@@ -1,6 +1,8 @@
-"""Bad arguments of the Python API, each as a call: `python tests/fuzz/arguments.py` prints what became of every one of them, as JSON.
+"""Bad arguments of the Python API, each as a call: `python tests/fuzz/arguments.py` prints what
+became of every one of them, as JSON.
 
-It is a program of its own because the tests check the type of every argument of every function, which users do not have.
+It is a program of its own because the tests check the type of every argument of every function,
+which users do not have.
 """
 
 import json
@@ -21,7 +23,9 @@ CASES: dict[str, Callable[[], object]] = {}
 
 
 def _try(name: str, call: Callable[..., object], *arguments, **options) -> None:
-    given = [repr(a).partition("\n")[0][:40] for a in arguments] + [f"{k}={v!r}".partition("\n")[0][:40] for k, v in options.items()]
+    given = [repr(a).partition("\n")[0][:40] for a in arguments] + [
+        f"{k}={v!r}".partition("\n")[0][:40] for k, v in options.items()
+    ]
     CASES[f"{name}({', '.join(given)})"] = lambda: call(*arguments, **options)
 
 
@@ -91,7 +95,9 @@ CHANGES = {
 }
 for _part in ("train", "validation", "test"):
     for _name, _change in CHANGES.items():
-        CASES[f"fit with {_name} in {_part}"] = lambda part=_part, change=_change: _fit_changed(part, change)
+        CASES[f"fit with {_name} in {_part}"] = lambda part=_part, change=_change: _fit_changed(
+            part, change
+        )
 
 for _sizes in (
     (),
@@ -128,7 +134,13 @@ for _given in (
         ((8, 8, 1), (2.5,), 4),
         ((8, 8, 1), (3,), 0),
     ),
-    *(((8, 8, 1), (3,) * 6, 4), ((8, 8, -1), (3,), 4), ((8, 8, 0), (3,), 4), (("a", "b", "c"), (3,), 4), (None, (3,), 4)),
+    *(
+        ((8, 8, 1), (3,) * 6, 4),
+        ((8, 8, -1), (3,), 4),
+        ((8, 8, 0), (3,), 4),
+        (("a", "b", "c"), (3,), 4),
+        (None, (3,), 4),
+    ),
 ):
     _try("convnet", byway.convnet, *_given)
 for _options in (
@@ -141,13 +153,32 @@ for _options in (
     _try("convnet", byway.convnet, (8, 8, 1), (3,), 4, **_options)
 
 _SIZES, _EDGES = {"input": 3, "a": 4, "output": 2}, [("input", "a"), ("a", "output")]
-for _edges in ([("input", "b")], _EDGES + _EDGES, [("input", "a")], [], None, [("input", "a", "output")], ["ab"]):
+for _edges in (
+    [("input", "b")],
+    _EDGES + _EDGES,
+    [("input", "a")],
+    [],
+    None,
+    [("input", "a", "output")],
+    ["ab"],
+):
     _try("graph", byway.graph, _SIZES, _edges)
 for _size in (0, -2, NAN, "4", HUGE):
     _try("graph", byway.graph, _SIZES | {"a": _size}, _EDGES)
 for _name in ("a-b", "a.b", "a/b", "", 4):
-    _try("graph", byway.graph, {"input": 3, _name: 4, "output": 2}, [("input", _name), (_name, "output")])
-for _options in ({"input": "x"}, {"output": "x"}, {"output": "input"}, {"activation": {"b": "relu"}}, {"activation": {"a": None}}):
+    _try(
+        "graph",
+        byway.graph,
+        {"input": 3, _name: 4, "output": 2},
+        [("input", _name), (_name, "output")],
+    )
+for _options in (
+    {"input": "x"},
+    {"output": "x"},
+    {"output": "input"},
+    {"activation": {"b": "relu"}},
+    {"activation": {"a": None}},
+):
     _try("graph", byway.graph, _SIZES, _EDGES, **_options)
 _try("graph", byway.graph, {}, [])
 _try("graph", byway.graph, [3, 4], _EDGES)
@@ -185,9 +216,25 @@ for _name in ("", "bpp", None, 3, "../x", "BP", "_learned", "_files"):
 _try("rule", byway.rule, "ff", nope=1)
 _try("rule", byway.rule, "bp", lr=1)
 _try("task", byway.task, "digits", nope=1)
-for _given in ((0,), (-1,), (2.5,), (NAN,), ("3",), (3, 0.0), (3, NAN), (3, -1.0), (3, "x"), (100,)):
+for _given in (
+    (0,),
+    (-1,),
+    (2.5,),
+    (NAN,),
+    ("3",),
+    (3, 0.0),
+    (3, NAN),
+    (3, -1.0),
+    (3, "x"),
+    (100,),
+):
     _try("quantised", byway.quantised, *_given)
-for _options in ({"function": 3}, {"function": None}, {"function": np.tanh, "gain": NAN}, {"function": np.tanh, "gain": -1.0}):
+for _options in (
+    {"function": 3},
+    {"function": None},
+    {"function": np.tanh, "gain": NAN},
+    {"function": np.tanh, "gain": -1.0},
+):
     _try("host", byway.host, "box", **_options)
 for _given in (("",), ("a/b",), (3,), (None,)):
     _try("Score", byway.Score, *_given)

@@ -34,13 +34,23 @@ FLAGS = {
     "--config": ("nowhere.toml", "/"),
     "--sedes": ("3",),
 }
-IN_TIME = {"adding.length": ("1", "99999999999"), "copy.symbols": ("1",), "delayed-xor.noise": ("nan", "-1"), "copy.delay": ("-1",)}
+IN_TIME = {
+    "adding.length": ("1", "99999999999"),
+    "copy.symbols": ("1",),
+    "delayed-xor.noise": ("nan", "-1"),
+    "copy.delay": ("-1",),
+}
 OTHER_VERBS = (
     *(["nope"], [""], ["--nope"]),
     *(["compare", "--rules", names] for names in ("", ",", "bp,bp", "bp,nope")),
     *(["compare", "--seeds"], ["compare", "more"]),
     *(["verify", "nope"], ["verify", "--nope"], ["verify", ""]),
-    *(["audit", "nope"], ["audit", "bp", "--net", ""], ["audit", "bp", "--net", "cnn"], ["audit", "--numeric", "3"]),
+    *(
+        ["audit", "nope"],
+        ["audit", "bp", "--net", ""],
+        ["audit", "bp", "--net", "cnn"],
+        ["audit", "--numeric", "3"],
+    ),
     *(["list", "more"], ["list", "--more"]),
     *(["report"], ["report", "nowhere"], ["report", "/dev/null"], ["report", "a", "b"]),
     *(["resume"], ["resume", "nowhere"], ["resume", ""]),
@@ -74,13 +84,28 @@ def _naming(flag):
 COMMANDS = [
     *(["train", *_naming(flag), flag, value] for flag, values in FLAGS.items() for value in values),
     *(
-        ["train", "--task", name.partition(".")[0].replace("-", "_"), "--rule", "rtrl", f"--{name}", value]
+        [
+            "train",
+            "--task",
+            name.partition(".")[0].replace("-", "_"),
+            "--rule",
+            "rtrl",
+            f"--{name}",
+            value,
+        ]
         for name, values in IN_TIME.items()
         for value in values
     ),
-    *(["train", "--net.kind", "convnet", flag, "0"] for flag in ("--net.channels", "--net.kernel", "--net.pool")),
+    *(
+        ["train", "--net.kind", "convnet", flag, "0"]
+        for flag in ("--net.channels", "--net.kernel", "--net.pool")
+    ),
     *OTHER_VERBS,
-    *(["meta", flag, *(value.split() or [""])] for flag, values in META.items() for value in values),
+    *(
+        ["meta", flag, *(value.split() or [""])]
+        for flag, values in META.items()
+        for value in values
+    ),
 ]
 
 WHOLE = (
@@ -102,14 +127,51 @@ CONFIGS = [
         "lr = 1e",
         "[[net]]\nhidden = [1]",
     ),
-    *(f"{name} = 3" for name in ("sedes", "Rule", "net.hiden", "ff.threshhold", "digits.white", "no.such.table", "rules")),
-    *(f"{name} = {value}" for name in ("seeds", "epochs", "batch", "first_seed") for value in ('"3"', "1.5", "true", "[1]", "-1", "{}")),
-    *(f"{name} = {value}" for name in ("lr", "lr_gamma") for value in ('"x"', "true", "nan", "-inf", "[0.1]")),
-    *(f"{name} = {value}" for name in ("task", "rule", "optimiser", "schedule") for value in ("3", "true", '"nope"', "[]")),
-    *(f"net.{name} = {value}" for name in ("hidden", "kind", "activation", "norm") for value in ('"x"', "3", "[[1]]")),
-    *(f'rule = "ff"\nff.{name} = {value}' for name in ("peer", "keep", "threshold") for value in ('"x"', "nan", "-1")),
+    *(
+        f"{name} = 3"
+        for name in (
+            "sedes",
+            "Rule",
+            "net.hiden",
+            "ff.threshhold",
+            "digits.white",
+            "no.such.table",
+            "rules",
+        )
+    ),
+    *(
+        f"{name} = {value}"
+        for name in ("seeds", "epochs", "batch", "first_seed")
+        for value in ('"3"', "1.5", "true", "[1]", "-1", "{}")
+    ),
+    *(
+        f"{name} = {value}"
+        for name in ("lr", "lr_gamma")
+        for value in ('"x"', "true", "nan", "-inf", "[0.1]")
+    ),
+    *(
+        f"{name} = {value}"
+        for name in ("task", "rule", "optimiser", "schedule")
+        for value in ("3", "true", '"nope"', "[]")
+    ),
+    *(
+        f"net.{name} = {value}"
+        for name in ("hidden", "kind", "activation", "norm")
+        for value in ('"x"', "3", "[[1]]")
+    ),
+    *(
+        f'rule = "ff"\nff.{name} = {value}'
+        for name in ("peer", "keep", "threshold")
+        for value in ('"x"', "nan", "-1")
+    ),
     # What a copy that was cut short leaves: somewhere within a line.
-    *sorted({WHOLE[:cut] for cut in _draw.sample(range(8, len(WHOLE)), 60) if WHOLE[cut - 1] in '"=[.,a '}),
+    *sorted(
+        {
+            WHOLE[:cut]
+            for cut in _draw.sample(range(8, len(WHOLE)), 60)
+            if WHOLE[cut - 1] in '"=[.,a '
+        }
+    ),
 ]
 
 # What a file of a run may hold after an accident, and each file that is read again.
@@ -122,10 +184,20 @@ BROKEN = {
     "a list": b"[1, 2]\n{}\n",
     "other keys": b'{"spam": 1}\n{"spam": 2}\n',
     "other kinds": b'{"rule": [], "rules": {"bp": 3}, "task": {}, "bp": 4, "seed": "x"}\n{}\n',
-    "deeper": b'{"rules": {"bp": {"seeds": ["x"], "test": {}}}, "bp": {"verdict": 3}, "rule": 1, "seed": 0, "epoch": {}}\n{}\n',
+    "deeper": b'{"rules": {"bp": {"seeds": ["x"], "test": {}}}, "bp": {"verdict": 3}, '
+    b'"rule": 1, "seed": 0, "epoch": {}}\n{}\n',
 }
-RUN_FILES = ("results.json", "metrics.jsonl", "microscope.jsonl", "audit.json", "versions.json", "config.toml", "weights/bp.safetensors")
-# What is no accident there: an empty list of rows, settings that name no rule, other things to know of the machine.
+RUN_FILES = (
+    "results.json",
+    "metrics.jsonl",
+    "microscope.jsonl",
+    "audit.json",
+    "versions.json",
+    "config.toml",
+    "weights/bp.safetensors",
+)
+# What is no accident there: an empty list of rows, settings that name no rule, other things to know
+# of the machine.
 SOUND = {
     *(("microscope.jsonl", "nothing"), ("metrics.jsonl", "nothing"), ("config.toml", "nothing")),
     *(("metrics.jsonl", "half"), ("microscope.jsonl", "half")),

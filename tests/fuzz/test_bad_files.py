@@ -1,4 +1,6 @@
-"""Files that somebody else wrote, or that were cut short: learned rules, runs to go on with, data."""
+"""Files that somebody else wrote, or that were cut short: learned rules, runs to go on with,
+data.
+"""
 
 import gzip
 import json
@@ -13,7 +15,10 @@ from fuzz.cases import BROKEN, IDX, LEARNED
 TABLE = [[[[0.0] * 2] * 2] * 3] * 2
 LATER = {
     "too short": {"theta": {"hidden": TABLE[:1], "output": TABLE}, "found": {}},
-    "not finite": {"theta": {"hidden": TABLE, "output": [[[[float("nan")] * 2] * 2] * 3] * 2}, "found": {}},
+    "not finite": {
+        "theta": {"hidden": TABLE, "output": [[[[float("nan")] * 2] * 2] * 3] * 2},
+        "found": {},
+    },
 }
 
 
@@ -27,7 +32,9 @@ def explained(capsys, *argv):
 @pytest.mark.parametrize("name", LEARNED)
 def test_a_broken_learned_rule_is_named(tmp_path, monkeypatch, capsys, name):
     monkeypatch.setenv("BYWAY_RULES", str(tmp_path))
-    (tmp_path / "mine.json").write_bytes(BROKEN[name] if name in BROKEN else json.dumps(LATER[name]).encode())
+    (tmp_path / "mine.json").write_bytes(
+        BROKEN[name] if name in BROKEN else json.dumps(LATER[name]).encode()
+    )
     assert "mine.json" in explained(capsys, "audit", "mine")
 
 
@@ -35,7 +42,9 @@ def test_a_broken_learned_rule_is_named(tmp_path, monkeypatch, capsys, name):
 def test_a_run_whose_results_are_broken_is_not_gone_on_with(tmp_path, capsys, name):
     for file, text in (("versions.json", "{}"), ("config.toml", 'rule = "bp"\n')):
         (tmp_path / file).write_text(text)
-    (tmp_path / "results.json").write_bytes(BROKEN[name].replace(b'"rules": {"bp"', b'"rulez": {"bp"'))
+    (tmp_path / "results.json").write_bytes(
+        BROKEN[name].replace(b'"rules": {"bp"', b'"rulez": {"bp"')
+    )
     assert "results.json" in explained(capsys, "resume", str(tmp_path))
 
 

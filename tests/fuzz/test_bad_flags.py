@@ -1,4 +1,6 @@
-"""The command line on bad flags and settings: exit status 2, and a message that says what was wanted and what to do."""
+"""The command line on bad flags and settings: exit status 2, and a message that says what was
+wanted and what to do.
+"""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,8 +12,13 @@ from fuzz.cases import COMMANDS, CONFIGS, FILES, IDX, LEARNED, WHOLE
 
 
 def mostly_slow(cases):
-    """Every fourth case in `make test`, the others in `make slow`: the parser of flags takes a fifth of a second each time."""
-    return [pytest.param(case, marks=[pytest.mark.slow] if i % 4 else []) for i, case in enumerate(cases)]
+    """Every fourth case in `make test`, the others in `make slow`: the parser of flags takes a
+    fifth of a second each time.
+    """
+    return [
+        pytest.param(case, marks=[pytest.mark.slow] if i % 4 else [])
+        for i, case in enumerate(cases)
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +57,16 @@ def test_a_bad_configuration_is_refused(capsys, tmp_path, text):
 
 
 @given(st.binary(min_size=1, max_size=40))
-@settings(max_examples=10, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_configuration_with_anything_in_its_middle_is_refused_or_means_something(capsys, tmp_path, garbage):
+@settings(
+    max_examples=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_a_configuration_with_anything_in_its_middle_is_refused_or_means_something(
+    capsys, tmp_path, garbage
+):
     """What begins in a word can mean nothing: an open string of TOML ends at no line end."""
     path = tmp_path / "config.toml"
     path.write_bytes(WHOLE.encode()[:12] + b"\xff" + garbage)
@@ -59,7 +74,9 @@ def test_a_configuration_with_anything_in_its_middle_is_refused_or_means_somethi
 
 
 def test_how_many_bad_inputs_there_are():
-    """The figures of docs/reliability.md; the three lists of files are tried by `test_bad_files` and `test_report_bad_files`."""
+    """The figures of docs/reliability.md; the three lists of files are tried by `test_bad_files`
+    and `test_report_bad_files`.
+    """
     files = len(FILES) + len(LEARNED) + 8 + 3 * len(IDX)
     assert (len(COMMANDS), len(CONFIGS), len(CASES), files) == (156, 108, 571, 95)
     assert len(COMMANDS) + len(CONFIGS) + len(CASES) + files >= 300

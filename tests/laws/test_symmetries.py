@@ -1,4 +1,6 @@
-"""What must not depend on how units and samples are numbered, found by drawing networks, batches and orders."""
+"""What must not depend on how units and samples are numbered, found by drawing networks, batches
+and orders.
+"""
 
 import equinox as eqx
 import jax
@@ -15,7 +17,8 @@ from byway.rules import RULES
 few = settings(max_examples=6, deadline=None)
 seeds = st.integers(0, 2**32 - 1)
 BATCH, HIDDEN = 4, 5
-# Two classes, so that forward-forward's wrong label has no choice: its draws depend on the order of samples.
+# Two classes, so that forward-forward's wrong label has no choice: its draws depend on the order of
+# samples.
 NET = mlp(6, HIDDEN, 4, 2, activation="relu", norm=True)
 NAMES = ["bp", "dfa", "fa", "ff", "frozen"]
 
@@ -24,12 +27,16 @@ def _drawn(name, seed):
     """A rule with a network, feedback, memory and a batch, all from one seed."""
     rule, keys = RULES.get(name)(), jax.random.split(jax.random.key(seed), 5)
     net = NET.redraw(keys[0])
-    net = net.with_theta(jax.tree.map(lambda w: w + 0.1 * jax.random.normal(keys[1], w.shape), net.theta))
+    net = net.with_theta(
+        jax.tree.map(lambda w: w + 0.1 * jax.random.normal(keys[1], w.shape), net.theta)
+    )
     gamma = rule.init(net, keys[2])
     _, memory = rule.start(gamma, net, BATCH)
     memory = jax.tree.map(lambda m: m * jax.random.uniform(keys[1], m.shape), memory)
     x = jax.random.normal(keys[3], (BATCH, 6))
-    target = jax.nn.one_hot(jax.random.bernoulli(keys[4], shape=(BATCH,)).astype(int), 2, dtype=float)
+    target = jax.nn.one_hot(
+        jax.random.bernoulli(keys[4], shape=(BATCH,)).astype(int), 2, dtype=float
+    )
     return rule, net, gamma, memory, x, target
 
 
@@ -46,7 +53,9 @@ def _close(a, b):
 
 
 def _renumbered(tree, order):
-    """Weights, feedback, memory or updates with the units of the first hidden layer in another order."""
+    """Weights, feedback, memory or updates with the units of the first hidden layer in another
+    order.
+    """
 
     def renumber(path, a):
         where = [k.key for k in path if isinstance(k, jax.tree_util.DictKey)]
@@ -67,7 +76,9 @@ def test_renumbering_hidden_units_renumbers_their_updates(name, seed, order):
     rule, net, gamma, memory, x, target = _drawn(name, seed)
     memory_before, update = _update(rule, net, gamma, memory, x, target)
     other = net.with_theta(_renumbered(net.theta, order))
-    memory_after, moved = _update(rule, other, _renumbered(gamma, order), _renumbered(memory, order), x, target)
+    memory_after, moved = _update(
+        rule, other, _renumbered(gamma, order), _renumbered(memory, order), x, target
+    )
     _close(moved.net, _renumbered(update.net, order))
     _close(memory_after, _renumbered(memory_before, order))
 
@@ -78,7 +89,10 @@ def test_renumbering_hidden_units_renumbers_their_updates(name, seed, order):
 def test_order_within_a_batch_does_not_matter(name, seed, order):
     order = jnp.array(order)
     rule, net, gamma, memory, x, target = _drawn(name, seed)
-    _close(_update(rule, net, gamma, memory, x[order], target[order]), _update(rule, net, gamma, memory, x, target))
+    _close(
+        _update(rule, net, gamma, memory, x[order], target[order]),
+        _update(rule, net, gamma, memory, x, target),
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,7 +101,9 @@ def test_order_within_a_batch_does_not_matter(name, seed, order):
 def test_a_batch_twice_over_has_the_update_of_the_batch(name, seed):
     """Updates are means; a sum over the batch would double."""
     rule, net, gamma, memory, x, target = _drawn(name, seed)
-    twice = _update(rule, net, gamma, memory, jnp.concatenate([x, x]), jnp.concatenate([target, target]))
+    twice = _update(
+        rule, net, gamma, memory, jnp.concatenate([x, x]), jnp.concatenate([target, target])
+    )
     _close(twice, _update(rule, net, gamma, memory, x, target))
 
 

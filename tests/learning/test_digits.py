@@ -12,7 +12,9 @@ SEEDS, EPOCHS = 8, 30
 def _trained(name):
     task, rule = byway.task("digits"), byway.rule(name)
     net = byway.mlp(task.input_shape, *task.suggests.hidden, task.outputs, **rule.network_options)
-    return byway.fit(net, rule, task, epochs=EPOCHS, batch=task.suggests.batch, seeds=SEEDS, progress=False)
+    return byway.fit(
+        net, rule, task, epochs=EPOCHS, batch=task.suggests.batch, seeds=SEEDS, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +22,13 @@ def frozen():
     return _trained("frozen")
 
 
-@pytest.mark.parametrize("name", ["bp", "fa", "kolen_pollack", "dfa", "ff", "ep", "ipc", "dtp", "predsim"])
+@pytest.mark.parametrize(
+    "name", ["bp", "fa", "kolen_pollack", "dfa", "ff", "ep", "ipc", "dtp", "predsim"]
+)
 def test_rule_beats_frozen_hidden_layers_on_every_seed(name, frozen):
-    """By more than three standard errors of the paired difference, too: the spread over seeds sets the tolerance."""
+    """By more than three standard errors of the paired difference, too: the spread over seeds sets
+    the tolerance.
+    """
     result = _trained(name)
     assert result.failures == {} == frozen.failures
     gain = result.accuracy - frozen.accuracy
@@ -31,7 +37,9 @@ def test_rule_beats_frozen_hidden_layers_on_every_seed(name, frozen):
 
 
 def test_feedback_alignment_comes_to_point_downhill():
-    """Lillicrap et al. 2016, figure 2: in hidden layers the angle to the true gradient falls below 90 degrees, and keeps falling."""
+    """Lillicrap et al. 2016, figure 2: in hidden layers the angle to the true gradient falls below
+    90 degrees, and keeps falling.
+    """
     looks = _trained("fa").looks
     for name in ("input-hidden1", "hidden1-hidden2"):
         start, end = looks[0].seen["angle"][name], looks[-1].seen["angle"][name]

@@ -1,4 +1,6 @@
-"""On a delayed exclusive or every rule that trains a recurrent network beats the reservoir that is only read."""
+"""On a delayed exclusive or every rule that trains a recurrent network beats the reservoir that is
+only read.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +15,9 @@ SEEDS, EPOCHS = 4, 2
 def _trained(name, activation="tanh"):
     task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
     net = rnn(task.input_shape, 16, task.outputs, activation=activation)
-    return byway.fit(net, byway.rule(name), task, epochs=EPOCHS, batch=32, lr=5e-3, seeds=SEEDS, progress=False)
+    return byway.fit(
+        net, byway.rule(name), task, epochs=EPOCHS, batch=32, lr=5e-3, seeds=SEEDS, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +35,9 @@ def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
 
 @pytest.mark.parametrize("name", ["bptt", "rtrl"])
 def test_rule_beats_the_reservoir_on_every_seed(name, frozen):
-    """By more than three standard errors of the paired difference, too: the spread over seeds sets the tolerance."""
+    """By more than three standard errors of the paired difference, too: the spread over seeds sets
+    the tolerance.
+    """
     result = _trained(name)
     assert result.failures == {} == frozen.failures
     gain = result.accuracy - frozen.accuracy

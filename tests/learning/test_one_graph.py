@@ -1,4 +1,6 @@
-"""The example of one graph that classifies, completes and generates: what the docs say of it holds."""
+"""The example of one graph that classifies, completes and generates: what the docs say of it
+holds.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -26,10 +28,15 @@ def graphs(example):
 
 
 def test_one_graph_classifies_completes_and_generates(example, graphs):
-    """On every seed: better than a linear readout, than the mean image and the nearest neighbour; and its own labels back."""
+    """On every seed: better than a linear readout, than the mean image and the nearest neighbour;
+    and its own labels back.
+    """
     linear = example.control("bp", seeds=3, epochs=example.EPOCHS)
     x, _ = example.images("test")
-    mean, neighbour = (example.error(example.baselines()[name](x), x) for name in ("mean image", "nearest neighbour"))
+    mean, neighbour = (
+        example.error(example.baselines()[name](x), x)
+        for name in ("mean image", "nearest neighbour")
+    )
     for graph, readout in zip(graphs, linear, strict=True):
         answers = example.measured(graph)
         assert answers["accuracy"] > readout

@@ -1,4 +1,6 @@
-"""The outer loop: its gradient against finite differences, what it sees of a task, what is kept of a rule."""
+"""The outer loop: its gradient against finite differences, what it sees of a task, what is kept of
+a rule.
+"""
 
 import json
 
@@ -26,9 +28,19 @@ def test_the_slope_of_an_episode_is_that_of_finite_differences():
     net, splits = byway.mlp(SOME.input_shape, 6, 3, activation="tanh"), SOME.load()
     theta = {
         "hidden": jnp.asarray(DELTA),
-        "output": jnp.asarray(coefficients({(1, 0, 0, 1): -1.0, (1, 1, 0, 0): 0.1, (0, 0, 1, 0): -0.05})),
+        "output": jnp.asarray(
+            coefficients({(1, 0, 0, 1): -1.0, (1, 1, 0, 0): 0.1, (0, 0, 1, 0): -0.05})
+        ),
     }
-    args = (Taylor(), net, SOME, splits["train"], splits["validation"], Episode(20, 8, 0.1), jax.random.key(4))
+    args = (
+        Taylor(),
+        net,
+        SOME,
+        splits["train"],
+        splits["validation"],
+        Episode(20, 8, 0.1),
+        jax.random.key(4),
+    )
     loss = jax.jit(lambda theta: episode_loss(theta, *args))
     slope = jax.jit(jax.grad(loss))(theta)
     step = 1e-5
@@ -40,7 +52,9 @@ def test_the_slope_of_an_episode_is_that_of_finite_differences():
         ("output", (0, 0, 1, 0)),
     ]:
         up, down = (theta | {role: theta[role].at[powers].add(d)} for d in (step, -step))
-        assert float(slope[role][powers]) == pytest.approx(float(loss(up) - loss(down)) / (2 * step), rel=1e-6)
+        assert float(slope[role][powers]) == pytest.approx(
+            float(loss(up) - loss(down)) / (2 * step), rel=1e-6
+        )
 
 
 def test_a_task_of_some_classes_is_those_samples_numbered_in_the_order_given():
@@ -67,14 +81,28 @@ def test_classes_of_a_task_in_time_are_refused():
 
 def test_meta_learning_lowers_the_loss_and_starts_small():
     net = byway.mlp(SOME.input_shape, 6, 3, activation="tanh")
-    found = meta_learn(Taylor(), net, SOME, meta_steps=100, episodes=4, episode=Episode(20, 16, 0.3), lr=0.01, progress=False)
+    found = meta_learn(
+        Taylor(),
+        net,
+        SOME,
+        meta_steps=100,
+        episodes=4,
+        episode=Episode(20, 16, 0.3),
+        lr=0.01,
+        progress=False,
+    )
     assert all(np.abs(table).max() < 0.01 for table in found.start.values())
     assert found.losses[-5:].mean() < 0.8 * found.losses[0]
     assert found.skipped == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "setting"), [("meta_steps", {"meta_steps": 0}), ("episodes", {"episodes": 0}), ("steps", {"episode": Episode(0, 8, 0.1)})]
+    ("name", "setting"),
+    [
+        ("meta_steps", {"meta_steps": 0}),
+        ("episodes", {"episodes": 0}),
+        ("steps", {"episode": Episode(0, 8, 0.1)}),
+    ],
 )
 def test_numbers_below_one_are_refused(name, setting):
     with pytest.raises(ConfigError, match=name):
@@ -133,7 +161,11 @@ def test_a_broken_file_is_named(shelf, text):
 
 def test_a_polynomial_in_words():
     assert (
-        in_words(coefficients({(1, 0, 0, 1): -1.0, (0, 2, 1, 0): 0.5, (0, 0, 0, 0): 0.1, (1, 1, 1, 1): 0.01}))
+        in_words(
+            coefficients(
+                {(1, 0, 0, 1): -1.0, (0, 2, 1, 0): 0.5, (0, 0, 0, 0): 0.1, (1, 1, 1, 1): 0.01}
+            )
+        )
         == "-1 pre e +0.5 post² w +0.1 1"
     )
 
@@ -141,14 +173,31 @@ def test_a_polynomial_in_words():
 @pytest.mark.slow
 def test_the_verb_keeps_what_it_found_under_a_name_like_any_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("BYWAY_RULES", str(tmp_path))
-    few = ["--meta-steps", "2", "--episodes", "2", "--steps", "3", "--seeds", "1", "--hidden", "3", "--trial-hidden", "4"]
+    few = [
+        "--meta-steps",
+        "2",
+        "--episodes",
+        "2",
+        "--steps",
+        "3",
+        "--seeds",
+        "1",
+        "--hidden",
+        "3",
+        "--trial-hidden",
+        "4",
+    ]
     assert main(["meta", "--name", "mine", *few]) == 0
     said = capsys.readouterr().out
     assert "meta-step    2: loss" in said and "on classes 5, 6, 7, 8, 9" in said
-    rows = {line.strip(" │").split("│")[0].strip() for line in said.splitlines() if line.startswith("│")}
+    rows = {
+        line.strip(" │").split("│")[0].strip() for line in said.splitlines() if line.startswith("│")
+    }
     assert rows == {"mine", "its start", "frozen", "bp"}
     held = json.loads((tmp_path / "mine.json").read_text())
-    np.testing.assert_array_equal(byway.rule("mine").theta["hidden"], np.array(held["theta"]["hidden"]))
+    np.testing.assert_array_equal(
+        byway.rule("mine").theta["hidden"], np.array(held["theta"]["hidden"])
+    )
     assert main(["list"]) == 0 and "mine" in capsys.readouterr().out
     assert main(["audit", "mine", "--net", "mlp"]) == 0
     assert main(["meta", "--name", "mine", *few]) == 2  # it is not replaced without a word

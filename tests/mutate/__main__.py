@@ -1,15 +1,19 @@
-"""Plant defects, one at a time, and see whether the tests that are named for them fail: `python -m tests.mutate [NAME ...]`.
+"""Plant defects, one at a time, and see whether the tests that are named for them fail: `python -m
+tests.mutate [NAME ...]`.
 
-Each defect of `defects.py` is applied to a copy of the tree, in a temporary folder, and its tests are run there. A defect is
-caught where one of them fails; where none does it survived, and a test is missing. First all those tests run on a copy without
-any defect, where they must pass: a test that always fails catches nothing.
+Each defect of `defects.py` is applied to a copy of the tree, in a temporary folder, and its tests
+are run there. A defect is caught where one of them fails; where none does it survived, and a test
+is missing. First all those tests run on a copy without any defect, where they must pass: a test
+that always fails catches nothing.
 
-Exits with 1 if a defect survived, if its old text is not in its file exactly once, or if its tests cannot be run.
+Exits with 1 if a defect survived, if its old text is not in its file exactly once, or if its tests
+cannot be run.
 """
 
 import concurrent.futures
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,12 +47,19 @@ class Verdict:
     seconds: float
 
 
+def pattern(code: str) -> re.Pattern[str]:
+    """Finds code however its lines are wrapped: space counts as space, within brackets as none."""
+    found = r"\s+".join(re.escape(word) for word in code.split())
+    found = re.sub(r"(\\[(\[{])", r"\1\\s*", found)
+    return re.compile(re.sub(r"(,?)(\\[)\]}])", r"\1,?\\s*\2", found))
+
+
 def misplaced(defect: Defect) -> str | None:
     """Why a defect cannot be planted; None if it can."""
     path = ROOT / "src" / "byway" / defect.file
     if not path.is_file():
         return f"there is no {path.relative_to(ROOT)}"
-    times = path.read_text().count(defect.old)
+    times = len(pattern(defect.old).findall(path.read_text(encoding="utf-8")))
     return None if times == 1 else f"its old text is {times} times in {defect.file}"
 
 
@@ -60,19 +71,44 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def tested(folder: Path, tests: Sequence[str], limit: float, stop: bool) -> tuple[int | None, list[str], str]:
+def tested(
+    folder: Path, tests: Sequence[str], limit: float, stop: bool
+) -> tuple[int | None, list[str], str]:
     """Run tests on a copy of the tree.
 
     Returns:
-        pytest's exit status, None if it took too long; the tests that failed; and all that was said.
+        pytest's exit status, None if it took too long; the tests that failed; and all that was
+        said.
     """
     environment = {**os.environ, "PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rfE", "--tb=line", *(["-x"] if stop else []), *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-rfE",
+        "--tb=line",
+        *(["-x"] if stop else []),
+        *tests,
+    ]
     try:
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=limit)
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit,
+        )
     except subprocess.TimeoutExpired:
         return None, [], f"its tests took more than {limit:g} s"
-    failed = [line.split(" ", 1)[1].partition(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    failed = [
+        line.split(" ", 1)[1].partition(" - ")[0]
+        for line in done.stdout.splitlines()
+        if line.startswith(("FAILED ", "ERROR "))
+    ]
     return done.returncode, failed, done.stdout + done.stderr
 
 
@@ -88,7 +124,8 @@ def tried(defect: Defect) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="byway-defect-") as made:
         folder = copied(Path(made))
         path = folder / "src" / "byway" / defect.file
-        path.write_text(path.read_text().replace(defect.old, defect.new))
+        text = path.read_text(encoding="utf-8")
+        path.write_text(pattern(defect.old).sub(lambda _: defect.new, text), encoding="utf-8")
         status, failed, said = tested(folder, defect.tests, LIMIT, stop=True)
     if status == 1 and failed:
         return verdict(CAUGHT, failed[0])
@@ -104,14 +141,20 @@ def sound(defects: Sequence[Defect]) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="byway-defect-") as made:
         status, failed, said = tested(copied(Path(made)), tests, LIMIT_OF_ALL, stop=False)
     why = "all pass" if status == 0 else ", ".join(failed) or said.strip().rpartition("\n")[2]
-    return Verdict("(no defect)", "passes" if status == 0 else BROKEN, why, time.perf_counter() - started)
+    return Verdict(
+        "(no defect)", "passes" if status == 0 else BROKEN, why, time.perf_counter() - started
+    )
 
 
 def main(names: Sequence[str]) -> int:
     """Try the defects of these names, all by default."""
     known = {defect.name: defect for defect in DEFECTS}
     if unknown := [name for name in names if name not in known]:
-        print(f"no defect is called {', '.join(unknown)}\n  wanted: some of {', '.join(known)}\n  do: choose among these", file=sys.stderr)
+        print(
+            f"no defect is called {', '.join(unknown)}\n  wanted: some of {', '.join(known)}\n  "
+            "do: choose among these",
+            file=sys.stderr,
+        )
         return 2
     chosen = [known[name] for name in names] or DEFECTS
     started, verdicts = time.perf_counter(), []
@@ -119,15 +162,24 @@ def main(names: Sequence[str]) -> int:
         jobs = [pool.submit(sound, chosen), *(pool.submit(tried, defect) for defect in chosen)]
         for number, job in enumerate(concurrent.futures.as_completed(jobs), 1):
             verdicts.append(one := job.result())
-            print(f"[{number}/{len(jobs)}] {one.name}: {one.outcome} ({one.why}) {one.seconds:.0f} s", flush=True)
+            print(
+                f"[{number}/{len(jobs)}] {one.name}: {one.outcome} ({one.why}) {one.seconds:.0f} s",
+                flush=True,
+            )
     order = {name: i for i, name in enumerate(["(no defect)", *known])}
     width = max(len(one.name) for one in verdicts)
     print()
     for one in sorted(verdicts, key=lambda one: order[one.name]):
         print(f"{one.name:{width}}  {one.outcome:8}  {one.seconds:4.0f} s  {one.why}")
-    count = {outcome: sum(one.outcome == outcome for one in verdicts) for outcome in (CAUGHT, SURVIVED, BROKEN)}
+    count = {
+        outcome: sum(one.outcome == outcome for one in verdicts)
+        for outcome in (CAUGHT, SURVIVED, BROKEN)
+    }
     minutes = (time.perf_counter() - started) / 60
-    print(f"\n{len(chosen)} defects: {count[CAUGHT]} caught, {count[SURVIVED]} survived, {count[BROKEN]} broken; {minutes:.1f} minutes")
+    print(
+        f"\n{len(chosen)} defects: {count[CAUGHT]} caught, {count[SURVIVED]} survived, "
+        f"{count[BROKEN]} broken; {minutes:.1f} minutes"
+    )
     return 1 if count[SURVIVED] or count[BROKEN] else 0
 
 

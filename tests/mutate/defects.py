@@ -1,4 +1,6 @@
-"""Mistakes that people make when they write learning rules and training loops: what each would look like here, and who must notice."""
+"""Mistakes that people make when they write learning rules and training loops: what each would look
+like here, and who must notice.
+"""
 
 from typing import NamedTuple
 
@@ -154,7 +156,10 @@ RULES = [
         "rules/dtp.py",
         "(population.activate(guess) - h - noisy.injected[name]) * population",
         "(population.activate(guess) - h) * population",
-        _oracle("dtp", "feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it"),
+        _oracle(
+            "dtp",
+            "feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it",
+        ),
     ),
     Defect(
         "dtp_steps_towards_the_loss",
@@ -217,7 +222,10 @@ RULES = [
         "rules/node_perturbation.py",
         "jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for",
         "jnp.broadcast_to(jax.random.normal(k, clean.u[name].shape[1:], output.dtype)[None], many(clean.u[name]).shape) for",
-        _oracle("node_perturbation", "the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size"),
+        _oracle(
+            "node_perturbation",
+            "the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size",
+        ),
     ),
     Defect(
         "node_perturbation_reuses_its_key_in_every_layer",
@@ -457,7 +465,9 @@ TRAINING = [
         "training/programs.py",
         "branch(learner.key, ORDER, learner.step - first), size",
         "branch(learner.key, ORDER), size",
-        _of("training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"),
+        _of(
+            "training/test_fit", "an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order"
+        ),
     ),
     Defect(
         "samples_that_fill_up_a_chunk_count",
@@ -492,7 +502,10 @@ TRAINING = [
         "training/fit.py",
         'train, loop.score("validation", ',
         'train, loop.score("train", ',
-        _of("training/test_fit", "the_curve_ends_at_the_validation_scores_of_the_weights_handed_back"),
+        _of(
+            "training/test_fit",
+            "the_curve_ends_at_the_validation_scores_of_the_weights_handed_back",
+        ),
     ),
     Defect(
         "tune_judges_untrained_networks",
@@ -541,13 +554,16 @@ TRAINING = [
         "training/checkpoint.py",
         "return at_rates_of(learners, restored) if branched else restored",
         "return restored",
-        _of("training/test_checkpoint", "a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was"),
+        _of(
+            "training/test_checkpoint",
+            "a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was",
+        ),
     ),
     Defect(
         "the_result_is_of_the_validation_split",
         "training/fit.py",
-        'test, others = loop.score("test")',
-        'test, others = loop.score("validation")',
+        'test = loop.score("test")',
+        'test = loop.score("validation")',
         _of("training/test_fit", "test_scores_are_those_of_the_weights_handed_back"),
     ),
     Defect(
@@ -641,7 +657,10 @@ TASKS = [
         "tasks/_images.py",
         "jnp.asarray(images.train_x[train:]), jnp.asarray(images.train_y[train:])",
         "jnp.asarray(images.train_x[: self.validation]), jnp.asarray(images.train_y[: self.validation])",
-        _of("conformance/test_tasks", "validation_takes_the_last_of_training_and_leaves_the_test_alone"),
+        _of(
+            "conformance/test_tasks",
+            "validation_takes_the_last_of_training_and_leaves_the_test_alone",
+        ),
     ),
     Defect(
         "sequences_of_the_test_are_those_of_validation",
@@ -660,8 +679,8 @@ TASKS = [
     Defect(
         "the_cue_comes_a_step_early",
         "tasks/copy.py",
-        ".at[self.pattern + self.delay].set(cue)",
-        ".at[self.pattern + self.delay - 1].set(cue)",
+        ".at[self.pattern + self.delay]",
+        ".at[self.pattern + self.delay - 1]",
         _oracle("sequences", "copy_shows_a_pattern_and_asks_for_it_from_the_cue_on"),
     ),
     Defect(
@@ -721,7 +740,9 @@ AUDIT = [
         "audit/verdict.py",
         "if p.dst in net.upstream(q.src, recurrent=False)} - before",
         "if q.dst in net.upstream(p.src, recurrent=False)}",
-        _of("audit/test_verdicts", "hard_negatives_lock_forward_forward_by_a_discrete_choice_alone"),
+        _of(
+            "audit/test_verdicts", "hard_negatives_lock_forward_forward_by_a_discrete_choice_alone"
+        ),
     ),
     Defect(
         "audit_takes_the_present_for_the_future",
@@ -773,7 +794,10 @@ MEASURES = [
         "report/charts.py",
         "best if (missing == 0).any() else best - sign * least",
         "best - sign * least",
-        _of("report/test_report_page", "a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does"),
+        _of(
+            "report/test_report_page",
+            "a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does",
+        ),
     ),
 ]
 

@@ -1,4 +1,6 @@
-"""Forward passes, losses and samples written out again, apart from byway, for the oracles to differentiate."""
+"""Forward passes, losses and samples written out again, apart from byway, for the oracles to
+differentiate.
+"""
 
 import functools
 
@@ -34,7 +36,10 @@ def squared_error(output, target):
     return jnp.mean(jnp.sum((output - target) ** 2, 1)) / 2
 
 
-LOSSES = {"cross_entropy": (CrossEntropy(), cross_entropy), "squared_error": (SquaredError(), squared_error)}
+LOSSES = {
+    "cross_entropy": (CrossEntropy(), cross_entropy),
+    "squared_error": (SquaredError(), squared_error),
+}
 
 
 def rms_normalised(h):
@@ -62,13 +67,20 @@ def mlp_output(theta, x, phi="relu", norm=False, readout_from=(-1,)):
 
 
 def unrolled(theta, order, x, phi="tanh", norm=False):
-    """The outputs "batch time out" of a network in time, step by step: populations in `order`, the first one clamped to x.
+    """The outputs "batch time out" of a network in time, step by step: populations in `order`, the
+    first one clamped to x.
 
-    What points forwards in the order carries the activity of the same step, everything else that of the step before.
+    What points forwards in the order carries the activity of the same step, everything else that of
+    the step before.
     """
     send = rms_normalised if norm else lambda h: h
     batch, steps = x.shape[:2]
-    sizes = {dst: theta[f"{src}-{dst}"]["weight"].shape[1] for src in order for dst in order if f"{src}-{dst}" in theta}
+    sizes = {
+        dst: theta[f"{src}-{dst}"]["weight"].shape[1]
+        for src in order
+        for dst in order
+        if f"{src}-{dst}" in theta
+    }
     before, outputs = {name: jnp.zeros((batch, sizes.get(name, 1))) for name in order}, []
     for t in range(steps):
         now = {order[0]: x[:, t]}
@@ -76,7 +88,11 @@ def unrolled(theta, order, x, phi="tanh", norm=False):
             u = 0.0
             for j, src in enumerate(order):
                 if w := theta.get(f"{src}-{name}"):
-                    u = u + send((now if j < i else before)[src]) @ w["weight"] + w.get("bias", jnp.zeros(1))[None]
+                    u = (
+                        u
+                        + send((now if j < i else before)[src]) @ w["weight"]
+                        + w.get("bias", jnp.zeros(1))[None]
+                    )
             now[name] = u if name == order[-1] else PHI[phi](u)
         outputs.append(now[order[-1]])
         before = now
@@ -85,10 +101,16 @@ def unrolled(theta, order, x, phi="tanh", norm=False):
 
 def convolution(x, weight, bias, stride=1, padding="SAME", pool=1):
     """A convolution, then the mean over windows that fit whole."""
-    u = jax.lax.conv_general_dilated(x, weight, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    u = jax.lax.conv_general_dilated(
+        x, weight, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     batch, height, width, out = u.shape
     height, width = height // pool, width // pool
-    u = u[:, : height * pool, : width * pool].reshape(batch, height, pool, width, pool, out).mean((2, 4))
+    u = (
+        u[:, : height * pool, : width * pool]
+        .reshape(batch, height, pool, width, pool, out)
+        .mean((2, 4))
+    )
     return u + bias[None, None, None, :]
 
 
@@ -101,16 +123,29 @@ def sample(inputs, outputs, batch=5, seed=0):
 
 
 def sequences(inputs, outputs, steps=4, batch=4, seed=0, last=False):
-    """Normal inputs, one-hot targets of every step, and weights that sum to one: drawn, or all on the last step."""
+    """Normal inputs, one-hot targets of every step, and weights that sum to one: drawn, or all on
+    the last step.
+    """
     draw = np.random.default_rng(seed)
-    x, target = draw.normal(size=(batch, steps, inputs)), np.eye(outputs)[draw.integers(0, outputs, (batch, steps))]
-    weight = np.zeros((batch, steps)) + (np.arange(steps) == steps - 1) if last else draw.uniform(size=(batch, steps))
+    x, target = (
+        draw.normal(size=(batch, steps, inputs)),
+        np.eye(outputs)[draw.integers(0, outputs, (batch, steps))],
+    )
+    weight = (
+        np.zeros((batch, steps)) + (np.arange(steps) == steps - 1)
+        if last
+        else draw.uniform(size=(batch, steps))
+    )
     return jnp.asarray(x), jnp.asarray(target), jnp.asarray(weight / weight.sum(1, keepdims=True))
 
 
 def loss_in_time(outputs, target, weight, loss):
-    """The weighted sum over time of one of the losses above, each step's a mean over the batch; `loss` takes "batch out"."""
-    each = jax.vmap(jax.vmap(lambda output, target: loss(output[None], target[None])))(outputs, target)
+    """The weighted sum over time of one of the losses above, each step's a mean over the batch;
+    `loss` takes "batch out".
+    """
+    each = jax.vmap(jax.vmap(lambda output, target: loss(output[None], target[None])))(
+        outputs, target
+    )
     return jnp.sum(each * weight) / len(outputs)
 
 
@@ -134,49 +169,71 @@ STACKS = {
     "three layers": ((2, 4, 3, 4, 2), "hard_sigmoid", {}, False, "cross_entropy"),
     "normalised": ((3, 5, 4, 2), "tanh", {"norm": True}, False, "cross_entropy"),
 }
-# Every arrow there is: forwards, backwards, from a population to itself, out of the output and into the clamped input.
+# Every arrow there is: forwards, backwards, from a population to itself, out of the output and into
+# the clamped input.
 NAMES = ("input", "a", "b", "output")
 GRAPHS = {
-    "skips and feedback": [("input", "a"), ("input", "output"), ("a", "b"), ("b", "b"), ("b", "output"), ("output", "a")],
+    "skips and feedback": [
+        ("input", "a"),
+        ("input", "output"),
+        ("a", "b"),
+        ("b", "b"),
+        ("b", "output"),
+        ("output", "a"),
+    ],
     "everything": [(src, dst) for src in NAMES for dst in NAMES],
 }
 
 
 @functools.cache
 def in_time(name, seed=0):
-    """A network of `STACKS` or `GRAPHS`, a batch of sequences with its signal, and the loss of the unrolled loop by theta."""
+    """A network of `STACKS` or `GRAPHS`, a batch of sequences with its signal, and the loss of the
+    unrolled loop by theta.
+    """
     if name in STACKS:
         sizes, phi, options, last, loss = STACKS[name]
         net = rnn(*sizes, activation=phi, key=seed + 3, **options)
         order = ("input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output")
     else:
         phi, options, last, loss, order = "tanh", {}, False, "squared_error", NAMES
-        net = graph(dict(zip(NAMES, (3, 4, 3, 2), strict=True)), GRAPHS[name], activation=phi, key=seed + 3)
+        net = graph(
+            dict(zip(NAMES, (3, 4, 3, 2), strict=True)), GRAPHS[name], activation=phi, key=seed + 3
+        )
     net = with_biases(net)
     x, target, weight = sequences(net["input"].size, net["output"].size, last=last, seed=seed)
     criterion, by_eye = LOSSES[loss]
 
     def value(theta):
-        return loss_in_time(unrolled(theta, order, x, phi, options.get("norm", False)), target, weight, by_eye)
+        return loss_in_time(
+            unrolled(theta, order, x, phi, options.get("norm", False)), target, weight, by_eye
+        )
 
     return net, x, Signal(target, criterion, weight), value
 
 
 @functools.cache
 def gradient_in_time(name, seed=0):
-    """Autodiff's gradient of that loss; weights into the clamped input, which change nothing, are left out."""
+    """Autodiff's gradient of that loss; weights into the clamped input, which change nothing, are
+    left out.
+    """
     net, _, _, value = in_time(name, seed)
     gradient = jax.jit(jax.grad(value))(net.theta)
     return {p.name: gradient[p.name] for p in net.projections if p.dst != "input"}
 
 
 def differences_of_twenty(name, seed=0, step=1e-5):
-    """Central differences of that loss by twenty random weights: which of the flattened ones, and the slopes."""
+    """Central differences of that loss by twenty random weights: which of the flattened ones, and
+    the slopes.
+    """
     net, _, _, value = in_time(name, seed)
     flat, unflatten = ravel_pytree(net.theta)
     chosen = np.random.default_rng(0).choice(len(flat), 20, replace=False)
-    moved = flat[None] + step * np.concatenate([np.eye(len(flat))[chosen], -np.eye(len(flat))[chosen]])
-    up, down = np.split(np.asarray(jax.jit(jax.vmap(lambda flat: value(unflatten(flat))))(moved)), 2)
+    moved = flat[None] + step * np.concatenate(
+        [np.eye(len(flat))[chosen], -np.eye(len(flat))[chosen]]
+    )
+    up, down = np.split(
+        np.asarray(jax.jit(jax.vmap(lambda flat: value(unflatten(flat))))(moved)), 2
+    )
     return chosen, (up - down) / (2 * step)
 
 
@@ -205,7 +262,14 @@ def taught_in_time(rule, net, x, signal):
 @eqx.filter_jit
 def recorded(rule, net, x, signal, key=None):
     """f alone, without state: the record."""
-    return rule.f(rule.init(net, jax.random.key(7)), net, (), x, signal, jax.random.key(0) if key is None else key)[1]
+    return rule.f(
+        rule.init(net, jax.random.key(7)),
+        net,
+        (),
+        x,
+        signal,
+        jax.random.key(0) if key is None else key,
+    )[1]
 
 
 @eqx.filter_jit

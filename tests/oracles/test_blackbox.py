@@ -33,12 +33,17 @@ def boxed(activation="quantised", where="hidden1"):
 def numpy_pass(net, phi, noise=None):
     """Activity of hidden1, hidden2 and the output, written out."""
     h, found = X, {"input": X}
-    for name, post, f in (("input-hidden1", "hidden1", phi), ("hidden1-hidden2", "hidden2", lambda u: np.maximum(u, 0))):
+    for name, post, f in (
+        ("input-hidden1", "hidden1", phi),
+        ("hidden1-hidden2", "hidden2", lambda u: np.maximum(u, 0)),
+    ):
         w = {k: np.asarray(a) for k, a in net.theta[name].items()}
         h = f(h @ w["weight"] + w["bias"] + (0 if noise is None else noise[post]))
         found[post] = h
     w = {k: np.asarray(a) for k, a in net.theta["hidden2-output"].items()}
-    return found | {"output": h @ w["weight"] + w["bias"] + (0 if noise is None else noise["output"])}
+    return found | {
+        "output": h @ w["weight"] + w["bias"] + (0 if noise is None else noise["output"])
+    }
 
 
 def three_bits(u):
@@ -55,7 +60,9 @@ def test_a_quantiser_has_its_levels_and_takes_the_nearest(bits, top):
     np.testing.assert_allclose(found, levels[np.argmin(np.abs(u[:, None] - levels), 1)], rtol=1e-14)
 
 
-@pytest.mark.parametrize(("bits", "top"), [(0, 1.0), (3, 0.0), (3, float("nan")), (3, float("inf"))])
+@pytest.mark.parametrize(
+    ("bits", "top"), [(0, 1.0), (3, 0.0), (3, float("nan")), (3, float("inf"))]
+)
 def test_a_quantiser_without_levels_is_refused(bits, top):
     with pytest.raises(ConfigError, match=r"bits = 0|a quantiser up to"):
         byway.quantised(bits, top)
@@ -78,8 +85,12 @@ def test_node_perturbation_through_a_quantiser_is_its_definition():
     loss = [((found["output"] - TARGET) ** 2).sum(1) / 2 for found in (clean, noisy)]
     worse = ((loss[1] - loss[0]) / sigma**2)[:, None]
     for pre, post in (("input", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output")):
-        np.testing.assert_allclose(update[f"{pre}-{post}"]["weight"], clean[pre].T @ (worse * noise[post]) / 6, rtol=1e-9)
-        np.testing.assert_allclose(update[f"{pre}-{post}"]["bias"], (worse * noise[post]).mean(0), rtol=1e-9)
+        np.testing.assert_allclose(
+            update[f"{pre}-{post}"]["weight"], clean[pre].T @ (worse * noise[post]) / 6, rtol=1e-9
+        )
+        np.testing.assert_allclose(
+            update[f"{pre}-{post}"]["bias"], (worse * noise[post]).mean(0), rtol=1e-9
+        )
 
 
 def cubed(u):
@@ -107,7 +118,9 @@ def test_a_host_function_is_called_once_a_pass_in_loops_branches_and_vmaps():
     phi = byway.host("count", lambda u: (calls.append(u.shape), u + 1)[1]).phi
 
     def walk(u):
-        return jax.lax.scan(lambda u, _: (jax.lax.cond(u.sum() > 0, phi, lambda u: u, u), None), u, None, length=5)[0]
+        return jax.lax.scan(
+            lambda u, _: (jax.lax.cond(u.sum() > 0, phi, lambda u: u, u), None), u, None, length=5
+        )[0]
 
     u = jnp.ones((2, 3))
     for function, start, count, shape in (
@@ -129,13 +142,22 @@ from byway.training.layout import Layout
 phi = byway.host("tanh", np.tanh).phi
 walk = lambda u, _: jax.lax.scan(lambda u, _: (phi(u @ jnp.eye(500)), None), u, None, length=60)[0]
 start = Layout(3).place(jnp.ones((Layout(3).padded, 128, 500)))
-print(jax.block_until_ready(jax.jit(Layout(3).over(walk))(start, Layout(3).share(jnp.zeros(()))))[:3].sum())
+made = jax.jit(Layout(3).over(walk))(start, Layout(3).share(jnp.zeros(())))
+print(jax.block_until_ready(made)[:3].sum())
 """
 
 
 def test_large_potentials_on_several_devices_do_not_wait_for_each_other():
-    """With JAX's own callbacks this program stands still: each device waits for a copy that the others' threads should make."""
-    done = subprocess.run([sys.executable, "-c", HANGS_IF_BROKEN], capture_output=True, text=True, timeout=240, check=True)
+    """With JAX's own callbacks this program stands still: each device waits for a copy that the
+    others' threads should make.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS_IF_BROKEN],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=True,
+    )
     expected = 1.0
     for _ in range(60):
         expected = np.tanh(expected)
@@ -157,12 +179,28 @@ def _raises(u):
 
 
 FAULTS = {
-    "raises": (_raises, r"raised ZeroDivisionError: no current", r"mend line \d+ of .*test_blackbox.py"),
-    "shape": (lambda u: u[:, :2], r"returned an array of shape \(6, 2\)", "one activity for each unit"),
+    "raises": (
+        _raises,
+        r"raised ZeroDivisionError: no current",
+        r"mend line \d+ of .*test_blackbox.py",
+    ),
+    "shape": (
+        lambda u: u[:, :2],
+        r"returned an array of shape \(6, 2\)",
+        "one activity for each unit",
+    ),
     "nothing": (lambda u: None, "returned an array of type object", "real numbers"),
     "complex": (lambda u: u * 1j, "returned an array of type complex128", "real numbers"),
-    "nan": (lambda u: np.where(u == u.max(), np.nan, u), "returned 1 NaN and 0 infinite numbers among 24", "bound what it returns"),
-    "infinite": (lambda u: u + np.inf, "returned 0 NaN and 24 infinite numbers among 24", "bound what it returns"),
+    "nan": (
+        lambda u: np.where(u == u.max(), np.nan, u),
+        "returned 1 NaN and 0 infinite numbers among 24",
+        "bound what it returns",
+    ),
+    "infinite": (
+        lambda u: u + np.inf,
+        "returned 0 NaN and 24 infinite numbers among 24",
+        "bound what it returns",
+    ),
 }
 
 
@@ -170,7 +208,10 @@ FAULTS = {
 def test_a_fault_of_the_function_is_named_with_what_was_wanted(fault):
     function, given, fix = FAULTS[fault]
     net = boxed(byway.host("chip", function))
-    with pytest.raises(BlackBoxError, match=f"the black box 'chip' {given}") as found, failures(net):
+    with (
+        pytest.raises(BlackBoxError, match=f"the black box 'chip' {given}") as found,
+        failures(net),
+    ):
         assert np.all(np.isnan(eqx.filter_jit(net.forward)(jnp.asarray(X)).post["output"]))
     assert "finite real numbers of shape (6, 4)" in found.value.wanted
     assert re.search(fix, found.value.fix)
@@ -221,7 +262,12 @@ def test_a_refusal_names_the_box_and_the_rules_that_need_no_slope(name):
 
 @pytest.mark.parametrize("name", ["frozen", "ff"])
 def test_who_needs_the_slope_of_the_output_alone_refuses_a_box_there(name):
-    net = byway.graph({"input": 5, "h": 4, "output": 3}, [("input", "h"), ("h", "output")], activation={"output": "quantised"}, norm=True)
+    net = byway.graph(
+        {"input": 5, "h": 4, "output": 3},
+        [("input", "h"), ("h", "output")],
+        activation={"output": "quantised"},
+        norm=True,
+    )
     error = refusal(name, net)
     assert error.given == f"{name} was given a network with a black box in output (quantised)"
     assert "no slope there: node_perturbation, three_factor; or" in error.fix
@@ -235,14 +281,25 @@ def test_every_rule_that_a_refusal_names_accepts(where):
         rule = byway.rule(name)
         sizes = {"input": 5, "hidden1": 4, "output": 3}
         edges = [("input", "hidden1"), ("hidden1", "output")]
-        rule.accepts(byway.graph(sizes, edges, **{**rule.network_options, "activation": {where: "quantised"}}))
+        rule.accepts(
+            byway.graph(
+                sizes, edges, **{**rule.network_options, "activation": {where: "quantised"}}
+            )
+        )
 
 
-# Claims are held to the audit elsewhere, and refusals to claims; of each kind of rule one stands for that here, all in `make slow`.
+# Claims are held to the audit elsewhere, and refusals to claims; of each kind of rule one stands
+# for that here, all in `make slow`.
 STANDING = ("bp", "ff", "frozen", "node_perturbation", "rtrl")
 
 
-@pytest.mark.parametrize("name", [name if name in STANDING else pytest.param(name, marks=pytest.mark.slow) for name in RULES.ids()])
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in STANDING else pytest.param(name, marks=pytest.mark.slow)
+        for name in RULES.ids()
+    ],
+)
 def test_a_rule_refuses_black_boxes_if_and_only_if_the_audit_finds_that_it_reads_slopes(name):
     rule = byway.rule(name)
 
@@ -254,7 +311,11 @@ def test_a_rule_refuses_black_boxes_if_and_only_if_the_audit_finds_that_it_reads
         return True
 
     kinds = ("mlp", "convnet", "rnn", "cyclic")
-    found = {audit(rule, tiny(kind, rule)).found.derivative for kind in kinds if accepts(tiny(kind, rule))}
+    found = {
+        audit(rule, tiny(kind, rule)).found.derivative
+        for kind in kinds
+        if accepts(tiny(kind, rule))
+    }
     assert len(found) == 1
     assert accepts(tiny("blackbox", rule)) == (found == {"no"})
 
@@ -265,6 +326,6 @@ def test_seeds_on_several_devices_share_one_box():
     phi = byway.host("see", lambda u: (seen.append(u[0, 0]), u)[1]).phi
     stack = Layout(3).padded
     start = Layout(3).place(jnp.arange(float(stack)).reshape(stack, 1, 1))
-    walk = lambda u, _: jax.lax.fori_loop(0, 4, lambda i, u: phi(u), u)  # noqa: E731
+    walk = lambda u, _: jax.lax.fori_loop(0, 4, lambda i, u: phi(u), u)
     jax.block_until_ready(jax.jit(Layout(3).over(walk))(start, Layout(3).share(jnp.zeros(()))))
     assert sorted(seen) == sorted(list(range(stack)) * 4)

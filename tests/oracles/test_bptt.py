@@ -1,4 +1,6 @@
-"""Backpropagation through time against autodiff of the unrolled loop, finite differences and backpropagation."""
+"""Backpropagation through time against autodiff of the unrolled loop, finite differences and
+backpropagation.
+"""
 
 import by_hand
 import jax
@@ -15,9 +17,16 @@ from byway.rules.bptt import BPTT
 
 @pytest.mark.parametrize("name", [*by_hand.STACKS, *by_hand.GRAPHS])
 def test_update_is_autodiff_of_the_unrolled_loop(name):
-    """Of stacks, and of graphs with every arrow there is; a weight into the clamped input has no update."""
+    """Of stacks, and of graphs with every arrow there is; a weight into the clamped input has no
+    update.
+    """
     net, x, signal, _ = by_hand.in_time(name)
-    assert by_hand.largest_gap(by_hand.taught_in_time(BPTT(), net, x, signal).net, by_hand.gradient_in_time(name)) < 1e-12
+    assert (
+        by_hand.largest_gap(
+            by_hand.taught_in_time(BPTT(), net, x, signal).net, by_hand.gradient_in_time(name)
+        )
+        < 1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["one layer", "two layers"])
@@ -36,7 +45,11 @@ def _flat(x, target):
 @pytest.mark.parametrize("kind", ["mlp", "convnet"])
 def test_without_recurrent_projections_it_is_backprop_on_each_step(kind):
     """Weights of 1 / T make the sum over steps the mean over samples."""
-    net = mlp(6, 5, 4, 3, activation="tanh") if kind == "mlp" else convnet((4, 4, 1), (2,), 3, activation="tanh")
+    net = (
+        mlp(6, 5, 4, 3, activation="tanh")
+        if kind == "mlp"
+        else convnet((4, 4, 1), (2,), 3, activation="tanh")
+    )
     net = by_hand.with_biases(net)
     x, target, _ = by_hand.sequences(net["input"].size, 3)
     x = x.reshape(*x.shape[:2], *net["input"].shape)
@@ -47,12 +60,20 @@ def test_without_recurrent_projections_it_is_backprop_on_each_step(kind):
 
 
 def test_recurrent_weights_of_zero_leave_backprop_on_each_step():
-    """Nothing arrives from the step before; their own update is delta times the activity before, and not zero."""
+    """Nothing arrives from the step before; their own update is delta times the activity before,
+    and not zero.
+    """
     net = by_hand.with_biases(rnn(6, 5, 4, 3))
-    silent = {name: {k: jnp.zeros_like(a) if name in net.recurrent else a for k, a in w.items()} for name, w in net.theta.items()}
+    silent = {
+        name: {k: jnp.zeros_like(a) if name in net.recurrent else a for k, a in w.items()}
+        for name, w in net.theta.items()
+    }
     x, target, _ = by_hand.sequences(6, 3)
     update = by_hand.taught_in_time(
-        BPTT(), net.with_theta(silent), x, Signal(target, SquaredError(), jnp.full(x.shape[:2], 1 / x.shape[1]))
+        BPTT(),
+        net.with_theta(silent),
+        x,
+        Signal(target, SquaredError(), jnp.full(x.shape[:2], 1 / x.shape[1])),
     ).net
     forwards = {name: w for name, w in silent.items() if name not in net.recurrent}
     still = mlp(6, 5, 4, 3, activation="tanh").with_theta(forwards)
@@ -65,8 +86,12 @@ def test_a_sequence_of_one_step_is_a_sample():
     net = by_hand.with_biases(rnn(6, 5, 3))
     x, target, weight = by_hand.sequences(6, 3, steps=1)
     update = by_hand.taught_in_time(BPTT(), net, x, Signal(target, SquaredError(), weight)).net
-    true = jax.jit(jax.grad(lambda theta: by_hand.squared_error(by_hand.mlp_output(theta, x[:, 0], "tanh"), target[:, 0])))(
-        {name: w for name, w in net.theta.items() if name not in net.recurrent}
-    )
+    true = jax.jit(
+        jax.grad(
+            lambda theta: by_hand.squared_error(
+                by_hand.mlp_output(theta, x[:, 0], "tanh"), target[:, 0]
+            )
+        )
+    )({name: w for name, w in net.theta.items() if name not in net.recurrent})
     assert by_hand.largest_gap({name: update[name] for name in true}, true) < 1e-12
     assert not np.any(update["hidden1-hidden1"]["weight"])

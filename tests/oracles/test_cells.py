@@ -1,4 +1,6 @@
-"""Cells against their equations written out again; learning through them, delays and skips against autodiff of an unrolled loop."""
+"""Cells against their equations written out again; learning through them, delays and skips against
+autodiff of an unrolled loop.
+"""
 
 import functools
 import itertools
@@ -35,7 +37,19 @@ def _spike(above, psi):
 _spike.defjvp(lambda primals, tangents: (_spike(*primals), primals[1] * tangents[0]))
 
 
-def _spiking(s, u, *, tau=20.0, theta=0.6, gamma=0.3, refractory=0, scaled=False, detached=True, rho=None, beta=0.0):
+def _spiking(
+    s,
+    u,
+    *,
+    tau=20.0,
+    theta=0.6,
+    gamma=0.3,
+    refractory=0,
+    scaled=False,
+    detached=True,
+    rho=None,
+    beta=0.0,
+):
     """One step of a (possibly adaptive) integrate-and-fire unit, by its published equations."""
     alpha = math.exp(-1 / tau)
     z = jax.lax.stop_gradient(s["z"]) if detached else s["z"]
@@ -79,7 +93,11 @@ KINDS = {
         functools.partial(_spiking, detached=False, scaled=True, tau=4.0),
         4,
     ),
-    "lif, refractory": (lambda: byway.cell("lif", refractory=2), functools.partial(_spiking, refractory=2), 2),
+    "lif, refractory": (
+        lambda: byway.cell("lif", refractory=2),
+        functools.partial(_spiking, refractory=2),
+        2,
+    ),
     "alif": (
         lambda: byway.cell("alif", tau_adaptation=8.0, beta=0.5),
         functools.partial(_spiking, rho=_rho(8.0), beta=0.5),
@@ -97,7 +115,9 @@ KINDS = {
 def _drives(kind, units=4):
     draw = np.random.default_rng(0)
     ports = (4,) if kind == "gru" else ()
-    return jnp.asarray(draw.normal(size=(STEPS, BATCH, *ports, units)) * (1 if kind in ("gru", "leaky") else 0.8))
+    return jnp.asarray(
+        draw.normal(size=(STEPS, BATCH, *ports, units)) * (1 if kind in ("gru", "leaky") else 0.8)
+    )
 
 
 def _nothing(units, batch=BATCH):
@@ -129,21 +149,42 @@ def test_local_derivatives_are_autodiffs(kind):
             after, post = mine.step(state | carried, u)
             return {part: after[part].sum() for part in mine.carries}, post.sum()
 
-        (by_state, post_by_state), (by_u, post_by_u) = jax.jacrev(step, 0)(carried, u), jax.jacrev(step, 1)(carried, u)
+        (by_state, post_by_state), (by_u, post_by_u) = (
+            jax.jacrev(step, 0)(carried, u),
+            jax.jacrev(step, 1)(carried, u),
+        )
         local = mine.local(state, u)
         for i in mine.carries:
-            np.testing.assert_allclose(local.drive.get(i, 0.0) * jnp.ones_like(u), by_u[i], rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(
+                local.drive.get(i, 0.0) * jnp.ones_like(u), by_u[i], rtol=1e-12, atol=1e-15
+            )
             for j in mine.carries:
-                np.testing.assert_allclose(jnp.sum(local.carry.get((i, j), 0.0)), by_state[i][j].sum(), rtol=1e-12, atol=1e-15)
+                np.testing.assert_allclose(
+                    jnp.sum(local.carry.get((i, j), 0.0)),
+                    by_state[i][j].sum(),
+                    rtol=1e-12,
+                    atol=1e-15,
+                )
         for j in mine.carries:
-            np.testing.assert_allclose(jnp.sum(jnp.asarray(local.read.get(j, 0.0))), post_by_state[j].sum(), rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(local.slope * jnp.ones_like(u), post_by_u, rtol=1e-12, atol=1e-15)
+            np.testing.assert_allclose(
+                jnp.sum(jnp.asarray(local.read.get(j, 0.0))),
+                post_by_state[j].sum(),
+                rtol=1e-12,
+                atol=1e-15,
+            )
+        np.testing.assert_allclose(
+            local.slope * jnp.ones_like(u), post_by_u, rtol=1e-12, atol=1e-15
+        )
         after = local.after
         if after is not None:  # then the activity follows from the state after the step
             slope = sum(local.drive[i] * d for i, d in after.items())
             np.testing.assert_allclose(slope * jnp.ones_like(u), post_by_u, rtol=1e-12, atol=1e-15)
             for j in mine.carries:
-                read = sum(jnp.sum(local.carry[i, j] * d) for i, d in after.items() if (i, j) in local.carry)
+                read = sum(
+                    jnp.sum(local.carry[i, j] * d)
+                    for i, d in after.items()
+                    if (i, j) in local.carry
+                )
                 np.testing.assert_allclose(read, post_by_state[j].sum(), rtol=1e-12, atol=1e-15)
         state, _ = mine.step(state, u)
 
@@ -152,19 +193,26 @@ def test_a_gru_is_that_of_equinox():
     """With its weights put in place: ours has the update gate first, theirs the reset gate."""
     theirs = eqx.nn.GRUCell(3, 5, key=jax.random.key(0))
     net = rnn(3, 5, 2, activation="gru")
-    gates = lambda a: jnp.split(a, 3)  # noqa: E731
+    gates = lambda a: jnp.split(a, 3)
     (r, z, n), (r_own, z_own, n_own) = gates(theirs.weight_ih), gates(theirs.weight_hh)
     b = gates(theirs.bias)
     net = net.with_theta(
         {
-            "input-hidden1": {"weight": jnp.concatenate([z, r, n]).T, "bias": jnp.concatenate([b[1], b[0], b[2]])},
+            "input-hidden1": {
+                "weight": jnp.concatenate([z, r, n]).T,
+                "bias": jnp.concatenate([b[1], b[0], b[2]]),
+            },
             "hidden1-hidden1": {
                 "weight": jnp.concatenate([z_own, r_own, n_own]).T,
                 "bias": jnp.concatenate([jnp.zeros(10), theirs.bias_n]),
             },
         }
     )
-    x, state, h = jax.random.normal(jax.random.key(1), (STEPS, BATCH, 3)), net.rest(BATCH), jnp.zeros((BATCH, 5))
+    x, state, h = (
+        jax.random.normal(jax.random.key(1), (STEPS, BATCH, 3)),
+        net.rest(BATCH),
+        jnp.zeros((BATCH, 5)),
+    )
     for now in x:
         state, phase = net.step(now, state)
         h = jax.vmap(theirs)(now, h)
@@ -172,10 +220,16 @@ def test_a_gru_is_that_of_equinox():
 
 
 def _unrolled(net, steps, x):
-    """The outputs of a network, step by step, with the cells written out above; every other thing is taken from its topology."""
+    """The outputs of a network, step by step, with the cells written out above; every other thing
+    is taken from its topology.
+    """
 
     def run(theta):
-        history, states, outputs = {name: [] for name in net.topology.order}, {p.name: _nothing(p.size) for p in net.populations}, []
+        history, states, outputs = (
+            {name: [] for name in net.topology.order},
+            {p.name: _nothing(p.size) for p in net.populations},
+            [],
+        )
         for t in range(x.shape[1]):
             history[net.input].append(x[:, t])
             for population in net.populations[1:]:
@@ -183,12 +237,18 @@ def _unrolled(net, steps, x):
                 u = jnp.zeros((BATCH, *population.drive))
                 for p in net.incoming(name):
                     delay = net.recurrent.get(p.name, 0)
-                    sent = history[p.src][t - delay] if t >= delay else jnp.zeros((BATCH, net[p.src].size))
+                    sent = (
+                        history[p.src][t - delay]
+                        if t >= delay
+                        else jnp.zeros((BATCH, net[p.src].size))
+                    )
                     weights = theta.get(p.name, {})
                     current = sent @ weights["weight"] if weights else sent
                     current = current + (weights["bias"][None] if "bias" in weights else 0.0)
                     if getattr(p, "ports", None) is not None:
-                        u = u.at[:, jnp.asarray(p.ports)].add(current.reshape(BATCH, len(p.ports), -1))
+                        u = u.at[:, jnp.asarray(p.ports)].add(
+                            current.reshape(BATCH, len(p.ports), -1)
+                        )
                     else:
                         u = u + current
                 states[name], post = steps[name](states[name], u)
@@ -222,7 +282,12 @@ def _stack(kind, layers):
     make, step, scale = KINDS[kind]
     sizes = (3, 5, 4)[: layers + 1]
     net = by_hand.with_biases(rnn(*sizes, 2, activation=make()))
-    net = net.with_theta({name: {k: a * (scale if k == "weight" else 1) for k, a in w.items()} for name, w in net.theta.items()})
+    net = net.with_theta(
+        {
+            name: {k: a * (scale if k == "weight" else 1) for k, a in w.items()}
+            for name, w in net.theta.items()
+        }
+    )
     return net, {f"hidden{i}": step for i in (1, 2)} | {"output": _same}
 
 
@@ -232,21 +297,43 @@ def _stack(kind, layers):
 def test_the_update_is_autodiff_of_the_unrolled_loop(kind, layers, rule):
     net, steps = _stack(kind, layers)
     x, signal, run, gradient = _problem(net, steps)
-    np.testing.assert_allclose(rule.predict({}, net, x, jax.random.key(0), True).output, run(net.theta), rtol=1e-12, atol=1e-13)
-    assert all(np.abs(g["weight"]).max() > 1e-8 for g in gradient.values()), "the network has to be alive"
+    np.testing.assert_allclose(
+        rule.predict({}, net, x, jax.random.key(0), True).output,
+        run(net.theta),
+        rtol=1e-12,
+        atol=1e-13,
+    )
+    assert all(np.abs(g["weight"]).max() > 1e-8 for g in gradient.values()), (
+        "the network has to be alive"
+    )
     assert by_hand.largest_gap(by_hand.taught_in_time(rule, net, x, signal).net, gradient) < 1e-12
 
 
 def _dense(net_sizes, src, dst, **options):
-    weight = jnp.asarray(np.random.default_rng(len(src + dst) + len(options)).normal(size=(net_sizes[src], net_sizes[dst])) / 2)
-    return Dense(src=src, dst=dst, src_shape=(net_sizes[src],), dst_shape=(net_sizes[dst],), weight=weight, bias=None, **options)
+    weight = jnp.asarray(
+        np.random.default_rng(len(src + dst) + len(options)).normal(
+            size=(net_sizes[src], net_sizes[dst])
+        )
+        / 2
+    )
+    return Dense(
+        src=src,
+        dst=dst,
+        src_shape=(net_sizes[src],),
+        dst_shape=(net_sizes[dst],),
+        weight=weight,
+        bias=None,
+        **options,
+    )
 
 
 SIZES = {"input": 3, "a": 4, "b": 4, "output": 2}
 
 
 def _delayed():
-    """Delays of several lengths, forwards and backwards, two projections between the same populations, a skip."""
+    """Delays of several lengths, forwards and backwards, two projections between the same
+    populations, a skip.
+    """
     edges = [
         _dense(SIZES, "input", "a"),
         _dense(SIZES, "input", "a", label="late", delay=3),
@@ -259,21 +346,36 @@ def _delayed():
         Skip(src="a", dst="b", src_shape=(4,), label="skip"),
         Skip(src="a", dst="b", src_shape=(4,), label="late", delay=2),
     ]
-    return graph(SIZES, edges, activation={"a": "tanh", "b": byway.cell("leaky")}).with_theta({p.name: p.theta for p in edges if p.theta})
+    return graph(SIZES, edges, activation={"a": "tanh", "b": byway.cell("leaky")}).with_theta(
+        {p.name: p.theta for p in edges if p.theta}
+    )
 
 
 def test_delays_labels_and_skips_are_learned_through():
     net = _delayed()
     steps = {"a": lambda s, u: (s, jnp.tanh(u)), "b": _leaky, "output": _same}
     x, signal, run, gradient = _problem(net, steps)
-    np.testing.assert_allclose(BPTT().predict({}, net, x, jax.random.key(0), True).output, run(net.theta), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        BPTT().predict({}, net, x, jax.random.key(0), True).output,
+        run(net.theta),
+        rtol=1e-12,
+        atol=1e-13,
+    )
     update = by_hand.taught_in_time(BPTT(), net, x, signal).net
     assert by_hand.largest_gap(update, gradient) < 1e-12
 
 
 @pytest.mark.parametrize("delay", [1, 2, 5])
 def test_what_is_sent_arrives_exactly_its_delay_later(delay):
-    edge = Dense(src="input", dst="output", src_shape=(1,), dst_shape=(1,), weight=jnp.ones((1, 1)), bias=None, delay=delay)
+    edge = Dense(
+        src="input",
+        dst="output",
+        src_shape=(1,),
+        dst_shape=(1,),
+        weight=jnp.ones((1, 1)),
+        bias=None,
+        delay=delay,
+    )
     net = graph({"input": 1, "output": 1}, [edge]).with_theta({edge.name: edge.theta})
     state, seen = net.rest(1), []
     for t in range(12):
@@ -286,12 +388,15 @@ def test_a_residual_network_is_learned_by_backprop_as_autodiff_does():
     """A skip that carries activity, and one that carries the potential."""
     sizes = {"input": 3, "a": 4, "b": 4, "c": 4, "output": 2}
     pairs = [("input", "a"), ("a", "b"), ("b", "c"), ("c", "output")]
-    skips = [Skip(src="a", dst="b", src_shape=(4,), label="skip"), Skip(src="b", dst="c", src_shape=(4,), carries="u", label="skip")]
+    skips = [
+        Skip(src="a", dst="b", src_shape=(4,), label="skip"),
+        Skip(src="b", dst="c", src_shape=(4,), carries="u", label="skip"),
+    ]
     net = by_hand.with_biases(graph(sizes, [*pairs, *skips], activation="tanh"))
     x, target = by_hand.sample(3, 2)
 
     def loss(theta):
-        u = lambda name, h: h @ theta[name]["weight"] + theta[name]["bias"][None]  # noqa: E731
+        u = lambda name, h: h @ theta[name]["weight"] + theta[name]["bias"][None]
         a = jnp.tanh(u("input-a", x))
         u_b = u("a-b", a) + a
         c = jnp.tanh(u("b-c", jnp.tanh(u_b)) + u_b)
@@ -303,7 +408,9 @@ def test_a_residual_network_is_learned_by_backprop_as_autodiff_does():
 
 
 def test_truncated_backprop_through_time_is_autodiff_that_stops_between_pieces():
-    """Pieces of k steps, the state handed on and nothing going back: with the rate at zero the updates of all pieces add up."""
+    """Pieces of k steps, the state handed on and nothing going back: with the rate at zero the
+    updates of all pieces add up.
+    """
     import optax
 
     from byway.training.step import Optimisers, learn, new_learner
@@ -343,18 +450,37 @@ def test_every_cell_is_found_and_explains_itself():
 
 
 REFUSED = {
-    "an unknown cell": (lambda: rnn(2, 3, 1, activation="gruu"), UnknownNameError, "did you mean 'gru'"),
+    "an unknown cell": (
+        lambda: rnn(2, 3, 1, activation="gruu"),
+        UnknownNameError,
+        "did you mean 'gru'",
+    ),
     "a number out of range": (lambda: byway.cell("lif", tau=0.0), ConfigError, "LIF.tau = 0.0"),
-    "a number that it does not have": (lambda: byway.cell("lif", tao=3.0), UnknownNameError, "did you mean 'tau'"),
-    "a port that nothing feeds": (lambda: graph({"input": 2, "a": 3, "output": 1}, CHAIN, activation="gru"), ShapeError, "the ports [3]"),
+    "a number that it does not have": (
+        lambda: byway.cell("lif", tao=3.0),
+        UnknownNameError,
+        "did you mean 'tau'",
+    ),
+    "a port that nothing feeds": (
+        lambda: graph({"input": 2, "a": 3, "output": 1}, CHAIN, activation="gru"),
+        ShapeError,
+        "the ports [3]",
+    ),
     "a delay of zero": (lambda: _dense(SIZES, "input", "a", delay=0), ConfigError, "a delay of 0"),
-    "a skip between sizes": (lambda: graph(SIZES, [*SHORT, Skip(src="a", dst="output", src_shape=(4,))]), ShapeError, "'a-output'"),
+    "a skip between sizes": (
+        lambda: graph(SIZES, [*SHORT, Skip(src="a", dst="output", src_shape=(4,))]),
+        ShapeError,
+        "'a-output'",
+    ),
     "a potential of the input": (
-        lambda: graph(SIZES | {"a": 3}, [*SHORT, Skip(src="input", dst="a", src_shape=(3,), carries="u", label="skip")]),
+        lambda: graph(
+            SIZES | {"a": 3},
+            [*SHORT, Skip(src="input", dst="a", src_shape=(3,), carries="u", label="skip")],
+        ),
         ShapeError,
         "the potential of 'input'",
     ),
-}  # fmt: skip
+}
 CHAIN = [("input", "a"), ("a", "output")]
 SHORT = [("input", "a"), ("a", "b"), ("b", "output")]
 
@@ -370,7 +496,15 @@ def test_what_cannot_be_is_refused(case):
 @pytest.mark.parametrize("name", ["bp", "fa", "dfa", "ff", "node_perturbation", "pc", "taylor"])
 def test_a_rule_that_knows_no_time_refuses_cells_and_delays_and_names_those_that_do(name):
     rule = byway.rule(name)
-    late = Dense(src="input", dst="output", src_shape=(8,), dst_shape=(3,), weight=jnp.zeros((8, 3)), bias=None, delay=2)
+    late = Dense(
+        src="input",
+        dst="output",
+        src_shape=(8,),
+        dst_shape=(3,),
+        weight=jnp.zeros((8, 3)),
+        bias=None,
+        delay=2,
+    )
     for net, what in (
         (rnn(8, 6, 3, activation="lif", **{**rule.network_options}), "hidden1 (lif)"),
         (graph({"input": 8, "output": 3}, [late]), "a delay in input-output"),
@@ -380,11 +514,17 @@ def test_a_rule_that_knows_no_time_refuses_cells_and_delays_and_names_those_that
         assert what in str(raised.value)
         assert "bptt" in raised.value.fix
         for other in able(net):
-            byway.rule(other).accepts(net) if other not in ("rtrl", "eprop") else None  # which ask for more
+            # Which ask for more.
+            byway.rule(other).accepts(net) if other not in (
+                "rtrl",
+                "eprop",
+            ) else None
 
 
 def test_many_projections_are_put_in_order_once():
-    """240 projections: what follows from the names is worked out where the network is made, and only there."""
+    """240 projections: what follows from the names is worked out where the network is made, and
+    only there.
+    """
     sizes = {"input": 2} | {f"h{i}": 2 for i in range(120)} | {"output": 2}
     names = list(sizes)
     net = graph(sizes, [*itertools.pairwise(names), *zip(names, names[2:], strict=False)])

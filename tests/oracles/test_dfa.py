@@ -1,4 +1,6 @@
-"""Direct feedback alignment: one fixed matrix from the output error to each hidden layer, and no chain."""
+"""Direct feedback alignment: one fixed matrix from the output error to each hidden layer, and no
+chain.
+"""
 
 import by_hand
 import equinox as eqx
@@ -15,13 +17,18 @@ from byway.rules.dfa import DFA
 
 
 def _gradient(net, x, target, phi, loss=by_hand.cross_entropy):
-    return jax.jit(jax.grad(lambda theta: loss(by_hand.mlp_output(theta, x, phi), target)))(net.theta)
+    return jax.jit(jax.grad(lambda theta: loss(by_hand.mlp_output(theta, x, phi), target)))(
+        net.theta
+    )
 
 
 def _products(net):
     """W_L ... W_{l+1} for each hidden layer, in the shape "out units"."""
     weights = [p.weight for p in net.projections]
-    return {h.name: jnp.asarray(np.linalg.multi_dot([*weights[i:], np.eye(len(weights[-1].T))]).T) for i, h in enumerate(net.hidden, 1)}
+    return {
+        h.name: jnp.asarray(np.linalg.multi_dot([*weights[i:], np.eye(len(weights[-1].T))]).T)
+        for i, h in enumerate(net.hidden, 1)
+    }
 
 
 @pytest.mark.parametrize("phi", ["tanh", "relu", "sigmoid"])
@@ -37,7 +44,12 @@ def test_deep_linear_net_fed_by_the_products_of_weights_is_backprop():
     net = by_hand.with_biases(mlp(6, 5, 7, 4, 3, activation="identity"))
     x, target = by_hand.sample(6, 3)
     _, update, _ = by_hand.taught(DFA(), net, x, target, SquaredError(), gamma=_products(net))
-    assert by_hand.largest_gap(update.net, _gradient(net, x, target, "identity", by_hand.squared_error)) < 1e-12
+    assert (
+        by_hand.largest_gap(
+            update.net, _gradient(net, x, target, "identity", by_hand.squared_error)
+        )
+        < 1e-12
+    )
 
 
 def test_deep_net_that_is_not_linear_is_not_backprop():
@@ -54,7 +66,9 @@ def test_deep_net_that_is_not_linear_is_not_backprop():
 
 
 @pytest.mark.parametrize(("rule", "isolated"), [(DFA(), True), (BP(), False)])
-def test_changing_a_later_weight_with_the_error_held_fixed_leaves_earlier_updates_alone(rule, isolated):
+def test_changing_a_later_weight_with_the_error_held_fixed_leaves_earlier_updates_alone(
+    rule, isolated
+):
     """Backprop is the control: there the same change must show."""
     net = mlp(6, 5, 4, 3, activation="tanh")
     other = net.with_theta({"hidden2-output": {"weight": 2 * net.projections[2].weight + 1}})
@@ -100,24 +114,35 @@ def test_convnet_whose_only_convolution_is_fed_by_the_transpose_is_backprop():
 
     def loss(theta):
         h = jnp.tanh(by_hand.convolution(x, **theta["input-conv1"], pool=2)).reshape(len(x), -1)
-        return by_hand.cross_entropy(h @ theta["conv1-output"]["weight"] + theta["conv1-output"]["bias"][None, :], target)
+        return by_hand.cross_entropy(
+            h @ theta["conv1-output"]["weight"] + theta["conv1-output"]["bias"][None, :], target
+        )
 
-    _, update, _ = by_hand.taught(DFA(), net, x, target, gamma={"conv1": net.projections[1].weight.T})
+    _, update, _ = by_hand.taught(
+        DFA(), net, x, target, gamma={"conv1": net.projections[1].weight.T}
+    )
     assert by_hand.largest_gap(update.net, jax.jit(jax.grad(loss))(net.theta)) < 1e-12
 
 
 def test_feedback_is_uniform_with_standard_deviation_one_over_root_outputs():
     gamma = DFA().init(mlp(3, 90, 70, 12), jax.random.key(0))
-    assert {name: b.shape for name, b in gamma.items()} == {"hidden1": (12, 90), "hidden2": (12, 70)}
+    assert {name: b.shape for name, b in gamma.items()} == {
+        "hidden1": (12, 90),
+        "hidden2": (12, 70),
+    }
     bound = np.sqrt(3 / 12)
     for b in gamma.values():
-        assert stats.kstest(np.asarray(b).ravel(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+        assert (
+            stats.kstest(np.asarray(b).ravel(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+        )
     a, b = (np.asarray(gamma[name])[:, :70].ravel() for name in ("hidden1", "hidden2"))
     assert abs(np.corrcoef(a, b)[0, 1]) < 4 / np.sqrt(a.size)
 
 
 def test_layers_of_one_size_have_feedback_of_their_own():
-    """Independent entries correlate by less than 4 / root n; feedback drawn from one key would be the same."""
+    """Independent entries correlate by less than 4 / root n; feedback drawn from one key would be
+    the same.
+    """
     gamma = DFA().init(mlp(3, 80, 80, 80, 12), jax.random.key(0))
     drawn = np.corrcoef([np.asarray(b).ravel() for b in gamma.values()])
     assert np.abs(drawn - np.eye(3)).max() < 4 / np.sqrt(80 * 12)

@@ -1,4 +1,6 @@
-"""Difference target propagation against targets written out here, Gauss-Newton steps, and the loss of the inverses by autodiff."""
+"""Difference target propagation against targets written out here, Gauss-Newton steps, and the loss
+of the inverses by autodiff.
+"""
 
 import by_hand
 import jax
@@ -15,13 +17,22 @@ from byway.training.step import Optimisers, learn, new_learner
 
 EXACT = 1e-12
 SIZES = {"input": 8, "a": 7, "b": 6, "output": 4}
-SKIPS = [("input", "a"), ("input", "b"), ("a", "b"), ("a", "output"), ("b", "output"), ("input", "output")]
+SKIPS = [
+    ("input", "a"),
+    ("input", "b"),
+    ("a", "b"),
+    ("a", "output"),
+    ("b", "output"),
+    ("input", "output"),
+]
 NETS = {
     "mlp": lambda **o: byway.mlp(4, 5, 6, 3, **o),
     "convnet": lambda **o: byway.convnet((8, 8, 2), (2, 3), 3, hidden=(5,), **o),
     "skips": lambda **o: byway.graph(SIZES, SKIPS, **o),
     "bent output": lambda **o: byway.graph(
-        {"input": 4, "a": 5, "output": 3}, [("input", "a"), ("a", "output")], activation={"a": "tanh", "output": "sigmoid"}
+        {"input": 4, "a": 5, "output": 3},
+        [("input", "a"), ("a", "output")],
+        activation={"a": "tanh", "output": "sigmoid"},
     ),
 }
 
@@ -49,15 +60,21 @@ def current(sent, w):
 
 
 def guesses(gamma, activity, phi="tanh"):
-    """What the feedback takes each hidden population for, from the activity of those that it projects to."""
+    """What the feedback takes each hidden population for, from the activity of those that it
+    projects to.
+    """
     totals = {}
     for name, weight in gamma["V"].items():
         src, dst = name.split("-")
         w = {"weight": weight, "bias": jnp.zeros(weight.shape[-1])}
         like, told = jnp.zeros_like(activity[src]), activity[dst]
-        (back,) = jax.vjp(lambda h, w=w, told=told: current(h, w).reshape(told.shape), like)[1](told)
+        (back,) = jax.vjp(lambda h, w=w, told=told: current(h, w).reshape(told.shape), like)[1](
+            told
+        )
         totals[src] = totals.get(src, 0.0) + back
-    return {name: by_hand.PHI[phi](total + gamma["c"][name][None]) for name, total in totals.items()}
+    return {
+        name: by_hand.PHI[phi](total + gamma["c"][name][None]) for name, total in totals.items()
+    }
 
 
 @pytest.mark.parametrize("loss", by_hand.LOSSES)
@@ -79,11 +96,16 @@ def test_targets_and_update_are_those_of_the_equations(kind, loss):
             targets[name] = h[name] + guesses(gamma, targets)[name] - guesses(gamma, h)[name]
 
         def loss_of_layers(theta):
-            """Half the distance of every layer from its target, each as it is made from the activity below."""
+            """Half the distance of every layer from its target, each as it is made from the
+            activity below.
+            """
             total = 0.0
             for population in net.populations[1:]:
                 name = population.name
-                u = sum(current(h[p.src], theta[p.name]).reshape(h[name].shape) for p in net.incoming(name))
+                u = sum(
+                    current(h[p.src], theta[p.name]).reshape(h[name].shape)
+                    for p in net.incoming(name)
+                )
                 made = u if name == "output" else jnp.tanh(u)
                 total = total + jnp.sum((made - targets[name]) ** 2) / 2
             return total / (0.3 * len(x))
@@ -95,7 +117,9 @@ def test_targets_and_update_are_those_of_the_equations(kind, loss):
 
 @pytest.mark.parametrize("norm", [False, True])
 @pytest.mark.parametrize("kind", ["mlp", "convnet", "skips"])
-def test_feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it(kind, norm):
+def test_feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by_nothing_of_it(
+    kind, norm
+):
     net = network(kind, norm=norm)
     x, target = sample(net)
     gamma = drawn_feedback(net)
@@ -106,14 +130,20 @@ def test_feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by
     def slope(gamma):
         def loss(gamma):
             found = guesses(gamma, free.post | noisy.post)
-            return sum(jnp.sum((a - free.post[name] - noisy.injected[name]) ** 2) for name, a in found.items()) / (2 * len(x))
+            return sum(
+                jnp.sum((a - free.post[name] - noisy.injected[name]) ** 2)
+                for name, a in found.items()
+            ) / (2 * len(x))
 
         return jax.grad(loss)(gamma)
 
     true = slope(gamma)
     for part in ("V", "c"):
         assert update.gamma[part].keys() == true[part].keys() == gamma[part].keys()
-        assert max(by_hand.apart(update.gamma[part][name], a) for name, a in true[part].items()) < EXACT
+        assert (
+            max(by_hand.apart(update.gamma[part][name], a) for name, a in true[part].items())
+            < EXACT
+        )
     louder = by_hand.taught(DTP(sigma=2.0), net, x, target, gamma=gamma)[1]
     other = by_hand.taught(DTP(sigma=0.2), net, x, jnp.roll(target, 1, 1), gamma=gamma)[1]
     for name, w in update.net.items():
@@ -122,10 +152,16 @@ def test_feedback_learns_by_the_slope_of_how_badly_it_guesses_and_the_weights_by
 
 
 def test_with_exact_inverses_each_layer_is_told_the_gauss_newton_step():
-    """Linear, square, V = W^-1: t_l - h_l = -step e (W_{l+1} ... W_L)^-1, so that h_l + t_l - h_l alone would take the step."""
+    """Linear, square, V = W^-1: t_l - h_l = -step e (W_{l+1} ... W_L)^-1, so that h_l + t_l - h_l
+    alone would take the step.
+    """
     net = by_hand.with_biases(byway.mlp(4, 4, 4, 4, activation="identity"))
     x, target = by_hand.sample(4, 4)
-    inverse = {p.name: jnp.asarray(np.linalg.inv(np.asarray(p.weight)).T) for p in net.projections if p.src != "input"}
+    inverse = {
+        p.name: jnp.asarray(np.linalg.inv(np.asarray(p.weight)).T)
+        for p in net.projections
+        if p.src != "input"
+    }
     gamma = {"V": inverse, "c": {"hidden1": jnp.ones(4), "hidden2": jnp.zeros(4)}}
     rule = DTP(step=0.5)
     _, update, record = by_hand.taught(rule, net, x, target, SquaredError(), gamma)
@@ -147,16 +183,25 @@ def test_as_the_step_tends_to_zero_the_feedback_acts_by_its_slope():
     h = by_hand.recorded(DTP(), net, x, Signal(target, CrossEntropy()))["free"].post
     (v2, v3), c = gamma["V"].values(), gamma["c"]
     e = np.asarray(jax.nn.softmax(h["output"]) - target)
-    slope = lambda a: 1 - np.tanh(np.asarray(a)) ** 2  # noqa: E731
+    slope = lambda a: 1 - np.tanh(np.asarray(a)) ** 2
     back3 = e @ np.asarray(v3).T * slope(h["output"] @ v3.T + c["hidden2"][None])
     back2 = back3 @ np.asarray(v2).T * slope(h["hidden2"] @ v2.T + c["hidden1"][None])
-    deltas = {"hidden2": back3 * (1 - np.asarray(h["hidden2"]) ** 2), "hidden1": back2 * (1 - np.asarray(h["hidden1"]) ** 2)}
+    deltas = {
+        "hidden2": back3 * (1 - np.asarray(h["hidden2"]) ** 2),
+        "hidden1": back2 * (1 - np.asarray(h["hidden1"]) ** 2),
+    }
     off = []
     for step in (1e-2, 1e-3):
         update = by_hand.taught(DTP(step=step), net, x, target, gamma=gamma)[1].net
         assert by_hand.apart(update["hidden2-output"]["bias"], e.mean(0)) < EXACT
-        off.append(by_hand.apart(update["input-hidden1"]["weight"], np.asarray(x).T @ deltas["hidden1"] / len(x)))
-        assert by_hand.apart(update["hidden1-hidden2"]["bias"], deltas["hidden2"].mean(0)) < 10 * step
+        off.append(
+            by_hand.apart(
+                update["input-hidden1"]["weight"], np.asarray(x).T @ deltas["hidden1"] / len(x)
+            )
+        )
+        assert (
+            by_hand.apart(update["hidden1-hidden2"]["bias"], deltas["hidden2"].mean(0)) < 10 * step
+        )
     assert off[0] / off[1] == pytest.approx(10, rel=0.1)
 
 
@@ -177,7 +222,13 @@ def test_an_output_with_an_activation_learns_by_its_own_slope_once():
     _, update, record = by_hand.taught(DTP(), net, x, target, SquaredError())
     y = np.asarray(record.output)
     delta = (y - np.asarray(target)) * y * (1 - y)
-    assert by_hand.apart(update.net["a-output"]["weight"], np.asarray(record["free"].post["a"]).T @ delta / len(y)) < EXACT
+    assert (
+        by_hand.apart(
+            update.net["a-output"]["weight"],
+            np.asarray(record["free"].post["a"]).T @ delta / len(y),
+        )
+        < EXACT
+    )
 
 
 def test_noise_is_drawn_for_every_unit_and_sample_and_goes_one_layer_far():
@@ -188,7 +239,8 @@ def test_noise_is_drawn_for_every_unit_and_sample_and_goes_one_layer_far():
     noise = np.concatenate([np.asarray(noisy.injected[name]) for name in ("a", "b")], 1)
     assert noisy.injected.keys() == {"a", "b"}
     covariance = np.cov(noise.T)
-    # The deviation of a variance of n samples is sigma^2 sqrt(2 / n), that of a covariance sigma^2 / sqrt(n).
+    # The deviation of a variance of n samples is sigma^2 sqrt(2 / n), that of a covariance sigma^2
+    # / sqrt(n).
     np.testing.assert_allclose(covariance, 0.04 * np.eye(13), atol=5 * 0.04 * np.sqrt(2 / 4000))
     np.testing.assert_allclose(noise.mean(0), 0, atol=5 * 0.2 / np.sqrt(4000))
     theta = jax.tree.map(np.asarray, net.theta)
@@ -202,13 +254,16 @@ def test_noise_is_drawn_for_every_unit_and_sample_and_goes_one_layer_far():
     )
     np.testing.assert_allclose(noisy.post["b"], np.tanh(u_b), rtol=1e-10)
     u = sum(
-        h @ theta[f"{n}-output"]["weight"] + theta[f"{n}-output"].get("bias", 0) for n, h in (("input", np.asarray(x)), ("a", a), ("b", b))
+        h @ theta[f"{n}-output"]["weight"] + theta[f"{n}-output"].get("bias", 0)
+        for n, h in (("input", np.asarray(x)), ("a", a), ("b", b))
     )
     np.testing.assert_allclose(noisy.post["output"], u, rtol=1e-10)
 
 
 def test_feedback_that_is_trained_comes_to_the_best_linear_guess():
-    """On a linear net, of h + xi from W (h + xi) + b, over the noise too: least squares with the covariance of both."""
+    """On a linear net, of h + xi from W (h + xi) + b, over the noise too: least squares with the
+    covariance of both.
+    """
     net, sigma = by_hand.with_biases(byway.mlp(3, 4, 2, activation="identity")), 0.5
     x, target = by_hand.sample(3, 2, batch=400)
     x = x + 1.0  # so that the means count
@@ -218,13 +273,18 @@ def test_feedback_that_is_trained_comes_to_the_best_linear_guess():
 
     @jax.jit
     def trained(learner):
-        return jax.lax.scan(lambda learner, _: (learn(rule, optimisers, learner, x, signal)[0], None), learner, length=1500)[0]
+        return jax.lax.scan(
+            lambda learner, _: (learn(rule, optimisers, learner, x, signal)[0], None),
+            learner,
+            length=1500,
+        )[0]
 
     before, after = learner.gamma, trained(learner).gamma
     w1, w2 = (np.asarray(p.weight) for p in learner.net.projections)
     h = np.asarray(x) @ w1 + np.asarray(learner.net.projections[0].bias)
     scatter = np.cov(h.T, bias=True) + sigma**2 * np.eye(4)
-    best = np.linalg.solve(w2.T @ scatter @ w2, w2.T @ scatter)  # "hidden2 hidden1": guess = (k - mean k) best + mean h
+    # "hidden2 hidden1": guess = (k - mean k) best + mean h.
+    best = np.linalg.solve(w2.T @ scatter @ w2, w2.T @ scatter)
     assert by_hand.apart(after["V"]["hidden1-output"].T, best) < 0.05
     assert by_hand.apart(before["V"]["hidden1-output"].T, best) > 0.5
     mean = h.mean(0) - (h.mean(0) @ w2 + np.asarray(learner.net.projections[1].bias)) @ best
@@ -241,7 +301,9 @@ def test_feedback_is_drawn_apart_from_the_weights_even_from_one_key():
 
 def test_a_population_that_leads_nowhere_has_no_feedback_and_does_not_learn():
     edges = [("input", "a"), ("a", "output"), ("input", "b")]
-    net = by_hand.with_biases(byway.graph({"input": 3, "a": 4, "b": 2, "output": 2}, edges, activation="tanh"))
+    net = by_hand.with_biases(
+        byway.graph({"input": 3, "a": 4, "b": 2, "output": 2}, edges, activation="tanh")
+    )
     x, target = by_hand.sample(3, 2)
     gamma = DTP().init(net, jax.random.key(0))
     assert gamma["V"].keys() == {"a-output"} and gamma["c"].keys() == {"a"}

@@ -1,4 +1,6 @@
-"""The readout of a reservoir: what is added up, what is solved from it, and what stays as it was drawn."""
+"""The readout of a reservoir: what is added up, what is solved from it, and what stays as it was
+drawn.
+"""
 
 import by_hand
 import jax
@@ -22,9 +24,15 @@ def _learned(rule, net, batches):
     """A learner after batches of sequences, each (x, target, weight)."""
     x, target, weight = batches[0]
     optimisers = Optimisers(optax.adam(1.0), optax.adam(1.0))
-    learner = new_learner(rule, net, optimisers, x, Signal(target, SquaredError(), weight), jax.random.key(0))
+    learner = new_learner(
+        rule, net, optimisers, x, Signal(target, SquaredError(), weight), jax.random.key(0)
+    )
     start = learner
-    step = jax.jit(lambda one, x, target, weight: learn(rule, optimisers, one, x, Signal(target, SquaredError(), weight))[0])
+    step = jax.jit(
+        lambda one, x, target, weight: learn(
+            rule, optimisers, one, x, Signal(target, SquaredError(), weight)
+        )[0]
+    )
     for batch in batches:
         learner = step(learner, *batch)
     return start, learner
@@ -36,8 +44,15 @@ def _batches(count):
 
 def _features(learner, rule, x):
     theta, gamma = jax.tree.map(np.asarray, (learner.net.theta, learner.gamma))
-    w_in, b = theta["input-hidden1"]["weight"] * rule.input, theta["input-hidden1"]["bias"] + gamma["bias"]["hidden1"]
-    w, h, found = theta["hidden1-hidden1"]["weight"] * gamma["scale"]["hidden1-hidden1"], np.zeros((len(x), 5)), []
+    w_in, b = (
+        theta["input-hidden1"]["weight"] * rule.input,
+        theta["input-hidden1"]["bias"] + gamma["bias"]["hidden1"],
+    )
+    w, h, found = (
+        theta["hidden1-hidden1"]["weight"] * gamma["scale"]["hidden1-hidden1"],
+        np.zeros((len(x), 5)),
+        [],
+    )
     for t in range(x.shape[1]):
         h = np.tanh(np.asarray(x[:, t]) @ w_in + h @ w + b)
         found.append(np.hstack([h, np.ones((len(x), 1))]))
@@ -51,17 +66,23 @@ def test_several_batches_are_one_regression_and_passes_over_them_change_nothing(
     x, target, weight = (np.concatenate([np.asarray(b[i]) for b in batches]) for i in range(3))
     r, share = _features(start, RULE, x).reshape(-1, 6), np.sqrt(weight.reshape(-1, 1) / len(x))
     rows = np.vstack([r * share, np.sqrt(RULE.ridge) * np.eye(6)[:5]])
-    true = np.linalg.lstsq(rows, np.vstack([target.reshape(-1, 2) * share, np.zeros((5, 2))]), rcond=None)[0]
+    true = np.linalg.lstsq(
+        rows, np.vstack([target.reshape(-1, 2) * share, np.zeros((5, 2))]), rcond=None
+    )[0]
     for learner in (end, again):
         readout = concluded(RULE, learner).net.theta["hidden1-output"]
-        np.testing.assert_allclose(np.vstack([readout["weight"], readout["bias"][None]]), true, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(
+            np.vstack([readout["weight"], readout["bias"][None]]), true, rtol=1e-8, atol=1e-10
+        )
 
 
 def test_nothing_but_the_readout_changes_and_that_only_where_somebody_looks():
     start, end = _learned(RULE, rnn(2, 5, 2), _batches(2))
     jax.tree.map(np.testing.assert_array_equal, start.net.theta, end.net.theta)
     before, after = end.net.theta, concluded(RULE, end).net.theta
-    assert {name for name in after if not np.array_equal(before[name]["weight"], after[name]["weight"])} == {"hidden1-output"}
+    assert {
+        name for name in after if not np.array_equal(before[name]["weight"], after[name]["weight"])
+    } == {"hidden1-output"}
 
 
 def test_before_the_first_batch_the_readout_is_as_drawn():
@@ -95,7 +116,9 @@ def test_a_layer_without_weights_to_itself_to_speak_of_stays_finite():
 
 
 def test_biases_make_products_of_the_past_learnable():
-    """A tanh network of inputs around zero without biases is odd: u_t u_{t-1} is out of its reach, whatever the readout."""
+    """A tanh network of inputs around zero without biases is odd: u_t u_{t-1} is out of its reach,
+    whatever the readout.
+    """
     draw = np.random.default_rng(0)
     x = jnp.asarray(draw.uniform(-0.5, 0.5, size=(40, 50, 1)))
     target = x * jnp.concatenate([jnp.zeros((40, 1, 1)), x[:, :-1]], 1)
@@ -116,7 +139,10 @@ def test_biases_make_products_of_the_past_learnable():
     ("net", "wrong"),
     [
         (lambda: rnn(2, 3, 2, readout="tanh"), "a readout of tanh"),
-        (lambda: graph({"input": 2, "output": 2}, [Skip("input", "output", (2,))]), "a readout fed by input-output"),
+        (
+            lambda: graph({"input": 2, "output": 2}, [Skip("input", "output", (2,))]),
+            "a readout fed by input-output",
+        ),
     ],
     ids=["not linear", "no weights"],
 )
@@ -128,6 +154,8 @@ def test_a_readout_that_has_no_closed_form_is_refused(net, wrong):
 
 def test_a_task_without_time_is_refused():
     task = byway.task("digits")
-    with pytest.raises(RuleError, match="esn on the task digits, whose samples are independent") as caught:
+    with pytest.raises(
+        RuleError, match="esn on the task digits, whose samples are independent"
+    ) as caught:
         byway.fit(mlp(task.input_shape, 8, 10), RULE, task, epochs=1)
     assert "frozen" in caught.value.fix

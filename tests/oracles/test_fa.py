@@ -28,7 +28,13 @@ def _learner(net, rate=0.1, seed=3, criterion=None):
 def test_feedback_set_to_the_transpose_each_step_is_gradient_descent():
     theta = by_hand.with_biases(mlp(6, 5, 4, 3, activation="tanh")).theta
     net, expected = mlp(6, 5, 4, 3, activation="tanh").with_theta(theta), theta
-    gradient = jax.jit(jax.grad(lambda theta, x, target: by_hand.cross_entropy(by_hand.mlp_output(theta, x, "tanh"), target)))
+    gradient = jax.jit(
+        jax.grad(
+            lambda theta, x, target: by_hand.cross_entropy(
+                by_hand.mlp_output(theta, x, "tanh"), target
+            )
+        )
+    )
     for step in range(6):
         x, target = by_hand.sample(6, 3, seed=step)
         _, update, _ = by_hand.taught(FA(), net, x, target, gamma=_own_weights(net))
@@ -46,7 +52,9 @@ def test_feedback_set_to_the_transpose_is_the_gradient_of_a_convnet():
         for name in ("input-conv1", "conv1-conv2"):
             h = jnp.tanh(by_hand.convolution(h, **theta[name], pool=2))
         out = theta["conv2-output"]
-        return by_hand.cross_entropy(h.reshape(len(x), -1) @ out["weight"] + out["bias"][None, :], target)
+        return by_hand.cross_entropy(
+            h.reshape(len(x), -1) @ out["weight"] + out["bias"][None, :], target
+        )
 
     _, update, _ = by_hand.taught(FA(), net, x, target, gamma=_own_weights(net))
     assert by_hand.largest_gap(update.net, jax.jit(jax.grad(loss))(net.theta)) < 1e-12
@@ -57,7 +65,9 @@ def test_recursion_written_out_in_numpy():
     x, target = (np.asarray(a) for a in by_hand.sample(6, 3))
     draw = np.random.default_rng(5)
     b2, b3 = draw.normal(size=(5, 4)), draw.normal(size=(4, 3))
-    (w1, w2, w3), (c1, c2, c3) = ([np.asarray(p.theta[k]) for p in net.projections] for k in ("weight", "bias"))
+    (w1, w2, w3), (c1, c2, c3) = (
+        [np.asarray(p.theta[k]) for p in net.projections] for k in ("weight", "bias")
+    )
     h1 = np.tanh(x @ w1 + c1)
     h2 = np.tanh(h1 @ w2 + c2)
     y = h2 @ w3 + c3
@@ -65,7 +75,10 @@ def test_recursion_written_out_in_numpy():
     delta2 = np.einsum("ij,bj->bi", b3, delta3) * (1 - h2**2)
     delta1 = np.einsum("ij,bj->bi", b2, delta2) * (1 - h1**2)
     expected = {
-        name: {"weight": jnp.asarray(np.einsum("bi,bj->ij", pre, delta) / len(x)), "bias": jnp.asarray(delta.mean(0))}
+        name: {
+            "weight": jnp.asarray(np.einsum("bi,bj->ij", pre, delta) / len(x)),
+            "bias": jnp.asarray(delta.mean(0)),
+        }
         for name, pre, delta in (
             ("input-hidden1", x, delta1),
             ("hidden1-hidden2", h1, delta2),
@@ -79,9 +92,11 @@ def test_recursion_written_out_in_numpy():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_feedback_starts_unrelated_to_the_weights(seed):
-    """A key used twice would make B a copy of W in all but the distribution, and FA suspiciously good.
+    """A key used twice would make B a copy of W in all but the distribution, and FA suspiciously
+    good.
 
-    The cosine of two independent random matrices of N entries is about normal with standard deviation 1 / sqrt(N).
+    The cosine of two independent random matrices of N entries is about normal with standard
+    deviation 1 / sqrt(N).
     """
     learner, _ = _learner(mlp(10, 30, 20, 10), seed=seed)
     for p in learner.net.projections:
@@ -106,22 +121,35 @@ def test_feedback_is_uniform_with_standard_deviation_one_over_root_fan_out():
     assert gamma.keys() == {"hidden1-hidden2", "hidden2-output"}
     for name, fan_out in (("hidden1-hidden2", 40), ("hidden2-output", 20)):
         bound = np.sqrt(3 / fan_out)
-        assert stats.kstest(np.asarray(gamma[name]).ravel(), stats.uniform(-bound, 2 * bound).cdf).pvalue > 1e-3
+        assert (
+            stats.kstest(
+                np.asarray(gamma[name]).ravel(), stats.uniform(-bound, 2 * bound).cdf
+            ).pvalue
+            > 1e-3
+        )
 
 
 def test_feedback_never_changes_while_weights_do():
     learner, optimisers = _learner(mlp(6, 5, 4, 3, activation="tanh"))
     start = learner
-    step = jax.jit(lambda learner, x, target: learn(FA(), optimisers, learner, x, Signal(target, CrossEntropy()))[0])
+    step = jax.jit(
+        lambda learner, x, target: learn(
+            FA(), optimisers, learner, x, Signal(target, CrossEntropy())
+        )[0]
+    )
     for seed in range(5):
         learner = step(learner, *by_hand.sample(6, 3, seed=seed))
     for name, b in start.gamma.items():
         np.testing.assert_array_equal(learner.gamma[name], b)
-        assert not np.array_equal(learner.net.theta[name]["weight"], start.net.theta[name]["weight"])
+        assert not np.array_equal(
+            learner.net.theta[name]["weight"], start.net.theta[name]["weight"]
+        )
 
 
 def test_weights_come_to_align_with_the_feedback_in_a_linear_net():
-    """Lillicrap et al. 2016: e^T W B e > 0 after training, and the angle of B e to W^T e falls below 90 degrees."""
+    """Lillicrap et al. 2016: e^T W B e > 0 after training, and the angle of B e to W^T e falls
+    below 90 degrees.
+    """
     draw = np.random.default_rng(0)
     teacher = draw.normal(size=(10, 4))
     x = jnp.asarray(draw.normal(size=(200, 10)))

@@ -1,4 +1,6 @@
-"""Forward-forward: each layer's update is the gradient of its own loss, written out here and differentiated."""
+"""Forward-forward: each layer's update is the gradient of its own loss, written out here and
+differentiated.
+"""
 
 import by_hand
 import equinox as eqx
@@ -60,10 +62,17 @@ def _local_loss(rule, layer, positive, negative, memory):
     good, bad = jnp.sum(jnp.maximum(up, 0) ** 2, axes), jnp.sum(jnp.maximum(down, 0) ** 2, axes)
     right, wrong = jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))
     mean = rule.decay * memory + (1 - rule.decay) * jnp.mean(_relu_passing_all(up), 0)
-    return jnp.mean(jnp.concatenate([right, wrong])) + rule.peer * jnp.mean((jnp.mean(mean) - mean) ** 2)
+    return jnp.mean(jnp.concatenate([right, wrong])) + rule.peer * jnp.mean(
+        (jnp.mean(mean) - mean) ** 2
+    )
 
 
-SETTINGS = [FF(), FF(threshold=0.4, peer=0.7, decay=0.6), FF(peer=0.0), FF(threshold=2.0, peer=5.0, decay=0.0)]
+SETTINGS = [
+    FF(),
+    FF(threshold=0.4, peer=0.7, decay=0.6),
+    FF(peer=0.0),
+    FF(threshold=2.0, peer=5.0, decay=0.0),
+]
 
 
 @pytest.mark.parametrize("rule", SETTINGS, ids=str)
@@ -78,23 +87,41 @@ def test_update_of_each_layer_is_the_gradient_of_its_own_loss(rule):
     for i, p in enumerate(net.projections[:-1]):
 
         def loss(theta, i=i, p=p):
-            layer = lambda pre: pre @ theta["weight"] + theta["bias"][None, :]  # noqa: E731
+            layer = lambda pre: pre @ theta["weight"] + theta["bias"][None, :]
             return _local_loss(rule, layer, positive[i], negative[i], memory[p.dst])
 
-        assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: jax.jit(jax.grad(loss))(p.theta)}) < 1e-12
+        assert (
+            by_hand.largest_gap(
+                {p.name: update.net[p.name]}, {p.name: jax.jit(jax.grad(loss))(p.theta)}
+            )
+            < 1e-12
+        )
 
 
 def test_update_of_a_convolution_is_the_gradient_of_its_own_loss():
     net, rule = by_hand.with_biases(convnet((6, 6, 1), (3,), CLASSES, norm=True)), FF(peer=1.0)
     x, target = by_hand.sample((6, 6, 1), CLASSES)
     memory, update, record = by_hand.taught(rule, net, x, target)
-    positive, negative = (by_hand.rms_normalised(record[phase].post["input"]) for phase in ("positive", "negative"))
+    positive, negative = (
+        by_hand.rms_normalised(record[phase].post["input"]) for phase in ("positive", "negative")
+    )
 
     def loss(theta):
-        return _local_loss(rule, lambda pre: by_hand.convolution(pre, **theta, pool=2), positive, negative, jnp.full((3, 3, 3), 0.5))
+        return _local_loss(
+            rule,
+            lambda pre: by_hand.convolution(pre, **theta, pool=2),
+            positive,
+            negative,
+            jnp.full((3, 3, 3), 0.5),
+        )
 
     name = "input-conv1"
-    assert by_hand.largest_gap({name: update.net[name]}, {name: jax.jit(jax.grad(loss))(net.theta[name])}) < 1e-12
+    assert (
+        by_hand.largest_gap(
+            {name: update.net[name]}, {name: jax.jit(jax.grad(loss))(net.theta[name])}
+        )
+        < 1e-12
+    )
     made = jnp.maximum(by_hand.convolution(positive, **net.theta[name], pool=2), 0)
     np.testing.assert_allclose(memory["conv1"], 0.9 * 0.5 + 0.1 * np.mean(made, 0), rtol=1e-12)
 
@@ -104,14 +131,22 @@ def test_head_learns_softmax_regression_on_the_neutral_pass():
     x, target = by_hand.sample(8, CLASSES)
     _, update, _ = by_hand.taught(FF(), net, x, target)
     _, _, received = _activities(net, _labelled(x, np.full((len(x), CLASSES), 1 / CLASSES)))
-    loss = lambda theta: by_hand.cross_entropy(jnp.asarray(received) @ theta["weight"] + theta["bias"][None, :], target)  # noqa: E731
+    loss = lambda theta: by_hand.cross_entropy(
+        jnp.asarray(received) @ theta["weight"] + theta["bias"][None, :], target
+    )
     head = net.projections[-1]
-    assert by_hand.largest_gap({"": update.net[head.name]}, {"": jax.grad(loss)(head.theta)}) < 1e-12
+    assert (
+        by_hand.largest_gap({"": update.net[head.name]}, {"": jax.grad(loss)(head.theta)}) < 1e-12
+    )
 
 
 @pytest.mark.parametrize(("kept", "silenced"), [("positive", "negative"), ("negative", "positive")])
-def test_update_of_one_sample_changes_the_length_of_its_activity_but_not_the_direction(kept, silenced):
-    """So all layers can learn at once: what the next one receives stays the same to first order, here exactly."""
+def test_update_of_one_sample_changes_the_length_of_its_activity_but_not_the_direction(
+    kept, silenced
+):
+    """So all layers can learn at once: what the next one receives stays the same to first order,
+    here exactly.
+    """
     net, rule = mlp(8, 6, 5, CLASSES, norm=True, bias=False, key=2), FF(peer=0.0)
     x, target = by_hand.sample(8, CLASSES, batch=1)
     signal = Signal(target, CrossEntropy())
@@ -120,14 +155,22 @@ def test_update_of_one_sample_changes_the_length_of_its_activity_but_not_the_dir
     record = eqx.tree_at(lambda r: r[silenced].post, record, quiet)
     update = by_hand.learned(rule, net, record, signal)
     for p in net.projections[:-1]:
-        pre, before = (np.asarray(a)[0] for a in (record[kept].pre[p.name], record[kept].post[p.dst]))
+        pre, before = (
+            np.asarray(a)[0] for a in (record[kept].pre[p.name], record[kept].post[p.dst])
+        )
         after = pre @ np.asarray(p.weight - 0.01 * update.net[p.name]["weight"])
         active = before > 0
-        cosine = before[active] @ after[active] / (np.linalg.norm(before[active]) * np.linalg.norm(after[active]))
+        cosine = (
+            before[active]
+            @ after[active]
+            / (np.linalg.norm(before[active]) * np.linalg.norm(after[active]))
+        )
         assert cosine == pytest.approx(1, abs=1e-14)
         longer = np.linalg.norm(after[active]) > np.linalg.norm(before[active])
         assert longer == (kept == "positive")
-        np.testing.assert_allclose(after[~active], (pre @ np.asarray(p.weight))[~active], rtol=1e-12)
+        np.testing.assert_allclose(
+            after[~active], (pre @ np.asarray(p.weight))[~active], rtol=1e-12
+        )
 
 
 def test_changing_later_layers_leaves_earlier_updates_alone_when_the_wrong_labels_are_the_same():
@@ -139,7 +182,9 @@ def test_changing_later_layers_leaves_earlier_updates_alone_when_the_wrong_label
     _, after, _ = by_hand.taught(FF(), other, x, target)
     for k in ("weight", "bias"):
         np.testing.assert_array_equal(before.net["input-hidden1"][k], after.net["input-hidden1"][k])
-    assert not np.array_equal(before.net["hidden1-hidden2"]["weight"], after.net["hidden1-hidden2"]["weight"])
+    assert not np.array_equal(
+        before.net["hidden1-hidden2"]["weight"], after.net["hidden1-hidden2"]["weight"]
+    )
 
 
 def test_updates_read_no_weights_at_all():
@@ -148,11 +193,15 @@ def test_updates_read_no_weights_at_all():
     x, target = by_hand.sample(8, CLASSES)
     signal = Signal(target, CrossEntropy())
     record = by_hand.recorded(rule, net, x, signal)
-    jax.tree.map(np.testing.assert_array_equal, *(by_hand.learned(rule, n, record, signal) for n in (net, other)))
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        *(by_hand.learned(rule, n, record, signal) for n in (net, other)),
+    )
 
 
 def test_scaling_an_image_only_shrinks_its_label():
-    """The label is written at full size before normalising, so 10 x with a label is x with a tenth of that label.
+    """The label is written at full size before normalising, so 10 x with a label is x with a tenth
+    of that label.
 
     Normalisation takes out the rest, to the part in 1e8 that keeps it finite for a silent input.
     """
@@ -168,18 +217,24 @@ def test_scaling_an_image_only_shrinks_its_label():
 def test_scaling_image_and_label_together_leaves_the_first_layer_unchanged():
     net = _net()
     x, _ = by_hand.sample(8, CLASSES)
-    np.testing.assert_allclose(net.forward(10 * x).post["hidden1"], net.forward(x).post["hidden1"], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        net.forward(10 * x).post["hidden1"], net.forward(x).post["hidden1"], rtol=1e-6, atol=1e-6
+    )
 
 
 def test_positives_carry_the_right_label_and_the_untouched_rest_of_the_image():
     x, target = by_hand.sample(8, CLASSES)
     _, _, record = by_hand.taught(FF(), _net(), x, target)
     np.testing.assert_array_equal(_inputs(record, "positive"), _labelled(x, target))
-    np.testing.assert_array_equal(_inputs(record, "negative")[:, CLASSES:], np.asarray(x)[:, CLASSES:])
+    np.testing.assert_array_equal(
+        _inputs(record, "negative")[:, CLASSES:], np.asarray(x)[:, CLASSES:]
+    )
 
 
 def test_wrong_labels_follow_the_softmax_of_the_head_without_the_right_one():
-    """A chi-square test of 6,000 draws for one image; a true label among the negatives would teach the opposite."""
+    """A chi-square test of 6,000 draws for one image; a true label among the negatives would teach
+    the opposite.
+    """
     classes, right, draws = 5, 2, 6000
     net = by_hand.with_biases(mlp(8, 6, classes, norm=True))
     x, _ = by_hand.sample(8, classes, batch=1)
@@ -205,11 +260,15 @@ def test_neutral_label_is_one_over_classes_in_training_and_in_prediction():
     _, _, record = by_hand.taught(rule, net, x, target)
     predicting = by_hand.recorded(rule, net, x, None)
     for seen in (record, predicting):
-        np.testing.assert_array_equal(_inputs(seen, "neutral"), _labelled(x, np.full((len(x), CLASSES), 1 / CLASSES)))
+        np.testing.assert_array_equal(
+            _inputs(seen, "neutral"), _labelled(x, np.full((len(x), CLASSES), 1 / CLASSES))
+        )
     np.testing.assert_allclose(predicting.readouts["head"], record.output, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("sizes", "counted"), [((8, 6, 5, 4, CLASSES), slice(1, None)), ((8, 6, CLASSES), slice(None))])
+@pytest.mark.parametrize(
+    ("sizes", "counted"), [((8, 6, 5, 4, CLASSES), slice(1, None)), ((8, 6, CLASSES), slice(None))]
+)
 def test_prediction_is_the_goodness_of_each_label_without_the_first_layer(sizes, counted):
     """A single hidden layer has to count: there is no other."""
     net = _net(*sizes)
@@ -236,22 +295,35 @@ def test_running_means_start_at_a_half_and_follow_the_positives():
 
 
 def test_real_features_are_not_written_over():
-    """The class shows in the first three columns alone, where the label would stand: without them 36 % were right."""
+    """The class shows in the first three columns alone, where the label would stand: without them
+    36 % were right.
+    """
     draw, labels = np.random.default_rng(0), np.arange(600) % 3
     x = draw.normal(size=(600, 6))
     x[np.arange(600), labels] += 4
     options = {"epochs": 20, "batch": 32, "looks": 0, "progress": False}
     task = byway.Data(x, labels)
-    with pytest.raises(RuleError, match="ff writes the label over the first 3 inputs, and the task data can spare 0") as caught:
+    with pytest.raises(
+        RuleError,
+        match="ff writes the label over the first 3 inputs, and the task data can spare 0",
+    ) as caught:
         byway.fit(mlp(task.input_shape, 32, 32, 3, norm=True), FF(), task, **options)
     assert "room=3" in caught.value.fix
     task = byway.Data(x, labels, room=3)
-    assert byway.fit(mlp(task.input_shape, 32, 32, 3, norm=True), FF(), task, **options).accuracy[0] > 0.8
+    assert (
+        byway.fit(mlp(task.input_shape, 32, 32, 3, norm=True), FF(), task, **options).accuracy[0]
+        > 0.8
+    )
 
 
 @pytest.mark.parametrize(
     "net",
-    [mlp(8, 6, 3), mlp(8, 6, 3, norm=True, activation="tanh"), mlp(8, 3, norm=True), mlp(2, 6, 3, norm=True)],
+    [
+        mlp(8, 6, 3),
+        mlp(8, 6, 3, norm=True, activation="tanh"),
+        mlp(8, 3, norm=True),
+        mlp(2, 6, 3, norm=True),
+    ],
     ids=["not normalised", "not relu", "no hidden layer", "no room for the label"],
 )
 def test_networks_that_it_cannot_train_are_refused(net):

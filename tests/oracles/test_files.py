@@ -33,19 +33,33 @@ def _no_network(monkeypatch, tmp_path):
 
 def _idx(array, shape=None, magic=b"\x00\x00\x08"):
     shape = array.shape if shape is None else shape
-    return magic + bytes([len(shape)]) + b"".join(n.to_bytes(4, "big") for n in shape) + array.tobytes()
+    return (
+        magic
+        + bytes([len(shape)])
+        + b"".join(n.to_bytes(4, "big") for n in shape)
+        + array.tobytes()
+    )
 
 
 def _file(content, folder, name="images.gz", **change):
     path = folder / "set" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
-    settings = {"folder": "set", "name": name, "url": "https://example.org/x", "checksum": "sha256:" + hashlib.sha256(content).hexdigest()}
+    settings = {
+        "folder": "set",
+        "name": name,
+        "url": "https://example.org/x",
+        "checksum": "sha256:" + hashlib.sha256(content).hexdigest(),
+    }
     return DataFile(**settings | change)
 
 
 def _says(caught, given, wanted, fix):
-    for text, expected in ((caught.value.given, given), (caught.value.wanted, wanted), (caught.value.fix, fix)):
+    for text, expected in (
+        (caught.value.given, given),
+        (caught.value.wanted, wanted),
+        (caught.value.fix, fix),
+    ):
         assert expected in text
     assert all(part in str(caught.value) for part in (given, "wanted: ", "do: "))
 
@@ -59,16 +73,50 @@ def test_idx_is_read_as_its_format_says(tmp_path):
 @pytest.mark.parametrize(
     ("content", "given", "wanted", "fix"),
     [
-        (gzip.compress(_idx(PIXELS))[:-12], "cannot be unpacked", "a complete gzip file", "delete it"),
-        (gzip.compress(_idx(PIXELS))[:5], "cannot be unpacked", "a complete gzip file", "delete it"),
+        (
+            gzip.compress(_idx(PIXELS))[:-12],
+            "cannot be unpacked",
+            "a complete gzip file",
+            "delete it",
+        ),
+        (
+            gzip.compress(_idx(PIXELS))[:5],
+            "cannot be unpacked",
+            "a complete gzip file",
+            "delete it",
+        ),
         (_idx(PIXELS), "cannot be unpacked", "a complete gzip file", "delete it"),
-        (gzip.compress(_idx(PIXELS, magic=b"\x00\x00\x0d")), "starts with 00000d03", "000008", "check what the file is"),
+        (
+            gzip.compress(_idx(PIXELS, magic=b"\x00\x00\x0d")),
+            "starts with 00000d03",
+            "000008",
+            "check what the file is",
+        ),
         (gzip.compress(b""), "starts with nothing", "000008", "check what the file is"),
-        (gzip.compress(_idx(PIXELS, (3, 3, 4))), "holds 24 values", "36, for the shape (3, 3, 4)", "fetch it again"),
-        (gzip.compress(_idx(PIXELS, (1, 3, 4))), "holds 24 values", "12, for the shape (1, 3, 4)", "fetch it again"),
+        (
+            gzip.compress(_idx(PIXELS, (3, 3, 4))),
+            "holds 24 values",
+            "36, for the shape (3, 3, 4)",
+            "fetch it again",
+        ),
+        (
+            gzip.compress(_idx(PIXELS, (1, 3, 4))),
+            "holds 24 values",
+            "12, for the shape (1, 3, 4)",
+            "fetch it again",
+        ),
         (gzip.compress(_idx(PIXELS)[:9]), "holds 0 values", "for the shape", "fetch it again"),
     ],
-    ids=["cut short", "cut in its header", "not packed", "floats", "packed nothing", "too few", "too many", "no shape"],
+    ids=[
+        "cut short",
+        "cut in its header",
+        "not packed",
+        "floats",
+        "packed nothing",
+        "too few",
+        "too many",
+        "no shape",
+    ],
 )
 def test_broken_idx_is_refused(tmp_path, content, given, wanted, fix):
     path = tmp_path / "images.gz"
@@ -82,7 +130,12 @@ def test_broken_idx_is_refused(tmp_path, content, given, wanted, fix):
 def test_missing_file_says_which_and_where_to_put_it(tmp_path):
     with pytest.raises(DataError) as caught:
         locate(DataFile("set", "images.gz", "https://example.org/x", "sha256:00"))
-    _says(caught, "set/images.gz is not on this machine", "https://example.org/x", str(tmp_path / "cache" / "data" / "set" / "images.gz"))
+    _says(
+        caught,
+        "set/images.gz is not on this machine",
+        "https://example.org/x",
+        str(tmp_path / "cache" / "data" / "set" / "images.gz"),
+    )
     assert "ConnectionError" in caught.value.given
     assert "$BYWAY_DATA" in caught.value.fix
 
@@ -90,7 +143,12 @@ def test_missing_file_says_which_and_where_to_put_it(tmp_path):
 def test_missing_file_without_an_address_is_not_looked_for(tmp_path):
     with pytest.raises(DataError) as caught:
         locate(DataFile("set", "images.npz", "", "sha256:00"))
-    _says(caught, "set/images.npz is not on this machine", "no public address", str(tmp_path / "cache" / "data" / "set" / "images.npz"))
+    _says(
+        caught,
+        "set/images.npz is not on this machine",
+        "no public address",
+        str(tmp_path / "cache" / "data" / "set" / "images.npz"),
+    )
 
 
 def test_given_folder_comes_before_the_cache(tmp_path, monkeypatch):
@@ -112,7 +170,9 @@ def test_download_lands_in_the_cache_and_is_checked(tmp_path, monkeypatch):
         (path / fname).write_bytes(content)
 
     monkeypatch.setattr(pooch, "retrieve", deliver)
-    file = DataFile("set", "a.bin", "https://example.org/x", "md5:" + hashlib.md5(content).hexdigest())
+    file = DataFile(
+        "set", "a.bin", "https://example.org/x", "md5:" + hashlib.md5(content).hexdigest()
+    )
     assert locate(file).read_bytes() == content
     assert locate(file) == tmp_path / "cache" / "data" / "set" / "a.bin"
 
@@ -135,7 +195,11 @@ def test_altered_file_is_refused(tmp_path, kind):
 def _mnist(monkeypatch, folder, train_x, train_y, test_x, test_y):
     """The task MNIST, on files of our own."""
     parts = {"train-x": train_x, "train-y": train_y, "test-x": test_x, "test-y": test_y}
-    monkeypatch.setattr(MNIST, "files", tuple(_file(gzip.compress(_idx(a)), folder, name) for name, a in parts.items()))
+    monkeypatch.setattr(
+        MNIST,
+        "files",
+        tuple(_file(gzip.compress(_idx(a)), folder, name) for name, a in parts.items()),
+    )
     return MNIST(validation=1)
 
 
@@ -143,7 +207,9 @@ def test_four_idx_files_make_images_with_one_channel(tmp_path, monkeypatch):
     x = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
     y = np.array([7, 0, 9], np.uint8)
     images = _mnist(monkeypatch, tmp_path / "cache" / "data", x[:2], y[:2], x[2:], y[2:]).read()
-    for mine, expected in zip(images, (x[:2, :, :, None], y[:2], x[2:, :, :, None], y[2:]), strict=True):
+    for mine, expected in zip(
+        images, (x[:2, :, :, None], y[:2], x[2:, :, :, None], y[2:]), strict=True
+    ):
         np.testing.assert_array_equal(mine, expected)
 
 
@@ -160,7 +226,14 @@ X, Y = np.zeros((3, 2, 2, 1), np.uint8), np.array([0, 1, 2], np.uint8)
         (X.astype(float), Y, "training images of type float64", "uint8 and (2, 2, 1)"),
         (X[:, :1], Y, "shape (1, 2, 1)", "uint8 and (2, 2, 1)"),
     ],
-    ids=["label too high", "label below zero", "too few labels", "none at all", "floats", "wrong size"],
+    ids=[
+        "label too high",
+        "label below zero",
+        "too few labels",
+        "none at all",
+        "floats",
+        "wrong size",
+    ],
 )
 def test_images_and_labels_that_do_not_fit_are_refused(x, y, given, wanted):
     check_images("training", X, Y, (2, 2, 1), 3)
@@ -172,7 +245,14 @@ def test_images_and_labels_that_do_not_fit_are_refused(x, y, given, wanted):
 def test_task_checks_its_labels_when_it_loads(tmp_path, monkeypatch):
     """A label beyond the classes would be a target of zeros, and no error."""
     x = np.zeros((4, 28, 28), np.uint8)
-    task = _mnist(monkeypatch, tmp_path / "cache" / "data", x, np.array([1, 2, 3, 10], np.uint8), x[:1], np.zeros(1, np.uint8))
+    task = _mnist(
+        monkeypatch,
+        tmp_path / "cache" / "data",
+        x,
+        np.array([1, 2, 3, 10], np.uint8),
+        x[:1],
+        np.zeros(1, np.uint8),
+    )
     with pytest.raises(DataError, match="training labels from 1 to 10"):
         task.load()
 
@@ -192,7 +272,9 @@ def _cifar_record(label, number):
     return bytes([label]) + plane.tobytes() + (plane // 2).tobytes() + (plane // 3).tobytes()
 
 
-MEMBERS = {f"data_batch_{i}.bin": _cifar_record(i, i) + _cifar_record(9, i + 1) for i in range(1, 6)}
+MEMBERS = {
+    f"data_batch_{i}.bin": _cifar_record(i, i) + _cifar_record(9, i + 1) for i in range(1, 6)
+}
 MEMBERS["test_batch.bin"] = _cifar_record(7, 4)
 
 
@@ -210,7 +292,10 @@ def test_cifar10_archive_is_read_as_its_format_says(tmp_path):
 @pytest.mark.parametrize(
     ("members", "given"),
     [
-        ({k: v for k, v in MEMBERS.items() if k != "data_batch_3.bin"}, "no cifar-10-batches-bin/data_batch_3.bin"),
+        (
+            {k: v for k, v in MEMBERS.items() if k != "data_batch_3.bin"},
+            "no cifar-10-batches-bin/data_batch_3.bin",
+        ),
         (MEMBERS | {"test_batch.bin": MEMBERS["test_batch.bin"][:-1]}, "holds 3,072 bytes"),
         (MEMBERS | {"test_batch.bin": b""}, "holds 0 bytes"),
     ],

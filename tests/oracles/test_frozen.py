@@ -20,18 +20,28 @@ def test_readout_gets_its_gradient_and_no_other_weight_an_update(loss):
     x, target = by_hand.sample(6, 3)
     criterion, by_eye = by_hand.LOSSES[loss]
     _, update, _ = by_hand.taught(Frozen(), net, x, target, criterion)
-    gradient = jax.jit(jax.grad(lambda theta: by_eye(by_hand.mlp_output(theta, x, "tanh"), target)))(net.theta)
+    gradient = jax.jit(
+        jax.grad(lambda theta: by_eye(by_hand.mlp_output(theta, x, "tanh"), target))
+    )(net.theta)
     assert by_hand.largest_gap(update.net, {"hidden2-output": gradient["hidden2-output"]}) < 1e-12
 
 
 def test_a_readout_that_is_not_linear_gets_its_gradient_too():
-    net = graph({"input": 6, "hidden1": 5, "output": 3}, [("input", "hidden1"), ("hidden1", "output")], activation={"output": "tanh"})
+    net = graph(
+        {"input": 6, "hidden1": 5, "output": 3},
+        [("input", "hidden1"), ("hidden1", "output")],
+        activation={"output": "tanh"},
+    )
     net = by_hand.with_biases(net)
     x, target = by_hand.sample(6, 3)
 
     def loss(theta):
-        h = jnp.maximum(x @ theta["input-hidden1"]["weight"] + theta["input-hidden1"]["bias"][None, :], 0)
-        y = jnp.tanh(h @ theta["hidden1-output"]["weight"] + theta["hidden1-output"]["bias"][None, :])
+        h = jnp.maximum(
+            x @ theta["input-hidden1"]["weight"] + theta["input-hidden1"]["bias"][None, :], 0
+        )
+        y = jnp.tanh(
+            h @ theta["hidden1-output"]["weight"] + theta["hidden1-output"]["bias"][None, :]
+        )
         return by_hand.cross_entropy(y, target)
 
     _, update, _ = by_hand.taught(Frozen(), net, x, target)
@@ -43,10 +53,19 @@ def test_every_projection_into_the_output_is_readout():
     net = by_hand.with_biases(mlp(6, 5, 4, 3, readout_from=(0, 1)))
     x, target = by_hand.sample(6, 3)
     _, update, _ = by_hand.taught(Frozen(), net, x, target)
-    gradient = jax.jit(jax.grad(lambda theta: by_hand.cross_entropy(by_hand.mlp_output(theta, x, "relu", False, (0, 1)), target)))(
-        net.theta
+    gradient = jax.jit(
+        jax.grad(
+            lambda theta: by_hand.cross_entropy(
+                by_hand.mlp_output(theta, x, "relu", False, (0, 1)), target
+            )
+        )
+    )(net.theta)
+    assert (
+        by_hand.largest_gap(
+            update.net, {name: gradient[name] for name in ("hidden1-output", "hidden2-output")}
+        )
+        < 1e-12
     )
-    assert by_hand.largest_gap(update.net, {name: gradient[name] for name in ("hidden1-output", "hidden2-output")}) < 1e-12
 
 
 def test_update_vanishes_at_the_logistic_regression_of_scikit_learn():
@@ -55,8 +74,12 @@ def test_update_vanishes_at_the_logistic_regression_of_scikit_learn():
     x, target = by_hand.sample(6, 3, batch=300)
     hidden, out = net.projections
     features = np.tanh(np.asarray(x) @ np.asarray(hidden.weight))
-    best = LogisticRegression(C=np.inf, tol=1e-10, max_iter=2000).fit(features, np.argmax(target, 1))
-    optimal = net.with_theta({out.name: {"weight": jnp.asarray(best.coef_.T), "bias": jnp.asarray(best.intercept_)}})
+    best = LogisticRegression(C=np.inf, tol=1e-10, max_iter=2000).fit(
+        features, np.argmax(target, 1)
+    )
+    optimal = net.with_theta(
+        {out.name: {"weight": jnp.asarray(best.coef_.T), "bias": jnp.asarray(best.intercept_)}}
+    )
     _, start, _ = by_hand.taught(Frozen(), net, x, target)
     _, end, _ = by_hand.taught(Frozen(), optimal, x, target)
     for k, update in end.net[out.name].items():
@@ -65,7 +88,9 @@ def test_update_vanishes_at_the_logistic_regression_of_scikit_learn():
 
 def test_hidden_weights_stay_as_drawn_even_under_weight_decay():
     net, rule = convnet((6, 6, 1), (2,), 3, hidden=(4,)), Frozen()
-    optimisers = Optimisers(optax.chain(optax.add_decayed_weights(0.5), optax.sgd(0.1)), optax.sgd(0.1))
+    optimisers = Optimisers(
+        optax.chain(optax.add_decayed_weights(0.5), optax.sgd(0.1)), optax.sgd(0.1)
+    )
     x, target = by_hand.sample((6, 6, 1), 3)
     signal = Signal(target, CrossEntropy())
     start = new_learner(rule, net, optimisers, x, signal, jax.random.key(0))

@@ -1,4 +1,6 @@
-"""Growth: sparse evolutionary training and continual backprop, against what their papers say; moments, the clock, resumption."""
+"""Growth: sparse evolutionary training and continual backprop, against what their papers say;
+moments, the clock, resumption.
+"""
 
 import by_hand
 import equinox as eqx
@@ -33,8 +35,15 @@ def _net(**options):
 def _learner(net, growth, optimiser, rule=None):
     x, target = by_hand.sample(9, 3)
     optimisers = Optimisers(optimiser, optimiser)
-    learner = new_learner(rule or BP(), net, optimisers, x, Signal(target, SquaredError()), jax.random.key(0), growth)
-    return eqx.tree_at(lambda one: one.net, learner, net), optimisers, x, Signal(target, SquaredError())
+    learner = new_learner(
+        rule or BP(), net, optimisers, x, Signal(target, SquaredError()), jax.random.key(0), growth
+    )
+    return (
+        eqx.tree_at(lambda one: one.net, learner, net),
+        optimisers,
+        x,
+        Signal(target, SquaredError()),
+    )
 
 
 # Sparse evolutionary training
@@ -51,7 +60,9 @@ def test_set_drops_the_weakest_of_each_unit_and_reads_as_many_others():
         for row in range(len(p.weight)):
             w, before, index = (np.asarray(a)[row] for a in (p.weight, p.index, q.index))
             new = np.asarray(fresh[p.name]["weight"])[row]
-            assert set(np.flatnonzero(new)) == set(np.argsort(np.abs(w))[:2]), "round(0.4 * 5) = 2, the smallest"
+            assert set(np.flatnonzero(new)) == set(np.argsort(np.abs(w))[:2]), (
+                "round(0.4 * 5) = 2, the smallest"
+            )
             np.testing.assert_array_equal(np.asarray(q.weight)[row][~new], w[~new])
             np.testing.assert_array_equal(index[~new], before[~new])
             assert not set(index[new]) & set(before), "others than it read"
@@ -86,7 +97,9 @@ def test_of_a_weight_that_began_anew_no_moment_is_left_and_of_others_all(name):
     learner, optimisers, x, signal = _learner(net, growth, OPTIMISERS[name](0.1))
     learner, _ = learn(BP(), optimisers, learner, x, signal, growth=growth)
     after = grown(growth, optimisers, learner)
-    changed = np.asarray(learner.net.projections[0].index) != np.asarray(after.net.projections[0].index)
+    changed = np.asarray(learner.net.projections[0].index) != np.asarray(
+        after.net.projections[0].index
+    )
     assert 0 < changed.sum() < changed.size
     before = [a for a in jax.tree.leaves(learner.moments) if a.shape == changed.shape]
     left = [a for a in jax.tree.leaves(after.moments) if a.shape == changed.shape]
@@ -98,7 +111,9 @@ def test_of_a_weight_that_began_anew_no_moment_is_left_and_of_others_all(name):
 
 
 def test_adam_each_is_adam_until_a_weight_begins_anew():
-    """Against optax, step by step; a weight reset after five steps goes on as a new one does, beside the others."""
+    """Against optax, step by step; a weight reset after five steps goes on as a new one does,
+    beside the others.
+    """
     draw = np.random.default_rng(0)
     gradients, params = jnp.asarray(draw.normal(size=(8, 4))), jnp.zeros(4)
     mine, theirs = OPTIMISERS["adam_each"](0.1), optax.adam(0.1)
@@ -119,7 +134,9 @@ class Memory(BP):
     """Keeps a trace of each weight."""
 
     def start(self, gamma, net, batch):
-        return net.rest(batch), {name: {part: jnp.ones_like(a) for part, a in w.items()} for name, w in net.theta.items()}
+        return net.rest(batch), {
+            name: {part: jnp.ones_like(a) for part, a in w.items()} for name, w in net.theta.items()
+        }
 
 
 def test_what_a_rule_remembers_of_each_synapse_is_forgotten_with_it():
@@ -136,14 +153,19 @@ def _loop(growth, seeds=(3, 4), rule=None, net=None, share=40, **options):
     splits = {name: Split(s.x[:share], s.y[:share]) for name, s in task.load().items()}
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6) if net is None else net
     optimisers = Optimisers(OPTIMISERS["adam"](0.01), OPTIMISERS["adam"](0.01))
-    return Loop(rule or BP(), net, task, splits, optimisers, 4, list(seeds), 10, growth=growth, **options)
+    return Loop(
+        rule or BP(), net, task, splits, optimisers, 4, list(seeds), 10, growth=growth, **options
+    )
 
 
 def test_a_hundred_rewirings_compile_once():
     rule, traced = with_calls_of_f(BP())
     loop = _loop(byway.growth("set", every=1), rule=rule)
     loop.train()
-    before, tables = len(traced), [np.asarray(loop.learners.net.structure["input-hidden1"]["index"])]
+    before, tables = (
+        len(traced),
+        [np.asarray(loop.learners.net.structure["input-hidden1"]["index"])],
+    )
     for _ in range(11):  # ten updates an epoch
         loop.train()
         tables.append(np.asarray(loop.learners.net.structure["input-hidden1"]["index"]))
@@ -153,9 +175,11 @@ def test_a_hundred_rewirings_compile_once():
 
 
 def test_the_clock_counts_updates_across_epochs_and_stretches():
-    """Every seven updates, of ten an epoch: the wiring changes after 7, 14, 21 and 28, however epochs are cut."""
+    """Every seven updates, of ten an epoch: the wiring changes after 7, 14, 21 and 28, however
+    epochs are cut.
+    """
     whole, cut = _loop(byway.growth("set", every=7)), _loop(byway.growth("set", every=7))
-    index = lambda loop: np.asarray(loop.learners.net.structure["input-hidden1"]["index"])  # noqa: E731
+    index = lambda loop: np.asarray(loop.learners.net.structure["input-hidden1"]["index"])
     changes, last = [], index(cut)
     for epoch in range(3):
         whole.train()
@@ -165,7 +189,9 @@ def test_the_clock_counts_updates_across_epochs_and_stretches():
                 changes.append(10 * epoch + i + 1)
             last = index(cut)
     assert changes == [7, 14, 21, 28]
-    for a, b in zip(jax.tree.leaves(whole.learners.net), jax.tree.leaves(cut.learners.net), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(whole.learners.net), jax.tree.leaves(cut.learners.net), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
@@ -186,7 +212,17 @@ def test_how_long_it_grows_is_a_share_of_the_run(until):
     task, tables = byway.task("digits"), []
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6)
     for growth in (byway.growth("set", every=1, until=until), None):
-        result = byway.fit(net, Still(), task, epochs=1, batch=16, data=_few(task), looks=0, progress=False, growth=growth)
+        result = byway.fit(
+            net,
+            Still(),
+            task,
+            epochs=1,
+            batch=16,
+            data=_few(task),
+            looks=0,
+            progress=False,
+            growth=growth,
+        )
         tables.append(np.asarray(result.learners.net.structure["input-hidden1"]["index"]))
     assert np.array_equal(*tables) == (until == 0)
 
@@ -199,7 +235,15 @@ def test_a_growing_run_that_was_stopped_is_the_same_bits(tmp_path):
     """Stopped after the first of three epochs, in mid-clock."""
     task, growth = byway.task("digits"), byway.growth("set", every=5)
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6)
-    options = {"batch": 4, "seeds": 2, "data": _few(task), "looks": 0, "progress": False, "growth": growth, "epochs": 3}
+    options = {
+        "batch": 4,
+        "seeds": 2,
+        "data": _few(task),
+        "looks": 0,
+        "progress": False,
+        "growth": growth,
+        "epochs": 3,
+    }
     straight = byway.fit(net, BP(), task, **options)
 
     def stop(row):
@@ -207,9 +251,13 @@ def test_a_growing_run_that_was_stopped_is_the_same_bits(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        byway.fit(net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0, on_row=stop)
+        byway.fit(
+            net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0, on_row=stop
+        )
     resumed = byway.fit(net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0)
-    for a, b in zip(jax.tree.leaves(straight.learners.net), jax.tree.leaves(resumed.learners.net), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(straight.learners.net), jax.tree.leaves(resumed.learners.net), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
@@ -217,7 +265,9 @@ def test_a_growing_run_that_was_stopped_is_the_same_bits(tmp_path):
 
 
 def _cbp_by_hand(steps, rate, maturity, decay, transfer, posts, weights_out):
-    """Dohare et al., eq. 1 and the accumulator, for one layer whose weights stand still between replacements: which unit, and when."""
+    """Dohare et al., eq. 1 and the accumulator, for one layer whose weights stand still between
+    replacements: which unit, and when.
+    """
     n = posts.shape[-1]
     u, mean, age, due, events = np.zeros(n), np.zeros(n), np.zeros(n), 0.0, []
     out = weights_out.copy()
@@ -241,7 +291,9 @@ class Still(BP):
     """Learns nothing, so that utility is all that moves."""
 
     def g(self, gamma, net, memory, record, signal):
-        return memory, jax.tree.map(jnp.zeros_like, super().g(gamma, net, memory, record, signal)[1])
+        return memory, jax.tree.map(
+            jnp.zeros_like, super().g(gamma, net, memory, record, signal)[1]
+        )
 
 
 @pytest.mark.parametrize("transfer", [False, True])
@@ -258,25 +310,49 @@ def test_units_of_least_utility_begin_anew_when_they_are_due(transfer):
         learner = grown(growth, optimisers, learner)
         learner = eqx.tree_at(lambda one: one.step, learner, jnp.int32(t + 1))
         changed = np.flatnonzero(
-            np.any(np.asarray(before.theta["input-hidden1"]["weight"] != learner.net.theta["input-hidden1"]["weight"]), 0)
+            np.any(
+                np.asarray(
+                    before.theta["input-hidden1"]["weight"]
+                    != learner.net.theta["input-hidden1"]["weight"]
+                ),
+                0,
+            )
         )
         events += [(t, int(unit)) for unit in changed]
         if first is None and len(changed):
             first = t
             theta, unit = learner.net.theta, changed[0]
-            assert not np.any(theta["hidden1-output"]["weight"][unit]) and theta["input-hidden1"]["bias"][unit] == 0
+            assert (
+                not np.any(theta["hidden1-output"]["weight"][unit])
+                and theta["input-hidden1"]["bias"][unit] == 0
+            )
             moved = np.asarray(theta["hidden1-output"]["bias"]) - bias
-    expected = _cbp_by_hand(25, 0.05, 4, 0.9, transfer, np.stack(posts), np.asarray(net.theta["hidden1-output"]["weight"]))
+    expected = _cbp_by_hand(
+        25,
+        0.05,
+        4,
+        0.9,
+        transfer,
+        np.stack(posts),
+        np.asarray(net.theta["hidden1-output"]["weight"]),
+    )
     assert len(events) > 3 and events == [(t, unit) for t, unit, *_ in expected]
     _, _, mean, out = expected[0]
-    np.testing.assert_allclose(moved, mean * out if transfer else np.zeros(3), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(
+        moved, mean * out if transfer else np.zeros(3), rtol=1e-12, atol=1e-15
+    )
 
 
 def test_a_rate_of_zero_is_the_same_bits_as_no_growth():
-    never, none = _loop(byway.growth("continual_backprop", rate=0.0), net=mlp((8, 8, 1), 12, 10)), _loop(None, net=mlp((8, 8, 1), 12, 10))
+    never, none = (
+        _loop(byway.growth("continual_backprop", rate=0.0), net=mlp((8, 8, 1), 12, 10)),
+        _loop(None, net=mlp((8, 8, 1), 12, 10)),
+    )
     for loop in (never, none):
         loop.train()
-    for a, b in zip(jax.tree.leaves(never.learners.net), jax.tree.leaves(none.learners.net), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(never.learners.net), jax.tree.leaves(none.learners.net), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
@@ -287,7 +363,8 @@ def test_as_many_units_begin_anew_as_the_rate_says():
     for _ in range(5):
         loop.train()
     due = np.asarray(loop.learners.seen["due"]["hidden1"])
-    # 50 updates with 12 mature units each, but for one update after each replacement... none: a unit is mature at age 1.
+    # 50 updates with 12 mature units each, but for one update after each replacement... none: a
+    # unit is mature at age 1.
     replaced = 50 * 12 * 0.01 - due
     np.testing.assert_allclose(replaced, np.round(replaced), atol=1e-9)
     assert np.all(np.round(replaced) == 5) or np.all(np.round(replaced) == 6)
@@ -315,6 +392,14 @@ def test_any_rule_trains_a_network_that_grows(rule):
     task = byway.task("digits")
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6)
     result = byway.fit(
-        net, byway.rule(rule), task, epochs=1, batch=8, data=_few(task), looks=0, progress=False, growth=byway.growth("set", every=2)
+        net,
+        byway.rule(rule),
+        task,
+        epochs=1,
+        batch=8,
+        data=_few(task),
+        looks=0,
+        progress=False,
+        growth=byway.growth("set", every=2),
     )
     assert result.failures == {} and np.all(np.isfinite(result.learners.net.projections[0].weight))

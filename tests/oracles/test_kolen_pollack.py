@@ -1,4 +1,6 @@
-"""Kolen and Pollack's feedback, by an independent program: the recursion with B, both ends' updates, and the decay of both."""
+"""Kolen and Pollack's feedback, by an independent program: the recursion with B, both ends'
+updates, and the decay of both.
+"""
 
 import by_hand
 import equinox as eqx
@@ -18,7 +20,9 @@ from byway.training.step import Optimisers, learn, new_learner
 RATE, STEPS = 0.3, 20
 
 
-def _trained(rule, optimiser, build=lambda: mlp(6, 5, 4, 3, activation="tanh"), steps=STEPS, transposed=False):
+def _trained(
+    rule, optimiser, build=lambda: mlp(6, 5, 4, 3, activation="tanh"), steps=STEPS, transposed=False
+):
     """The learner at its start and after some batches, each another one; also every gap between."""
     net = by_hand.with_biases(build())
     x, target = by_hand.sample(net["input"].shape, 3)
@@ -26,8 +30,16 @@ def _trained(rule, optimiser, build=lambda: mlp(6, 5, 4, 3, activation="tanh"), 
     start = new_learner(rule, net, optimisers, x, Signal(target, CrossEntropy()), jax.random.key(0))
     start = eqx.tree_at(lambda learner: learner.net, start, net)
     if transposed:
-        start = eqx.tree_at(lambda learner: learner.gamma, start, {name: net.theta[name]["weight"] for name in start.gamma})
-    step = jax.jit(lambda learner, x, target: learn(rule, optimisers, learner, x, Signal(target, CrossEntropy()))[0])
+        start = eqx.tree_at(
+            lambda learner: learner.gamma,
+            start,
+            {name: net.theta[name]["weight"] for name in start.gamma},
+        )
+    step = jax.jit(
+        lambda learner, x, target: learn(
+            rule, optimisers, learner, x, Signal(target, CrossEntropy())
+        )[0]
+    )
     learners = [start]
     for seed in range(steps):
         x, target = by_hand.sample(net["input"].shape, 3, seed=seed)
@@ -36,7 +48,9 @@ def _trained(rule, optimiser, build=lambda: mlp(6, 5, 4, 3, activation="tanh"), 
 
 
 def _gaps(learner):
-    return {name: np.asarray(learner.net.theta[name]["weight"] - b) for name, b in learner.gamma.items()}
+    return {
+        name: np.asarray(learner.net.theta[name]["weight"] - b) for name, b in learner.gamma.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -50,19 +64,29 @@ def _gaps(learner):
     ],
 )
 def test_the_gap_closes_at_the_pace_of_the_decay(name, optimiser, left):
-    """W_n - B_n = (1 - decay)^n (W_0 - B_0), whatever was learnt on the way. AdamW's own decay is of both, and comes on top."""
+    """W_n - B_n = (1 - decay)^n (W_0 - B_0), whatever was learnt on the way. AdamW's own decay is
+    of both, and comes on top.
+    """
     learners = _trained(KolenPollack(decay=0.1), optimiser)
     first = _gaps(learners[0])
     assert first.keys() == {"hidden1-hidden2", "hidden2-output"}
     for n, learner in enumerate(learners):
         for projection, gap in _gaps(learner).items():
             assert np.linalg.norm(gap - (0.9 * left) ** n * first[projection]) < 1e-14
-    moved = {name: np.linalg.norm(learners[-1].gamma[name] - 0.9**STEPS * b) for name, b in learners[0].gamma.items()}
+    moved = {
+        name: np.linalg.norm(learners[-1].gamma[name] - 0.9**STEPS * b)
+        for name, b in learners[0].gamma.items()
+    }
     assert all(by > 0.01 for by in moved.values()), "feedback learns, it does not just fade"
 
 
 def test_the_gap_closes_in_a_convnet_too():
-    learners = _trained(KolenPollack(decay=0.2), optax.adam(0.05), lambda: convnet((4, 4, 2), (2, 3), 3, activation="tanh"), steps=5)
+    learners = _trained(
+        KolenPollack(decay=0.2),
+        optax.adam(0.05),
+        lambda: convnet((4, 4, 2), (2, 3), 3, activation="tanh"),
+        steps=5,
+    )
     first = _gaps(learners[0])
     for projection, gap in _gaps(learners[-1]).items():
         assert np.linalg.norm(gap - 0.8**5 * first[projection]) < 1e-14
@@ -80,7 +104,9 @@ def test_a_rate_of_gammas_own_keeps_them_apart():
 
 
 def test_where_b_is_the_transpose_it_is_backprop_and_stays_it():
-    """Without decay the weights are those of gradient descent for ever; with it, those of descent with that decay."""
+    """Without decay the weights are those of gradient descent for ever; with it, those of descent
+    with that decay.
+    """
     mine = _trained(KolenPollack(decay=0.0), optax.sgd(RATE), transposed=True)[-1]
     true = _trained(BP(), optax.sgd(RATE))[-1]
     assert by_hand.largest_gap(mine.net.theta, true.net.theta) < 1e-12
@@ -98,7 +124,9 @@ def test_without_decay_it_is_feedback_alignment_with_the_feedback_it_has():
 
 
 def test_two_steps_by_an_independent_program():
-    """The recursion, the updates of both ends and the decay of both, in NumPy; biases and the first layer do not decay."""
+    """The recursion, the updates of both ends and the decay of both, in NumPy; biases and the first
+    layer do not decay.
+    """
     decay, (x, target) = 0.25, by_hand.sample(6, 3)
     learners = _trained(KolenPollack(decay=decay), optax.sgd(RATE), steps=2)
     names = ("input-hidden1", "hidden1-hidden2", "hidden2-output")

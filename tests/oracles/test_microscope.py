@@ -1,4 +1,6 @@
-"""The microscope, where what it must see is known beforehand: closed forms, finite differences, and rules that equal the gradient."""
+"""The microscope, where what it must see is known beforehand: closed forms, finite differences, and
+rules that equal the gradient.
+"""
 
 import dataclasses
 
@@ -29,17 +31,24 @@ def _gradient(seed=0, shape=(5, 4)):
 
 
 def _compare(update, gradient):
-    return {quantity: float(value) for quantity, value in jax.jit(compare)(jnp.asarray(update), jnp.asarray(gradient)).items()}
+    return {
+        quantity: float(value)
+        for quantity, value in jax.jit(compare)(jnp.asarray(update), jnp.asarray(gradient)).items()
+    }
 
 
 def _turned(gradient, angle):
     """The gradient turned by an angle [rad], as long as before."""
     across = np.random.default_rng(1).normal(size=gradient.shape)
     across = across - gradient * np.sum(across * gradient) / np.sum(gradient**2)
-    return gradient * np.cos(angle) + across * np.linalg.norm(gradient) / np.linalg.norm(across) * np.sin(angle)
+    return gradient * np.cos(angle) + across * np.linalg.norm(gradient) / np.linalg.norm(
+        across
+    ) * np.sin(angle)
 
 
-@pytest.mark.parametrize(("factor", "angle", "sign"), [(1, 0, 1), (0.25, 0, 1), (1e-6, 0, 1), (-3, 180, 0)])
+@pytest.mark.parametrize(
+    ("factor", "angle", "sign"), [(1, 0, 1), (0.25, 0, 1), (1e-6, 0, 1), (-3, 180, 0)]
+)
 def test_a_multiple_of_the_gradient(factor, angle, sign):
     gradient = _gradient()
     found, length = _compare(factor * gradient, gradient), float(jnp.linalg.norm(gradient))
@@ -54,24 +63,35 @@ def test_a_turned_gradient(degrees):
     gradient = np.asarray(_gradient())
     update = 7 * _turned(gradient, np.radians(degrees))
     found, length = _compare(update, gradient), np.linalg.norm(gradient)
-    assert found["angle"] == pytest.approx(degrees, rel=1e-6)  # the arc cosine would make 1e-7 into 0 or 1e-6
+    # The arc cosine would make 1e-7 into 0 or 1e-6.
+    assert found["angle"] == pytest.approx(degrees, rel=1e-6)
     assert found["norm_ratio"] == pytest.approx(7, rel=1e-12)
     assert found["sign_agreement"] == np.mean(update * gradient > 0)
     assert found["descent"] == pytest.approx(length * np.cos(np.radians(degrees)), abs=1e-12)
 
 
 def test_signs_count_only_where_there_is_a_gradient_and_a_missing_update_is_a_disagreement():
-    assert _compare([[1.0, -2.0, 0.0], [3.0, 4.0, -9.0]], [[2.0, 5.0, -1.0], [0.0, 1.0, -1.0]])["sign_agreement"] == 3 / 5
+    assert (
+        _compare([[1.0, -2.0, 0.0], [3.0, 4.0, -9.0]], [[2.0, 5.0, -1.0], [0.0, 1.0, -1.0]])[
+            "sign_agreement"
+        ]
+        == 3 / 5
+    )
 
 
 def test_where_neither_side_says_anything_there_is_no_agreement():
-    """As with inputs that are always zero: two weights have a gradient, and one of them the sign of it."""
+    """As with inputs that are always zero: two weights have a gradient, and one of them the sign of
+    it.
+    """
     assert _compare([1.0, 1.0, 0.0, 0.0], [1.0, -1.0, 0.0, 0.0])["sign_agreement"] == 1 / 2
 
 
 @pytest.mark.parametrize("zero", ["update", "gradient", "both"])
 def test_nothing_is_said_where_either_side_is_zero(zero):
-    update, gradient = (np.zeros((5, 4)) if zero in (name, "both") else _gradient() for name in ("update", "gradient"))
+    update, gradient = (
+        np.zeros((5, 4)) if zero in (name, "both") else _gradient()
+        for name in ("update", "gradient")
+    )
     assert np.all(np.isnan(list(_compare(update, gradient).values())))
 
 
@@ -106,7 +126,9 @@ class Idle(BP):
 
 
 def _seen(rule, net, x, signal, batch=None):
-    """What the microscope sees of a learner that was made for batches of another size, and its weights."""
+    """What the microscope sees of a learner that was made for batches of another size, and its
+    weights.
+    """
     size = x.shape[0] if batch is None else batch
 
     @jax.jit
@@ -116,7 +138,9 @@ def _seen(rule, net, x, signal, batch=None):
         return learner.net, microscope(rule, learner, x, signal, jax.random.key(1))
 
     drawn, seen = look(x, signal)
-    return drawn, {quantity: {name: float(a) for name, a in found.items()} for quantity, found in seen.items()}
+    return drawn, {
+        quantity: {name: float(a) for name, a in found.items()} for quantity, found in seen.items()
+    }
 
 
 def _static(inputs, outputs, **options):
@@ -125,7 +149,9 @@ def _static(inputs, outputs, **options):
 
 
 @pytest.mark.parametrize(
-    ("rule", "degrees", "ratio", "signs"), [(BP(), 0, 1, 1), (Opposed(), 180, 3, 0), (Turned(), 60, 7, None)], ids=lambda v: str(v)[:12]
+    ("rule", "degrees", "ratio", "signs"),
+    [(BP(), 0, 1, 1), (Opposed(), 180, 3, 0), (Turned(), 60, 7, None)],
+    ids=lambda v: str(v)[:12],
 )
 def test_a_rule_made_for_it(rule, degrees, ratio, signs):
     net = mlp(6, 5, 4, 3, activation="tanh", norm=True)
@@ -153,7 +179,9 @@ def test_only_projections_that_learn_are_looked_at():
 
 
 def test_backprop_though_one_sample_silences_a_normalised_layer():
-    """The root mean square has no slope at zero: autodiff of it makes NaN of the whole layer's true gradient."""
+    """The root mean square has no slope at zero: autodiff of it makes NaN of the whole layer's true
+    gradient.
+    """
     x, signal = _static(6, 3)
     _, seen = _seen(BP(), mlp(6, 5, 4, 3, norm=True), x.at[0].set(0), signal)
     assert seen["angle"]["hidden2-output"] == pytest.approx(0, abs=1e-7)
@@ -169,8 +197,13 @@ def test_descent_is_how_much_the_loss_falls_for_a_short_step():
     for name, mine in update.net.items():
         along = mine["weight"] / jnp.linalg.norm(mine["weight"])
         up, down = (
-            by_hand.cross_entropy(learner.net.with_theta({name: {"weight": theta}}).forward(x).u["output"], signal.target)
-            for theta in (learner.net.theta[name]["weight"] + sign * 1e-5 * along for sign in (1, -1))
+            by_hand.cross_entropy(
+                learner.net.with_theta({name: {"weight": theta}}).forward(x).u["output"],
+                signal.target,
+            )
+            for theta in (
+                learner.net.theta[name]["weight"] + sign * 1e-5 * along for sign in (1, -1)
+            )
         )
         assert float(seen["descent"][name]) == pytest.approx(float(up - down) / 2e-5, rel=1e-6)
 
@@ -186,16 +219,26 @@ def test_forward_forward_is_held_against_the_gradient_of_its_goodness():
         for label in range(classes):
             h = x.at[:, :classes].set(jnp.eye(classes)[label][None])
             for name in ("input-hidden1", "hidden1-hidden2"):
-                h = jnp.maximum(by_hand.rms_normalised(h) @ theta[name]["weight"] + theta[name]["bias"][None, :], 0)
+                h = jnp.maximum(
+                    by_hand.rms_normalised(h) @ theta[name]["weight"]
+                    + theta[name]["bias"][None, :],
+                    0,
+                )
             columns.append(jnp.sum(h**2, 1))
         return jnp.stack(columns, 1)
 
-    true = jax.jit(jax.grad(lambda theta: by_hand.cross_entropy(scores(theta), signal.target)))(drawn.theta)
+    true = jax.jit(jax.grad(lambda theta: by_hand.cross_entropy(scores(theta), signal.target)))(
+        drawn.theta
+    )
     _, update, _ = by_hand.taught(FF(), drawn, x, signal.target, gamma={}, key=jax.random.key(1))
     for name in ("input-hidden1", "hidden1-hidden2"):
         a, b = (np.asarray(tree[name]["weight"]).ravel() for tree in (update.net, true))
-        assert seen["angle"][name] == pytest.approx(np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))), rel=1e-9)
-        assert seen["norm_ratio"][name] == pytest.approx(np.linalg.norm(a) / np.linalg.norm(b), rel=1e-9)
+        assert seen["angle"][name] == pytest.approx(
+            np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))), rel=1e-9
+        )
+        assert seen["norm_ratio"][name] == pytest.approx(
+            np.linalg.norm(a) / np.linalg.norm(b), rel=1e-9
+        )
     assert np.isnan(seen["angle"]["hidden2-output"])  # the head takes no part in the prediction
 
 
@@ -211,7 +254,9 @@ def test_rules_in_time_are_held_against_bptt_whatever_batch_they_learn_from(rule
 
 
 def test_the_true_gradient_in_time_is_that_of_the_unrolled_loop():
-    """For a rule that is not it, too: the frozen control sees one step at a time and learns at the output alone."""
+    """For a rule that is not it, too: the frozen control sees one step at a time and learns at the
+    output alone.
+    """
     net, x, signal, loss = by_hand.in_time("two layers")
     learner = new_learner(Frozen(), net, SGD, x, signal, jax.random.key(0))
     learner = dataclasses.replace(learner, net=net)
@@ -222,7 +267,9 @@ def test_the_true_gradient_in_time_is_that_of_the_unrolled_loop():
 
 
 class Remembering(BP):
-    """A test rule that is backprop times what it remembers: a running number, and one for each sample."""
+    """A test rule that is backprop times what it remembers: a running number, and one for each
+    sample.
+    """
 
     def start(self, gamma, net, batch):
         return (), {"run": jnp.asarray(1.0), "samples": jnp.ones((batch, 1))}
@@ -237,14 +284,18 @@ class Remembering(BP):
 def test_memory_of_single_samples_begins_anew_and_all_other_is_the_learners(probe):
     x, signal = _static(6, 3)
     learner = new_learner(Remembering(), mlp(6, 5, 3), SGD, x, signal, jax.random.key(0))
-    learner = dataclasses.replace(learner, memory={"run": jnp.asarray(4.0), "samples": jnp.full((5, 1), 100.0)})
+    learner = dataclasses.replace(
+        learner, memory={"run": jnp.asarray(4.0), "samples": jnp.full((5, 1), 100.0)}
+    )
     few = jax.tree.map(lambda a: a[:probe], (x, signal))
     seen = jax.jit(lambda: microscope(Remembering(), learner, *few, jax.random.key(1)))()
     assert [float(a) for a in seen["norm_ratio"].values()] == pytest.approx([4, 4])
 
 
 class Settling(BP):
-    """A test rule whose prediction settles for as long as it takes: autodiff cannot go back through it."""
+    """A test rule whose prediction settles for as long as it takes: autodiff cannot go back through
+    it.
+    """
 
     def f(self, gamma, net, state, x, signal, key):
         state, record = super().f(gamma, net, state, x, signal, key)
@@ -261,7 +312,9 @@ class Calling(BP):
         state, record = super().f(gamma, net, state, x, signal, key)
         if signal is None:
             shape = jax.ShapeDtypeStruct(record.output.shape, record.output.dtype)
-            record = dataclasses.replace(record, output=jax.pure_callback(np.tanh, shape, record.output))
+            record = dataclasses.replace(
+                record, output=jax.pure_callback(np.tanh, shape, record.output)
+            )
         return state, record
 
 

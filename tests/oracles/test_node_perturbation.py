@@ -1,4 +1,6 @@
-"""Node perturbation against its definition in NumPy, against the gradient it estimates, and its rate."""
+"""Node perturbation against its definition in NumPy, against the gradient it estimates, and its
+rate.
+"""
 
 import jax
 import jax.flatten_util
@@ -36,7 +38,10 @@ def true_gradient(net, criterion):
 
 def test_an_update_is_its_definition():
     """From the injected noise alone, in NumPy: run clean and noisy, take the losses, multiply."""
-    net, rule = byway.mlp(5, 4, 3, activation="tanh", key=7), byway.rule("node_perturbation", sigma=0.1)
+    net, rule = (
+        byway.mlp(5, 4, 3, activation="tanh", key=7),
+        byway.rule("node_perturbation", sigma=0.1),
+    )
     update, record = one_update(rule, net, SquaredError(), KEY)
     w = {k: {n: np.asarray(a) for n, a in v.items()} for k, v in net.theta.items()}
     noise = {k: np.asarray(v) for k, v in record["noisy"].injected.items()}
@@ -49,13 +54,18 @@ def test_an_update_is_its_definition():
     hidden, clean = run(0, 0)
     _, noisy = run(noise["hidden1"], noise["output"])
     worse = ((noisy - clean) / 0.01)[:, None]
-    for name, pre, xi in (("input-hidden1", np.asarray(X), noise["hidden1"]), ("hidden1-output", hidden, noise["output"])):
+    for name, pre, xi in (
+        ("input-hidden1", np.asarray(X), noise["hidden1"]),
+        ("hidden1-output", hidden, noise["output"]),
+    ):
         np.testing.assert_allclose(update[name]["weight"], pre.T @ (worse * xi) / 6, rtol=1e-9)
         np.testing.assert_allclose(update[name]["bias"], (worse * xi).mean(0), rtol=1e-9)
 
 
 def test_the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size():
-    """A shared noise would not average over the batch; its spread is checked within 5 standard errors."""
+    """A shared noise would not average over the batch; its spread is checked within 5 standard
+    errors.
+    """
     net, rule = byway.mlp(5, 400, 3), byway.rule("node_perturbation", sigma=0.2)
     noise = np.asarray(one_update(rule, net, SquaredError(), KEY)[1]["noisy"].injected["hidden1"])
     assert len(np.unique(noise)) == noise.size
@@ -64,7 +74,9 @@ def test_the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size
 
 
 def test_layers_of_one_size_have_noise_of_their_own():
-    """Independent draws correlate by less than 4 / root n; noise drawn from one key would be the same."""
+    """Independent draws correlate by less than 4 / root n; noise drawn from one key would be the
+    same.
+    """
     net, rule = byway.mlp(5, 300, 300, 3), byway.rule("node_perturbation", sigma=0.2)
     noise = one_update(rule, net, SquaredError(), KEY)[1]["noisy"].injected
     one, two = (np.asarray(noise[name]).ravel() for name in ("hidden1", "hidden2"))
@@ -73,27 +85,51 @@ def test_layers_of_one_size_have_noise_of_their_own():
 
 @pytest.mark.parametrize("criterion", [CrossEntropy(), SquaredError()])
 def test_the_mean_over_draws_tends_to_the_gradient_at_rate_one_half(criterion):
-    """The error over K draws falls as K^(-1/2): the fitted slope tells an unbiased estimate from a biased one."""
-    net, rule = byway.mlp(5, 4, 3, activation="tanh", key=7), byway.rule("node_perturbation", sigma=1e-4)
+    """The error over K draws falls as K^(-1/2): the fitted slope tells an unbiased estimate from a
+    biased one.
+    """
+    net, rule = (
+        byway.mlp(5, 4, 3, activation="tanh", key=7),
+        byway.rule("node_perturbation", sigma=1e-4),
+    )
     true = jax.flatten_util.ravel_pytree(true_gradient(net, criterion))[0]
-    draw = jax.jit(jax.vmap(lambda key: jax.flatten_util.ravel_pytree(one_update(rule, net, criterion, key)[0])[0]))
+    draw = jax.jit(
+        jax.vmap(
+            lambda key: jax.flatten_util.ravel_pytree(one_update(rule, net, criterion, key)[0])[0]
+        )
+    )
     draws = draw(jax.random.split(jax.random.key(11), 2**16))
     sizes = np.array([2**6, 2**8, 2**10, 2**12])
-    errors = [float(jnp.sqrt(jnp.mean(jnp.sum((draws.reshape(-1, k, draws.shape[1]).mean(1) - true[None]) ** 2, 1)))) for k in sizes]
+    errors = [
+        float(
+            jnp.sqrt(
+                jnp.mean(
+                    jnp.sum((draws.reshape(-1, k, draws.shape[1]).mean(1) - true[None]) ** 2, 1)
+                )
+            )
+        )
+        for k in sizes
+    ]
     slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
     assert slope == pytest.approx(-0.5, abs=0.06)
     assert float(jnp.linalg.norm(draws.mean(0) - true) / jnp.linalg.norm(true)) < 0.05
 
 
 def test_on_a_linear_network_with_squared_error_it_is_unbiased_at_any_sigma():
-    """C is then quadratic in the noise, whose odd moments vanish: no bias, however large sigma is."""
+    """C is then quadratic in the noise, whose odd moments vanish: no bias, however large sigma
+    is.
+    """
     net, rule = byway.mlp(5, 3), byway.rule("node_perturbation", sigma=0.5)
 
     def loss(w):
         return jnp.mean(jnp.sum((X @ w - TARGET) ** 2, 1) / 2)
 
     true = jax.grad(loss)(net.projections[0].weight)
-    draws = jax.jit(jax.vmap(lambda key: one_update(rule, net, SquaredError(), key)[0]["input-output"]["weight"]))
+    draws = jax.jit(
+        jax.vmap(
+            lambda key: one_update(rule, net, SquaredError(), key)[0]["input-output"]["weight"]
+        )
+    )
     values = draws(jax.random.split(jax.random.key(5), 2**15))
     error = (values.mean(0) - true) / (values.std(0) / np.sqrt(2**15))
     assert float(jnp.abs(error).max()) < 4.5

@@ -1,4 +1,6 @@
-"""The task `data`: what is read is what was written, splits are in proportion, and whatever can be wrong is named."""
+"""The task `data`: what is read is what was written, splits are in proportion, and whatever can be
+wrong is named.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -61,11 +63,15 @@ def test_numbers_are_standardised_over_the_training_samples_alone():
     train = np.asarray(raw["train"].x)
     mean, deviation = train.mean(0), train.std(0)
     for name, split in task.load().items():
-        np.testing.assert_allclose(split.x, (np.asarray(raw[name].x) - mean) / deviation, rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(
+            split.x, (np.asarray(raw[name].x) - mean) / deviation, rtol=1e-10, atol=1e-12
+        )
     np.testing.assert_allclose(task.prepare(X[:5]), (X[:5] - mean) / deviation, rtol=1e-10)
     x, signal = task.batch(task.load()["train"], jnp.array([3, 0]), jax.random.key(0))
     np.testing.assert_array_equal(x, np.asarray(task.load()["train"].x)[[3, 0]])
-    np.testing.assert_array_equal(np.argmax(signal.target, 1), np.asarray(task.load()["train"].y)[[3, 0]])
+    np.testing.assert_array_equal(
+        np.argmax(signal.target, 1), np.asarray(task.load()["train"].y)[[3, 0]]
+    )
 
 
 def test_small_differences_far_from_zero_survive_single_precision():
@@ -80,13 +86,17 @@ def test_small_differences_far_from_zero_survive_single_precision():
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("value", [1.0, 14.62, 1e9 / 7, 0.0])
 def test_a_feature_that_never_changes_is_not_divided_by_what_rounding_leaves(value, dtype):
-    """The mean of many equal numbers is not always that number: scaled by the difference, 14.62 became 1 and 14.621 became 2e10."""
+    """The mean of many equal numbers is not always that number: scaled by the difference, 14.62
+    became 1 and 14.621 became 2e10.
+    """
     x = np.column_stack([X, np.full(40, value)]).astype(dtype)
     task = byway.Data(x, Y)
     assert np.all(np.asarray(task.load()["train"].x)[:, 3] == 0)
     new = x[:2].copy()
     new[1, 3] += 0.5
-    np.testing.assert_array_equal(task.prepare(new)[:, 3], [0, float(new[1, 3]) - float(dtype(value))])
+    np.testing.assert_array_equal(
+        task.prepare(new)[:, 3], [0, float(new[1, 3]) - float(dtype(value))]
+    )
 
 
 def test_a_feature_that_changes_by_rounding_alone_counts_as_one_that_does_not():
@@ -137,12 +147,17 @@ def test_room_in_front_of_the_features():
     plain, roomy = byway.Data(X, Y), byway.Data(X, Y, room=3)
     assert (roomy.input_shape, roomy.spare, plain.spare) == ((6,), 3, 0)
     for name, split in roomy.load().items():
-        np.testing.assert_array_equal(split.x, np.concatenate([np.zeros((split.size, 3)), plain.load()[name].x], 1))
+        np.testing.assert_array_equal(
+            split.x, np.concatenate([np.zeros((split.size, 3)), plain.load()[name].x], 1)
+        )
     np.testing.assert_array_equal(roomy.prepare(X[:2])[:, 3:], plain.prepare(X[:2]))
 
 
 def test_room_above_an_image_is_whole_rows():
-    plain, roomy = byway.Data(PIXELS, Y[:12], test=0.25), byway.Data(PIXELS, Y[:12], test=0.25, room=16)
+    plain, roomy = (
+        byway.Data(PIXELS, Y[:12], test=0.25),
+        byway.Data(PIXELS, Y[:12], test=0.25, room=16),
+    )
     assert (roomy.input_shape, roomy.spare, plain.spare) == ((6, 5, 3), 30, 0)
     x, old = (np.asarray(task.load()["train"].x) for task in (roomy, plain))
     assert x.dtype == np.uint8 and not x[:, :2].any()
@@ -152,9 +167,27 @@ def test_room_above_an_image_is_whole_rows():
 
 def test_inputs_that_never_change_can_be_spared_up_to_the_first_that_does():
     border = PIXELS.copy()
-    border[:, 0, :2], border[5, 0, 1, 2] = 7, 8  # five entries of one value, the sixth of one image differs
-    assert byway.Data(border, np.arange(12) % 2, validation=0.1, test=0.1).spare in (5, 6)  # 6 where that image is not trained on
-    assert byway.Data(border, np.arange(12) % 2, validation_x=border, validation_y=np.arange(12) % 2, test=0.1, seed=1).spare == 5
+    # Five entries of one value, the sixth of one image differs.
+    border[:, 0, :2], border[5, 0, 1, 2] = (
+        7,
+        8,
+    )
+    # 6 where that image is not trained on.
+    assert byway.Data(border, np.arange(12) % 2, validation=0.1, test=0.1).spare in (
+        5,
+        6,
+    )
+    assert (
+        byway.Data(
+            border,
+            np.arange(12) % 2,
+            validation_x=border,
+            validation_y=np.arange(12) % 2,
+            test=0.1,
+            seed=1,
+        ).spare
+        == 5
+    )
     many = np.random.default_rng(0).normal(size=(70_000, 20))
     many[:, :4] = 3
     many[69_999, 3] = 4
@@ -188,7 +221,9 @@ def test_labels_of_any_kind_are_numbered_in_their_order(labels, classes):
     task = byway.Data(X, labels)
     assert task.classes == classes
     assert task.outputs == 2
-    np.testing.assert_array_equal(_everything(byway.Data(X, labels, standardise=False)), _expected(X, np.array(labels)))
+    np.testing.assert_array_equal(
+        _everything(byway.Data(X, labels, standardise=False)), _expected(X, np.array(labels))
+    )
 
 
 def _write_csv(path, delimiter=","):
@@ -254,7 +289,9 @@ def test_which_program_reads_a_table(tmp_path, monkeypatch, small, reader):
 
 @pytest.mark.usefixtures("either_reader")
 def test_every_digit_of_a_table_counts(tmp_path):
-    """The nearest number in double precision, as Python reads it; also of the smallest and of the longest."""
+    """The nearest number in double precision, as Python reads it; also of the smallest and of the
+    longest.
+    """
     cells = [
         "0.1",
         "5e-324",
@@ -265,7 +302,9 @@ def test_every_digit_of_a_table_counts(tmp_path):
         "-0.0",
     ]
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{cell},k\n" for cell in cells))
-    np.testing.assert_array_equal(read_csv(tmp_path / "t.csv", Form())[0][:, 0], [float(cell) for cell in cells])
+    np.testing.assert_array_equal(
+        read_csv(tmp_path / "t.csv", Form())[0][:, 0], [float(cell) for cell in cells]
+    )
 
 
 @pytest.mark.parametrize(
@@ -280,7 +319,10 @@ def test_every_digit_of_a_table_counts(tmp_path):
         (("1.10", "1.1", "2.5"), ("1.10", "1.1", "2.5")),
         (("-0", "0"), ("-0", "0")),
         (("1.0", "2.0"), ("1.0", "2.0")),
-        (("123456789012345678901", "123456789012345678902"), ("123456789012345678901", "123456789012345678902")),
+        (
+            ("123456789012345678901", "123456789012345678902"),
+            ("123456789012345678901", "123456789012345678902"),
+        ),
         (("10", "9", "-3"), (10, 9, -3)),
         (("0.5", "1e-05", "2"), (0.5, 1e-05, 2.0)),
         (("0.50", "0.25"), (0.5, 0.25)),
@@ -290,20 +332,33 @@ def test_every_digit_of_a_table_counts(tmp_path):
 @pytest.mark.usefixtures("either_reader")
 def test_labels_that_are_written_differently_stay_different(tmp_path, written, labels):
     """Codes are no numbers: 01 and 1 are two, and lose nothing. Quantities are numbers."""
-    (tmp_path / "t.csv").write_text("a,code\n" + "".join(f"{i},{one}\n" for i, one in enumerate(written)))
+    (tmp_path / "t.csv").write_text(
+        "a,code\n" + "".join(f"{i},{one}\n" for i, one in enumerate(written))
+    )
     assert read_csv(tmp_path / "t.csv", Form("code"))[1].tolist() == list(labels)
 
 
 def test_a_frame(tmp_path):
     table = _write_csv(tmp_path / "table.csv")
-    np.testing.assert_array_equal(_everything(byway.Data.from_frame(table, "kind", standardise=False)), _expected(X, Y))
+    np.testing.assert_array_equal(
+        _everything(byway.Data.from_frame(table, "kind", standardise=False)), _expected(X, Y)
+    )
 
 
-@pytest.mark.parametrize(("target", "classes"), [(0, (0, 1)), (3, (7, 8, 9, 10)), ("", ("u", "v")), (("a", 1), (False, True))])
+@pytest.mark.parametrize(
+    ("target", "classes"),
+    [(0, (0, 1)), (3, (7, 8, 9, 10)), ("", ("u", "v")), (("a", 1), (False, True))],
+)
 def test_the_column_of_labels_may_have_any_name(target, classes):
-    """A name that counts as false, such as the 0 of a frame without names, once meant the last column."""
+    """A name that counts as false, such as the 0 of a frame without names, once meant the last
+    column.
+    """
     frame = pd.DataFrame({0: np.repeat([0, 1], 20), 1: X[:, 0], 3: np.tile([7, 8, 9, 10], 10)})
-    frame = frame if isinstance(target, int) else frame.assign(**{"last": X[:, 1]}).rename(columns={3: target})
+    frame = (
+        frame
+        if isinstance(target, int)
+        else frame.assign(**{"last": X[:, 1]}).rename(columns={3: target})
+    )
     if not isinstance(target, int):
         frame[target] = np.tile(np.array(classes), 20)
         frame = frame[[0, target, 1, "last"]]
@@ -324,7 +379,9 @@ def test_the_last_column_holds_the_labels_unless_told(tmp_path):
 @pytest.mark.parametrize("names", [("x", "y"), ("x_train", "y_train")])
 def test_arrays_of_an_npz(tmp_path, names):
     np.savez(tmp_path / "a.npz", **dict(zip(names, (PIXELS, Y[:12]), strict=True)))
-    np.testing.assert_array_equal(_everything(byway.Data(path=tmp_path / "a.npz")), _expected(PIXELS, Y[:12]))
+    np.testing.assert_array_equal(
+        _everything(byway.Data(path=tmp_path / "a.npz")), _expected(PIXELS, Y[:12])
+    )
 
 
 def test_a_test_part_stays_one(tmp_path):
@@ -341,8 +398,14 @@ def test_a_test_part_stays_one(tmp_path):
 @pytest.mark.parametrize("names", ["x_{}", "X_{}"])
 def test_a_validation_part_stays_one(tmp_path, names):
     parts = {"train": slice(0, 24), "val": slice(24, 30), "test": slice(30, 40)}
-    np.savez(tmp_path / "a.npz", **{names.format(k): X[v] for k, v in parts.items()}, **{f"y_{k}": Y[v] for k, v in parts.items()})
-    arrays = byway.Data(X[:30], Y[:30], validation_x=X[30:], validation_y=Y[30:], standardise=False, test=0.1).load()
+    np.savez(
+        tmp_path / "a.npz",
+        **{names.format(k): X[v] for k, v in parts.items()},
+        **{f"y_{k}": Y[v] for k, v in parts.items()},
+    )
+    arrays = byway.Data(
+        X[:30], Y[:30], validation_x=X[30:], validation_y=Y[30:], standardise=False, test=0.1
+    ).load()
     np.testing.assert_array_equal(arrays["validation"].x, X[30:])
     assert [arrays[k].size for k in ("train", "test")] == [27, 3]
     splits = byway.Data(path=tmp_path / "a.npz", standardise=False).load()
@@ -412,11 +475,15 @@ def test_a_picture_that_vanishes_into_the_background_is_refused(tmp_path):
     for label, where in INK.items():
         (tmp_path / label).mkdir()
         _transparent("RGBA", (255, 255, 255), where).save(tmp_path / label / "a.png")
-    with pytest.raises(DataError, match=r"a\.png is transparent, and nothing of it is seen on #ffffff"):
+    with pytest.raises(
+        DataError, match=r"a\.png is transparent, and nothing of it is seen on #ffffff"
+    ):
         byway.Data(path=tmp_path)
     with pytest.raises(ConfigError, match="background = 'whyte'"):
         byway.Data(path=tmp_path, background="whyte")
-    assert byway.tasks._samples.read_folder(tmp_path, Form(background="black"))["train"].x.max() == 255
+    assert (
+        byway.tasks._samples.read_folder(tmp_path, Form(background="black"))["train"].x.max() == 255
+    )
 
 
 def test_several_pictures_in_one_file_are_refused(tmp_path):
@@ -437,7 +504,8 @@ def test_a_folder_in_parts(tmp_path):
     for name, part in (("train", "train"), ("test", "Test"), ("validation", "valid")):
         x, y = task.parts[name]
         np.testing.assert_array_equal(
-            x[np.lexsort(x.reshape(len(x), -1).T)], (w := PIXELS[parts[part]])[np.lexsort(w.reshape(len(w), -1).T)]
+            x[np.lexsort(x.reshape(len(x), -1).T)],
+            (w := PIXELS[parts[part]])[np.lexsort(w.reshape(len(w), -1).T)],
         )
         assert sorted(task.classes[i] for i in y) == sorted(Y[:12][parts[part]].tolist())
 
@@ -473,7 +541,9 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_files_with_numbers_in_their_names_are_in_the_order_of_the_numbers(tmp_path):
     for i in range(12):
         (tmp_path / str(i % 2)).mkdir(exist_ok=True)
-        Image.fromarray(np.full((2, 2), i, np.uint8)).save(tmp_path / str(i % 2) / f"picture{i}.png")
+        Image.fromarray(np.full((2, 2), i, np.uint8)).save(
+            tmp_path / str(i % 2) / f"picture{i}.png"
+        )
     read = byway.tasks._samples.read_folder(tmp_path, Form())["train"]
     assert read.x[:, 0, 0, 0].tolist() == [*range(0, 12, 2), *range(1, 12, 2)]
 
@@ -484,27 +554,43 @@ def test_items_of_a_dataset(form):
     if form == "pairs":
         task = byway.Data.from_dataset(list(zip(PIXELS, labels, strict=True)))
     elif form == "channels first":
-        task = byway.Data.from_dataset([(np.moveaxis(x, -1, 0), y) for x, y in zip(PIXELS, labels, strict=True)], channels_first=True)
+        task = byway.Data.from_dataset(
+            [(np.moveaxis(x, -1, 0), y) for x, y in zip(PIXELS, labels, strict=True)],
+            channels_first=True,
+        )
     else:
-        rows = [{"img": Image.fromarray(x), "label": y} for x, y in zip(PIXELS, labels, strict=True)]
+        rows = [
+            {"img": Image.fromarray(x), "label": y} for x, y in zip(PIXELS, labels, strict=True)
+        ]
         task = byway.Data.from_dataset(rows, names=("img", "label"))
     np.testing.assert_array_equal(_everything(task), _expected(PIXELS, np.array(labels)))
 
 
 def test_images_of_a_dataset_are_read_as_those_of_a_folder():
     """An array of a palette's numbers, or of colours without their transparency, is no picture."""
-    images = [_transparent(mode, (0, 0, 0), INK[label]) for mode in ("P", "RGBA") for label in INK for _ in range(4)]
-    task = byway.Data.from_dataset([(image, i // 4 % 2) for i, image in enumerate(images)], test=0.25, validation=0.25)
+    images = [
+        _transparent(mode, (0, 0, 0), INK[label])
+        for mode in ("P", "RGBA")
+        for label in INK
+        for _ in range(4)
+    ]
+    task = byway.Data.from_dataset(
+        [(image, i // 4 % 2) for i, image in enumerate(images)], test=0.25, validation=0.25
+    )
     for x, y in task.parts.values():
         for one, label in zip(x, y, strict=True):
             assert one[3, 3].tolist() == [255] * 3
             assert (one[INK["yes" if label else "no"]] == 0).all()
-    smaller = byway.Data.from_dataset([(image, i % 2) for i, image in enumerate(images)], test=0.25, side=2)
+    smaller = byway.Data.from_dataset(
+        [(image, i % 2) for i, image in enumerate(images)], test=0.25, side=2
+    )
     assert smaller.input_shape == (2, 2, 3)
 
 
 class _Tensor:
-    """As tensors of torch that are part of a computation, or of a type that NumPy lacks, answer NumPy."""
+    """As tensors of torch that are part of a computation, or of a type that NumPy lacks, answer
+    NumPy.
+    """
 
     def __init__(self, error):
         self.error = error
@@ -556,23 +642,56 @@ def _spoilt(at, value):
         (lambda: byway.Data(X, ["a", None] * 20), "labels of the kinds NoneType and text"),
         (lambda: byway.Data(X, [float("nan"), "a"] * 20), "labels of the kinds number and text"),
         (lambda: byway.Data(X, np.array([1e300, 2e300] * 20)), "a label of 1e+300"),
-        (lambda: byway.Data.from_dataset([([1], 0), ([2], "0")] * 9), "labels of the kinds number and text"),
-        (lambda: byway.Data.from_dataset([(Image.new("L", (2, 2)), 0), (PIXELS[0], 1)]), "sample 1 is no image"),
-        (lambda: byway.Data(X, Y, validation_x=X[:2], validation_y=["no", "new"]), "validation labels ['new']"),
+        (
+            lambda: byway.Data.from_dataset([([1], 0), ([2], "0")] * 9),
+            "labels of the kinds number and text",
+        ),
+        (
+            lambda: byway.Data.from_dataset([(Image.new("L", (2, 2)), 0), (PIXELS[0], 1)]),
+            "sample 1 is no image",
+        ),
+        (
+            lambda: byway.Data(X, Y, validation_x=X[:2], validation_y=["no", "new"]),
+            "validation labels ['new']",
+        ),
         (lambda: byway.Data(X, np.arange(40)), "has 1 of 40 samples, and none is left to train on"),
-        (lambda: byway.Data(X, Y, test_x=X[:4, :2], test_y=Y[:4]), "test samples that are numbers of shape (2,)"),
+        (
+            lambda: byway.Data(X, Y, test_x=X[:4, :2], test_y=Y[:4]),
+            "test samples that are numbers of shape (2,)",
+        ),
         (lambda: byway.Data(X, Y, test_x=X[:2], test_y=["no", "new"]), "test labels ['new']"),
-        (lambda: byway.Data(PIXELS, Y[:12], test=0.25).prepare(PIXELS / 255), "new samples that are numbers"),
+        (
+            lambda: byway.Data(PIXELS, Y[:12], test=0.25).prepare(PIXELS / 255),
+            "new samples that are numbers",
+        ),
         (lambda: byway.Data.from_dataset([{"x": 1, "label": 0}]), "sample 0 has x, label"),
         (lambda: byway.Data.from_dataset([3]), "sample 0 is a int"),
-        (lambda: byway.Data.from_dataset({"train": [], "test": []}), "several datasets, train, test"),
+        (
+            lambda: byway.Data.from_dataset({"train": [], "test": []}),
+            "several datasets, train, test",
+        ),
         (lambda: byway.Data.from_dataset(_Stream()), "a _Stream, which has no length"),
-        (lambda: byway.Data.from_dataset([(_Tensor(RuntimeError("requires grad")), 0)]), "sample 0 makes no array: requires grad"),
-        (lambda: byway.Data.from_dataset([([1], 0), ([1], _Tensor(TypeError("BFloat16")))]), "sample 1 makes no array: BFloat16"),
-        (lambda: byway.Data.from_dataset([(PIXELS[0, ..., 0], 0)], channels_first=True), "channels_first and samples of shape (4, 5)"),
-        (lambda: byway.Data.from_dataset([([1], 0), ([1], [1, 0])]), "the label of sample 1 has the shape (2,)"),
+        (
+            lambda: byway.Data.from_dataset([(_Tensor(RuntimeError("requires grad")), 0)]),
+            "sample 0 makes no array: requires grad",
+        ),
+        (
+            lambda: byway.Data.from_dataset([([1], 0), ([1], _Tensor(TypeError("BFloat16")))]),
+            "sample 1 makes no array: BFloat16",
+        ),
+        (
+            lambda: byway.Data.from_dataset([(PIXELS[0, ..., 0], 0)], channels_first=True),
+            "channels_first and samples of shape (4, 5)",
+        ),
+        (
+            lambda: byway.Data.from_dataset([([1], 0), ([1], [1, 0])]),
+            "the label of sample 1 has the shape (2,)",
+        ),
         (lambda: byway.Data.from_dataset([([1, 2], 0), ([1], 1)]), "sample 1 has the shape (1,)"),
-        (lambda: byway.Data.from_frame(pd.DataFrame({"a": ["u"], "b": [1]}), "b"), "the columns a do not hold numbers"),
+        (
+            lambda: byway.Data.from_frame(pd.DataFrame({"a": ["u"], "b": [1]}), "b"),
+            "the columns a do not hold numbers",
+        ),
         (lambda: byway.Data.from_frame(pd.DataFrame({"a": [1.0]}), "b"), "no column 'b'"),
         (lambda: byway.Data(path="nowhere.csv"), "nowhere.csv is not there"),
     ],
@@ -649,7 +768,10 @@ def test_settings_of_another_kind_of_data_are_refused(tmp_path):
 def test_tables_that_will_not_do_are_refused(tmp_path, text, given):
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(DataError) as caught:
-        byway.Data(path=tmp_path / "t.csv", target=text.partition(",")[0] if text.startswith("kind") else "")
+        byway.Data(
+            path=tmp_path / "t.csv",
+            target=text.partition(",")[0] if text.startswith("kind") else "",
+        )
     assert given in caught.value.given
 
 
@@ -695,7 +817,18 @@ def test_a_table_from_the_command_line(tmp_path, capsys):
     """The flags reach the task, the network fits it, and the settings read back."""
     _write_csv(tmp_path / "t.csv")
     verb = Verb("test", "For a test.", [("rule", str, "bp", "rule")])
-    argv = ["--task", "data", "--data.path", str(tmp_path / "t.csv"), "--data.target", "kind", "--data.test", "0.25", "--batch", "9"]
+    argv = [
+        "--task",
+        "data",
+        "--data.path",
+        str(tmp_path / "t.csv"),
+        "--data.target",
+        "kind",
+        "--data.test",
+        "0.25",
+        "--batch",
+        "9",
+    ]
     asked = verb.read(argv)
     experiment = Experiment(["bp"], asked)
     assert [experiment.data[name].size for name in ("train", "validation", "test")] == [26, 4, 10]

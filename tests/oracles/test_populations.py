@@ -21,7 +21,8 @@ PHI = {
     "softplus": lambda u: np.logaddexp(0, u),
     "quantised": lambda u: LEVELS[np.argmin(np.abs(u[:, None] - LEVELS), 1)],
 }
-U = np.setdiff1d(np.linspace(-30, 30, 241), [0, 1])  # the kinks of relu and hard_sigmoid stand apart
+# The kinks of relu and hard_sigmoid stand apart.
+U = np.setdiff1d(np.linspace(-30, 30, 241), [0, 1])
 
 
 def _population(shape=(4,), norm=True, phi="relu", name="a"):
@@ -30,7 +31,9 @@ def _population(shape=(4,), norm=True, phi="relu", name="a"):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_is_the_function_it_is_named_after(name):
-    np.testing.assert_allclose(activation(name).phi(jnp.asarray(U)), PHI[name](U), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        activation(name).phi(jnp.asarray(U)), PHI[name](U), rtol=1e-12, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if name != "quantised"])
@@ -72,15 +75,21 @@ def test_unsend_is_the_transposed_derivative_of_send(shape, scale):
     draw = np.random.default_rng(1)
     h, d = (jnp.asarray(draw.normal(size=(3, *shape))) for _ in range(2))
     axes = tuple(range(1, h.ndim))
-    by_eye = lambda h: h / (jnp.sqrt(jnp.mean(h**2, axes, keepdims=True)) + NORM_EPSILON)  # noqa: E731
+    by_eye = lambda h: h / (jnp.sqrt(jnp.mean(h**2, axes, keepdims=True)) + NORM_EPSILON)
     expected = jax.vjp(by_eye, scale * h)[1](d)[0]
-    np.testing.assert_allclose(_population(shape).unsend(scale * h, d), expected, rtol=1e-9, atol=1e-12 / scale)
+    np.testing.assert_allclose(
+        _population(shape).unsend(scale * h, d), expected, rtol=1e-9, atol=1e-12 / scale
+    )
 
 
 def test_unsend_of_a_silent_sample_is_the_slope_of_h_over_epsilon():
-    """send(t d) = t d / (t rms(d) + eps), whose slope at t = 0 is d / eps: finite, where autodiff of a root is not."""
+    """send(t d) = t d / (t rms(d) + eps), whose slope at t = 0 is d / eps: finite, where autodiff
+    of a root is not.
+    """
     d = jnp.array([[1.0, -2.0, 0.5, 0.0]])
-    np.testing.assert_allclose(_population().unsend(jnp.zeros((1, 4)), d), d / NORM_EPSILON, rtol=1e-12)
+    np.testing.assert_allclose(
+        _population().unsend(jnp.zeros((1, 4)), d), d / NORM_EPSILON, rtol=1e-12
+    )
 
 
 def test_population_that_is_not_normalised_sends_what_it_does():

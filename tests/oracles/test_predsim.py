@@ -1,4 +1,6 @@
-"""Local error signals: each layer against a loss of its own, by autodiff, by finite differences, and alone."""
+"""Local error signals: each layer against a loss of its own, by autodiff, by finite differences,
+and alone.
+"""
 
 import by_hand
 import jax
@@ -35,22 +37,41 @@ def _loss_of(layer, rule, gamma, post, target, criterion):
     else:
         w, (batch, height, width, _) = heads["sim"]["weight"], post.shape
         padded = np.pad(post, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        z = np.sum([padded[:, i : i + height, j : j + width] @ w[i, j] for i in range(3) for j in range(3)], axis=0)
+        z = np.sum(
+            [
+                padded[:, i : i + height, j : j + width] @ w[i, j]
+                for i in range(3)
+                for j in range(3)
+            ],
+            axis=0,
+        )
         z = z.std((1, 2)) if z.shape[-1] > 3 else z.reshape(batch, -1)
-    return rule.beta * np.mean((_likeness(z) - _likeness(target)) ** 2) + (1 - rule.beta) * prediction
+    return (
+        rule.beta * np.mean((_likeness(z) - _likeness(target)) ** 2) + (1 - rule.beta) * prediction
+    )
 
 
 NETS = {
     "mlp": lambda: (by_hand.with_biases(mlp(6, 5, 4, 3, activation="tanh")), 6, {}),
-    "mlp, squared error": lambda: (by_hand.with_biases(mlp(6, 5, 4, 3, activation="softplus")), 6, {"criterion": SquaredError()}),
-    "convnet": lambda: (by_hand.with_biases(convnet((8, 8, 2), (5, 2), 3, hidden=(4,), activation="tanh")), (8, 8, 2), {}),
+    "mlp, squared error": lambda: (
+        by_hand.with_biases(mlp(6, 5, 4, 3, activation="softplus")),
+        6,
+        {"criterion": SquaredError()},
+    ),
+    "convnet": lambda: (
+        by_hand.with_biases(convnet((8, 8, 2), (5, 2), 3, hidden=(4,), activation="tanh")),
+        (8, 8, 2),
+        {},
+    ),
 }
 PHI = {name: f for name, f in by_hand.PHI.items() if name in ("tanh", "softplus")}
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_layer_and_its_heads_descend_the_loss_of_that_layer(name):
-    """Central differences of each layer's loss by some of its own weights and of its heads', what arrives taken as given."""
+    """Central differences of each layer's loss by some of its own weights and of its heads', what
+    arrives taken as given.
+    """
     net, inputs, options = NETS[name]()
     x, target = by_hand.sample(inputs, 3, batch=7)
     gamma = EVEN.init(net, jax.random.key(7))
@@ -66,7 +87,10 @@ def test_every_layer_and_its_heads_descend_the_loss_of_that_layer(name):
             post = np.asarray(phi(p.with_theta(theta).forward(free.pre[p.name])))
             return _loss_of(p.dst, EVEN, {p.dst: heads}, post, target, kind)
 
-        trees = ({"theta": p.theta, **gamma[p.dst]}, {"theta": update.net[p.name], **update.gamma[p.dst]})
+        trees = (
+            {"theta": p.theta, **gamma[p.dst]},
+            {"theta": update.net[p.name], **update.gamma[p.dst]},
+        )
         for group in trees[0]:
             for part, a in trees[0][group].items():
                 for _ in range(3):
@@ -77,15 +101,22 @@ def test_every_layer_and_its_heads_descend_the_loss_of_that_layer(name):
                         moved[group][part] = a.at[at].add(sign * step)
                         slopes.append(loss(moved.pop("theta"), moved))
                     expected = (slopes[0] - slopes[1]) / (2 * step)
-                    np.testing.assert_allclose(trees[1][group][part][at], expected, rtol=1e-5, atol=1e-8)
+                    np.testing.assert_allclose(
+                        trees[1][group][part][at], expected, rtol=1e-5, atol=1e-8
+                    )
 
 
 def test_one_hidden_layer_that_predicts_by_the_readout_learns_as_backprop_does():
-    net, (x, target) = by_hand.with_biases(mlp(6, 5, 3, activation="tanh")), by_hand.sample(6, 3, batch=7)
+    net, (x, target) = (
+        by_hand.with_biases(mlp(6, 5, 3, activation="tanh")),
+        by_hand.sample(6, 3, batch=7),
+    )
     gamma = Predsim().init(net, jax.random.key(7))
     gamma["hidden1"]["pred"] = net.theta["hidden1-output"]
     _, mine, _ = by_hand.taught(Predsim(beta=0.0), net, x, target, gamma=gamma)
-    true = jax.grad(lambda theta: by_hand.cross_entropy(by_hand.mlp_output(theta, x, "tanh"), target))(net.theta)
+    true = jax.grad(
+        lambda theta: by_hand.cross_entropy(by_hand.mlp_output(theta, x, "tanh"), target)
+    )(net.theta)
     assert by_hand.largest_gap(mine.net, true) < 1e-12
 
 
@@ -93,14 +124,21 @@ def test_the_order_of_samples_changes_nothing():
     net, inputs, _ = NETS["mlp"]()
     x, target = by_hand.sample(inputs, 3, batch=7)
     order = np.random.default_rng(1).permutation(7)
-    (_, mine, _), (_, other, _) = (by_hand.taught(EVEN, net, *pair) for pair in ((x, target), (x[order], target[order])))
+    (_, mine, _), (_, other, _) = (
+        by_hand.taught(EVEN, net, *pair) for pair in ((x, target), (x[order], target[order]))
+    )
     assert by_hand.largest_gap(mine.net, other.net) < 1e-12
 
 
 def test_nothing_above_a_layer_reaches_it():
     net, inputs, _ = NETS["mlp"]()
     x, target = by_hand.sample(inputs, 3, batch=7)
-    moved = net.with_theta({name: jax.tree.map(lambda a: 2 * a + 1, net.theta[name]) for name in ("hidden1-hidden2", "hidden2-output")})
+    moved = net.with_theta(
+        {
+            name: jax.tree.map(lambda a: 2 * a + 1, net.theta[name])
+            for name in ("hidden1-hidden2", "hidden2-output")
+        }
+    )
     (_, mine, _), (_, other, _) = (by_hand.taught(EVEN, n, x, target) for n in (net, moved))
     for part in ("weight", "bias"):
         assert np.array_equal(mine.net["input-hidden1"][part], other.net["input-hidden1"][part])
@@ -108,7 +146,9 @@ def test_nothing_above_a_layer_reaches_it():
 
 def test_a_layer_that_is_silent_leaves_no_nan():
     net, inputs, _ = NETS["mlp"]()
-    dead = net.with_theta({"input-hidden1": jax.tree.map(jnp.zeros_like, net.theta["input-hidden1"])})
+    dead = net.with_theta(
+        {"input-hidden1": jax.tree.map(jnp.zeros_like, net.theta["input-hidden1"])}
+    )
     x, target = by_hand.sample(inputs, 3)
     gamma = EVEN.init(dead, jax.random.key(0))
     _, update, _ = by_hand.taught(EVEN, dead, jnp.zeros_like(x), target, gamma=gamma)
@@ -117,15 +157,23 @@ def test_a_layer_that_is_silent_leaves_no_nan():
 
 def test_one_output_says_nothing_of_likeness():
     with pytest.raises(RuleError, match="predsim was given a network with 1 output"):
-        Predsim().accepts(graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]))
+        Predsim().accepts(
+            graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")])
+        )
 
 
 def test_heads_learn_with_the_weights():
     net, inputs, _ = NETS["mlp"]()
     x, target = by_hand.sample(inputs, 3, batch=7)
     rule, optimisers = EVEN, Optimisers(optax.sgd(0.1), optax.sgd(0.2))
-    learner = new_learner(rule, net, optimisers, x, Signal(target, CrossEntropy()), jax.random.key(0))
+    learner = new_learner(
+        rule, net, optimisers, x, Signal(target, CrossEntropy()), jax.random.key(0)
+    )
     _, update, _ = by_hand.taught(rule, learner.net, x, target, gamma=learner.gamma)
-    after, _ = jax.jit(lambda one: learn(rule, optimisers, one, x, Signal(target, CrossEntropy())))(learner)
-    for mine, before, slope in zip(*(jax.tree.leaves(t) for t in (after.gamma, learner.gamma, update.gamma)), strict=True):
+    after, _ = jax.jit(lambda one: learn(rule, optimisers, one, x, Signal(target, CrossEntropy())))(
+        learner
+    )
+    for mine, before, slope in zip(
+        *(jax.tree.leaves(t) for t in (after.gamma, learner.gamma, update.gamma)), strict=True
+    ):
         np.testing.assert_allclose(mine, before - 0.2 * slope, rtol=1e-12, atol=1e-14)

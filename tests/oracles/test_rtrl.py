@@ -1,4 +1,6 @@
-"""Real-time recurrent learning: the gradient of the unrolled loop without going back, and its online form written out."""
+"""Real-time recurrent learning: the gradient of the unrolled loop without going back, and its
+online form written out.
+"""
 
 import dataclasses
 
@@ -30,7 +32,12 @@ SGD = Optimisers(optax.sgd(0.3), optax.sgd(0.3))
 @pytest.mark.parametrize("name", CASES)
 def test_update_is_autodiff_of_the_unrolled_loop(name):
     net, x, signal, _ = by_hand.in_time(name)
-    assert by_hand.largest_gap(by_hand.taught_in_time(RTRL(), net, x, signal).net, by_hand.gradient_in_time(name)) < 1e-12
+    assert (
+        by_hand.largest_gap(
+            by_hand.taught_in_time(RTRL(), net, x, signal).net, by_hand.gradient_in_time(name)
+        )
+        < 1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["one layer", "two layers"])
@@ -42,7 +49,9 @@ def test_update_is_the_finite_difference_of_twenty_weights(name):
 
 
 class LateIndex(RTRL):
-    """A test rule with the usual mistake: recurrent weights are taught with h_t in place of h_{t-1}, which still trains."""
+    """A test rule with the usual mistake: recurrent weights are taught with h_t in place of
+    h_{t-1}, which still trains.
+    """
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
@@ -63,7 +72,9 @@ def test_activity_of_the_wrong_step_is_caught_by_the_oracle():
 
 def _learner(rule, net, x, signal, optimisers):
     """A learner with the weights of `net`, biases included."""
-    return eqx.tree_at(lambda one: one.net, new_learner(rule, net, optimisers, x, signal, jax.random.key(0)), net)
+    return eqx.tree_at(
+        lambda one: one.net, new_learner(rule, net, optimisers, x, signal, jax.random.key(0)), net
+    )
 
 
 def _learnt(rule, net, x, signal, optimisers=SGD, batches=1, **options):
@@ -75,28 +86,44 @@ def _learnt(rule, net, x, signal, optimisers=SGD, batches=1, **options):
 
 
 def _online(net, x, target, weight, rate, every):
-    """Online RTRL of one tanh layer in NumPy, index by index: an influence for each weight, carried over its changes."""
+    """Online RTRL of one tanh layer in NumPy, index by index: an influence for each weight, carried
+    over its changes.
+    """
     into, again, read = "input-hidden1", "hidden1-hidden1", "hidden1-output"
     names = [(into, "weight"), (into, "bias"), (again, "weight"), (read, "weight"), (read, "bias")]
     theta = [np.array(net.theta[name][part]) for name, part in names]
     (batch, steps, inputs), n = x.shape, theta[1].size
     h = np.zeros((batch, n))
-    J_in, J_rec, J_bias = np.zeros((batch, n, inputs, n)), np.zeros((batch, n, n, n)), np.zeros((batch, n, n))
+    J_in, J_rec, J_bias = (
+        np.zeros((batch, n, inputs, n)),
+        np.zeros((batch, n, n, n)),
+        np.zeros((batch, n, n)),
+    )
     sums = [np.zeros_like(a) for a in theta]
     for t in range(steps):
         win, bias, rec, out, out_bias = theta
         before, h = h, np.tanh(x[:, t] @ win + h @ rec + bias)
         slope = 1 - h**2
-        carried = [np.einsum("jk,b...k->b...j", rec.T, np.moveaxis(J, 1, -1)) for J in (J_in, J_rec, J_bias)]
+        carried = [
+            np.einsum("jk,b...k->b...j", rec.T, np.moveaxis(J, 1, -1))
+            for J in (J_in, J_rec, J_bias)
+        ]
         J_in, J_rec, J_bias = (np.moveaxis(J, -1, 1) for J in carried)
         for unit in range(n):
             J_in[:, unit, :, unit] += x[:, t]
             J_rec[:, unit, :, unit] += before
             J_bias[:, unit, unit] += 1
-        J_in, J_rec, J_bias = J_in * slope[:, :, None, None], J_rec * slope[:, :, None, None], J_bias * slope[:, :, None]
+        J_in, J_rec, J_bias = (
+            J_in * slope[:, :, None, None],
+            J_rec * slope[:, :, None, None],
+            J_bias * slope[:, :, None],
+        )
         error = (h @ out + out_bias - target[:, t]) * weight[:, t, None] / batch
         reached = error @ out.T
-        new = [np.einsum("bu,bu...->...", reached, J) for J in (J_in, J_bias, J_rec)] + [h.T @ error, error.sum(0)]
+        new = [np.einsum("bu,bu...->...", reached, J) for J in (J_in, J_bias, J_rec)] + [
+            h.T @ error,
+            error.sum(0),
+        ]
         sums = [total + one for total, one in zip(sums, new, strict=True)]
         if (t + 1) % every == 0:
             theta = [a - rate * total for a, total in zip(theta, sums, strict=True)]
@@ -116,29 +143,44 @@ def test_with_several_updates_a_sequence_it_is_online_rtrl_with_its_stale_influe
     assert by_hand.largest_gap(learner.net.theta, expected) < 1e-12
     assert int(learner.step) == 1, "a batch counts once, however many updates it makes"
     moved = by_hand.largest_gap(learner.net.theta, net.theta)
-    stale = by_hand.largest_gap(learner.net.theta, _online(net, *(np.asarray(a) for a in (x, target, weight)), 0.3, 6))
+    stale = by_hand.largest_gap(
+        learner.net.theta, _online(net, *(np.asarray(a) for a in (x, target, weight)), 0.3, 6)
+    )
     assert moved > 1e-2
     assert (stale > 1e-4) == (every < 6), "several updates are not one"
 
 
-@pytest.mark.parametrize(("optimiser", "every"), [(optax.sgd(0.1, momentum=0.9), None), (optax.adam(0.01), 4)], ids=["momentum", "adam"])
+@pytest.mark.parametrize(
+    ("optimiser", "every"),
+    [(optax.sgd(0.1, momentum=0.9), None), (optax.adam(0.01), 4)],
+    ids=["momentum", "adam"],
+)
 def test_one_update_a_sequence_is_a_step_of_bptt(optimiser, every):
-    """Through the same optimiser, for several batches: nothing of a sequence is carried into the next."""
+    """Through the same optimiser, for several batches: nothing of a sequence is carried into the
+    next.
+    """
     net, x, signal, _ = by_hand.in_time("two layers")
     optimisers = Optimisers(optimiser, optimiser)
     mine, _ = _learnt(RTRL(), net, x, signal, optimisers, batches=3, every=every)
     other, _ = _learnt(BPTT(), net, x, signal, optimisers, batches=3)
     assert by_hand.largest_gap(mine.net.theta, other.net.theta) < 1e-10
     assert int(mine.step) == int(other.step) == 3
-    assert jax.tree.leaves((mine.memory, other.memory)) == [], "each sequence starts from rest, and leaves nothing behind"
+    assert jax.tree.leaves((mine.memory, other.memory)) == [], (
+        "each sequence starts from rest, and leaves nothing behind"
+    )
 
 
 def test_scores_are_means_over_the_batch_of_sums_over_the_sequence():
-    """The same for a rule that sees steps and one that sees sequences, however often it updates between."""
+    """The same for a rule that sees steps and one that sees sequences, however often it updates
+    between.
+    """
     net, x, signal, value = by_hand.in_time("one unit, one output")
 
     def score(output, signal):
-        return {"loss": signal.criterion.value(output, signal.target) * signal.weight, "ones": signal.weight}
+        return {
+            "loss": signal.criterion.value(output, signal.target) * signal.weight,
+            "ones": signal.weight,
+        }
 
     still = Optimisers(optax.sgd(0.0), optax.sgd(0.0))
     for rule, every in ((BPTT(), None), (Frozen(), None), (RTRL(), 2)):
@@ -152,20 +194,26 @@ class Measuring(RTRL):
 
     def f(self, gamma, net, state, x, signal, key):
         state, record = super().f(gamma, net, state, x, signal, key)
-        return state, Record(record.phases, record.output, {}, {"size": jnp.sum(record["free"].post["hidden1"] ** 2)})
+        return state, Record(
+            record.phases, record.output, {}, {"size": jnp.sum(record["free"].post["hidden1"] ** 2)}
+        )
 
 
 @pytest.mark.parametrize("every", [None, 2])
 def test_measures_of_a_sequence_are_means_over_its_steps(every):
     net = rnn(3, 5, 2, bias=False, key=4)
     x, target, weight = by_hand.sequences(3, 2)
-    win, rec = (np.asarray(net.theta[name]["weight"]) for name in ("input-hidden1", "hidden1-hidden1"))
+    win, rec = (
+        np.asarray(net.theta[name]["weight"]) for name in ("input-hidden1", "hidden1-hidden1")
+    )
     h, sizes = np.zeros((len(x), 5)), []
     for t in range(x.shape[1]):
         h = np.tanh(np.asarray(x[:, t]) @ win + h @ rec)
         sizes.append(np.sum(h**2))
     still = Optimisers(optax.sgd(0.0), optax.sgd(0.0))
-    _, scores = _learnt(Measuring(), net, x, Signal(target, SquaredError(), weight), still, every=every)
+    _, scores = _learnt(
+        Measuring(), net, x, Signal(target, SquaredError(), weight), still, every=every
+    )
     assert float(scores["size"]) == pytest.approx(np.mean(sizes), rel=1e-12)
 
 
@@ -180,7 +228,14 @@ def test_on_samples_of_one_step_it_is_backprop():
 def _looped(net, name):
     """The network with a projection from a population to itself."""
     shape, size = net[name].shape, net[name].size
-    loop = Dense(src=name, dst=name, src_shape=shape, dst_shape=shape, weight=jnp.zeros((size, size)), bias=None)
+    loop = Dense(
+        src=name,
+        dst=name,
+        src_shape=shape,
+        dst_shape=shape,
+        weight=jnp.zeros((size, size)),
+        bias=None,
+    )
     return Network(net.populations, (*net.projections, loop), net.input, net.output)
 
 
@@ -206,16 +261,30 @@ def _held(rule, steps, every=None):
         return {"loss": signal.criterion.value(output, signal.target) * signal.weight}
 
     step = jax.jit(lambda learner, x, signal: learn(rule, SGD, learner, x, signal, score, every))
-    return step.lower(_learner(rule, net, x, signal, SGD), x, signal).compile().memory_analysis().temp_size_in_bytes
+    return (
+        step.lower(_learner(rule, net, x, signal, SGD), x, signal)
+        .compile()
+        .memory_analysis()
+        .temp_size_in_bytes
+    )
 
 
-@pytest.mark.parametrize(("rule", "every"), [(RTRL(), None), (RTRL(), 1), (Frozen(), None)], ids=lambda v: str(getattr(v, "id", v)))
+@pytest.mark.parametrize(
+    ("rule", "every"),
+    [(RTRL(), None), (RTRL(), 1), (Frozen(), None)],
+    ids=lambda v: str(getattr(v, "id", v)),
+)
 def test_memory_does_not_grow_with_the_length_of_a_sequence(rule, every):
-    held = [_held(rule, steps, every) for steps in ((64, 256, 1024, 4096) if every is None else (64, 4096))]
+    held = [
+        _held(rule, steps, every)
+        for steps in ((64, 256, 1024, 4096) if every is None else (64, 4096))
+    ]
     assert len(set(held)) == 1, held
 
 
 def test_memory_of_bptt_grows_with_the_length_of_a_sequence():
-    """The control: what the test above would see. At least the activity of each step, 3 samples of 4 units in 8 bytes."""
+    """The control: what the test above would see. At least the activity of each step, 3 samples of
+    4 units in 8 bytes.
+    """
     held = np.array([_held(BPTT(), steps) for steps in (64, 256, 1024)])
     assert np.all(np.diff(held) >= np.diff([64, 256, 1024]) * 3 * 4 * 8)

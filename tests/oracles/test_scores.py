@@ -15,13 +15,17 @@ RNG = np.random.default_rng(0)
 @pytest.mark.parametrize("outputs", [1, 3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_rmse_and_r2_are_scikit_learns(outputs, weighted):
-    """Of several outputs the mean over them, its default; weights are those of the steps of sequences."""
+    """Of several outputs the mean over them, its default; weights are those of the steps of
+    sequences.
+    """
     target = RNG.normal(size=(50, outputs)) * [1, 10, 0.1][:outputs] + 3
     output = target + RNG.normal(size=target.shape)
     weight = RNG.uniform(size=50) if weighted else np.ones(50)
-    mean = lambda a: np.average(a, 0, weight)  # noqa: E731
+    mean = lambda a: np.average(a, 0, weight)
     squares = (output - target) ** 2
-    assert RMSE.of(mean(squares)) == pytest.approx(root_mean_squared_error(target, output, sample_weight=weight), rel=1e-12)
+    assert RMSE.of(mean(squares)) == pytest.approx(
+        root_mean_squared_error(target, output, sample_weight=weight), rel=1e-12
+    )
     parts = mean(np.stack([squares, target, target**2], -1))
     assert R2.of(parts) == pytest.approx(r2_score(target, output, sample_weight=weight), rel=1e-9)
 
@@ -35,7 +39,9 @@ def test_r2_of_a_target_that_never_changes_is_scikit_learns(exact):
 
 
 def test_a_mean_that_is_not_finite_is_no_score():
-    assert math.isnan(R2.of(np.full((2, 3), np.nan))) and math.isnan(RMSE.of(np.array([1.0, np.inf])))
+    assert math.isnan(R2.of(np.full((2, 3), np.nan))) and math.isnan(
+        RMSE.of(np.array([1.0, np.inf]))
+    )
     assert LOSS.of(2.5) == 2.5 and LOSS.of(np.inf) == np.inf and math.isnan(LOSS.of(np.nan))
 
 
@@ -69,7 +75,10 @@ def test_declarations_read_back_as_they_were_written_and_old_folders_have_those_
         (lambda: Score("accuracy/head"), "a score called 'accuracy/head'"),
         (lambda: Score("a", scale=0), "with scale 0"),
         (lambda: Score("a", scale=math.nan), "with scale nan"),
-        (lambda: Score("a", finish=np.sqrt).of(np.ones(3)), "whose `finish` makes array([1., 1., 1.])"),
+        (
+            lambda: Score("a", finish=np.sqrt).of(np.ones(3)),
+            "whose `finish` makes array([1., 1., 1.])",
+        ),
         (lambda: Score("a", finish=lambda parts: "much").of(1.0), "whose `finish` makes"),
     ],
 )

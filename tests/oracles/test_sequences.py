@@ -1,4 +1,6 @@
-"""Tasks in time: what each sequence shows, asks and counts, in closed form, and what the scores of its steps add up to."""
+"""Tasks in time: what each sequence shows, asks and counts, in closed form, and what the scores of
+its steps add up to.
+"""
 
 import functools
 
@@ -28,7 +30,9 @@ every_drawn = pytest.mark.parametrize("name", DRAWN)
 in_time = [name for name in TASKS.ids() if byway.task(name).in_time]
 
 
-_gather = eqx.filter_jit(lambda task, data, index, key: task.batch(data, index, jax.random.key(key)))
+_gather = eqx.filter_jit(
+    lambda task, data, index, key: task.batch(data, index, jax.random.key(key))
+)
 _score = eqx.filter_jit(lambda task, output, signal: task.score(output, signal))
 
 
@@ -46,7 +50,10 @@ def _batch(task, split="train"):
 
 def _images(count=6, seed=0):
     draw = np.random.default_rng(seed)
-    return Split(jnp.asarray(draw.integers(0, 256, (count, 28, 28, 1)), jnp.uint8), jnp.asarray(draw.integers(0, 10, count), jnp.uint8))
+    return Split(
+        jnp.asarray(draw.integers(0, 256, (count, 28, 28, 1)), jnp.uint8),
+        jnp.asarray(draw.integers(0, 10, count), jnp.uint8),
+    )
 
 
 def test_every_task_in_time_is_looked_at_here():
@@ -70,8 +77,10 @@ def test_adding_asks_for_the_sum_of_two_numbers_marked_one_in_each_half(length):
 
 
 def test_answering_one_in_adding_costs_a_twelfth():
-    """Half the variance of a sum of two uniform numbers, 2 / 12. Its square deviation has variance 1/15 - 1/36: (s - 1)^2 with
-    s - 1 triangular on [-1, 1] has fourth moment 1/15; the bound below is four standard errors."""
+    """Half the variance of a sum of two uniform numbers, 2 / 12. Its square deviation has variance
+    1/15 - 1/36: (s - 1)^2 with s - 1 triangular on [-1, 1] has fourth moment 1/15; the bound below
+    is four standard errors.
+    """
     task = DRAWN["adding"]
     _, signal = _drawn(task)
     scores = _score(task, jnp.ones_like(signal.target), signal)
@@ -79,7 +88,9 @@ def test_answering_one_in_adding_costs_a_twelfth():
     assert abs(cost.mean() - 1 / 12) < 4 * np.sqrt((1 / 15 - 1 / 36) / 4 / 2_000)
     # right where the sum lies within 0.04 of one: the triangle's area there is 1 - 0.96^2
     chance = 1 - 0.96**2
-    assert abs(np.asarray(scores["accuracy"]).sum(1).mean() - chance) < 4 * np.sqrt(chance * (1 - chance) / 2_000)
+    assert abs(np.asarray(scores["accuracy"]).sum(1).mean() - chance) < 4 * np.sqrt(
+        chance * (1 - chance) / 2_000
+    )
 
 
 def test_an_answer_to_adding_is_right_within_four_hundredths():
@@ -92,7 +103,11 @@ def test_copy_shows_a_pattern_and_asks_for_it_from_the_cue_on(pattern, delay, sy
     task = Copy(pattern=pattern, delay=delay, symbols=symbols, samples=200)
     x, target, weight = _batch(task)
     length = 2 * pattern + delay
-    assert (x.shape, target.shape, task.length) == ((200, length, symbols + 2), (200, length, symbols), length)
+    assert (x.shape, target.shape, task.length) == (
+        (200, length, symbols + 2),
+        (200, length, symbols),
+        length,
+    )
     np.testing.assert_array_equal(x.sum(-1), np.ones((200, length)))
     shown, blank, cue = x.argmax(-1), symbols, symbols + 1
     assert set(np.unique(shown[:, :pattern])) == set(range(symbols))
@@ -101,13 +116,18 @@ def test_copy_shows_a_pattern_and_asks_for_it_from_the_cue_on(pattern, delay, sy
     np.testing.assert_array_equal(shown[:, pattern:], np.tile(rest, (200, 1)))
     np.testing.assert_array_equal(target[:, -pattern:].argmax(-1), shown[:, :pattern])
     np.testing.assert_array_equal(target.sum(-1), np.ones((200, length)))
-    np.testing.assert_allclose(weight, np.tile(np.repeat([0, 1 / pattern], [pattern + delay, pattern]), (200, 1)))
+    np.testing.assert_allclose(
+        weight, np.tile(np.repeat([0, 1 / pattern], [pattern + delay, pattern]), (200, 1))
+    )
 
 
 def test_guessing_in_copy_costs_the_logarithm_of_the_symbols():
     task = DRAWN["copy"]
     _, signal = _drawn(task)
-    scores = {name: np.asarray(v).sum(1) for name, v in _score(task, jnp.zeros_like(signal.target), signal).items()}
+    scores = {
+        name: np.asarray(v).sum(1)
+        for name, v in _score(task, jnp.zeros_like(signal.target), signal).items()
+    }
     np.testing.assert_allclose(scores["loss"], np.log(4), rtol=1e-12)
     # 8,000 independent symbols of four kinds: "the first" is right for one in four
     assert abs(scores["accuracy"].mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 8_000)
@@ -127,7 +147,9 @@ def test_delayed_xor_asks_whether_two_bits_differ(gap, wait):
     np.testing.assert_array_equal(weight, np.eye(length)[[length - 1] * 400])
     _, counts = np.unique(np.column_stack([first, second]), axis=0, return_counts=True)
     assert len(counts) == 4
-    assert np.all(np.abs(counts - 100) < 4 * np.sqrt(400 * 3 / 16)), "each pair of bits is as likely"
+    assert np.all(np.abs(counts - 100) < 4 * np.sqrt(400 * 3 / 16)), (
+        "each pair of bits is as likely"
+    )
 
 
 def test_noise_of_delayed_xor_is_on_the_bits_alone_and_as_strong_as_it_says():
@@ -142,19 +164,34 @@ def test_noise_of_delayed_xor_is_on_the_bits_alone_and_as_strong_as_it_says():
 @every_drawn
 def test_splits_are_ranges_of_numbers_without_overlap(name):
     splits = DRAWN[name].load()
-    assert {k: s.size for k, s in splits.items()} == {"train": 2_000, "validation": 200, "test": 200}
+    assert {k: s.size for k, s in splits.items()} == {
+        "train": 2_000,
+        "validation": 200,
+        "test": 200,
+    }
     numbers = np.concatenate([np.asarray(s.x) for s in splits.values()])
     assert len(np.unique(numbers)) == len(numbers)
-    assert {k: s.size for k, s in byway.task(name, samples=30).load().items()} == {"train": 30, "validation": 200, "test": 200}
+    assert {k: s.size for k, s in byway.task(name, samples=30).load().items()} == {
+        "train": 30,
+        "validation": 200,
+        "test": 200,
+    }
 
 
 @every_drawn
 def test_a_number_gives_one_sequence_wherever_and_whenever_it_is_drawn(name):
-    """In another batch, another place, another key, another process's order; and no two numbers the same."""
+    """In another batch, another place, another key, another process's order; and no two numbers the
+    same.
+    """
     task = DRAWN[name]
     data = task.load()["train"]
-    three, others = (_gather(task, data, jnp.array(index), key) for index, key in (([7, 0, 7], 0), ([3, 7, 1999], 5)))
-    for one, other, whole in zip(*(jax.tree.leaves(v) for v in (three, others, _drawn(task))), strict=True):
+    three, others = (
+        _gather(task, data, jnp.array(index), key)
+        for index, key in (([7, 0, 7], 0), ([3, 7, 1999], 5))
+    )
+    for one, other, whole in zip(
+        *(jax.tree.leaves(v) for v in (three, others, _drawn(task))), strict=True
+    ):
         np.testing.assert_array_equal(one[0], other[1])
         np.testing.assert_array_equal(one[0], one[2])
         np.testing.assert_array_equal(one, whole[jnp.array([7, 0, 7])])
@@ -174,15 +211,21 @@ def test_mnist_by_rows_is_mnist_row_by_row():
     whole, once = MNIST().batch(images, index, jax.random.key(0))
     np.testing.assert_array_equal(x, np.asarray(whole)[..., 0])
     for row in (0, 13, 27):
-        np.testing.assert_allclose(np.asarray(x)[:, row], np.asarray(images.x)[[4, 0, 0], row, :, 0] / 255, rtol=1e-12)
+        np.testing.assert_allclose(
+            np.asarray(x)[:, row], np.asarray(images.x)[[4, 0, 0], row, :, 0] / 255, rtol=1e-12
+        )
     np.testing.assert_array_equal(signal.target[:, -1], once.target)
     np.testing.assert_array_equal(signal.weight, np.eye(28)[[27] * 3])
     assert MNISTRows().files == MNIST().files
 
 
-@pytest.mark.parametrize(("loss", "expected"), [("cross_entropy", np.log(10)), ("squared_error", 0.5)])
+@pytest.mark.parametrize(
+    ("loss", "expected"), [("cross_entropy", np.log(10)), ("squared_error", 0.5)]
+)
 def test_mnist_by_rows_scores_the_last_row_alone(loss, expected):
-    """An output of zero costs the logarithm of the classes, or half the square of the one; what came before does not count."""
+    """An output of zero costs the logarithm of the classes, or half the square of the one; what
+    came before does not count.
+    """
     task, images = MNISTRows(loss=loss), _images()
     _, signal = task.batch(images, jnp.arange(6), jax.random.key(0))
     output = jnp.asarray(np.random.default_rng(0).normal(size=(6, 28, 10))).at[:, -1].set(0)
@@ -194,7 +237,9 @@ def test_mnist_by_rows_scores_the_last_row_alone(loss, expected):
 
 @pytest.mark.parametrize("name", in_time)
 def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
-    """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence sum to one."""
+    """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence
+    sum to one.
+    """
     task = DRAWN.get(name) or byway.task(name)
     data = _images() if name == "mnist_rows" else task.load()["train"]
     x, signal = _gather(task, data, jnp.arange(5), 0)
@@ -206,24 +251,45 @@ def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     steps = [_score(task, output[:, t], signal.at(t)) for t in range(x.shape[1])]
     for metric, scores in whole.items():
         assert scores.shape == signal.weight.shape
-        np.testing.assert_allclose(sum(one[metric] for one in steps), np.asarray(scores).sum(1), rtol=1e-12)
+        np.testing.assert_allclose(
+            sum(one[metric] for one in steps), np.asarray(scores).sum(1), rtol=1e-12
+        )
     by_hand = np.asarray(signal.criterion.value(output, signal.target)) * np.asarray(signal.weight)
     np.testing.assert_allclose(whole["loss"], by_hand, rtol=1e-12)
-    perfect = _score(task, 100 * signal.target if isinstance(signal.criterion, CrossEntropy) else signal.target, signal)
+    perfect = _score(
+        task,
+        100 * signal.target if isinstance(signal.criterion, CrossEntropy) else signal.target,
+        signal,
+    )
     np.testing.assert_allclose(np.asarray(perfect["accuracy"]).sum(1), np.ones(5), rtol=1e-12)
 
 
 def test_a_signal_at_a_step_is_that_step_and_its_parts_add_up():
     """Loss and error of a sequence are those of its steps, each times what it counts."""
     draw = np.random.default_rng(0)
-    output, target, weight = draw.normal(size=(3, 4, 2)), draw.normal(size=(3, 4, 2)), draw.uniform(size=(3, 4))
-    signal, squares = Signal(jnp.asarray(target), SquaredError(), jnp.asarray(weight)), ((output - target) ** 2).sum(-1) / 2
+    output, target, weight = (
+        draw.normal(size=(3, 4, 2)),
+        draw.normal(size=(3, 4, 2)),
+        draw.uniform(size=(3, 4)),
+    )
+    signal, squares = (
+        Signal(jnp.asarray(target), SquaredError(), jnp.asarray(weight)),
+        ((output - target) ** 2).sum(-1) / 2,
+    )
     for t in range(4):
         at = signal.at(jnp.int32(t))
         np.testing.assert_array_equal(at.target, target[:, t])
-        np.testing.assert_allclose(at.error(jnp.asarray(output[:, t])), (output - target)[:, t] * weight[:, t, None], rtol=1e-12)
-        np.testing.assert_allclose(at.loss(jnp.asarray(output[:, t])), squares[:, t] * weight[:, t], rtol=1e-12)
-    np.testing.assert_allclose(signal.error(jnp.asarray(output)), (output - target) * weight[..., None], rtol=1e-12)
+        np.testing.assert_allclose(
+            at.error(jnp.asarray(output[:, t])),
+            (output - target)[:, t] * weight[:, t, None],
+            rtol=1e-12,
+        )
+        np.testing.assert_allclose(
+            at.loss(jnp.asarray(output[:, t])), squares[:, t] * weight[:, t], rtol=1e-12
+        )
+    np.testing.assert_allclose(
+        signal.error(jnp.asarray(output)), (output - target) * weight[..., None], rtol=1e-12
+    )
     np.testing.assert_allclose(signal.loss(jnp.asarray(output)), squares * weight, rtol=1e-12)
 
 

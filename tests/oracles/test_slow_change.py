@@ -11,16 +11,24 @@ from byway.tasks.slow_change import FAST, SLOW
 def test_one_slow_bit_flips_at_each_block_and_fast_bits_are_drawn_anew():
     data = byway.task("slow_change", samples=2_000, block=100).load()
     x = np.asarray(data["train"].x, int)
-    assert x.shape == (2_000, SLOW + FAST + 1) and set(np.unique(x)) == {0, 1} and np.all(x[:, -1] == 1)
+    assert (
+        x.shape == (2_000, SLOW + FAST + 1)
+        and set(np.unique(x)) == {0, 1}
+        and np.all(x[:, -1] == 1)
+    )
     flips = np.abs(np.diff(x[:, :SLOW], axis=0)).sum(1)
     assert np.flatnonzero(flips).tolist() == list(range(99, 1_999, 100)) and set(flips) == {0, 1}
     assert np.all(np.abs(x[:, SLOW:-1].mean(0) - 0.5) < 0.05)
     for part in ("validation", "test"):
-        assert np.all(np.asarray(data[part].x)[:, :SLOW] == x[-1, :SLOW]), "the world as the stream leaves it"
+        assert np.all(np.asarray(data[part].x)[:, :SLOW] == x[-1, :SLOW]), (
+            "the world as the stream leaves it"
+        )
 
 
 def test_targets_are_sums_of_threshold_units():
-    """One by one, from the definition: a unit is on where its matching bits outnumber beta (m + 1) - S."""
+    """One by one, from the definition: a unit is on where its matching bits outnumber beta (m + 1)
+    - S.
+    """
     task = byway.task("slow_change", samples=50, block=10, units=7, beta=0.6, seed=3)
     draw, data = np.random.default_rng(3), task.load()
     weights, signs = draw.choice([-1.0, 1.0], (7, 21)), draw.choice([-1.0, 1.0], 7)

@@ -1,4 +1,6 @@
-"""Soft winner-take-all Hebbian layers: by loops in NumPy, by what follows from the equations, and by what must not matter."""
+"""Soft winner-take-all Hebbian layers: by loops in NumPy, by what follows from the equations, and
+by what must not matter.
+"""
 
 import by_hand
 import jax
@@ -24,7 +26,9 @@ def _problem(*sizes, **options):
 
 
 def _by_unit(x, u, w, temperature):
-    """The sum over the batch, in loops over samples and units: the winner towards the sample, the others away from it."""
+    """The sum over the batch, in loops over samples and units: the winner towards the sample, the
+    others away from it.
+    """
     step = np.zeros_like(w)
     for sample, drive in zip(x, u, strict=True):
         share = np.exp(drive / temperature) / np.exp(drive / temperature).sum()
@@ -55,50 +59,78 @@ def test_hidden_layers_change_as_the_equations_say(temperature):
 
 
 def test_in_feature_maps_the_channels_of_each_place_compete():
-    """A convolution with pooling is a dense layer at each place, of the mean of the patches that are pooled."""
+    """A convolution with pooling is a dense layer at each place, of the mean of the patches that
+    are pooled.
+    """
     net = by_hand.with_biases(convnet((4, 4, 2), (3,), 2, activation="tanh"))
     x, target = by_hand.sample((4, 4, 2), 2)
     _, update, record = by_hand.taught(SoftHebb(temperature=0.5, rate=0.3), net, x, target)
     w, b = (np.asarray(net.theta["input-conv1"][part]) for part in ("weight", "bias"))
     padded = np.pad(np.asarray(x), ((0, 0), (1, 1), (1, 1), (0, 0)))
-    patches = np.stack([padded[:, i : i + 3, j : j + 3].reshape(len(x), -1) for i in range(4) for j in range(4)], 1)
+    patches = np.stack(
+        [padded[:, i : i + 3, j : j + 3].reshape(len(x), -1) for i in range(4) for j in range(4)], 1
+    )
     pooled = patches.reshape(len(x), 2, 2, 2, 2, -1).mean((2, 4)).reshape(4 * len(x), -1)
     flat = w.reshape(-1, 3)
     u = pooled @ flat + b
     step = _by_unit(pooled, u, flat, 0.5)
     expected = 0.3 * np.sqrt(np.abs(np.linalg.norm(flat, axis=0) - 1)) * step / np.abs(step).max()
-    assert by_hand.apart(update.change["input-conv1"]["weight"], jnp.asarray(expected.reshape(w.shape))) < 1e-12
+    assert (
+        by_hand.apart(
+            update.change["input-conv1"]["weight"], jnp.asarray(expected.reshape(w.shape))
+        )
+        < 1e-12
+    )
     sent = np.tanh(u - u.mean(1, keepdims=True)).reshape(len(x), -1)
-    out = sent @ np.asarray(net.theta["conv1-output"]["weight"]) + np.asarray(net.theta["conv1-output"]["bias"])
+    out = sent @ np.asarray(net.theta["conv1-output"]["weight"]) + np.asarray(
+        net.theta["conv1-output"]["bias"]
+    )
     np.testing.assert_allclose(record.output, out, rtol=1e-12)
 
 
 def test_with_a_field_at_each_place_or_a_fixed_fan_in_it_is_the_same_rule():
-    """Fields as large as the image, and units that read everything, are dense layers with their weights in another order."""
+    """Fields as large as the image, and units that read everything, are dense layers with their
+    weights in another order.
+    """
     x, target = by_hand.sample((2, 2, 1), 2)
     rule = SoftHebb(temperature=0.5, rate=0.3)
     draw = np.random.default_rng(3)
     w, out = jnp.asarray(draw.normal(size=(4, 3))), jnp.asarray(draw.normal(size=(3, 2)))
 
     def changed(projection, shape, own):
-        net = graph({"input": (2, 2, 1), "a": shape, "output": 2}, [projection, ("a", "output")], activation="tanh", bias=False)
+        net = graph(
+            {"input": (2, 2, 1), "a": shape, "output": 2},
+            [projection, ("a", "output")],
+            activation="tanh",
+            bias=False,
+        )
         net = net.with_theta({"input-a": {"weight": own}, "a-output": {"weight": out}})
         return np.asarray(by_hand.taught(rule, net, x, target)[1].change["input-a"]["weight"])
 
-    src, dst = graph({"input": (2, 2, 1), "a": 3, "output": 2}, [("input", "a"), ("a", "output")]).populations[:2]
+    src, dst = graph(
+        {"input": (2, 2, 1), "a": 3, "output": 2}, [("input", "a"), ("a", "output")]
+    ).populations[:2]
     dense = changed(("input", "a"), 3, w)
     local = LocallyConnected.between(src, "a", 3, 2, bias=False)
-    np.testing.assert_allclose(changed(local, (1, 1, 3), w.reshape(1, 1, 4, 3)).reshape(4, 3), dense, rtol=1e-12)
+    np.testing.assert_allclose(
+        changed(local, (1, 1, 3), w.reshape(1, 1, 4, 3)).reshape(4, 3), dense, rtol=1e-12
+    )
     sparse = FixedFanIn.between(src, dst, 4, bias=False)
-    with_order = graph({"input": (2, 2, 1), "a": 3, "output": 2}, [sparse, ("a", "output")], bias=False)
+    with_order = graph(
+        {"input": (2, 2, 1), "a": 3, "output": 2}, [sparse, ("a", "output")], bias=False
+    )
     index = np.asarray(with_order.structure["input-a"]["index"])
-    net = with_order.with_theta({"input-a": {"weight": jnp.take_along_axis(w.T, index, 1)}, "a-output": {"weight": out}})
+    net = with_order.with_theta(
+        {"input-a": {"weight": jnp.take_along_axis(w.T, index, 1)}, "a-output": {"weight": out}}
+    )
     mine = by_hand.taught(rule, net, x, target)[1].change["input-a"]["weight"]
     np.testing.assert_allclose(mine, np.take_along_axis(dense.T, index, 1), rtol=1e-12)
 
 
 def test_a_single_unit_that_sees_each_sample_as_often_as_it_answers_is_ojas():
-    """Without rivals A = sum (x - u W); with u copies of each sample that is Oja's sum u (x - u W)."""
+    """Without rivals A = sum (x - u W); with u copies of each sample that is Oja's sum u (x - u
+    W).
+    """
     draw = np.random.default_rng(0)
     w, often = draw.normal(size=4), np.array([1, 2, 3, 1])
     across = draw.normal(size=(4, 4))
@@ -122,14 +154,22 @@ def test_the_readout_learns_by_the_delta_rule():
     for name in ("input-hidden1", "hidden1-hidden2"):
         u = h @ np.asarray(net.theta[name]["weight"]) + np.asarray(net.theta[name]["bias"])
         h = np.tanh(u - u.mean(1, keepdims=True))
-    out = h @ np.asarray(net.theta["hidden2-output"]["weight"]) + np.asarray(net.theta["hidden2-output"]["bias"])
+    out = h @ np.asarray(net.theta["hidden2-output"]["weight"]) + np.asarray(
+        net.theta["hidden2-output"]["bias"]
+    )
     error = np.exp(out) / np.exp(out).sum(1, keepdims=True) - np.asarray(target)
-    np.testing.assert_allclose(update.net["hidden2-output"]["weight"], h.T @ error / len(x), rtol=1e-11, atol=1e-14)
-    np.testing.assert_allclose(update.net["hidden2-output"]["bias"], error.mean(0), rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(
+        update.net["hidden2-output"]["weight"], h.T @ error / len(x), rtol=1e-11, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        update.net["hidden2-output"]["bias"], error.mean(0), rtol=1e-11, atol=1e-14
+    )
 
 
 def test_units_that_all_start_long_share_the_samples():
-    """On uncentred data, units drawn with a norm near one leave everything to the first that won; long ones shrink as they win."""
+    """On uncentred data, units drawn with a norm near one leave everything to the first that won;
+    long ones shrink as they win.
+    """
     draw = np.random.default_rng(0)
     x = jnp.asarray(3 + draw.normal(size=(60, 10)))
     target, rule = jnp.asarray(np.eye(2)[np.arange(60) % 2]), SoftHebb(temperature=0.1, rate=0.05)
@@ -152,12 +192,17 @@ def test_units_that_all_start_long_share_the_samples():
 
 def test_weights_move_by_the_change_and_past_the_optimiser():
     net, x, target = _problem(6, 5, 3)
-    signal, optimisers = Signal(target, CrossEntropy()), Optimisers(optax.adam(10.0), optax.adam(10.0))
+    signal, optimisers = (
+        Signal(target, CrossEntropy()),
+        Optimisers(optax.adam(10.0), optax.adam(10.0)),
+    )
     start = new_learner(SoftHebb(), net, optimisers, x, signal, jax.random.key(0))
     end, _ = learn(SoftHebb(), optimisers, start, x, signal)
     _, update, _ = by_hand.taught(SoftHebb(), start.net, x, target)
     before, after = (one.net.theta["input-hidden1"] for one in (start, end))
-    np.testing.assert_allclose(after["weight"], before["weight"] + update.change["input-hidden1"]["weight"], rtol=1e-12)
+    np.testing.assert_allclose(
+        after["weight"], before["weight"] + update.change["input-hidden1"]["weight"], rtol=1e-12
+    )
     np.testing.assert_array_equal(after["bias"], before["bias"])
 
 
@@ -165,13 +210,22 @@ def test_neither_targets_nor_what_lies_above_reach_a_hidden_layer():
     net, x, target = _problem(6, 5, 4, 3)
     _, one, _ = by_hand.taught(SoftHebb(), net, x, target)
     theta = net.theta
-    other = net.with_theta({name: jax.tree.map(lambda a: 3 * a, theta[name]) for name in ("hidden1-hidden2", "hidden2-output")})
+    other = net.with_theta(
+        {
+            name: jax.tree.map(lambda a: 3 * a, theta[name])
+            for name in ("hidden1-hidden2", "hidden2-output")
+        }
+    )
     _, two, _ = by_hand.taught(SoftHebb(), other, x, jnp.roll(target, 1, axis=1))
-    np.testing.assert_array_equal(one.change["input-hidden1"]["weight"], two.change["input-hidden1"]["weight"])
+    np.testing.assert_array_equal(
+        one.change["input-hidden1"]["weight"], two.change["input-hidden1"]["weight"]
+    )
 
 
 def test_orthogonal_patterns_are_found_and_norms_tend_to_one():
-    """Six patterns of length one, six units that begin near one each: each ends on its own, at norm one, where its rate is zero."""
+    """Six patterns of length one, six units that begin near one each: each ends on its own, at norm
+    one, where its rate is zero.
+    """
     draw = np.random.default_rng(0)
     patterns, _ = np.linalg.qr(draw.normal(size=(8, 6)))
     net = mlp(8, 6, 2, activation="identity", bias=False)
@@ -179,7 +233,12 @@ def test_orthogonal_patterns_are_found_and_norms_tend_to_one():
 
     def step(_, w):
         here = net.with_theta({"input-hidden1": {"weight": w}})
-        return w + by_hand.taught(rule, here, jnp.asarray(patterns.T), target)[1].change["input-hidden1"]["weight"]
+        return (
+            w
+            + by_hand.taught(rule, here, jnp.asarray(patterns.T), target)[1].change[
+                "input-hidden1"
+            ]["weight"]
+        )
 
     start = jnp.asarray(1.3 * patterns + 0.1 * draw.normal(size=(8, 6)))
     w = np.asarray(jax.jit(lambda w: jax.lax.fori_loop(0, 3000, step, w))(start))
@@ -199,10 +258,15 @@ def test_a_silent_layer_does_not_become_nan():
     "net",
     [
         graph({"input": 4, "b": 4, "output": 2}, [Skip("input", "b", (4,)), ("b", "output")]),
-        graph({"input": 4, "a": 3, "b": 3, "output": 2}, [("input", "a"), ("input", "b"), ("a", "b"), ("b", "output")]),
+        graph(
+            {"input": 4, "a": 3, "b": 3, "output": 2},
+            [("input", "a"), ("input", "b"), ("a", "b"), ("b", "output")],
+        ),
     ],
     ids=["no weights", "two projections into one layer"],
 )
 def test_what_it_cannot_compare_it_refuses(net):
-    with pytest.raises(RuleError, match=r"soft_hebb was given a network that feeds b by several projections"):
+    with pytest.raises(
+        RuleError, match=r"soft_hebb was given a network that feeds b by several projections"
+    ):
         byway.rule("soft_hebb").accepts(net)

@@ -23,7 +23,12 @@ def _pair(n_pre=11, n_post=6, fan=4, seed=0):
     src, dst = placed(["a", "b"], [(n_pre,), (n_post,)], "relu", False, "a", "b")
     index = np.stack([draw.permutation(n_pre)[:fan] for _ in range(n_post)])
     p = FixedFanIn.between(src, dst, fan, index=index)
-    return p.with_theta({"weight": jnp.asarray(draw.normal(size=(n_post, fan))), "bias": jnp.asarray(draw.normal(size=n_post))})
+    return p.with_theta(
+        {
+            "weight": jnp.asarray(draw.normal(size=(n_post, fan))),
+            "bias": jnp.asarray(draw.normal(size=n_post)),
+        }
+    )
 
 
 def _matrix(p, weight):
@@ -43,36 +48,72 @@ def way(request, monkeypatch):
 @pytest.mark.parametrize("batch", BATCHES)
 def test_fixed_fan_in_is_a_dense_product_with_the_weights_in_their_places(way, batch):
     p, draw = _pair(), np.random.default_rng(1)
-    pre, delta, other = draw.normal(size=(batch, 11)), draw.normal(size=(batch, 6)), draw.normal(size=(6, 4))
+    pre, delta, other = (
+        draw.normal(size=(batch, 11)),
+        draw.normal(size=(batch, 6)),
+        draw.normal(size=(6, 4)),
+    )
     full = _matrix(p, np.asarray(p.weight))
-    np.testing.assert_allclose(p.forward(jnp.asarray(pre)), pre @ full + np.asarray(p.bias), rtol=1e-12)
-    np.testing.assert_allclose(p.backward(jnp.asarray(delta)), delta @ full.T, rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(p.backward(jnp.asarray(delta), jnp.asarray(other)), delta @ _matrix(p, other).T, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(
+        p.forward(jnp.asarray(pre)), pre @ full + np.asarray(p.bias), rtol=1e-12
+    )
+    np.testing.assert_allclose(
+        p.backward(jnp.asarray(delta)), delta @ full.T, rtol=1e-12, atol=1e-14
+    )
+    np.testing.assert_allclose(
+        p.backward(jnp.asarray(delta), jnp.asarray(other)),
+        delta @ _matrix(p, other).T,
+        rtol=1e-12,
+        atol=1e-14,
+    )
     update, outer = p.outer(jnp.asarray(pre), jnp.asarray(delta)), pre.T @ delta / batch
-    np.testing.assert_allclose(update["weight"], [[outer[i, j] for i in row] for j, row in enumerate(np.asarray(p.index))], rtol=1e-12)
+    np.testing.assert_allclose(
+        update["weight"],
+        [[outer[i, j] for i in row] for j, row in enumerate(np.asarray(p.index))],
+        rtol=1e-12,
+    )
     np.testing.assert_allclose(update["bias"], delta.mean(0), rtol=1e-12)
 
 
 def test_the_halves_of_outer_make_the_whole():
-    """For a fan-in, a dense layer, ports and local fields alike: the mean over samples of their product."""
+    """For a fan-in, a dense layer, ports and local fields alike: the mean over samples of their
+    product.
+    """
     draw = np.random.default_rng(2)
     image = placed(["a"], [(5, 6, 2)], "relu", False, "a", "b")[0]
     local = LocallyConnected.between(image, "b", 3, 2)
-    gru = next(p for p in byway.rnn(4, 5, 2, activation="gru").projections if p.name == "hidden1-hidden1")
+    gru = next(
+        p for p in byway.rnn(4, 5, 2, activation="gru").projections if p.name == "hidden1-hidden1"
+    )
     for p in (_pair(), local, gru):
         pre = jnp.asarray(draw.normal(size=(7, *p.src_shape)))
         delta = jnp.asarray(draw.normal(size=(7, *p.dst_shape)))
-        np.testing.assert_allclose(jnp.mean(p.at_pre(pre) * p.at_post(delta), 0), p.outer(pre, delta)["weight"], rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(
+            jnp.mean(p.at_pre(pre) * p.at_post(delta), 0),
+            p.outer(pre, delta)["weight"],
+            rtol=1e-12,
+            atol=1e-14,
+        )
     shared = convnet((6, 6, 1), (2,), 3).projections[0]
     with pytest.raises(RuleError, match="many places share"):
         shared.at_pre(jnp.zeros((1, 6, 6, 1)))
 
 
-@pytest.mark.parametrize(("stride", "padding"), [(1, "VALID"), (2, "VALID"), (1, "SAME"), (2, "SAME")])
+@pytest.mark.parametrize(
+    ("stride", "padding"), [(1, "VALID"), (2, "VALID"), (1, "SAME"), (2, "SAME")]
+)
 def test_local_fields_with_equal_weights_are_a_convolution(stride, padding):
     draw = np.random.default_rng(3)
     kernel, out = draw.normal(size=(3, 3, 2, 4)), 4
-    conv = Conv(src="a", dst="b", src_shape=(7, 6, 2), weight=jnp.asarray(kernel), bias=None, stride=stride, padding=padding)
+    conv = Conv(
+        src="a",
+        dst="b",
+        src_shape=(7, 6, 2),
+        weight=jnp.asarray(kernel),
+        bias=None,
+        stride=stride,
+        padding=padding,
+    )
     image = placed(["a"], [(7, 6, 2)], "relu", False, "a", "b")[0]
     p = LocallyConnected.between(image, "b", out, 3, stride, padding, bias=False)
     by_channel = kernel.transpose(2, 0, 1, 3).reshape(18, out)  # a field counts its channels first
@@ -89,7 +130,11 @@ def test_local_fields_with_equal_weights_are_a_convolution(stride, padding):
 def _sparse_net(fan=5):
     sizes = {"input": 8, "a": 7, "b": 6, "output": 3}
     made = {p.name: p for p in placed(list(sizes), [(n,) for n in sizes.values()], "tanh", False)}
-    edges = [FixedFanIn.between(made["input"], made["a"], fan), FixedFanIn.between(made["a"], made["b"], fan), ("b", "output")]
+    edges = [
+        FixedFanIn.between(made["input"], made["a"], fan),
+        FixedFanIn.between(made["a"], made["b"], fan),
+        ("b", "output"),
+    ]
     return graph(sizes, edges, activation="tanh", key=4)
 
 
@@ -119,7 +164,9 @@ def test_wiring_is_drawn_for_each_seed_each_unit_once_and_all_alike():
     """A chi-square test of which units are read, over many draws."""
     net = _sparse_net()
     tables = np.asarray(
-        jax.jit(jax.vmap(lambda key: net.redraw(key).structure["input-a"]["index"]))(jax.random.split(jax.random.key(0), 300))
+        jax.jit(jax.vmap(lambda key: net.redraw(key).structure["input-a"]["index"]))(
+            jax.random.split(jax.random.key(0), 300)
+        )
     )
     assert len({table.tobytes() for table in tables}) == 300
     assert np.all(np.diff(tables, axis=-1) > 0), "each at most once, in order"
@@ -135,28 +182,64 @@ def test_each_seed_of_a_fit_has_its_own_wiring_and_weights_come_with_it(tmp_path
     made = {p.name: p for p in placed(list(sizes), [(8, 8, 1), (20,), (10,)], "relu", False)}
     net = graph(sizes, [FixedFanIn.between(made["input"], made["a"], 6), ("a", "output")])
     few = {name: type(split)(split.x[:64], split.y[:64]) for name, split in task.load().items()}
-    result = byway.fit(net, byway.rule("bp"), task, epochs=1, batch=32, seeds=2, data=few, looks=0, progress=False)
+    result = byway.fit(
+        net, byway.rule("bp"), task, epochs=1, batch=32, seeds=2, data=few, looks=0, progress=False
+    )
     index = result.learners.net.structure["input-a"]["index"]
     assert index.shape == (2, 20, 6) and not np.array_equal(index[0], index[1])
     byway.save(result, tmp_path / "net.safetensors")
     back = byway.load(net, tmp_path / "net.safetensors", 1)
     np.testing.assert_array_equal(back.structure["input-a"]["index"], index[1])
     x, _ = task.batch(few["test"], jnp.arange(5), jax.random.key(0))
-    np.testing.assert_array_equal(back.forward(x).post["output"], result.learner(1).net.forward(x).post["output"])
+    np.testing.assert_array_equal(
+        back.forward(x).post["output"], result.learner(1).net.forward(x).post["output"]
+    )
 
 
 SRC, DST = placed(["a", "b"], [(5,), (3,)], "relu", False, "a", "b")
 IMAGE = placed(["a"], [(5, 5, 1)], "relu", False, "a", "b")[0]
 REFUSED = {
-    "more than there are": (lambda: FixedFanIn.between(SRC, DST, 6), ShapeError, "at most its 5 units"),
+    "more than there are": (
+        lambda: FixedFanIn.between(SRC, DST, 6),
+        ShapeError,
+        "at most its 5 units",
+    ),
     "none": (lambda: FixedFanIn.between(SRC, DST, 0), ConfigError, "fan_in = 0"),
-    "out of range": (lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, 5], [0, 1], [2, 3]])), ShapeError, "0 to 4"),
-    "below zero": (lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, -1], [0, 1], [2, 3]])), ShapeError, "entries from -1"),
-    "twice": (lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, 0], [0, 1], [2, 3]])), ShapeError, "reads another twice"),
-    "of another shape": (lambda: FixedFanIn.between(SRC, DST, 2, index=np.zeros((2, 2), int)), ShapeError, "(3, 2)"),
-    "of fractions": (lambda: FixedFanIn.between(SRC, DST, 2, index=np.zeros((3, 2))), ShapeError, "whole numbers"),
-    "fields of no image": (lambda: LocallyConnected.between(SRC, "b", 2, 3), ShapeError, "(height, width, channels)"),
-    "padding": (lambda: LocallyConnected.between(IMAGE, "b", 2, 3, padding="HALF"), ConfigError, "'SAME' or 'VALID'"),
+    "out of range": (
+        lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, 5], [0, 1], [2, 3]])),
+        ShapeError,
+        "0 to 4",
+    ),
+    "below zero": (
+        lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, -1], [0, 1], [2, 3]])),
+        ShapeError,
+        "entries from -1",
+    ),
+    "twice": (
+        lambda: FixedFanIn.between(SRC, DST, 2, index=np.array([[0, 0], [0, 1], [2, 3]])),
+        ShapeError,
+        "reads another twice",
+    ),
+    "of another shape": (
+        lambda: FixedFanIn.between(SRC, DST, 2, index=np.zeros((2, 2), int)),
+        ShapeError,
+        "(3, 2)",
+    ),
+    "of fractions": (
+        lambda: FixedFanIn.between(SRC, DST, 2, index=np.zeros((3, 2))),
+        ShapeError,
+        "whole numbers",
+    ),
+    "fields of no image": (
+        lambda: LocallyConnected.between(SRC, "b", 2, 3),
+        ShapeError,
+        "(height, width, channels)",
+    ),
+    "padding": (
+        lambda: LocallyConnected.between(IMAGE, "b", 2, 3, padding="HALF"),
+        ConfigError,
+        "'SAME' or 'VALID'",
+    ),
 }
 
 

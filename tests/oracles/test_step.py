@@ -18,7 +18,11 @@ from byway.rules.fa import FA
 from byway.rules.frozen import Frozen
 from byway.training.step import GAMMA, NOISE, ORDER, WEIGHTS, Optimisers, branch, learn, new_learner
 
-OPTIMISERS = {"sgd": optax.sgd(0.3), "adam": optax.adam(0.05), "momentum": optax.sgd(0.1, momentum=0.9)}
+OPTIMISERS = {
+    "sgd": optax.sgd(0.3),
+    "adam": optax.adam(0.05),
+    "momentum": optax.sgd(0.1, momentum=0.9),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +34,22 @@ def _as_optax_wants_it():
 
 def _start(rule, net, optimisers, key=0):
     x, target = by_hand.sample(net["input"].shape, net["output"].size)
-    return new_learner(rule, net, optimisers, x, Signal(target, CrossEntropy()), jax.random.key(key))
+    return new_learner(
+        rule, net, optimisers, x, Signal(target, CrossEntropy()), jax.random.key(key)
+    )
 
 
 def _trained(rule, learner, optimisers, steps=4):
-    step = jax.jit(lambda learner, x, target: learn(rule, optimisers, learner, x, Signal(target, CrossEntropy()))[0])
+    step = jax.jit(
+        lambda learner, x, target: learn(
+            rule, optimisers, learner, x, Signal(target, CrossEntropy())
+        )[0]
+    )
     for seed in range(steps):
-        learner = step(learner, *by_hand.sample(learner.net["input"].shape, learner.net["output"].size, seed=seed))
+        learner = step(
+            learner,
+            *by_hand.sample(learner.net["input"].shape, learner.net["output"].size, seed=seed),
+        )
     return learner
 
 
@@ -45,9 +58,17 @@ def test_learning_is_optax_on_the_gradient(name):
     net, chosen = mlp(6, 5, 3, activation="tanh"), OPTIMISERS[name]
     start = _start(BP(), net, Optimisers(chosen, chosen))
     theta, moments = start.net.theta, chosen.init(start.net.theta)
-    gradient = jax.jit(jax.grad(lambda theta, x, target: by_hand.cross_entropy(by_hand.mlp_output(theta, x, "tanh"), target)))
+    gradient = jax.jit(
+        jax.grad(
+            lambda theta, x, target: by_hand.cross_entropy(
+                by_hand.mlp_output(theta, x, "tanh"), target
+            )
+        )
+    )
     for seed in range(4):
-        change, moments = chosen.update(gradient(theta, *by_hand.sample(6, 3, seed=seed)), moments, theta)
+        change, moments = chosen.update(
+            gradient(theta, *by_hand.sample(6, 3, seed=seed)), moments, theta
+        )
         theta = optax.apply_updates(theta, change)
     end = _trained(BP(), start, Optimisers(chosen, chosen))
     assert by_hand.largest_gap(end.net.theta, theta) < 1e-10
@@ -91,23 +112,36 @@ def test_the_rules_own_parameters_learn_by_their_own_optimiser():
     start = _start(rule, mlp(6, 5, 3), optimisers)
     end = _trained(rule, start, optimisers, steps=3)
     jax.tree.map(np.testing.assert_array_equal, end.net.theta, start.net.theta)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.75**3 * b, rtol=1e-12), end.gamma, start.gamma)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, 0.75**3 * b, rtol=1e-12), end.gamma, start.gamma
+    )
 
 
 def test_every_rule_starts_one_seed_with_the_same_weights():
-    """Rules are compared on the same start; only the order of data and the weights count, not what a rule draws."""
+    """Rules are compared on the same start; only the order of data and the weights count, not what
+    a rule draws.
+    """
     optimisers = Optimisers(optax.sgd(0.1), optax.sgd(0.1))
-    starts = [_start(rule, mlp(6, 5, 4, 3, key=11), optimisers, key=5) for rule in (BP(), FA(), DFA(), Frozen())]
+    starts = [
+        _start(rule, mlp(6, 5, 4, 3, key=11), optimisers, key=5)
+        for rule in (BP(), FA(), DFA(), Frozen())
+    ]
     for other in starts[1:]:
         jax.tree.map(np.testing.assert_array_equal, other.net.theta, starts[0].net.theta)
     moved = _start(BP(), mlp(6, 5, 4, 3, key=11), optimisers, key=6)
-    assert not np.array_equal(moved.net.theta["input-hidden1"]["weight"], starts[0].net.theta["input-hidden1"]["weight"])
+    assert not np.array_equal(
+        moved.net.theta["input-hidden1"]["weight"], starts[0].net.theta["input-hidden1"]["weight"]
+    )
 
 
 def test_branches_of_a_key_never_meet():
     """Weights, gamma, order and noise of any step are drawn from keys of their own."""
     key = jax.random.key(3)
-    keys = [jax.random.key_data(branch(key, which, step)).tobytes() for which in (WEIGHTS, GAMMA, ORDER, NOISE) for step in range(50)]
+    keys = [
+        jax.random.key_data(branch(key, which, step)).tobytes()
+        for which in (WEIGHTS, GAMMA, ORDER, NOISE)
+        for step in range(50)
+    ]
     keys.append(jax.random.key_data(key).tobytes())
     assert len(set(keys)) == len(keys)
 
@@ -130,10 +164,14 @@ def test_each_step_brings_noise_of_its_own():
     optimisers, rule = Optimisers(optax.sgd(0.1), optax.sgd(0.1)), Noted()
     learner, seen = _start(rule, mlp(4, 2), optimisers), []
     x, target = by_hand.sample(4, 2)
-    step = jax.jit(lambda learner: learn(rule, optimisers, learner, x, Signal(target, CrossEntropy()))[0])
+    step = jax.jit(
+        lambda learner: learn(rule, optimisers, learner, x, Signal(target, CrossEntropy()))[0]
+    )
     for number in range(3):
         learner = step(learner)
-        expected = jax.random.normal(jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 3), number), (3,))
+        expected = jax.random.normal(
+            jax.random.fold_in(jax.random.fold_in(jax.random.key(0), 3), number), (3,)
+        )
         np.testing.assert_array_equal(learner.memory, expected)
         seen.append(np.asarray(expected).tobytes())
     assert len(set(seen)) == 3

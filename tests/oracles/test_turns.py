@@ -1,4 +1,6 @@
-"""What surrounds f and g: turns, what holds after each update, what is done before somebody looks, raw changes, parts of gamma."""
+"""What surrounds f and g: turns, what holds after each update, what is done before somebody looks,
+raw changes, parts of gamma.
+"""
 
 import dataclasses
 from typing import ClassVar
@@ -34,11 +36,15 @@ class Half(Pair):
 
     def g(self, gamma, net, memory, record, signal):
         _, update = BP().g(gamma, net, (), record, signal)
-        return memory * 2.0 + 1.0, Update({self.layer: jax.tree.map(lambda a: a / 2, update.net[self.layer])})
+        return memory * 2.0 + 1.0, Update(
+            {self.layer: jax.tree.map(lambda a: a / 2, update.net[self.layer])}
+        )
 
 
 class Turning(Rule):
-    """The output twice, then all layers; weights kept within a bound; gamma's first entry learns; memory is concluded into the readout."""
+    """The output twice, then all layers; weights kept within a bound; gamma's first entry learns;
+    memory is concluded into the readout.
+    """
 
     claims: ClassVar[Claims] = BP.claims
 
@@ -57,11 +63,15 @@ class Turning(Rule):
 
     def f(self, gamma, net, state, x, signal, key):
         free = net.forward(x)
-        return state + 10.0, Record({"free": free}, free.post[net.output], measures={"state": state})
+        return state + 10.0, Record(
+            {"free": free}, free.post[net.output], measures={"state": state}
+        )
 
     def g(self, gamma, net, memory, record, signal):
         _, update = BP().g(gamma, net, (), record, signal)
-        change = {"input-hidden1": {"bias": jnp.full_like(net.theta["input-hidden1"]["bias"], 0.25)}}
+        change = {
+            "input-hidden1": {"bias": jnp.full_like(net.theta["input-hidden1"]["bias"], 0.25)}
+        }
         return memory, Update(update.net, {"learns": gamma["learns"] * 3.0}, change)
 
     def keep(self, gamma, net):
@@ -83,7 +93,7 @@ def _learnt(rule, optimiser, batches=1):
     signal, optimisers = Signal(target, SquaredError()), Optimisers(optimiser, optimiser)
     learner = new_learner(rule, net, optimisers, x, signal, jax.random.key(0))
     learner, scores = eqx.tree_at(lambda one: one.net, learner, net), {}
-    score = lambda output, signal: {"loss": signal.loss(output)}  # noqa: E731
+    score = lambda output, signal: {"loss": signal.loss(output)}
     for _ in range(batches):
         learner, scores = learn(rule, optimisers, learner, x, signal, score)
     return learner, scores
@@ -99,14 +109,21 @@ def _by_hand(batches, momentum=0.0):
     """The same in plain steps of gradient descent, with one momentum for each turn."""
     net, x, target = _problem()
     theta, gradient = net.theta, jax.grad(_loss)
-    clip = lambda theta: jax.tree.map(lambda a: jnp.clip(a, -0.6, 0.6), theta)  # noqa: E731
+    clip = lambda theta: jax.tree.map(lambda a: jnp.clip(a, -0.6, 0.6), theta)
     first = jax.tree.map(jnp.zeros_like, theta["hidden1-output"])
     second = jax.tree.map(jnp.zeros_like, theta)
     for _ in range(batches):
         for _ in range(2):
             half = jax.tree.map(lambda a: a / 2, gradient(theta, x, target)["hidden1-output"])
             first = jax.tree.map(lambda m, g: momentum * m + g, first, half)
-            theta = clip(theta | {"hidden1-output": jax.tree.map(lambda w, m: w - RATE * m, theta["hidden1-output"], first)})
+            theta = clip(
+                theta
+                | {
+                    "hidden1-output": jax.tree.map(
+                        lambda w, m: w - RATE * m, theta["hidden1-output"], first
+                    )
+                }
+            )
         loss = _loss(theta, x, target)
         second = jax.tree.map(lambda m, g: momentum * m + g, second, gradient(theta, x, target))
         theta = jax.tree.map(lambda w, m: w - RATE * m, theta, second)
@@ -117,12 +134,18 @@ def _by_hand(batches, momentum=0.0):
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_turns_raw_changes_and_what_is_kept(momentum):
-    """Each turn on the weights that the one before left, with moments of its own; what is kept holds after each update."""
+    """Each turn on the weights that the one before left, with moments of its own; what is kept
+    holds after each update.
+    """
     learner, scores = _learnt(Turning(), optax.sgd(RATE, momentum=momentum), batches=3)
     theta, loss = _by_hand(3, momentum)
     assert by_hand.largest_gap(learner.net.theta, theta) < 1e-12
-    assert float(jnp.max(jnp.abs(learner.net.theta["input-hidden1"]["bias"]))) == 0.6, "the bound has to bite"
-    assert float(scores["loss"]) == pytest.approx(float(loss), rel=1e-12), "scores are those of the turn of the rule itself"
+    assert float(jnp.max(jnp.abs(learner.net.theta["input-hidden1"]["bias"]))) == 0.6, (
+        "the bound has to bite"
+    )
+    assert float(scores["loss"]) == pytest.approx(float(loss), rel=1e-12), (
+        "scores are those of the turn of the rule itself"
+    )
 
 
 def test_state_and_memory_go_from_turn_to_turn_and_memory_to_the_next_batch():
@@ -137,7 +160,11 @@ def test_a_part_of_gamma_learns_and_the_rest_stays():
     np.testing.assert_allclose(learner.gamma["learns"], 1 - RATE, rtol=1e-6)  # Adam's first step
     np.testing.assert_array_equal(learner.gamma["stays"], np.ones(3))
     (first, none), (_, mine) = learner.moments
-    assert none is None and mine[0].mu.keys() == {"learns"} and first[0].mu.keys() == {"hidden1-output"}
+    assert (
+        none is None
+        and mine[0].mu.keys() == {"learns"}
+        and first[0].mu.keys() == {"hidden1-output"}
+    )
 
 
 def test_what_is_concluded_is_seen_and_changes_nothing():
@@ -192,10 +219,17 @@ def test_a_rule_may_name_its_optimiser_and_schedule():
         learning_rate: ClassVar[float] = 0.1
 
     task = byway.task("digits")
-    net, few = mlp(task.input_shape, 4, 10), {name: type(split)(split.x[:64], split.y[:64]) for name, split in task.load().items()}
+    net, few = (
+        mlp(task.input_shape, 4, 10),
+        {name: type(split)(split.x[:64], split.y[:64]) for name, split in task.load().items()},
+    )
     options = {"epochs": 1, "batch": 32, "data": few, "looks": 0, "progress": False}
     own = byway.fit(net, Plain(), task, **options)
     said = byway.fit(net, BP(), task, optimiser="sgd", schedule="constant", lr=0.1, **options)
-    for mine, other in zip(jax.tree.leaves(own.learners.net.theta), jax.tree.leaves(said.learners.net.theta), strict=True):
+    for mine, other in zip(
+        jax.tree.leaves(own.learners.net.theta),
+        jax.tree.leaves(said.learners.net.theta),
+        strict=True,
+    ):
         np.testing.assert_array_equal(mine, other)
     assert dataclasses.is_dataclass(own)

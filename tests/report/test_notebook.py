@@ -1,4 +1,6 @@
-"""A notebook, executed in a kernel of its own: what its cells show, held to numbers that it prints and to what can be counted."""
+"""A notebook, executed in a kernel of its own: what its cells show, held to numbers that it prints
+and to what can be counted.
+"""
 
 import json
 import math
@@ -18,16 +20,21 @@ from byway.audit.verdict import audit
 task = byway.task("digits")
 net = byway.mlp(task.input_shape, 12, task.outputs)
 net""",
-    """result = byway.fit(net, byway.rule("dfa"), task, epochs=3, batch=32, lr=0.01, seeds=2, looks=3, probe=16)""",
+    """result = byway.fit(
+    net, byway.rule("dfa"), task, epochs=3, batch=32, lr=0.01, seeds=2, looks=3, probe=16
+)""",
     """result""",
     """seen = [look.seen["angle"]["input-hidden1"].tolist() for look in result.looks]
 rows = [row.validation["accuracy"].tolist() for row in result.rows]
-print(json.dumps({"test": result.accuracy.tolist(), "rows": rows, "angle": seen, "steps": result.rows[-1].step}))""",
+steps = result.rows[-1].step
+test = result.accuracy.tolist()
+print(json.dumps({"test": test, "rows": rows, "angle": seen, "steps": steps}))""",
     """lost = np.full(2, np.nan)
 rows = [dataclasses.replace(row, validation={"accuracy": lost}) for row in result.rows]
 failures = dict.fromkeys(result.seeds, "a number stopped being finite at update 1")
 dataclasses.replace(result, test={"accuracy": lost}, rows=rows, looks=[], failures=failures)""",
-    """dataclasses.replace(result, failures={0: "<script>a && b</script>"}, advice={1: "try <i>this</i>"})""",
+    """failures = {0: "<script>a && b</script>"}
+dataclasses.replace(result, failures=failures, advice={1: "try <i>this</i>"})""",
     """audit(byway.rule("dfa"), byway.mlp(5, 4, 3))""",
     """from byway.training.progress import bar
 with bar("quiet", 2, False) as tell:
@@ -56,7 +63,9 @@ def notebook(tmp_path_factory):
             patch.setenv(name, home)
         patch.setenv("JUPYTER_PLATFORM_DIRS", "1")
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
-        client = Watched(book, timeout=120, kernel_name="python3", resources={"metadata": {"path": home}})
+        client = Watched(
+            book, timeout=120, kernel_name="python3", resources={"metadata": {"path": home}}
+        )
         client.watched = {}
         client.execute(env=dict(os.environ))
     if folder := os.environ.get("BYWAY_NOTEBOOK"):  # to look at it: jupyter nbconvert --to html
@@ -84,26 +93,46 @@ def number(text):
 
 
 def line_of(chart, warp):
-    """The points of the first line of a chart, in the units of its axes: straight between the outermost ticks, once warped."""
+    """The points of the first line of a chart, in the units of its axes: straight between the
+    outermost ticks, once warped.
+    """
     ticks = [e for e in chart.iter("text") if e.get("class") == "tick"]
-    across = [(float(e.get("x")), number(e.text)) for e in ticks if e.get("text-anchor") == "middle"]
-    up = [(float(e.get("y")) - 4.5, warp(number(e.text))) for e in ticks if e.get("text-anchor") == "end"]
+    across = [
+        (float(e.get("x")), number(e.text)) for e in ticks if e.get("text-anchor") == "middle"
+    ]
+    up = [
+        (float(e.get("y")) - 4.5, warp(number(e.text)))
+        for e in ticks
+        if e.get("text-anchor") == "end"
+    ]
     drawn = next(e.get("d") for e in chart.iter("path") if e.get("class") == "line")
     points = np.array([pair.split(" ") for pair in drawn[1:].split("L")], float)
     (x0, a0), (x1, a1) = min(across), max(across)
     (y0, b0), (y1, b1) = min(up), max(up)
-    return a0 + (points[:, 0] - x0) * (a1 - a0) / (x1 - x0), b0 + (points[:, 1] - y0) * (b1 - b0) / (y1 - y0)
+    return a0 + (points[:, 0] - x0) * (a1 - a0) / (x1 - x0), b0 + (points[:, 1] - y0) * (
+        b1 - b0
+    ) / (y1 - y0)
 
 
 def test_the_bar_is_one_line_that_grows_and_ends_full(notebook, numbers):
     outputs, watched = notebook
     (only,) = outputs[TRAINED]
     assert only["output_type"] == "display_data"
-    done = [tuple(map(int, re.search(r'value="(\d+)" max="(\d+)"', text).groups())) for text in watched[TRAINED]]
-    assert done[0][0] == 0 and done == sorted(done) and {total for _, total in done} == {numbers["steps"]} == {done[-1][0]}
+    done = [
+        tuple(map(int, re.search(r'value="(\d+)" max="(\d+)"', text).groups()))
+        for text in watched[TRAINED]
+    ]
+    assert (
+        done[0][0] == 0
+        and done == sorted(done)
+        and {total for _, total in done} == {numbers["steps"]} == {done[-1][0]}
+    )
     assert "compiling" in watched[TRAINED][0] and "left" not in only["data"]["text/html"]
     percent = 100 * statistics.mean(numbers["rows"][-1])
-    said = rf"dfa: {numbers['steps']} of {numbers['steps']}, epoch 3 of 3, validation accuracy {percent:.1f} %, after [\d.]+ s"
+    said = (
+        rf"dfa: {numbers['steps']} of {numbers['steps']}, epoch 3 of 3, validation accuracy "
+        rf"{percent:.1f} %, after [\d.]+ s"
+    )
     assert re.fullmatch(said, only["data"]["text/plain"])
 
 
@@ -111,7 +140,16 @@ def test_no_cell_is_blank_or_noisy(notebook):
     outputs, _ = notebook
     kinds = [[(o["output_type"], o.get("name")) for o in some] for some in outputs]
     bar, block = ("display_data", None), ("execute_result", None)
-    assert kinds == [[block], [bar], [block], [("stream", "stdout")], [block], [block], [block], [bar]]
+    assert kinds == [
+        [block],
+        [bar],
+        [block],
+        [("stream", "stdout")],
+        [block],
+        [block],
+        [block],
+        [bar],
+    ]
     for output in (o for some in outputs for o in some if "data" in o):
         text = re.sub("<style>.*?</style>", "", output["data"]["text/html"], flags=re.DOTALL)
         assert len("".join(ET.fromstring(f"<a>{text}</a>").itertext()).strip()) > 10
@@ -121,12 +159,20 @@ def test_no_cell_is_blank_or_noisy(notebook):
 
 def test_a_result_shows_accuracy_with_its_spread(notebook, numbers):
     text = html(notebook[0][SHOWN])
-    test, last = ([100 * value for value in some] for some in (numbers["test"], numbers["angle"][-1]))
+    test, last = (
+        [100 * value for value in some] for some in (numbers["test"], numbers["angle"][-1])
+    )
     cells = re.findall(r"<td>(.*?)</td>", text)
     assert cells[0] == f"{statistics.mean(test):.2f} ± {statistics.stdev(test):.2f}"
     assert cells[-1] == f"{statistics.mean(last) / 100:.0f}"
-    assert "input 8x8x1 &gt; hidden1 12 relu &gt; output 10" in text and "After 3 epochs" in text and "over 2 seeds" in text
-    assert notebook[0][SHOWN][0]["data"]["text/plain"].startswith(f"<Result: dfa on digits: test accuracy {statistics.mean(test):.2f} %")
+    assert (
+        "input 8x8x1 &gt; hidden1 12 relu &gt; output 10" in text
+        and "After 3 epochs" in text
+        and "over 2 seeds" in text
+    )
+    assert notebook[0][SHOWN][0]["data"]["text/plain"].startswith(
+        f"<Result: dfa on digits: test accuracy {statistics.mean(test):.2f} %"
+    )
 
 
 def test_the_curve_lies_where_the_accuracies_are(notebook, numbers):
@@ -137,21 +183,32 @@ def test_the_curve_lies_where_the_accuracies_are(notebook, numbers):
     want = [100 * statistics.mean(row) for row in numbers["rows"]]
     assert 100 - np.exp(-y) == pytest.approx(want, abs=0.3)
     titles = [e.text for e in accuracy.iter("title")]
-    assert titles[-1] == f"dfa, 3: {want[-1]:.4g} ± {100 * statistics.stdev(numbers['rows'][-1]):.2g}"
+    assert (
+        titles[-1] == f"dfa, 3: {want[-1]:.4g} ± {100 * statistics.stdev(numbers['rows'][-1]):.2g}"
+    )
     _, degrees = line_of(angle, float)
     assert degrees == pytest.approx([statistics.mean(look) for look in numbers["angle"]], abs=0.5)
-    assert [e.text for e in angle.iter("text") if e.get("class") == "name"] == ["input-hidden1", "hidden1-output"]
+    assert [e.text for e in angle.iter("text") if e.get("class") == "name"] == [
+        "input-hidden1",
+        "hidden1-output",
+    ]
 
 
 def test_a_training_that_failed_says_so_and_draws_nothing(notebook):
     text = html(notebook[0][LOST])
-    assert "no seed of 2 finished" in text and text.count("failed</strong>: a number stopped being finite at update 1") == 2
+    assert (
+        "no seed of 2 finished" in text
+        and text.count("failed</strong>: a number stopped being finite at update 1") == 2
+    )
     assert charts(text) == []
 
 
 def test_what_others_wrote_is_escaped(notebook):
     text = html(notebook[0][HOSTILE])
-    assert "&lt;script&gt;a &amp;&amp; b&lt;/script&gt;" in text and "try &lt;i&gt;this&lt;/i&gt;" in text
+    assert (
+        "&lt;script&gt;a &amp;&amp; b&lt;/script&gt;" in text
+        and "try &lt;i&gt;this&lt;/i&gt;" in text
+    )
 
 
 def test_a_network_is_drawn_and_counted(notebook):
@@ -160,10 +217,20 @@ def test_a_network_is_drawn_and_counted(notebook):
 
 
 def test_a_verdict_shows_what_dfa_reads(notebook):
-    """Its definition: a fixed matrix, the error, its own slope and presynaptic activity; no weights of others."""
+    """Its definition: a fixed matrix, the error, its own slope and presynaptic activity; no weights
+    of others.
+    """
     text = html(notebook[0][AUDITED])
     rows = dict(re.findall(r'<th scope="row">(\w+)</th><td>(.*?)</td>', text))
-    assert (rows["transport"], rows["locking"], rows["derivative"], rows["signal"]) == ("no", "yes", "yes", "error")
+    assert (rows["transport"], rows["locking"], rows["derivative"], rows["signal"]) == (
+        "no",
+        "yes",
+        "yes",
+        "error",
+    )
     assert re.findall(r"<li><code>(.*?)</code>", text)[:4] == [
-        "gamma.hidden1", "record.free.pre.input-hidden1", "record.free.slope.hidden1", "signal.error"
-    ]  # fmt: skip
+        "gamma.hidden1",
+        "record.free.pre.input-hidden1",
+        "record.free.slope.hidden1",
+        "signal.error",
+    ]

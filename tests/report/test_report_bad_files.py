@@ -1,4 +1,6 @@
-"""A run folder in which one file is not as the run wrote it: `byway report` says which, and never ends on a traceback."""
+"""A run folder in which one file is not as the run wrote it: `byway report` says which, and never
+ends on a traceback.
+"""
 
 import pytest
 

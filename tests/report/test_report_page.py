@@ -101,7 +101,11 @@ def test_the_page_says_what_the_run_was(text):
     assert words.count("A rule <of ours>.") == 2  # those of the two that the audit has seen
     assert "a number stopped being finite at update 7" in words
     assert "transport: claimed no, found yes." in words
-    assert text.count('<code class="carried">net.hidden1-output.weight</code>') == text.count('class="carried"') == 1
+    assert (
+        text.count('<code class="carried">net.hidden1-output.weight</code>')
+        == text.count('class="carried"')
+        == 1
+    )
     assert "nan" not in text.lower()
 
 
@@ -113,7 +117,10 @@ def test_the_page_can_be_read_without_eyes(text):
     assert levels.count(1) == 1
     assert all(b <= a + 1 for a, b in pairwise(levels))
     assert all(attrs["alt"] for attrs in page.all("img"))
-    assert all(attrs.get("aria-hidden") or (attrs["role"] == "img" and attrs["aria-label"]) for attrs in page.all("svg"))
+    assert all(
+        attrs.get("aria-hidden") or (attrs["role"] == "img" and attrs["aria-label"])
+        for attrs in page.all("svg")
+    )
     assert len(page.all("caption")) == len(page.all("table"))
     assert all(attrs.get("scope") in ("col", "row") for attrs in page.all("th"))
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
@@ -121,8 +128,12 @@ def test_the_page_can_be_read_without_eyes(text):
 
 
 def test_charts_stay_on_their_canvas(text):
-    charts = [ET.fromstring(found) for found in re.findall(r'<svg class="chart".*?</svg>', text, re.DOTALL)]
-    assert len(charts) == 12  # differences, accuracy twice, the loss, four quantities of two projections
+    charts = [
+        ET.fromstring(found)
+        for found in re.findall(r'<svg class="chart".*?</svg>', text, re.DOTALL)
+    ]
+    # Differences, accuracy twice, the loss, four quantities of two projections.
+    assert len(charts) == 12
     for chart in charts:
         _, _, width, height = map(float, chart.get("viewBox").split())
         for path in chart.iter("path"):
@@ -134,10 +145,20 @@ def test_charts_stay_on_their_canvas(text):
 def test_a_run_with_one_epoch_one_seed_and_no_audit(folder):
     (folder / "audit.json").unlink()
     results = json.loads((folder / "results.json").read_text())
-    entry = results["rules"]["dfa"] | {"seeds": [0], "test": {"accuracy": [0.9], "loss": [1.0]}, "failures": {}}
+    entry = results["rules"]["dfa"] | {
+        "seeds": [0],
+        "test": {"accuracy": [0.9], "loss": [1.0]},
+        "failures": {},
+    }
     (folder / "results.json").write_text(json.dumps(results | {"rules": {"dfa": entry}}))
-    lines = [line for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1] if json.loads(line)["seed"] == 0]
-    (folder / "metrics.jsonl").write_text("\n".join(line for line in lines if json.loads(line)["epoch"] < 2) + "\n")
+    lines = [
+        line
+        for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1]
+        if json.loads(line)["seed"] == 0
+    ]
+    (folder / "metrics.jsonl").write_text(
+        "\n".join(line for line in lines if json.loads(line)["epoch"] < 2) + "\n"
+    )
     words = " ".join(Page(write_page(folder).read_text(encoding="utf-8")).words)
     assert "This run holds no audit" in words
     assert "Behind it" not in words
@@ -145,13 +166,21 @@ def test_a_run_with_one_epoch_one_seed_and_no_audit(folder):
 
 def test_a_run_in_which_every_number_was_lost(folder):
     results = json.loads((folder / "results.json").read_text())
-    results["rules"] = {"bp": results["rules"]["bp"] | {"test": {"accuracy": [None] * 3}, "failures": {"0": "a", "1": "b", "2": "c"}}}
+    results["rules"] = {
+        "bp": results["rules"]["bp"]
+        | {"test": {"accuracy": [None] * 3}, "failures": {"0": "a", "1": "b", "2": "c"}}
+    }
     (folder / "results.json").write_text(json.dumps(results))
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1]]
     lost = [row | {"validation": dict.fromkeys(row["validation"])} for row in rows]
     (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
-    looks = [json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()[:-1]]
-    lost = [look | {quantity: dict.fromkeys(look[quantity]) for quantity in QUANTITIES} for look in looks]
+    looks = [
+        json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()[:-1]
+    ]
+    lost = [
+        look | {quantity: dict.fromkeys(look[quantity]) for quantity in QUANTITIES}
+        for look in looks
+    ]
     (folder / "microscope.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
     text = write_page(folder).read_text(encoding="utf-8")
     assert "no seed of 3 finished" in text
@@ -161,16 +190,30 @@ def test_a_run_in_which_every_number_was_lost(folder):
 def charts_of(text, title):
     """The labels of the charts of one quantity, by projection."""
     part = re.search(rf"<h3[^>]*>{title}</h3>(.*?)(?=<h[23]|<p class=\"note\")", text, re.DOTALL)[1]
-    return dict(zip(re.findall(r"<strong>(.*?)</strong>", part), re.findall(r'aria-label="(.*?)"', part), strict=True))
+    return dict(
+        zip(
+            re.findall(r"<strong>(.*?)</strong>", part),
+            re.findall(r'aria-label="(.*?)"', part),
+            strict=True,
+        )
+    )
 
 
 def test_the_microscope_shows_four_quantities_of_each_projection_from_the_input_on(text):
-    titles = ("Angle to the true gradient", "Norm ratio", "Sign agreement", "Descent per unit of update")
+    titles = (
+        "Angle to the true gradient",
+        "Norm ratio",
+        "Sign agreement",
+        "Descent per unit of update",
+    )
     shown = [charts_of(text, title) for title in titles]
     assert [[*charts] for charts in shown] == [["input-hidden1", "hidden1-output"]] * 4
     assert [charts["input-hidden1"].rpartition(": ")[2] for charts in shown] == [
-        "bp 0° and dfa 70°.", "bp 2 and dfa 2.", "bp 100 % and dfa 61.1 %.", "bp 0.5 and dfa 0.168.",
-    ]  # fmt: skip
+        "bp 0° and dfa 70°.",
+        "bp 2 and dfa 2.",
+        "bp 100 % and dfa 61.1 %.",
+        "bp 0.5 and dfa 0.168.",
+    ]
     assert "took bp 0.03\u00a0s, frozen 0.03\u00a0s and dfa 0.03\u00a0s" in text
 
 
@@ -191,7 +234,9 @@ def _line(*mean):
     return Line("bp", np.arange(len(mean), dtype=float), np.array(mean), np.full(len(mean), np.nan))
 
 
-@pytest.mark.parametrize("values", [(1.0, 1.0), (0.03, 40.0), (1e-9, 2.0), (np.nan, 3.0), (0.0, 0.0)])
+@pytest.mark.parametrize(
+    "values", [(1.0, 1.0), (0.03, 40.0), (1e-9, 2.0), (np.nan, 3.0), (0.0, 0.0)]
+)
 @pytest.mark.parametrize("make", [ratio_axis, descent_axis, angle_axis, share_axis, update_axis])
 def test_every_axis_of_the_microscope_holds_what_is_on_it(make, values):
     axis = make([_line(*values)])
@@ -217,13 +262,17 @@ def test_names_are_text_and_never_markup(folder):
 
 def test_weights_are_the_pixels_they_should_be(folder, text):
     frozen, dfa = (
-        re.search(rf'<h3>.*?{rule}</h3>\n<img class="weights" src="data:image/png;base64,([^"]+)"', text) for rule in ("frozen", "dfa")
+        re.search(
+            rf'<h3>.*?{rule}</h3>\n<img class="weights" src="data:image/png;base64,([^"]+)"', text
+        )
+        for rule in ("frozen", "dfa")
     )
     assert frozen and dfa
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(frozen[1]))))
     tile = 44  # 2 x 2 weights, each 22 pixels a side; the next unit starts after a gap of 4
     assert pixels.shape == (tile, 3 * tile + 8, 4)
-    # The first unit of seed 0 is [1, -1, 0, 0.5] in reading order, on a scale that ends near 2, its largest weight; the second is all zero.
+    # The first unit of seed 0 is [1, -1, 0, 0.5] in reading order, on a scale that ends near 2, its
+    # largest weight; the second is all zero.
     assert pixels[33, 11].tolist() == [*ZERO.astype(int), 255]
     assert pixels[11, tile + 4 + 11].tolist() == [*ZERO.astype(int), 255]
     assert pixels[11, 2 * (tile + 4) + 11].tolist() == [*POSITIVE.astype(int), 255]
@@ -234,7 +283,8 @@ def test_weights_are_the_pixels_they_should_be(folder, text):
 
 
 def test_what_learning_changed_is_the_difference_to_the_control(text):
-    # bp's weights are the control's, but for the third unit: 1 instead of 2. So only that one is coloured, and negative.
+    # bp's weights are the control's, but for the third unit: 1 instead of 2. So only that one is
+    # coloured, and negative.
     found = re.search(r'src="data:image/png;base64,([^"]+)"[^>]*alt="What training by bp', text)
     assert found
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1]))))
@@ -245,7 +295,9 @@ def test_what_learning_changed_is_the_difference_to_the_control(text):
 def test_colours_of_three_channels_and_of_broken_weights():
     images = np.array([1.0, -1.0, 0.0]).reshape(1, 1, 1, 3)
     assert colours(images, 1.0).ravel().tolist() == [255, 0, 128]
-    assert colours(np.full((1, 1, 1, 1), np.nan), 1.0).ravel().tolist() == BROKEN.astype(int).tolist()
+    assert (
+        colours(np.full((1, 1, 1, 1), np.nan), 1.0).ravel().tolist() == BROKEN.astype(int).tolist()
+    )
     assert colours(np.zeros((1, 1, 1, 1)), 0.0).ravel().tolist() == ZERO.astype(int).tolist()
 
 
@@ -281,7 +333,10 @@ def test_the_accuracy_axis_at_its_ends(values):
 
 
 def test_a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does():
-    lines = [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan)) for values in ([50.0, 100.0], [50.0, 82.0])]
+    lines = [
+        Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))
+        for values in ([50.0, 100.0], [50.0, 82.0])
+    ]
     axis = score_axis(ACCURACY, lines)
     marks = dict(axis.marks(300, 0, 24))
     assert marks[axis.at(100, 300, 0)] == "100" and [*marks.values()].count("100") == 1
@@ -297,7 +352,11 @@ def test_even_ticks():
 def test_thirty_rules_look_different():
     rules = ["bp", "frozen", *(f"rule{i}" for i in range(30))]
     assert len(set(styles(rules).values())) == len(rules)
-    assert {s.hue for s in styles(rules).values()} == {"ink", "grey", *(f"s{i}" for i in range(HUES))}
+    assert {s.hue for s in styles(rules).values()} == {
+        "ink",
+        "grey",
+        *(f"s{i}" for i in range(HUES)),
+    }
 
 
 STYLES = Path(byway.report.__file__).parent
@@ -315,7 +374,11 @@ def contrast(a, b):
 
 def luminance(colour):
     channel = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    return np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4) @ [
+        0.2126,
+        0.7152,
+        0.0722,
+    ]
 
 
 @pytest.mark.parametrize("theme", [0, 1])
@@ -323,12 +386,20 @@ def test_contrast_is_what_wcag_asks(theme):
     block = re.findall(r":root \{(.*?)\}", (STYLES / "page.css").read_text(), re.DOTALL)[theme]
     colour = hues() | dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", block))
     for ground in ("paper", "card"):
-        assert all(contrast(colour[text], colour[ground]) >= 4.5 for text in ("ink", "soft", "accent", "warn"))
-        assert all(contrast(colour[line], colour[ground]) >= 3 for line in ("grey", "mark", *(f"s{i}" for i in range(HUES))))
+        assert all(
+            contrast(colour[text], colour[ground]) >= 4.5
+            for text in ("ink", "soft", "accent", "warn")
+        )
+        assert all(
+            contrast(colour[line], colour[ground]) >= 3
+            for line in ("grey", "mark", *(f"s{i}" for i in range(HUES)))
+        )
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#212121", "#111111"])
 def test_the_hues_of_a_notebook_stand_out_on_light_and_on_dark(ground):
-    """White, and the two dark greys of JupyterLab's themes: a notebook has one set of hues for all."""
+    """White, and the two dark greys of JupyterLab's themes: a notebook has one set of hues for
+    all.
+    """
     assert len(hues()) == 1 + HUES
     assert all(contrast(colour, ground) >= 3 for colour in hues().values())

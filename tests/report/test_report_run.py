@@ -19,14 +19,18 @@ def test_a_killed_run_is_read_up_to_the_cut(folder):
 
 def test_curves_are_sorted_by_seed_and_null_is_nan(folder):
     got = read_run(folder).curves["dfa"].validation["accuracy"]  # its rows come as seeds 1, 0, 2
-    np.testing.assert_array_equal(got, [[0.1, 0.87, 0.87], [0.1, 0.92, 0.92], [0.1, np.nan, np.nan]])
+    np.testing.assert_array_equal(
+        got, [[0.1, 0.87, 0.87], [0.1, 0.92, 0.92], [0.1, np.nan, np.nan]]
+    )
 
 
 def test_what_the_microscope_saw_is_read_up_to_the_cut(folder):
     looks = read_run(folder).looks
     assert [*looks] == ["bp", "frozen", "dfa"]
     assert looks["dfa"].steps.tolist() == [0, 5, 20]
-    np.testing.assert_array_equal(looks["dfa"].seen["angle"]["input-hidden1"], [[90, 90, 80], [90, 90, 60], [90, 90, np.nan]])
+    np.testing.assert_array_equal(
+        looks["dfa"].seen["angle"]["input-hidden1"], [[90, 90, 80], [90, 90, 60], [90, 90, np.nan]]
+    )
     assert looks["frozen"].seen["descent"].keys() == {"hidden1-output"}
 
 
@@ -56,7 +60,9 @@ def test_a_folder_that_is_missing(tmp_path):
 
 
 def test_a_folder_of_something_else(tmp_path):
-    with pytest.raises(RunError, match=r"no config\.toml and no versions\.json and no metrics\.jsonl"):
+    with pytest.raises(
+        RunError, match=r"no config\.toml and no versions\.json and no metrics\.jsonl"
+    ):
         read_run(tmp_path)
 
 

@@ -28,7 +28,9 @@ def test_runs_are_found_wherever_they_lie(two):
 
 def test_a_group_for_each_rule_of_each_run(two):
     groups = {(g.run.rpartition("/")[2], g.rule): g for g in Runs([two]).groups()}
-    assert groups["a", "dfa"].test == pytest.approx({1: 92.0, 0: 87.0}) and groups["a", "dfa"].states == {"finished": 2, "failed": 1}
+    assert groups["a", "dfa"].test == pytest.approx({1: 92.0, 0: 87.0}) and groups[
+        "a", "dfa"
+    ].states == {"finished": 2, "failed": 1}
     assert groups["b", "dfa"].states == {"stopped": 3} and groups["b", "dfa"].test == {}
     assert groups["b", "dfa"].epoch == 2
     assert groups["a", "bp"].validation == pytest.approx(92.0)
@@ -39,19 +41,26 @@ def test_differences_are_taken_seed_by_seed_across_runs(two):
     import numpy as np
 
     # dfa of the one run against bp of the other, by seed: 87 - 90 and 92 - 92; seed 2 failed.
-    assert difference(groups["a", "dfa"], groups["b", "bp"]) == paired_interval(np.array([0.0, -3.0]))
+    assert difference(groups["a", "dfa"], groups["b", "bp"]) == paired_interval(
+        np.array([0.0, -3.0])
+    )
     assert difference(groups["a", "dfa"], groups["b", "dfa"]) is None
 
 
 def test_a_condition_leaves_what_it_holds_for(two):
     runs = Runs([two])
     runs.where("accuracy > 91 AND rule = 'bp'")
-    assert sorted((g.rule, tuple(g.test)) for g in runs.groups()) == [("bp", (1, 2)), ("bp", (1, 2))]
+    assert sorted((g.rule, tuple(g.test)) for g in runs.groups()) == [
+        ("bp", (1, 2)),
+        ("bp", (1, 2)),
+    ]
 
 
 def test_the_rate_is_the_one_that_was_found_or_set_or_the_rules_own(two, capsys):
     """Tuned for dfa in one run; set for every rule in the other."""
-    (two / "a" / "tuned.json").write_text('{"dfa": {"values": {"lr": 0.0125, "scale": 2.0}}, "pc": {"values": {"lr": 9.0}}}')
+    (two / "a" / "tuned.json").write_text(
+        '{"dfa": {"values": {"lr": 0.0125, "scale": 2.0}}, "pc": {"values": {"lr": 9.0}}}'
+    )
     config = two / "deep" / "b" / "config.toml"
     config.write_text("lr = 0.5\n" + config.read_text())
     rates = {(g.run.rpartition("/")[2], g.rule): g.lr for g in Runs([two]).groups()}
@@ -64,13 +73,17 @@ def test_the_rate_is_the_one_that_was_found_or_set_or_the_rules_own(two, capsys)
 
 
 def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
-    """Three seeds of bp, frozen, dfa, ff and hebb in the one run; in the other also of the rule that dfa's result was renamed to."""
+    """Three seeds of bp, frozen, dfa, ff and hebb in the one run; in the other also of the rule
+    that dfa's result was renamed to.
+    """
     runs = Runs([two])
     for name in ("table.csv", "table.parquet"):
         runs.export(tmp_path / name)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
     assert len(rows) == 33 and {row["state"] for row in rows} == {"finished", "failed", "stopped"}
-    again = duckdb.sql(f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'").fetchall()[0]
+    again = duckdb.sql(
+        f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'"
+    ).fetchall()[0]
     assert again[0] == 33
     assert again[1] == pytest.approx(2 * (90 + 92 + 94 + 3 * 80 + 92 + 87))
 
@@ -78,7 +91,12 @@ def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
 def test_the_verb(two, capsys, tmp_path):
     assert main(["runs", str(two), "--sort", "score", "--against", f"{two / 'a'}/bp"]) == 0
     said = capsys.readouterr().out
-    assert "baseline" in said and "−12.00" in said and "2 finished, 1 failed" in said and said.strip().endswith("2 runs")
+    assert (
+        "baseline" in said
+        and "−12.00" in said
+        and "2 finished, 1 failed" in said
+        and said.strip().endswith("2 runs")
+    )
     assert main(["runs", "--columns"]) == 0
     assert "that score on the validation split" in capsys.readouterr().out
 

@@ -32,7 +32,9 @@ class FewerBits(BP):
 class Transposed(BP):
     def g(self, gamma, net, memory, record, signal):
         memory, update = super().g(gamma, net, memory, record, signal)
-        return memory, Update({name: w | {"weight": w["weight"].T} for name, w in update.net.items()})
+        return memory, Update(
+            {name: w | {"weight": w["weight"].T} for name, w in update.net.items()}
+        )
 
 
 class NamesAStranger(BP):
@@ -68,7 +70,9 @@ DRAW = np.random.default_rng(0)
 class LeavesTheReadout(BP):
     def g(self, gamma, net, memory, record, signal):
         memory, update = super().g(gamma, net, memory, record, signal)
-        return memory, Update({name: w for name, w in update.net.items() if not name.endswith("-output")})
+        return memory, Update(
+            {name: w for name, w in update.net.items() if not name.endswith("-output")}
+        )
 
 
 class DividesByZero(BP):
@@ -95,13 +99,21 @@ class ClaimsToBeLocal(BP):
 
 BROKEN = [
     (FewerBits, laws.shapes_and_types_are_those_of_what_changes, "float32"),
-    (Transposed, laws.shapes_and_types_are_those_of_what_changes, "an update of hidden1-hidden2 like"),
+    (
+        Transposed,
+        laws.shapes_and_types_are_those_of_what_changes,
+        "an update of hidden1-hidden2 like",
+    ),
     (NamesAStranger, laws.shapes_and_types_are_those_of_what_changes, "input-moon"),
     (Remembers, laws.shapes_and_types_are_those_of_what_changes, "memory from g"),
     (NoPrediction, laws.shapes_and_types_are_those_of_what_changes, "when predicting"),
     (LooksAtTheOthers, laws.a_scan_and_a_loop_learn_the_same, "in a scan and in a loop"),
     (LooksAtTheOthers, laws.compiled_or_not_a_step_is_the_same, "compiled and not"),
-    (LeavesTheReadout, laws.learning_changes_the_readout_and_stays_finite, "hidden2-output as drawn"),
+    (
+        LeavesTheReadout,
+        laws.learning_changes_the_readout_and_stays_finite,
+        "hidden2-output as drawn",
+    ),
     (DividesByZero, laws.learning_changes_the_readout_and_stays_finite, "not finite"),
     (WritesToTheRecord, laws.arguments_are_left_as_they_were, "g writes"),
     (WritesToGamma, laws.arguments_are_left_as_they_were, "f writes"),
@@ -155,12 +167,36 @@ class Checked(BP):
 @pytest.mark.parametrize(
     ("cls", "law", "said"),
     [
-        (TakesNothing, laws.it_accepts_some_network_and_says_why_it_refuses_the_others, "refuses mlp"),
-        (SaysNo, laws.it_accepts_some_network_and_says_why_it_refuses_the_others, "refused with 'no'"),
-        (TakesEverything, laws.black_boxes_are_refused_where_slopes_are_needed_and_nowhere_else, "accepts a hidden black box"),
-        (FearsBlackBoxes, laws.black_boxes_are_refused_where_slopes_are_needed_and_nowhere_else, "refuses a hidden black box"),
-        (Mute, laws.hyper_parameters_explain_themselves_and_keep_their_range, "Mute.rate without a word"),
-        (SaysNothing, laws.hyper_parameters_explain_themselves_and_keep_their_range, "SaysNothing.rate without a word"),
+        (
+            TakesNothing,
+            laws.it_accepts_some_network_and_says_why_it_refuses_the_others,
+            "refuses mlp",
+        ),
+        (
+            SaysNo,
+            laws.it_accepts_some_network_and_says_why_it_refuses_the_others,
+            "refused with 'no'",
+        ),
+        (
+            TakesEverything,
+            laws.black_boxes_are_refused_where_slopes_are_needed_and_nowhere_else,
+            "accepts a hidden black box",
+        ),
+        (
+            FearsBlackBoxes,
+            laws.black_boxes_are_refused_where_slopes_are_needed_and_nowhere_else,
+            "refuses a hidden black box",
+        ),
+        (
+            Mute,
+            laws.hyper_parameters_explain_themselves_and_keep_their_range,
+            "Mute.rate without a word",
+        ),
+        (
+            SaysNothing,
+            laws.hyper_parameters_explain_themselves_and_keep_their_range,
+            "SaysNothing.rate without a word",
+        ),
     ],
     ids=lambda v: getattr(v, "__name__", None),
 )
@@ -193,7 +229,9 @@ AGE = []
 
 def test_two_runs_of_a_program_that_python_changes_are_not_the_same():
     with pytest.raises(ContractError, match="two epochs, twice"):
-        laws.a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(GrowsOlder(), byway.task("digits"))
+        laws.a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(
+            GrowsOlder(), byway.task("digits")
+        )
 
 
 def test_what_drifts_without_an_error_is_noted():
@@ -229,7 +267,11 @@ def test_the_report_reads_well():
 
 def test_all_that_is_wrong_is_said_at_once(monkeypatch):
     """The laws are tried one by one above; here a few of them stand for all."""
-    monkeypatch.setattr(laws, "ON_NETWORKS", (laws.shapes_and_types_are_those_of_what_changes, laws.the_audit_bears_out_the_claims))
+    monkeypatch.setattr(
+        laws,
+        "ON_NETWORKS",
+        (laws.shapes_and_types_are_those_of_what_changes, laws.the_audit_bears_out_the_claims),
+    )
     monkeypatch.setattr(laws, "ON_FEW", ())
     monkeypatch.setattr("byway.testing.check.trained_on", lambda rule, kinds: [])
 

@@ -23,12 +23,16 @@ class Blobs(Task):
         splits, draw = {}, np.random.default_rng(0)
         for name, size in SIZES.items():
             y = np.arange(size) % 3
-            x = np.column_stack([2 * np.eye(3)[y] + draw.normal(size=(size, 3)), np.arange(size) / 1000])
+            x = np.column_stack(
+                [2 * np.eye(3)[y] + draw.normal(size=(size, 3)), np.arange(size) / 1000]
+            )
             splits[name] = Split(jnp.asarray(x), jnp.asarray(y))
         return splits
 
     def batch(self, split, index, key):
-        return split.x[index], Signal(jax.nn.one_hot(split.y[index], 3, dtype=float), CrossEntropy())
+        return split.x[index], Signal(
+            jax.nn.one_hot(split.y[index], 3, dtype=float), CrossEntropy()
+        )
 
     scores, score = ImageTask.scores, ImageTask.score
 

@@ -1,4 +1,6 @@
-"""Training through functions on the host: what fails, what is kept, and how often they are called."""
+"""Training through functions on the host: what fails, what is kept, and how often they are
+called.
+"""
 
 import threading
 
@@ -52,9 +54,12 @@ FAULTS = {
 
 @pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_compiled_training_comes_out_as_itself_and_the_rows_before_it_stay(blobs, capfd, fault, seeds):
+def test_a_fault_in_compiled_training_comes_out_as_itself_and_the_rows_before_it_stay(
+    blobs, capfd, fault, seeds
+):
     function, said = FAULTS[fault]
-    sound = Layout(seeds).padded + seeds * 2 * STEPS + Layout(seeds).padded  # scores, an epoch, scores
+    # Scores, an epoch, scores.
+    sound = Layout(seeds).padded + seeds * 2 * STEPS + Layout(seeds).padded
     chip, rows = Chip(sound + 3, function), []
     with pytest.raises(BlackBoxError, match=f"the black box 'chip' {said}") as found:
         trained(boxed(chip), blobs, seeds=seeds, on_row=rows.append)
@@ -76,7 +81,9 @@ def test_the_box_can_be_used_again_after_a_fault(blobs):
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_a_device_is_called_once_for_each_pass(blobs, seeds):
-    """Two passes a step and learner; one for each score, also of learners that only fill up the devices. Compiling calls nothing."""
+    """Two passes a step and learner; one for each score, also of learners that only fill up the
+    devices. Compiling calls nothing.
+    """
     chip, counts = Chip(), []
     trained(boxed(chip), blobs, seeds=seeds, on_row=lambda row: counts.append(chip.calls))
     assert counts[0] == Layout(seeds).padded
@@ -84,7 +91,9 @@ def test_a_device_is_called_once_for_each_pass(blobs, seeds):
 
 
 def test_forward_forward_calls_a_device_twice_a_step(blobs):
-    """The neutral pass, and one for the right and the wrong label together; a score takes one more for each of three labels."""
+    """The neutral pass, and one for the right and the wrong label together; a score takes one more
+    for each of three labels.
+    """
     chip, counts = Chip(), []
     trained(boxed(chip, norm=True), blobs, name="ff", on_row=lambda row: counts.append(chip.calls))
     assert counts[0] == 1 + 3
@@ -93,13 +102,19 @@ def test_forward_forward_calls_a_device_twice_a_step(blobs):
 
 @pytest.mark.parametrize(
     ("name", "norm"),
-    [("node_perturbation", False), pytest.param("ff", True, marks=pytest.mark.slow), pytest.param("frozen", False, marks=pytest.mark.slow)],
+    [
+        ("node_perturbation", False),
+        pytest.param("ff", True, marks=pytest.mark.slow),
+        pytest.param("frozen", False, marks=pytest.mark.slow),
+    ],
 )
 def test_through_the_host_a_relu_trains_as_the_compiled_one(blobs, name, norm):
     outside = trained(boxed(Chip(), norm=norm), blobs, name=name, seeds=3)
     inside = trained(byway.mlp(4, 5, 3, norm=norm), blobs, name=name, seeds=3)
     for projection, theta in inside.learners.net.theta.items():
-        np.testing.assert_allclose(outside.learners.net.theta[projection]["weight"], theta["weight"], rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(
+            outside.learners.net.theta[projection]["weight"], theta["weight"], rtol=1e-6, atol=1e-9
+        )
     np.testing.assert_array_equal(outside.accuracy, inside.accuracy)
 
 
@@ -112,4 +127,7 @@ def test_a_learner_that_diverges_fails_alone_and_not_as_a_fault_of_the_box(blobs
 def test_the_microscope_does_not_look_where_there_is_no_true_gradient(blobs):
     """Nor does it use up a pass of the box, which may drift."""
     assert trained(boxed(Chip()), blobs).looks == []
-    assert trained(byway.mlp(4, 5, 3), blobs).looks[0].seen["angle"].keys() == {"input-hidden1", "hidden1-output"}
+    assert trained(byway.mlp(4, 5, 3), blobs).looks[0].seen["angle"].keys() == {
+        "input-hidden1",
+        "hidden1-output",
+    }

@@ -1,4 +1,6 @@
-"""A training that was stopped, anywhere, is to the bit the one that never was; and what can go wrong on disk is said, and harms nothing."""
+"""A training that was stopped, anywhere, is to the bit the one that never was; and what can go
+wrong on disk is said, and harms nothing.
+"""
 
 import json
 import os
@@ -25,7 +27,22 @@ from byway.training.checkpoint import Checkpoints, branch, choose, interrupts, l
 
 EPOCHS, BATCH, SEEDS = 2, 5, 3
 BATCHES = 24 // BATCH * EPOCHS
-BITS = ["--task", "digits", "--rule", "dfa", "--seeds", "2", "--net.hidden", "8", "--looks", "3", "--probe", "8", "--save-every", "0"]
+BITS = [
+    "--task",
+    "digits",
+    "--rule",
+    "dfa",
+    "--seeds",
+    "2",
+    "--net.hidden",
+    "8",
+    "--looks",
+    "3",
+    "--probe",
+    "8",
+    "--save-every",
+    "0",
+]
 
 
 # Other processes compute as this one does.
@@ -41,17 +58,33 @@ def _problem(name, blobs):
     rule = byway.rule(name)
     if not rule.in_time:
         return mlp(4, 6, 5, 3, **{"activation": "relu", **rule.network_options}), rule, blobs
-    return byway.rnn(2, 4, 2, **rule.network_options), rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
+    return (
+        byway.rnn(2, 4, 2, **rule.network_options),
+        rule,
+        byway.task("delayed_xor", samples=24, gap=2, wait=1),
+    )
 
 
 def _fit(problem, **options):
     net, rule, task = problem
     data = {k: type(s)(s.x[:24], s.y[:24]) for k, s in task.load().items()}
-    return fit.fit(net, rule, task, epochs=EPOCHS, batch=BATCH, seeds=SEEDS, data=data, progress=False, **options)
+    return fit.fit(
+        net,
+        rule,
+        task,
+        epochs=EPOCHS,
+        batch=BATCH,
+        seeds=SEEDS,
+        data=data,
+        progress=False,
+        **options,
+    )
 
 
 def _bits(tree):
-    raw = lambda a: jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a  # noqa: E731
+    raw = lambda a: (
+        jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a
+    )
     return [np.asarray(raw(a)).tobytes() for a in jax.tree.leaves(tree)]
 
 
@@ -61,7 +94,9 @@ def _measured(result):
 
 
 def _stop_after(monkeypatch, saves):
-    """Let a training be stopped at its so-many-th checkpoint, and cut it in single batches, each with a checkpoint."""
+    """Let a training be stopped at its so-many-th checkpoint, and cut it in single batches, each
+    with a checkpoint.
+    """
     whole, count = Checkpoints.save, []
 
     def save(self, *args):
@@ -74,12 +109,15 @@ def _stop_after(monkeypatch, saves):
     monkeypatch.setattr(fit, "STRETCH", 0.0)
 
 
-# Of a kind each: what a rule remembers, draws, and sees of time. The others take their turn in `make slow`.
+# Of a kind each: what a rule remembers, draws, and sees of time. The others take their turn in
+# `make slow`.
 QUICK = ("ff", "rtrl")
 OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
 
 
-@pytest.mark.parametrize("name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OURS])
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in OURS]
+)
 def test_a_stopped_training_ends_as_one_that_never_was(name, blobs, tmp_path, monkeypatch):
     problem = _problem(name, blobs)
     straight = _fit(problem)
@@ -93,12 +131,16 @@ def test_a_stopped_training_ends_as_one_that_never_was(name, blobs, tmp_path, mo
     assert straight.learners.step.tolist() == [BATCHES] * SEEDS
 
 
-def test_what_a_checkpoint_holds_is_told_again_and_nothing_is_trained_twice(blobs, tmp_path, monkeypatch):
+def test_what_a_checkpoint_holds_is_told_again_and_nothing_is_trained_twice(
+    blobs, tmp_path, monkeypatch
+):
     problem, rows, looks = _problem("bp", blobs), [], []
     first = _fit(problem, checkpoint=tmp_path)
     monkeypatch.setattr(fit.Loop, "train", lambda *args: pytest.fail("it had finished"))
     second = _fit(problem, checkpoint=tmp_path, on_row=rows.append, on_look=looks.append)
-    assert [row.step for row in rows] == [0, 4, 8] and [look.step for look in looks] == [look.step for look in first.looks]
+    assert [row.step for row in rows] == [0, 4, 8] and [look.step for look in looks] == [
+        look.step for look in first.looks
+    ]
     assert _measured(second) == _measured(first) and second.seconds == first.seconds
 
 
@@ -117,10 +159,17 @@ def test_a_learner_that_failed_before_the_stop_stays_failed(blobs, tmp_path, mon
 
 def test_the_latest_are_kept_and_ends_of_epochs_have_one(blobs, tmp_path, monkeypatch):
     monkeypatch.setattr(fit, "STRETCH", 1e6)
-    steps = lambda folder: sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())  # noqa: E731
+    steps = lambda folder: sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
     for keep, wanted in ((1, [8]), (2, [4, 8]), (0, [1, 4, 8])):
-        _fit(_problem("bp", blobs), checkpoint=tmp_path / str(keep), save_every=0.0, keep=keep, looks=0)
-        assert steps(tmp_path / str(keep)) == wanted  # 1: the first stretch of all is a single batch
+        _fit(
+            _problem("bp", blobs),
+            checkpoint=tmp_path / str(keep),
+            save_every=0.0,
+            keep=keep,
+            looks=0,
+        )
+        # 1: the first stretch of all is a single batch.
+        assert steps(tmp_path / str(keep)) == wanted
 
 
 @pytest.mark.parametrize(
@@ -135,7 +184,15 @@ def test_the_latest_are_kept_and_ends_of_epochs_have_one(blobs, tmp_path, monkey
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else None,
 )
 def test_a_checkpoint_of_another_training_is_refused_and_left_alone(change, said, blobs, tmp_path):
-    mine = {"net": mlp(4, 6, 3), "rule": BP(), "task": blobs, "epochs": EPOCHS, "batch": BATCH, "seeds": SEEDS, "checkpoint": tmp_path}
+    mine = {
+        "net": mlp(4, 6, 3),
+        "rule": BP(),
+        "task": blobs,
+        "epochs": EPOCHS,
+        "batch": BATCH,
+        "seeds": SEEDS,
+        "checkpoint": tmp_path,
+    }
     fit.fit(**mine)
     before = _contents(tmp_path)
     with pytest.raises(RunError, match="of another training") as refused:
@@ -146,7 +203,14 @@ def test_a_checkpoint_of_another_training_is_refused_and_left_alone(change, said
 
 def test_a_checkpoint_of_other_data_is_refused(blobs, tmp_path):
     """One pixel of one sample is enough."""
-    mine = {"net": mlp(4, 6, 3), "rule": BP(), "task": blobs, "epochs": EPOCHS, "batch": BATCH, "checkpoint": tmp_path}
+    mine = {
+        "net": mlp(4, 6, 3),
+        "rule": BP(),
+        "task": blobs,
+        "epochs": EPOCHS,
+        "batch": BATCH,
+        "checkpoint": tmp_path,
+    }
     fit.fit(**mine)
     data = blobs.load()
     changed = data["train"]._replace(x=data["train"].x.at[3, 0].add(0.5))
@@ -183,8 +247,14 @@ def test_a_folder_that_cannot_be_written(blobs, tmp_path):
 
 
 def test_two_processes_never_train_in_one_folder(blobs, tmp_path):
-    program = f"import pathlib, time\nfrom byway.training.checkpoint import locked\nwith locked(pathlib.Path({str(tmp_path)!r})):\n"
-    other = subprocess.Popen([sys.executable, "-uc", program + "    print('held')\n    time.sleep(600)"], stdout=subprocess.PIPE)
+    program = (
+        "import pathlib, time\nfrom byway.training.checkpoint import locked\nwith "
+        f"locked(pathlib.Path({str(tmp_path)!r})):\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-uc", program + "    print('held')\n    time.sleep(600)"],
+        stdout=subprocess.PIPE,
+    )
     try:
         assert other.stdout.readline() == b"held\n"
         with pytest.raises(RunError, match="another process is training in"):
@@ -197,7 +267,9 @@ def test_two_processes_never_train_in_one_folder(blobs, tmp_path):
 
 
 def test_a_full_disk_ends_it_with_a_message_and_the_checkpoint_before_is_whole(tmp_path):
-    """No file may grow beyond a limit that the first checkpoints keep to: what a full disk does to a write."""
+    """No file may grow beyond a limit that the first checkpoints keep to: what a full disk does to
+    a write.
+    """
     program = """
 import resource, sys
 import byway.training.checkpoint as c
@@ -219,20 +291,37 @@ sys.exit(main(sys.argv[1:]))
         env=AS_HERE,
     )
     assert done.returncode == 2, done.stderr
-    assert "Traceback" not in done.stderr and "cannot be written" in done.stderr and "byway resume" in done.stderr
+    assert (
+        "Traceback" not in done.stderr
+        and "cannot be written" in done.stderr
+        and "byway resume" in done.stderr
+    )
     assert main(["resume", str(run)]) == 0
     _same_as_never_stopped(run, 3, tmp_path)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     run = tmp_path / "run"
-    process = _started("train", *BITS, "--epochs", "4000", "--save-every", "1000", "--out", str(run))
-    _wait_for(process, lambda: (run / "metrics.jsonl").is_file() and (run / "metrics.jsonl").read_text().count("\n") > 100)
+    process = _started(
+        "train", *BITS, "--epochs", "4000", "--save-every", "1000", "--out", str(run)
+    )
+    _wait_for(
+        process,
+        lambda: (
+            (run / "metrics.jsonl").is_file()
+            and (run / "metrics.jsonl").read_text().count("\n") > 100
+        ),
+    )
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"byway: stopped; 'byway resume {run}' goes on from there" in said and "Traceback" not in said
+    assert (
+        f"byway: stopped; 'byway resume {run}' goes on from there" in said
+        and "Traceback" not in said
+    )
     (step,) = (int(p.name) for p in (run / "checkpoints" / "dfa").iterdir() if p.name.isdigit())
     assert step >= _rows(run)[-1]["step"] > 39 * 40
 
@@ -242,7 +331,7 @@ def _kill(tmp_path, kills, epochs, seed):
     draw, run, torn = np.random.default_rng(seed), tmp_path / "run", 0
     verb = ["train", *BITS, "--epochs", str(epochs), "--out", str(run)]
     metrics = run / "metrics.jsonl"
-    writing = lambda: any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))  # noqa: E731
+    writing = lambda: any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))
     for _ in range(kills):
         seen = metrics.stat().st_size if metrics.is_file() else 0
         process = _started(*verb)
@@ -250,7 +339,9 @@ def _kill(tmp_path, kills, epochs, seed):
         if moment == "early":  # while it starts, compiles, reads the checkpoint
             time.sleep(draw.uniform(0, 6))
         else:
-            _wait_for(process, lambda seen=seen: metrics.is_file() and metrics.stat().st_size > seen)
+            _wait_for(
+                process, lambda seen=seen: metrics.is_file() and metrics.stat().st_size > seen
+            )
             time.sleep(draw.uniform(0, 0.5))
         if moment == "writing":
             _wait_for(process, writing, pause=0.0)
@@ -275,7 +366,9 @@ def test_killed_at_thirty_random_moments_it_ends_as_if_it_never_was(tmp_path):
 
 
 def test_a_comparison_goes_on_as_a_whole(tmp_path, capsys):
-    """The rule that had finished is not trained again, the one under way goes on, the one not begun begins."""
+    """The rule that had finished is not trained again, the one under way goes on, the one not begun
+    begins.
+    """
     run, options = tmp_path / "run", ["--rules", "bp,dfa,frozen", "--epochs", "3", *BITS[4:]]
     program = """
 import sys
@@ -290,9 +383,15 @@ from byway.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, "compare", *options, "--out", str(run)], capture_output=True, text=True, check=False, env=AS_HERE
+        [sys.executable, "-c", program, "compare", *options, "--out", str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=AS_HERE,
     )
-    assert done.returncode == 130 and json.loads((run / "results.json").read_text())["rules"].keys() == {"bp"}
+    assert done.returncode == 130 and json.loads((run / "results.json").read_text())[
+        "rules"
+    ].keys() == {"bp"}
     stamp = (run / "weights" / "bp.safetensors").stat().st_mtime_ns
     assert main(["resume", str(run)]) == 0
     assert (run / "weights" / "bp.safetensors").stat().st_mtime_ns == stamp
@@ -313,7 +412,21 @@ def parent(tmp_path_factory):
 def test_a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was(parent, tmp_path):
     before = _contents(parent)
     assert (
-        main(["branch", str(parent), "--set", "epochs=3", "schedule=constant", "lr=1e-30", "--at", "39", "--out", str(tmp_path / "b")]) == 0
+        main(
+            [
+                "branch",
+                str(parent),
+                "--set",
+                "epochs=3",
+                "schedule=constant",
+                "lr=1e-30",
+                "--at",
+                "39",
+                "--out",
+                str(tmp_path / "b"),
+            ]
+        )
+        == 0
     )
     assert _contents(parent) == before
     rows = _rows(tmp_path / "b")
@@ -326,7 +439,21 @@ def test_a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was(parent, tmp
 
 
 def test_another_optimiser_starts_with_moments_of_its_own(parent, tmp_path):
-    assert main(["branch", str(parent), "--set", "epochs=3", "optimiser=sgd", "lr=0.01", "--out", str(tmp_path / "b")]) == 0
+    assert (
+        main(
+            [
+                "branch",
+                str(parent),
+                "--set",
+                "epochs=3",
+                "optimiser=sgd",
+                "lr=0.01",
+                "--out",
+                str(tmp_path / "b"),
+            ]
+        )
+        == 0
+    )
     assert len(_rows(tmp_path / "b")) == 8
 
 
@@ -356,7 +483,9 @@ def test_resume_of_what_is_no_run(tmp_path, capsys):
 
 def _started(*argv):
     command = [sys.executable, "-m", "byway.cli.main", *argv]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=AS_HERE)
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=AS_HERE
+    )
 
 
 def _wait_for(process, ready, pause=0.02):
@@ -368,7 +497,11 @@ def _wait_for(process, ready, pause=0.02):
 
 
 def _contents(folder):
-    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != "report.html"}
+    return {
+        p.relative_to(folder): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and p.name != "report.html"
+    }
 
 
 def _rows(run):
@@ -382,14 +515,25 @@ def _same_as_never_stopped(run, epochs, tmp_path):
 
 
 def _same_runs(one, other):
-    drop = lambda row: {k: v for k, v in row.items() if k != "seconds"}  # noqa: E731
+    drop = lambda row: {k: v for k, v in row.items() if k != "seconds"}
     for name in ("metrics.jsonl", "microscope.jsonl"):
-        mine, theirs = ([drop(json.loads(line)) for line in (run / name).read_text().splitlines()] for run in (one, other))
+        mine, theirs = (
+            [drop(json.loads(line)) for line in (run / name).read_text().splitlines()]
+            for run in (one, other)
+        )
         assert mine == theirs, name
     for path in (one / "weights").iterdir():
         mine, theirs = load_file(path), load_file(other / "weights" / path.name)
-        assert {k: v.tobytes() for k, v in mine.items()} == {k: v.tobytes() for k, v in theirs.items()}
-    test = [{rule: held["test"] for rule, held in json.loads((run / "results.json").read_text())["rules"].items()} for run in (one, other)]
+        assert {k: v.tobytes() for k, v in mine.items()} == {
+            k: v.tobytes() for k, v in theirs.items()
+        }
+    test = [
+        {
+            rule: held["test"]
+            for rule, held in json.loads((run / "results.json").read_text())["rules"].items()
+        }
+        for run in (one, other)
+    ]
     assert test[0] == test[1]
 
 

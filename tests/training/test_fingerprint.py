@@ -1,4 +1,6 @@
-"""A checkpoint knows what it is of by what is computed: whatever changes that is told apart, and nothing else is."""
+"""A checkpoint knows what it is of by what is computed: whatever changes that is told apart, and
+nothing else is.
+"""
 
 import dataclasses
 import functools
@@ -49,7 +51,9 @@ def equinox(**options):
     layer = eqx.nn.Conv2d(1, 2, 2, key=jax.random.key(0), **options)
     move, flat = (eqx.nn.Lambda(f) for f in (lambda x: jnp.moveaxis(x, -1, 0), jnp.ravel))
     size = jax.eval_shape(layer, jax.ShapeDtypeStruct((1, 4, 4), float)).size
-    return byway.from_equinox(eqx.nn.Sequential([move, layer, flat, eqx.nn.Linear(size, 2, key=jax.random.key(1))]), IMAGE)
+    return byway.from_equinox(
+        eqx.nn.Sequential([move, layer, flat, eqx.nn.Linear(size, 2, key=jax.random.key(1))]), IMAGE
+    )
 
 
 def rule(scale):
@@ -90,15 +94,26 @@ def _fit(made, **options):
     return fit(**made, epochs=1, batch=6, looks=0, progress=False, **options)
 
 
-CONSTANT = {name: jnp.asarray([[1.0, 2.0, value]]) for name, value in (("one", 3.0), ("other", 4.0))}
+CONSTANT = {
+    name: jnp.asarray([[1.0, 2.0, value]]) for name, value in (("one", 3.0), ("other", 4.0))
+}
 PERTURBED = byway.rule("node_perturbation")
 APART = {
-    "a stride and a pool": [_made(convnet(IMAGE, (2,), 2, stride=s, pool=p)) for s, p in ((2, 1), (1, 2))],
-    "a padding": [_made(convnet(IMAGE, (2,), 2, kernel=2, pool=3, padding=p)) for p in ("SAME", "VALID")],
-    "a padding and a stride of a layer of Equinox": [_made(equinox(padding=p, stride=s)) for p, s in ((0, 2), (1, 3))],
-    "levels of a quantiser": [_made(mlp(IMAGE, 3, 2, activation=byway.quantised(bits)), PERTURBED) for bits in (1, 3)],
+    "a stride and a pool": [
+        _made(convnet(IMAGE, (2,), 2, stride=s, pool=p)) for s, p in ((2, 1), (1, 2))
+    ],
+    "a padding": [
+        _made(convnet(IMAGE, (2,), 2, kernel=2, pool=3, padding=p)) for p in ("SAME", "VALID")
+    ],
+    "a padding and a stride of a layer of Equinox": [
+        _made(equinox(padding=p, stride=s)) for p, s in ((0, 2), (1, 3))
+    ],
+    "levels of a quantiser": [
+        _made(mlp(IMAGE, 3, 2, activation=byway.quantised(bits)), PERTURBED) for bits in (1, 3)
+    ],
     "an activation under one name": [
-        _made(activation(phi, slope)) for phi, slope in ((jnp.sin, jnp.cos), (jnp.tanh, lambda u: 1 - jnp.tanh(u) ** 2))
+        _made(activation(phi, slope))
+        for phi, slope in ((jnp.sin, jnp.cos), (jnp.tanh, lambda u: 1 - jnp.tanh(u) ** 2))
     ],
     "a slope alone": [_made(activation(jnp.sin, slope)) for slope in (jnp.cos, jnp.ones_like)],
     "a constant that a function holds": [
@@ -107,26 +122,48 @@ APART = {
     "code of a rule": [_made(by=rule(scale)) for scale in (lambda a: a, lambda a: 2 * a)],
     "a number in a task": [_made(of=task(gain=gain)) for gain in (1.0, 1.5)],
     "the loss of a task": [_made(of=task(loss=loss)) for loss in (CrossEntropy(), SquaredError())],
-    "what a task scores": [_made(of=task(score=lambda self, output, signal, n=n: {"loss": n * signal.loss(output)})) for n in (1, 2)],
-    "the order of a task": [_made(of=task(order=order)) for order in (Dots.order, lambda self, key, size: jnp.arange(size))],
+    "what a task scores": [
+        _made(of=task(score=lambda self, output, signal, n=n: {"loss": n * signal.loss(output)}))
+        for n in (1, 2)
+    ],
+    "the order of a task": [
+        _made(of=task(order=order))
+        for order in (Dots.order, lambda self, key, size: jnp.arange(size))
+    ],
     "a rate within optax": [_made(optimiser=optax.adam(rate)) for rate in (1e-3, 1e-2)],
     "a schedule within optax": [
-        _made(optimiser=optax.sgd(course)) for course in (lambda count: 1e-3, optax.cosine_decay_schedule(1e-3, 10))
+        _made(optimiser=optax.sgd(course))
+        for course in (lambda count: 1e-3, optax.cosine_decay_schedule(1e-3, 10))
     ],
     "a function on the host": [_made(box(f), PERTURBED) for f in (np.tanh, np.sin)],
-    "code of a function on the host": [_made(box(f), PERTURBED) for f in (lambda u: u + 1, lambda u: u + 2)],
-    "what a function on the host holds": [_made(box(lambda u, n=n: u + n), PERTURBED) for n in (1, 2)],
+    "code of a function on the host": [
+        _made(box(f), PERTURBED) for f in (lambda u: u + 1, lambda u: u + 2)
+    ],
+    "what a function on the host holds": [
+        _made(box(lambda u, n=n: u + n), PERTURBED) for n in (1, 2)
+    ],
     "an object on the host": [_made(box(Chip(gain)), PERTURBED) for gain in (1.0, 2.0)],
-    "arguments of a function on the host": [_made(box(functools.partial(np.multiply, n)), PERTURBED) for n in (1.0, 2.0)],
-    "what is connected": [_made(graph({"input": IMAGE, "a": 2, "b": 2, "output": 2}, edges)) for edges in (
-        [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output")],
-        [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output"), ("a", "b")],
-    )],
-}  # fmt: skip
+    "arguments of a function on the host": [
+        _made(box(functools.partial(np.multiply, n)), PERTURBED) for n in (1.0, 2.0)
+    ],
+    "what is connected": [
+        _made(graph({"input": IMAGE, "a": 2, "b": 2, "output": 2}, edges))
+        for edges in (
+            [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output")],
+            [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output"), ("a", "b")],
+        )
+    ],
+}
 
 
 # Every second of them; all take their turn in `make slow`.
-@pytest.mark.parametrize("case", [pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow) for i, case in enumerate(APART)])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow)
+        for i, case in enumerate(APART)
+    ],
+)
 def test_what_changes_what_is_computed_is_another_training(case, tmp_path):
     one, other = APART[case]
     _fit(one, checkpoint=tmp_path)
@@ -137,29 +174,48 @@ def test_what_changes_what_is_computed_is_another_training(case, tmp_path):
 def test_the_refusal_says_that_no_setting_tells_them_apart(tmp_path):
     one, other = APART["an activation under one name"]
     _fit(one, checkpoint=tmp_path)
-    with pytest.raises(RunError, match="it computes something else, though its settings read the same"):
+    with pytest.raises(
+        RunError, match="it computes something else, though its settings read the same"
+    ):
         _fit(other, checkpoint=tmp_path)
 
 
 SAME = {
-    "an optimiser built again": lambda: _made(optimiser=optax.chain(optax.clip(1.0), optax.adam(optax.cosine_decay_schedule(1e-3, 9)))),
-    "functions written again, with other names": lambda: _made(activation(*(lambda u: u**2, lambda u: 2 * u))),
+    "an optimiser built again": lambda: _made(
+        optimiser=optax.chain(optax.clip(1.0), optax.adam(optax.cosine_decay_schedule(1e-3, 9)))
+    ),
+    "functions written again, with other names": lambda: _made(
+        activation(*(lambda u: u**2, lambda u: 2 * u))
+    ),
     "a rule and a task defined again": lambda: _made(by=rule(lambda a: 3 * a), of=task(gain=2.0)),
     "a layer of Equinox built again": lambda: _made(equinox(padding=1)),
     "weights that are drawn anyway": lambda: _made(mlp(IMAGE, 3, 2, key=len(SEEN))),
     "an object on the host that was called": lambda: _made(box(CHIP), PERTURBED),
-    "a device that drifts": lambda: _made(mlp(IMAGE, 3, 2, activation=byway.network.blackbox.device()), PERTURBED),
+    "a device that drifts": lambda: _made(
+        mlp(IMAGE, 3, 2, activation=byway.network.blackbox.device()), PERTURBED
+    ),
 }
 SEEN, CHIP = [], Chip(2.0)
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow) for i, case in enumerate(SAME)])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow)
+        for i, case in enumerate(SAME)
+    ],
+)
 def test_the_same_training_made_again_is_gone_on_with(case, tmp_path, monkeypatch):
     straight = _fit(SAME[case](), checkpoint=tmp_path)
     SEEN.append(case)
-    monkeypatch.setattr("byway.training.loop.Loop.train", lambda *args: pytest.fail("it had finished"))
+    monkeypatch.setattr(
+        "byway.training.loop.Loop.train", lambda *args: pytest.fail("it had finished")
+    )
     again = _fit(SAME[case](), checkpoint=tmp_path)
-    learnt = [[np.asarray(a).tobytes() for a in jax.tree.leaves(result.learner().net)] for result in (straight, again)]
+    learnt = [
+        [np.asarray(a).tobytes() for a in jax.tree.leaves(result.learner().net)]
+        for result in (straight, again)
+    ]
     assert learnt[0] == learnt[1]
 
 
@@ -179,15 +235,22 @@ task = Mine()
 data = {{k: type(s)(s.x[:20], s.y[:20]) for k, s in task.load().items()}}
 net = byway.mlp(task.input_shape, 3, 10, activation=byway.host("box", answer))
 chosen = optax.chain(optax.adam(1e-3), optax.add_noise(0.1, 0.5, 0))
-result = byway.fit(net, byway.rule("node_perturbation"), task, data=data, epochs=1, batch=10, progress=False, optimiser=chosen,
-                   checkpoint=sys.argv[1], on_row=lambda row: print(row.step, flush=True))
+result = byway.fit(
+    net, byway.rule("node_perturbation"), task, data=data, epochs=1, batch=10, progress=False,
+    optimiser=chosen, checkpoint=sys.argv[1], on_row=lambda row: print(row.step, flush=True),
+)
 """
 
 
 def test_the_same_script_in_another_process_goes_on_and_a_changed_one_is_refused(tmp_path):
     def run(**changes):
         script = SCRIPT.format(**{"scale": 1.5, "comment": "# as it was"} | changes)
-        return subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     for comment in ("# as it was", "# other words, and more\n    # lines"):
         done = run(comment=comment)
@@ -199,7 +262,15 @@ def test_the_same_script_in_another_process_goes_on_and_a_changed_one_is_refused
 def test_arrays_are_told_apart_by_their_numbers_shape_and_type():
     from byway.training.fingerprint import fingerprint
 
-    made = [jnp.zeros(4), jnp.zeros((2, 2)), jnp.zeros(4, int), jnp.zeros(4).at[2].set(-0.0), jax.random.key(0), jax.random.key(1), {}]
+    made = [
+        jnp.zeros(4),
+        jnp.zeros((2, 2)),
+        jnp.zeros(4, int),
+        jnp.zeros(4).at[2].set(-0.0),
+        jax.random.key(0),
+        jax.random.key(1),
+        {},
+    ]
     assert len({fingerprint(a) for a in made}) == len(made)
     assert fingerprint({"a": made[0]}, made[1]) == fingerprint(np.zeros(4), np.zeros((2, 2)))
     assert fingerprint(made[0], made[1]) != fingerprint(made[1], made[0])

@@ -58,7 +58,9 @@ class Breaking(BP):
 
 
 class Listing(BP):
-    """A test rule that remembers which samples it saw, in order; `draws` is noise it takes from its keys."""
+    """A test rule that remembers which samples it saw, in order; `draws` is noise it takes from its
+    keys.
+    """
 
     draws: bool = False
 
@@ -69,7 +71,11 @@ class Listing(BP):
         return (), jnp.full((EPOCHS * STEPS, BATCH), -1.0)
 
     def f(self, gamma, net, state, x, signal, key):
-        x = x + jax.random.normal(key, (1, 4)) * jnp.array([[1e-6, 1e-6, 1e-6, 0]]) if self.draws else x
+        x = (
+            x + jax.random.normal(key, (1, 4)) * jnp.array([[1e-6, 1e-6, 1e-6, 0]])
+            if self.draws
+            else x
+        )
         return super().f(gamma, net, state, x, signal, key)
 
     def g(self, gamma, net, memory, record, signal):
@@ -108,17 +114,23 @@ def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
         alone = _fit(BP(), blobs, first_seed=seed)
         assert alone.seeds == [seed]
         _same(three.learner(seed).net.theta, alone.learner().net.theta)
-        assert {k: v[seed] for k, v in three.test.items()} == {k: v[0] for k, v in alone.test.items()}
+        assert {k: v[seed] for k, v in three.test.items()} == {
+            k: v[0] for k, v in alone.test.items()
+        }
         for row, single in zip(three.rows, alone.rows, strict=True):
             for part in ("train", "validation"):
-                assert {k: v[seed] for k, v in getattr(row, part).items()} == {k: v[0] for k, v in getattr(single, part).items()}
+                assert {k: v[seed] for k, v in getattr(row, part).items()} == {
+                    k: v[0] for k, v in getattr(single, part).items()
+                }
         for look, single in zip(three.looks, alone.looks, strict=True):
             for quantity, found in look.seen.items():
-                assert {k: v[seed] for k, v in found.items()} == {k: v[0] for k, v in single.seen[quantity].items()}
+                assert {k: v[seed] for k, v in found.items()} == {
+                    k: v[0] for k, v in single.seen[quantity].items()
+                }
 
 
 @pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
-@pytest.mark.parametrize("batch", [6, pytest.param(5, marks=pytest.mark.slow)])  # 5 cannot be divided by two
+@pytest.mark.parametrize("batch", [6, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_devices(blobs, batch):
     """Of two seeds each has a device; one alone has its samples on both."""
     task, net = blobs, mlp(4, 6, 3, activation="tanh")
@@ -127,19 +139,25 @@ def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_de
     assert one.rows[-1].train.keys() == two.rows[-1].train.keys()
     for name, value in one.rows[-1].train.items():
         np.testing.assert_allclose(value[0], two.rows[-1].train[name][0], rtol=1e-10)
-    for mine, theirs in zip(jax.tree.leaves(one.learner().net), jax.tree.leaves(two.learner().net), strict=True):
+    for mine, theirs in zip(
+        jax.tree.leaves(one.learner().net), jax.tree.leaves(two.learner().net), strict=True
+    ):
         np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
 def test_the_batch_of_a_learner_that_is_alone_is_divided():
     spread = Layout(1, divided=True)
-    x = jax.jit(lambda x: spread.divide(x * 1.0))(spread.share(jnp.ones((2 * jax.device_count(), 3))))
+    x = jax.jit(lambda x: spread.divide(x * 1.0))(
+        spread.share(jnp.ones((2 * jax.device_count(), 3)))
+    )
     assert {shard.data.shape for shard in x.addressable_shards} == {(2, 3)}
     assert jax.jit(Layout(2, divided=True).divide)(jnp.ones((4, 3))).sharding.is_fully_replicated
 
 
 def test_learners_that_fill_up_devices_are_never_seen(three):
-    """On two devices three seeds are four learners; the fourth must not show in a mean, a row or a file."""
+    """On two devices three seeds are four learners; the fourth must not show in a mean, a row or a
+    file.
+    """
     assert three.seeds == [0, 1, 2]
     assert all(a.shape[0] == 3 for a in jax.tree.leaves(three.learners))
     assert three.learners.failed.tolist() == [-1] * 3
@@ -147,13 +165,23 @@ def test_learners_that_fill_up_devices_are_never_seen(three):
     for row in three.rows:
         assert all(v.shape == (3,) for part in (row.train, row.validation) for v in part.values())
         assert np.all(np.isfinite(list(row.validation.values())))
-    assert all(v.shape == (3,) for look in three.looks for found in look.seen.values() for v in found.values())
+    assert all(
+        v.shape == (3,)
+        for look in three.looks
+        for found in look.seen.values()
+        for v in found.values()
+    )
     assert three.failures == {}
     assert three.accuracy.shape == (3,)
 
 
 def test_rows_count_epochs_and_updates(blobs, three):
-    assert [(r.epoch, r.step) for r in three.rows] == [(0, 0), (1, STEPS), (2, 2 * STEPS), (3, 3 * STEPS)]
+    assert [(r.epoch, r.step) for r in three.rows] == [
+        (0, 0),
+        (1, STEPS),
+        (2, 2 * STEPS),
+        (3, 3 * STEPS),
+    ]
     assert three.rows[0].train == {} and three.rows[0].seconds == 0
     assert 0 < three.rows[1].seconds < three.rows[3].seconds == three.seconds
 
@@ -166,15 +194,27 @@ def test_the_microscope_looks_from_the_start_to_the_end_and_more_often_early(thr
     for look in three.looks:
         np.testing.assert_allclose([*look.seen["angle"].values()], np.zeros((2, 3)), atol=1e-6)
         assert look.seen["angle"].keys() == {"input-hidden1", "hidden1-output"}
-    assert three.look_seconds == sum(look.seconds for look in three.looks) > 0 < three.look_compile_seconds
+    assert (
+        three.look_seconds
+        == sum(look.seconds for look in three.looks)
+        > 0
+        < three.look_compile_seconds
+    )
 
 
 def test_looking_changes_nothing(blobs, three):
     """Not the weights, not a score, to the bit: whole epochs and parts of them are one program."""
     heard = []
-    never, always = _fit(BP(), blobs, seeds=3, looks=0), _fit(BP(), blobs, seeds=3, look_at=range(EPOCHS * STEPS + 1), on_look=heard.append)
+    never, always = (
+        _fit(BP(), blobs, seeds=3, looks=0),
+        _fit(BP(), blobs, seeds=3, look_at=range(EPOCHS * STEPS + 1), on_look=heard.append),
+    )
     assert never.looks == [] and never.look_seconds == never.look_compile_seconds == 0
-    assert [look.step for look in always.looks] == [look.step for look in heard] == [*range(EPOCHS * STEPS + 1)]
+    assert (
+        [look.step for look in always.looks]
+        == [look.step for look in heard]
+        == [*range(EPOCHS * STEPS + 1)]
+    )
     for other in (never, always):
         _same(other.learners.net.theta, three.learners.net.theta)
         _same(other.test, three.test)
@@ -189,13 +229,22 @@ def test_a_failure_between_two_looks_is_dated_as_ever(blobs, broken):
     looked = _fit(Breaking(), blobs, seeds=3, look_at=[2, 4, 5, 6, 7, 12])
     assert looked.failures == broken[0].failures
     lost = [bool(np.isnan(look.seen["angle"]["input-hidden1"][1])) for look in looked.looks]
-    assert lost == [look.step >= 5 for look in looked.looks]  # the look after update 5 shows what update 6 will be
-    assert np.all(np.isfinite([look.seen["angle"]["input-hidden1"][[0, 2]] for look in looked.looks]))
+    # The look after update 5 shows what update 6 will be.
+    assert lost == [look.step >= 5 for look in looked.looks]
+    assert np.all(
+        np.isfinite([look.seen["angle"]["input-hidden1"][[0, 2]] for look in looked.looks])
+    )
 
 
 @pytest.mark.parametrize(
     ("updates", "batch", "probe", "looks"),
-    [(1170, 32, 64, 11), (4290, 128, 64, 20), (90, 128, 64, 8), (4290, 128, 512, 20), (1170, 32, 256, 8)],
+    [
+        (1170, 32, 64, 11),
+        (4290, 128, 64, 20),
+        (90, 128, 64, 8),
+        (4290, 128, 512, 20),
+        (1170, 32, 256, 8),
+    ],
 )
 def test_the_default_number_of_looks(updates, batch, probe, looks):
     assert default_looks(updates, batch, probe) == looks
@@ -203,10 +252,14 @@ def test_the_default_number_of_looks(updates, batch, probe, looks):
 
 def _scored(result, i, split):
     """Accuracy and loss of a trained network on a split, by NumPy."""
-    w1, w2 = ({k: np.asarray(a) for k, a in w.items()} for w in result.learner(i).net.theta.values())
+    w1, w2 = (
+        {k: np.asarray(a) for k, a in w.items()} for w in result.learner(i).net.theta.values()
+    )
     y = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0) @ w2["weight"] + w2["bias"]
     labels = np.asarray(split.y)
-    return np.mean(y.argmax(1) == labels), np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels])
+    return np.mean(y.argmax(1) == labels), np.mean(
+        np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels]
+    )
 
 
 def test_test_scores_are_those_of_the_weights_handed_back(blobs, three):
@@ -226,7 +279,9 @@ def test_the_curve_ends_at_the_validation_scores_of_the_weights_handed_back(blob
 
 
 def test_until_the_end_nothing_reads_the_test_split(blobs, three):
-    """With another test split every curve, look and weight is the same bit; only the final scores are others."""
+    """With another test split every curve, look and weight is the same bit; only the final scores
+    are others.
+    """
     data = blobs.load()
     other = _fit(BP(), blobs, seeds=3, data=data | {"test": Split(-data["test"].x, data["test"].y)})
     _same(other.learners.net.theta, three.learners.net.theta)
@@ -257,13 +312,24 @@ def test_a_seed_that_diverges_is_stopped_and_explained(broken):
 def test_other_seeds_do_not_notice_the_one_that_diverged(three, broken):
     result, _ = broken
     for i in (0, 2):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), result.learner(i).net.theta, three.learner(i).net.theta)
-        for mine, other in ((result.test, three.test), (result.rows[-1].train, three.rows[-1].train)):
-            assert {k: v[i] for k, v in mine.items()} == pytest.approx({k: v[i] for k, v in other.items()}, rel=1e-12)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12),
+            result.learner(i).net.theta,
+            three.learner(i).net.theta,
+        )
+        for mine, other in (
+            (result.test, three.test),
+            (result.rows[-1].train, three.rows[-1].train),
+        ):
+            assert {k: v[i] for k, v in mine.items()} == pytest.approx(
+                {k: v[i] for k, v in other.items()}, rel=1e-12
+            )
 
 
 def test_a_seed_that_failed_has_no_validation_score(broken):
-    """The arg max of NaN is class 0: without care its accuracy is the share of that class, a number that means nothing."""
+    """The arg max of NaN is class 0: without care its accuracy is the share of that class, a number
+    that means nothing.
+    """
     _, rows = broken
     for row in rows[2:]:
         assert np.all(np.isnan([v[1] for v in row.validation.values()]))
@@ -285,15 +351,28 @@ def test_a_learning_rate_beyond_reason_is_stopped(blobs):
 
 def _moved(result):
     """How far down each weight went: by projection and part, the values that occur."""
-    start, end = mlp(4, 5, 3).redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
-    return [np.unique(np.round(np.asarray(start[name][k] - a), 12)) for name, w in end.items() for k, a in w.items()]
+    start, end = (
+        mlp(4, 5, 3).redraw(branch(jax.random.key(0), WEIGHTS)).theta,
+        result.learner().net.theta,
+    )
+    return [
+        np.unique(np.round(np.asarray(start[name][k] - a), 12))
+        for name, w in end.items()
+        for k, a in w.items()
+    ]
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "constant"])
 def test_schedule_is_the_curve_it_is_named_after(blobs, schedule):
-    """The update is one throughout, so a weight moves by the sum of the rates. Loshchilov and Hutter 2017, eq. 5."""
+    """The update is one throughout, so a weight moves by the sum of the rates. Loshchilov and
+    Hutter 2017, eq. 5.
+    """
     total = EPOCHS * STEPS
-    rates = 0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2 if schedule == "cosine" else np.full(total, 0.1)
+    rates = (
+        0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2
+        if schedule == "cosine"
+        else np.full(total, 0.1)
+    )
     result = _fit(Drift(), blobs, optimiser="sgd", lr=0.1, lr_gamma=0.02, schedule=schedule)
     for moved in _moved(result):
         np.testing.assert_allclose(moved, [rates.sum()], rtol=1e-9)
@@ -314,8 +393,13 @@ def test_any_optax_transformation_will_do(blobs):
 
 
 def test_an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order(blobs):
-    """Neither what a rule draws for itself nor its noise moves the order, which differs between epochs."""
-    quiet, noisy = (np.rint(1000 * np.asarray(_fit(Listing(draws=d), blobs).learner().memory)).astype(int) for d in (False, True))
+    """Neither what a rule draws for itself nor its noise moves the order, which differs between
+    epochs.
+    """
+    quiet, noisy = (
+        np.rint(1000 * np.asarray(_fit(Listing(draws=d), blobs).learner().memory)).astype(int)
+        for d in (False, True)
+    )
     np.testing.assert_array_equal(quiet, noisy)
     epochs = quiet.reshape(EPOCHS, STEPS * BATCH)
     for one in epochs:
@@ -330,7 +414,10 @@ def test_a_second_readout_has_scores_of_its_own(blobs):
     assert result.test["loss"][0] != result.test["loss/head"][0]
 
 
-CYCLE = graph({"input": 4, "a": 3, "b": 3, "output": 3}, [("input", "a"), ("a", "b"), ("b", "a"), ("b", "output")])
+CYCLE = graph(
+    {"input": 4, "a": 3, "b": 3, "output": 3},
+    [("input", "a"), ("a", "b"), ("b", "a"), ("b", "output")],
+)
 REFUSED = {
     "no rate": ({"lr": 0.0}, ConfigError, "a learning rate of 0.0"),
     "rate below zero": ({"lr": -0.1}, ConfigError, "a positive number"),
@@ -365,8 +452,16 @@ def test_settings_that_make_no_sense_are_refused(blobs, case):
 
 
 def test_import_loads_nothing_that_is_only_needed_later():
-    """`import byway` is for a prompt; optax, scikit-learn, matplotlib and rich come with their first use."""
-    late = "{'optax', 'sklearn', 'scipy', 'matplotlib', 'rich', 'pooch', 'tyro', 'byway.training', 'byway.rules'}"
-    code = f"import sys, jax; before = set(sys.modules); import byway; print(sorted({late} & (set(sys.modules) - before)))"
+    """`import byway` is for a prompt; optax, scikit-learn, matplotlib and rich come with their
+    first use.
+    """
+    late = (
+        "{'optax', 'sklearn', 'scipy', 'matplotlib', 'rich', 'pooch', 'tyro', 'byway.training', "
+        "'byway.rules'}"
+    )
+    code = (
+        f"import sys, jax; before = set(sys.modules); import byway; print(sorted({late} & "
+        "(set(sys.modules) - before)))"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""Training on sequences: rules against each other, schedules, what is scored, and what is refused."""
+"""Training on sequences: rules against each other, schedules, what is scored, and what is
+refused.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +28,21 @@ BATCH, EPOCHS, STEPS = 8, 2, 40 // 8
 
 
 def _fit(rule, net=NET, task=TASK, **change):
-    return fit(net, rule, task, **({"epochs": EPOCHS, "batch": BATCH, "optimiser": "momentum", "lr": 0.05, "progress": False} | change))
+    return fit(
+        net,
+        rule,
+        task,
+        **(
+            {
+                "epochs": EPOCHS,
+                "batch": BATCH,
+                "optimiser": "momentum",
+                "lr": 0.05,
+                "progress": False,
+            }
+            | change
+        ),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +76,24 @@ def test_test_scores_are_those_of_the_weights_handed_back(unrolled):
     x, signal = TASK.batch(split, jnp.arange(split.size), jax.random.key(0))
     x, asked = np.asarray(x), np.asarray(signal.target)[:, -1].argmax(1)
     for i in range(2):
-        w = {name: {k: np.asarray(a) for k, a in w.items()} for name, w in unrolled.learner(i).net.theta.items()}
+        w = {
+            name: {k: np.asarray(a) for k, a in w.items()}
+            for name, w in unrolled.learner(i).net.theta.items()
+        }
         h = np.zeros((len(x), 5))
         for t in range(x.shape[1]):
-            h = np.tanh(x[:, t] @ w["input-hidden1"]["weight"] + h @ w["hidden1-hidden1"]["weight"] + w["input-hidden1"]["bias"])
+            h = np.tanh(
+                x[:, t] @ w["input-hidden1"]["weight"]
+                + h @ w["hidden1-hidden1"]["weight"]
+                + w["input-hidden1"]["bias"]
+            )
         y = h @ w["hidden1-output"]["weight"] + w["hidden1-output"]["bias"]
-        assert unrolled.test["accuracy"][i] == pytest.approx(np.mean(y.argmax(1) == asked), rel=1e-12)
-        assert unrolled.test["loss"][i] == pytest.approx(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), asked]), rel=1e-10)
+        assert unrolled.test["accuracy"][i] == pytest.approx(
+            np.mean(y.argmax(1) == asked), rel=1e-12
+        )
+        assert unrolled.test["loss"][i] == pytest.approx(
+            np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), asked]), rel=1e-10
+        )
 
 
 def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(unrolled, monkeypatch):
@@ -80,7 +107,9 @@ def test_the_control_leaves_the_reservoir_as_it_was_drawn():
     result = _fit(Frozen(), epochs=1)
     start, end = NET.redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
     for name in start:
-        assert np.allclose(end[name]["weight"], start[name]["weight"], rtol=1e-12, atol=0) == (name != "hidden1-output")
+        assert np.allclose(end[name]["weight"], start[name]["weight"], rtol=1e-12, atol=0) == (
+            name != "hidden1-output"
+        )
     seen = result.looks[-1].seen
     assert seen["angle"].keys() == {"hidden1-output"}
     np.testing.assert_allclose(seen["angle"]["hidden1-output"], 0, atol=1e-6)
@@ -95,10 +124,16 @@ class Drift(RTRL):
 
 @pytest.mark.parametrize(("schedule", "every"), [("cosine", None), ("cosine", 1), ("constant", 2)])
 def test_schedule_spans_all_the_updates_there_are(schedule, every):
-    """Updates of a step add up to one of so many steps, so a weight moves by their number times the sum of the rates."""
+    """Updates of a step add up to one of so many steps, so a weight moves by their number times the
+    sum of the rates.
+    """
     a_update = TASK.length if every is None else every
     total = EPOCHS * STEPS * TASK.length // a_update
-    rates = 0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2 if schedule == "cosine" else np.full(total, 0.1)
+    rates = (
+        0.1 * (1 + np.cos(np.pi * np.arange(total) / total)) / 2
+        if schedule == "cosine"
+        else np.full(total, 0.1)
+    )
     result = _fit(Drift(), optimiser="sgd", lr=0.1, schedule=schedule, every=every)
     start, end = NET.redraw(branch(jax.random.key(0), WEIGHTS)).theta, result.learner().net.theta
     for moved in jax.tree.leaves(jax.tree.map(lambda a, b: np.asarray(a - b), start, end)):
@@ -129,21 +164,56 @@ class Endless(DelayedXOR):
 
 CYCLE = graph({"input": 4, "a": 3, "output": 3}, [("input", "a"), ("a", "a"), ("a", "output")])
 REFUSED = {
-    "a rule without time": (DFA(), {}, RuleError, "dfa on the task delayed_xor, whose samples are sequences"),
-    "a rule without time, no cycle": (BP(), {"net": mlp(2, 5, 2)}, RuleError, "use bptt (the baseline), rtrl, or frozen"),
-    "not a divisor": (RTRL(), {"every": 3}, ConfigError, "a divisor of 4, the length of a sequence"),
+    "a rule without time": (
+        DFA(),
+        {},
+        RuleError,
+        "dfa on the task delayed_xor, whose samples are sequences",
+    ),
+    "a rule without time, no cycle": (
+        BP(),
+        {"net": mlp(2, 5, 2)},
+        RuleError,
+        "use bptt (the baseline), rtrl, or frozen",
+    ),
+    "not a divisor": (
+        RTRL(),
+        {"every": 3},
+        ConfigError,
+        "a divisor of 4, the length of a sequence",
+    ),
     "longer than a sequence": (RTRL(), {"every": 8}, ConfigError, "every = 8"),
     "no steps at all": (Frozen(), {"every": 0}, ConfigError, "every = 0"),
     "steps below none": (RTRL(), {"every": -2}, ConfigError, "every = -2"),
     "steps of a whole": (BPTT(), {"every": 7}, ConfigError, "a divisor of"),
-    "another input": (BPTT(), {"task": Adding(samples=40)}, Exception, "2 inputs, as (2,), and 1 outputs"),
+    "another input": (
+        BPTT(),
+        {"task": Adding(samples=40)},
+        Exception,
+        "2 inputs, as (2,), and 1 outputs",
+    ),
     "nothing to see": (BPTT(), {"task": Endless(samples=40)}, ConfigError, "sequences of length 0"),
 }
 REFUSED_WITHOUT_TIME = {
     "whole sequences": (BPTT(), {"net": mlp(4, 5, 3)}, RuleError, "bptt on the task blobs"),
-    "a cycle by steps": (RTRL(), {"net": CYCLE}, RuleError, "rtrl was given a network with a cycle, on the task blobs"),
-    "a reservoir": (Frozen(), {"net": CYCLE}, RuleError, "frozen was given a network with a cycle, on the task blobs"),
-    "several updates": (Frozen(), {"net": mlp(4, 5, 3), "every": 1}, ConfigError, "every = 1 on the task blobs"),
+    "a cycle by steps": (
+        RTRL(),
+        {"net": CYCLE},
+        RuleError,
+        "rtrl was given a network with a cycle, on the task blobs",
+    ),
+    "a reservoir": (
+        Frozen(),
+        {"net": CYCLE},
+        RuleError,
+        "frozen was given a network with a cycle, on the task blobs",
+    ),
+    "several updates": (
+        Frozen(),
+        {"net": mlp(4, 5, 3), "every": 1},
+        ConfigError,
+        "every = 1 on the task blobs",
+    ),
 }
 
 

@@ -1,4 +1,6 @@
-"""What is given has an effect, or is refused; and what a task hands out has the shapes that it promises."""
+"""What is given has an effect, or is refused; and what a task hands out has the shapes that it
+promises.
+"""
 
 import json
 
@@ -36,12 +38,24 @@ def _fit(task, rule=BP(), **options):  # noqa: B008
 
 
 WITHOUT_EFFECT = {
-    "a rate beside an optimiser that has one": ({"optimiser": optax.sgd(1e-3), "lr": 5.0}, "lr = 5.0 beside an optax"),
-    "a schedule beside it": ({"optimiser": optax.sgd(1e-3), "schedule": "constant"}, "schedule = 'constant' beside"),
-    "a rate of gamma beside it": ({"optimiser": optax.sgd(1e-3), "lr_gamma": 1.0}, "lr_gamma = 1.0 beside"),
+    "a rate beside an optimiser that has one": (
+        {"optimiser": optax.sgd(1e-3), "lr": 5.0},
+        "lr = 5.0 beside an optax",
+    ),
+    "a schedule beside it": (
+        {"optimiser": optax.sgd(1e-3), "schedule": "constant"},
+        "schedule = 'constant' beside",
+    ),
+    "a rate of gamma beside it": (
+        {"optimiser": optax.sgd(1e-3), "lr_gamma": 1.0},
+        "lr_gamma = 1.0 beside",
+    ),
     "a rate of what does not learn": ({"lr_gamma": 1.0}, "lr_gamma = 1.0 for bp"),
     "samples for no look": ({"looks": 0, "probe": 5}, "probe = 5 where the microscope never looks"),
-    "samples for no moment": ({"look_at": [], "probe": 5}, "probe = 5 where the microscope never looks"),
+    "samples for no moment": (
+        {"look_at": [], "probe": 5},
+        "probe = 5 where the microscope never looks",
+    ),
     "a pause between no checkpoints": ({"save_every": 3.0}, "save_every = 3.0 without checkpoints"),
     "how many of none to keep": ({"keep": 2}, "keep = 2 without checkpoints"),
 }
@@ -59,7 +73,15 @@ def test_an_option_without_effect_is_refused(case, blobs):
 def test_looks_at_a_black_box_are_refused(options, blobs):
     box = mlp(4, 5, 3, activation=byway.quantised(2))
     with pytest.raises(ConfigError, match="black boxes leave no true gradient"):
-        fit(box, byway.rule("node_perturbation"), blobs, epochs=1, batch=6, progress=False, **options)
+        fit(
+            box,
+            byway.rule("node_perturbation"),
+            blobs,
+            epochs=1,
+            batch=6,
+            progress=False,
+            **options,
+        )
 
 
 def test_a_rate_of_gamma_is_taken_where_gamma_learns(blobs):
@@ -71,7 +93,9 @@ def test_a_rate_of_gamma_is_taken_where_gamma_learns(blobs):
 def test_beside_rules_whose_gamma_learns_the_others_have_no_rate_for_it(monkeypatch):
     found = RULES.get
     monkeypatch.setattr(RULES, "get", lambda name: Shifting if name == "fa" else found(name))
-    plan = lambda *names: Experiment([*names], compare.VERB.read(["--rules", ",".join(names), "--lr-gamma", "0.1"]))  # noqa: E731
+    plan = lambda *names: Experiment(
+        [*names], compare.VERB.read(["--rules", ",".join(names), "--lr-gamma", "0.1"])
+    )
     with pytest.raises(ConfigError, match=r"lr_gamma = 0\.1 for bp"):
         plan("bp", "dfa")
     both = plan("bp", "fa")
@@ -81,15 +105,30 @@ def test_beside_rules_whose_gamma_learns_the_others_have_no_rate_for_it(monkeypa
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--rules", "bp,fa", "--net.channels", "4"], "net.channels = (4,) for a network of the kind mlp"),
+        (
+            ["--rules", "bp,fa", "--net.channels", "4"],
+            "net.channels = (4,) for a network of the kind mlp",
+        ),
         (["--rules", "bp,fa", "--net.kernel", "5"], "net.kernel = 5"),
         (["--rules", "bp,fa", "--net.pool", "3", "--net.kind", "mlp"], "net.pool = 3"),
         (["--rules", "bp", "--tuned", "TUNED", "--lr", "0.1"], "lr = 0.1 beside what was tuned"),
     ],
 )
 def test_a_flag_without_effect_is_refused(argv, said, tmp_path, capsys):
-    (tmp_path / "tuned.json").write_text(json.dumps({"bp": {"values": {"lr": 0.5}}}), encoding="utf-8")
-    assert main(["compare", *(str(tmp_path) if word == "TUNED" else word for word in argv), "--out", str(tmp_path / "run")]) == 2
+    (tmp_path / "tuned.json").write_text(
+        json.dumps({"bp": {"values": {"lr": 0.5}}}), encoding="utf-8"
+    )
+    assert (
+        main(
+            [
+                "compare",
+                *(str(tmp_path) if word == "TUNED" else word for word in argv),
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 2
+    )
     assert said in capsys.readouterr().err
 
 
@@ -111,11 +150,15 @@ class Line(Task):
 
     def load(self):
         x = np.random.default_rng(0).normal(size=(20, 3))
-        return dict.fromkeys(("train", "validation", "test"), Split(jnp.asarray(x), jnp.asarray(2 * x[:, 0])))
+        return dict.fromkeys(
+            ("train", "validation", "test"), Split(jnp.asarray(x), jnp.asarray(2 * x[:, 0]))
+        )
 
     def batch(self, split, index, key):
         y = split.y[index].reshape(self.target)
-        return split.x[index], Signal(y, SquaredError(), jnp.ones(y.shape[:1]) if self.weight else None)
+        return split.x[index], Signal(
+            y, SquaredError(), jnp.ones(y.shape[:1]) if self.weight else None
+        )
 
     def score(self, output, signal):
         loss = ((output - signal.target.reshape(-1, 1)) ** 2).sum(self.score_axis)

@@ -1,4 +1,6 @@
-"""Many samples: the order of an epoch is drawn once, and what stays on disk teaches the same as from memory, to the bit."""
+"""Many samples: the order of an epoch is drawn once, and what stays on disk teaches the same as
+from memory, to the bit.
+"""
 
 import jax
 import numpy as np
@@ -24,8 +26,12 @@ def test_the_order_of_samples_is_drawn_once_an_epoch(blobs, monkeypatch):
     """Drawing it in every stretch kept a million samples from ever finishing an epoch."""
     drawn, ordered = [], Loop._ordered
     monkeypatch.setattr("byway.training.fit.STRETCH", 0.0)  # every stretch is a single update
-    monkeypatch.setattr(Loop, "_ordered", lambda self, first: drawn.append(first) or ordered(self, first))
-    byway.fit(byway.mlp(4, 5, 3), byway.rule("bp"), blobs, epochs=EPOCHS, batch=BATCH, progress=False)
+    monkeypatch.setattr(
+        Loop, "_ordered", lambda self, first: drawn.append(first) or ordered(self, first)
+    )
+    byway.fit(
+        byway.mlp(4, 5, 3), byway.rule("bp"), blobs, epochs=EPOCHS, batch=BATCH, progress=False
+    )
     assert drawn == [0] * EPOCHS
 
 
@@ -51,15 +57,29 @@ def _on_disk(folder, x, y=Y, where=slice(None)):
 def _everything(result):
     """All that a training leaves, in one list of arrays."""
     learners = [
-        jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a for a in jax.tree.leaves(result.learners)
+        jax.random.key_data(a) if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key) else a
+        for a in jax.tree.leaves(result.learners)
     ]
-    measured = [(row.train, row.validation) for row in result.rows], [look.seen for look in result.looks], result.test
+    measured = (
+        [(row.train, row.validation) for row in result.rows],
+        [look.seen for look in result.looks],
+        result.test,
+    )
     return [np.asarray(a) for a in (*learners, *jax.tree.leaves(measured))]
 
 
 def _train(task, rule="bp", seeds=2, **options):
     net = byway.mlp(task.input_shape, 5, task.outputs)
-    return byway.fit(net, byway.rule(rule), task, epochs=EPOCHS, batch=BATCH, seeds=seeds, progress=False, **options)
+    return byway.fit(
+        net,
+        byway.rule(rule),
+        task,
+        epochs=EPOCHS,
+        batch=BATCH,
+        seeds=seeds,
+        progress=False,
+        **options,
+    )
 
 
 def _assert_same(one, other):
@@ -89,16 +109,24 @@ def test_what_stays_on_disk_teaches_the_same_to_the_bit(tmp_path, monkeypatch, x
 
 
 def test_splits_too_large_for_one_look_of_the_scores(tmp_path, monkeypatch):
-    """Scores are sums over chunks; they are added up in the same order, and what fills up the last counts for nothing."""
+    """Scores are sums over chunks; they are added up in the same order, and what fills up the last
+    counts for nothing.
+    """
     monkeypatch.setattr("byway.training.loop.SCORE_BATCH", 4)
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 9)
     options = {"validation": 0.3, "test": 0.3, "room": 2}
-    _assert_same(_train(byway.Data(**_on_disk(tmp_path, X)["shards"], **options)), _train(byway.Data(X, Y, **options)))
+    _assert_same(
+        _train(byway.Data(**_on_disk(tmp_path, X)["shards"], **options)),
+        _train(byway.Data(X, Y, **options)),
+    )
 
 
 def test_a_batch_that_is_divided_among_cores_can_be_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 37)
-    _assert_same(_train(byway.Data(**_on_disk(tmp_path, X)["shards"]), "pc", 1), _train(byway.Data(X, Y), "pc", 1))
+    _assert_same(
+        _train(byway.Data(**_on_disk(tmp_path, X)["shards"]), "pc", 1),
+        _train(byway.Data(X, Y), "pc", 1),
+    )
 
 
 def test_parts_of_their_own_stay_on_disk_too(tmp_path):
@@ -108,7 +136,12 @@ def test_parts_of_their_own_stay_on_disk_too(tmp_path):
     for part, cut in cuts.items():
         np.save(folder / f"x{part}.npy", X[cut])
         np.save(folder / f"y{part}.npy", Y[cut])
-    arrays = {f"{part[1:]}_{k}": a[cut] for part, cut in cuts.items() if part for k, a in (("x", X), ("y", Y))}
+    arrays = {
+        f"{part[1:]}_{k}": a[cut]
+        for part, cut in cuts.items()
+        if part
+        for k, a in (("x", X), ("y", Y))
+    }
     _assert_same(_train(byway.Data(path=folder)), _train(byway.Data(X[:60], Y[:60], **arrays)))
 
 
@@ -134,7 +167,9 @@ def test_stopped_and_gone_on_with(tmp_path, monkeypatch):
 
 
 class Spy:
-    """Samples that are handed out as a dataset of h5py does it, few at a time: for a slice, or for rising numbers."""
+    """Samples that are handed out as a dataset of h5py does it, few at a time: for a slice, or for
+    rising numbers.
+    """
 
     def __init__(self, x):
         self._x, self.shape, self.dtype, self.most = x, x.shape, x.dtype, 0
@@ -161,7 +196,9 @@ def test_no_more_is_fetched_than_is_learned_from_soon(monkeypatch):
 
 
 def test_a_task_of_ones_own_may_leave_its_samples_where_they_are(blobs):
-    """Any splits whose x has a shape, a type and samples by number; of what is fetched only the form is checked beforehand."""
+    """Any splits whose x has a shape, a type and samples by number; of what is fetched only the
+    form is checked beforehand.
+    """
     whole = blobs.load()
 
     class Plain(Spy):
@@ -171,9 +208,17 @@ def test_a_task_of_ones_own_may_leave_its_samples_where_they_are(blobs):
     splits = {name: Split(Plain(np.asarray(x)), np.asarray(y)) for name, (x, y) in whole.items()}
     options = {"epochs": EPOCHS, "batch": BATCH, "progress": False}
     net, rule = byway.mlp(4, 5, 3), byway.rule("bp")
-    _assert_same(byway.fit(net, rule, blobs, data=splits, **options), byway.fit(net, rule, blobs, **options))
+    _assert_same(
+        byway.fit(net, rule, blobs, data=splits, **options), byway.fit(net, rule, blobs, **options)
+    )
     with pytest.raises(DataError, match="train with 24 x and 23 y"):
-        byway.fit(net, rule, blobs, data=splits | {"train": Split(splits["train"].x, np.asarray(whole["train"].y)[:-1])}, **options)
+        byway.fit(
+            net,
+            rule,
+            blobs,
+            data=splits | {"train": Split(splits["train"].x, np.asarray(whole["train"].y)[:-1])},
+            **options,
+        )
 
 
 def test_shards_are_one_array():
@@ -197,7 +242,9 @@ def test_from_the_command_line(tmp_path):
     _on_disk(tmp_path, X)
     verb = Verb("test", "For a test.", [("rule", str, "bp", "rule")])
     for path, *more in (("many",), ("one/x.npy",), ("one/x.npy", "--data.target", "y.npy")):
-        experiment = Experiment(["bp"], verb.read(["--task", "data", "--data.path", str(tmp_path / path), *more]))
+        experiment = Experiment(
+            ["bp"], verb.read(["--task", "data", "--data.path", str(tmp_path / path), *more])
+        )
         assert experiment.data["train"].fetched and experiment.nets[0]["input"].size == 4
 
 
@@ -213,13 +260,30 @@ def _spoilt(folder, change):
         (lambda folder: (folder / "y-2.npy").unlink(), "holds one of x and y for the shard '2'"),
         (lambda folder: [path.unlink() for path in folder.glob("y*")], "holds the arrays x"),
         (lambda folder: np.save(folder / "y-2.npy", Y[:5]), "x-2.npy has not as many samples"),
-        (lambda folder: np.save(folder / "x-2.npy", X[:1, :3]), "shards of float32 of shape (3,) beside float32 of shape (4,)"),
-        (lambda folder: np.save(folder / "x-2.npy", X[:1].astype(int)), "shards of int64 of shape (4,) beside float32"),
+        (
+            lambda folder: np.save(folder / "x-2.npy", X[:1, :3]),
+            "shards of float32 of shape (3,) beside float32 of shape (4,)",
+        ),
+        (
+            lambda folder: np.save(folder / "x-2.npy", X[:1].astype(int)),
+            "shards of int64 of shape (4,) beside float32",
+        ),
         (lambda folder: np.save(folder / "x-2.npy", np.array([None])), "x-2.npy cannot be read"),
-        (lambda folder: (folder / "x-2.npy").write_bytes((folder / "x-2.npy").read_bytes()[:-3]), "x-2.npy cannot be read"),
+        (
+            lambda folder: (folder / "x-2.npy").write_bytes((folder / "x-2.npy").read_bytes()[:-3]),
+            "x-2.npy cannot be read",
+        ),
         (lambda folder: (folder / "x-2.npy").write_bytes(b"spam"), "x-2.npy cannot be read"),
-        (lambda folder: np.save(folder / "x-2.npy", np.float32(3)), "x-2.npy holds a single number"),
-        (lambda folder: np.save(folder / "x-10.npy", np.where(np.arange(62)[:, None] == 7, np.nan, X[21:])), "sample 28 holds nan at (0,)"),
+        (
+            lambda folder: np.save(folder / "x-2.npy", np.float32(3)),
+            "x-2.npy holds a single number",
+        ),
+        (
+            lambda folder: np.save(
+                folder / "x-10.npy", np.where(np.arange(62)[:, None] == 7, np.nan, X[21:])
+            ),
+            "sample 28 holds nan at (0,)",
+        ),
         (lambda folder: np.save(folder / "test_x.npy", X), "holds the arrays"),
     ],
 )

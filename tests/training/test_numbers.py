@@ -1,4 +1,6 @@
-"""Numbers are leaves: other hyper-parameters and learning rates need no other program, and mean what they say."""
+"""Numbers are leaves: other hyper-parameters and learning rates need no other program, and mean
+what they say.
+"""
 
 import dataclasses
 import gc
@@ -51,7 +53,9 @@ class Deciding(BP):
 
     def g(self, gamma, net, memory, record, signal):
         memory, update = super().g(gamma, net, memory, record, signal)
-        return memory, Update(jax.tree.map(lambda a: a + self.share, update.net)) if self.share > 0 else update
+        return memory, Update(
+            jax.tree.map(lambda a: a + self.share, update.net)
+        ) if self.share > 0 else update
 
 
 class Declared(Deciding):
@@ -61,19 +65,32 @@ class Declared(Deciding):
 
 
 def _fit(rule, task, **change):
-    settings = {"epochs": 2, "batch": BATCH, "progress": False, "looks": 2, "optimiser": "sgd", "schedule": "constant"} | change
+    settings = {
+        "epochs": 2,
+        "batch": BATCH,
+        "progress": False,
+        "looks": 2,
+        "optimiser": "sgd",
+        "schedule": "constant",
+    } | change
     return fit(mlp(4, 5, 3), rule, task, **settings)
 
 
 def _loop(rules, task, rates, seeds, schedule="constant"):
-    pairs = [Optimisers(*(optimiser("sgd", rate, schedule, 2 * STEPS) for _ in range(2))) for rate in rates]
+    pairs = [
+        Optimisers(*(optimiser("sgd", rate, schedule, 2 * STEPS) for _ in range(2)))
+        for rate in rates
+    ]
     return Loop(rules, mlp(4, 5, 3), task, task.load(), pairs, BATCH, seeds, 8)
 
 
 def _moved(result, task):
     """How far each weight moved, of every learner, and that all moved alike."""
     began = jax.tree.leaves(_loop(Drift(), task, [1.0], [0]).real_learners().net.theta)
-    moves = [np.asarray(a[0] - b[0]) for a, b in zip(jax.tree.leaves(result.learners.net.theta), began, strict=True)]
+    moves = [
+        np.asarray(a[0] - b[0])
+        for a, b in zip(jax.tree.leaves(result.learners.net.theta), began, strict=True)
+    ]
     flat = np.concatenate([m.ravel() for m in moves])
     assert np.ptp(flat) < 1e-12
     return flat.mean()
@@ -107,7 +124,9 @@ def test_another_value_of_anything_live_compiles_nothing(blobs, compiled):
 
 @pytest.mark.parametrize(("pace", "lr"), [(1.0, 0.25), (0.5, 0.25), (3.0, 0.01), (2, 1)])
 def test_each_value_does_what_it_says(blobs, pace, lr):
-    assert _moved(_fit(Drift(pace=pace), blobs, lr=lr), blobs) == pytest.approx(-pace * lr * 2 * STEPS, rel=1e-12)
+    assert _moved(_fit(Drift(pace=pace), blobs, lr=lr), blobs) == pytest.approx(
+        -pace * lr * 2 * STEPS, rel=1e-12
+    )
 
 
 def test_each_learner_may_have_numbers_of_its_own_and_ends_as_it_would_alone(blobs):
@@ -118,7 +137,9 @@ def test_each_learner_may_have_numbers_of_its_own_and_ends_as_it_would_alone(blo
     together = loop.real_learners()
     for i, (sigma, rate, seed) in enumerate(zip(sigmas, rates, seeds, strict=True)):
         alone = _fit(NodePerturbation(sigma=sigma), blobs, lr=rate, first_seed=seed).learner()
-        for mine, its in zip(jax.tree.leaves(together.net.theta), jax.tree.leaves(alone.net.theta), strict=True):
+        for mine, its in zip(
+            jax.tree.leaves(together.net.theta), jax.tree.leaves(alone.net.theta), strict=True
+        ):
             np.testing.assert_allclose(mine[i], its, rtol=1e-12, atol=1e-14)
     with pytest.raises(ConfigError, match="rules that differ in their live numbers alone"):
         _loop([PC(steps=3), PC(steps=4)], blobs, [1.0, 1.0], [0, 1])
@@ -134,12 +155,27 @@ def test_a_loop_goes_on_with_other_numbers_and_compiles_nothing(blobs, compiled,
     before = len(traced), len(compiled)
     loop.train(1, 3)
     assert (len(traced), len(compiled)) == before
-    course = (lambda k: 1.0) if schedule == "constant" else (lambda k: (1 + np.cos(np.pi * k / (2 * STEPS))) / 2)
-    for a, b in zip(jax.tree.leaves(loop.real_learners().net.theta), jax.tree.leaves(began), strict=True):
+    course = (
+        (lambda k: 1.0)
+        if schedule == "constant"
+        else (lambda k: (1 + np.cos(np.pi * k / (2 * STEPS))) / 2)
+    )
+    for a, b in zip(
+        jax.tree.leaves(loop.real_learners().net.theta), jax.tree.leaves(began), strict=True
+    ):
         np.testing.assert_allclose(a - b, -3.0 * 0.125 * (course(1) + course(2)), rtol=1e-12)
     with pytest.raises(ConfigError, match="in its live numbers alone"):
         loop.change(NodePerturbation())
-    other = Loop(rule, mlp(4, 5, 3), blobs, blobs.load(), Optimisers(optax.sgd(0.1), optax.sgd(0.1)), BATCH, [0], 8)
+    other = Loop(
+        rule,
+        mlp(4, 5, 3),
+        blobs,
+        blobs.load(),
+        Optimisers(optax.sgd(0.1), optax.sgd(0.1)),
+        BATCH,
+        [0],
+        8,
+    )
     with pytest.raises(ConfigError, match="an optimiser given by name"):
         other.change(lr=0.5)
 
@@ -161,7 +197,10 @@ def test_an_optimiser_by_name_is_the_one_of_optax(name, schedule):
             with jax.numpy_dtype_promotion("standard"):
                 change, state = mine.update(slope, state, one)
                 their_change, their_state = its.update(slope, their_state, other)
-                one, other = optax.apply_updates(one, change), optax.apply_updates(other, their_change)
+                one, other = (
+                    optax.apply_updates(one, change),
+                    optax.apply_updates(other, their_change),
+                )
             assert one["w"].dtype == dtype
             np.testing.assert_array_equal(one["w"], other["w"])
 
@@ -181,7 +220,9 @@ def test_a_rule_is_mapped_over_the_values_of_its_numbers(blobs):
     mapped = jax.vmap(lambda numbers: update(moulds[0](numbers)))(stacked)
     made = jax.vmap(lambda sigma: update(NodePerturbation(sigma=sigma, draws=2)))(jnp.array(sigmas))
     for i, rule in enumerate(rules):
-        for mine, also, its in zip(*map(jax.tree.leaves, (mapped, made, update(rule))), strict=True):
+        for mine, also, its in zip(
+            *map(jax.tree.leaves, (mapped, made, update(rule))), strict=True
+        ):
             np.testing.assert_allclose(mine[i], its, rtol=1e-9, atol=1e-12)
             np.testing.assert_allclose(also[i], its, rtol=1e-9, atol=1e-12)
 
@@ -190,7 +231,10 @@ def test_a_rule_is_mapped_over_the_values_of_its_numbers(blobs):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
     net = jax.tree.map(lambda a: a.astype(dtype), mlp(4, 5, 3, **byway.rule(name).network_options))
-    x, signal = jnp.ones((6, 4), dtype), Signal(jnp.eye(3, dtype=dtype)[jnp.arange(6) % 3], CrossEntropy(), payoff=Right())
+    x, signal = (
+        jnp.ones((6, 4), dtype),
+        Signal(jnp.eye(3, dtype=dtype)[jnp.arange(6) % 3], CrossEntropy(), payoff=Right()),
+    )
     numbers, mould = numbers_of(byway.rule(name))
 
     def update(numbers):
@@ -210,17 +254,23 @@ def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
 def test_what_is_live_and_what_is_not():
     assert jax.tree.leaves(PC()) == [0.05, 1.0] and jax.tree.leaves(FF()) == [1.0, 0.03, 0.9]
     assert jax.tree.leaves(NodePerturbation(sigma=0.5, draws=3)) == [0.5]
-    assert jax.tree.leaves(Deciding(share=0.5)) == [0.5] and jax.tree.leaves(Declared(share=0.5)) == []
+    assert (
+        jax.tree.leaves(Deciding(share=0.5)) == [0.5] and jax.tree.leaves(Declared(share=0.5)) == []
+    )
 
 
-@pytest.mark.parametrize("value", [0.25, np.float32(0.25), np.float64(0.25), np.array(0.25), jnp.asarray(0.25)])
+@pytest.mark.parametrize(
+    "value", [0.25, np.float32(0.25), np.float64(0.25), np.array(0.25), jnp.asarray(0.25)]
+)
 def test_a_number_is_shown_as_one(value):
     rule = NodePerturbation(sigma=value)
     assert type(rule.sigma) is float and repr(rule) == "NodePerturbation(sigma=0.25)"
     assert type(FF(threshold=2).threshold) is float
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf"), True, "much", None, np.array([0.1, 0.2])])
+@pytest.mark.parametrize(
+    "value", [0.0, -1.0, float("nan"), float("inf"), True, "much", None, np.array([0.1, 0.2])]
+)
 def test_a_number_that_makes_no_sense_is_refused(value):
     with pytest.raises(ConfigError, match=r"NodePerturbation\.sigma"):
         NodePerturbation(sigma=value)
@@ -256,7 +306,14 @@ class Reading(BP):
         (sys.modules[__name__], "SHARE", 0.0),
         (sys.modules[__name__], "_shared", lambda update: jax.tree.map(jnp.zeros_like, update)),
         (Reading, "factor", 0.0),
-        (Reading, "g", lambda self, gamma, net, memory, record, signal: (memory, Update(jax.tree.map(jnp.zeros_like, net.theta)))),
+        (
+            Reading,
+            "g",
+            lambda self, gamma, net, memory, record, signal: (
+                memory,
+                Update(jax.tree.map(jnp.zeros_like, net.theta)),
+            ),
+        ),
     ],
     ids=["a constant", "a function", "an attribute", "a method"],
 )

@@ -1,4 +1,6 @@
-"""`BywayClassifier`: scikit-learn's own suite, pipelines and grids, and the network's answers worked out by hand."""
+"""`BywayClassifier`: scikit-learn's own suite, pipelines and grids, and the network's answers
+worked out by hand.
+"""
 
 import jax
 import numpy as np
@@ -10,7 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, estimator_checks_generator
+from sklearn.utils.estimator_checks import (
+    check_dataframe_column_names_consistency,
+    estimator_checks_generator,
+)
 
 import byway
 from byway import BywayClassifier
@@ -18,7 +23,15 @@ from byway.core.errors import ConfigError
 
 X, NUMBERS = load_iris(return_X_y=True)
 Y = np.array(["setosa", "versicolor", "virginica"])[NUMBERS]
-SMALL = {"hidden": (8,), "epochs": 20, "batch": 16, "lr": 0.1, "optimiser": "sgd", "schedule": "constant", "random_state": 0}
+SMALL = {
+    "hidden": (8,),
+    "epochs": 20,
+    "batch": 16,
+    "lr": 0.1,
+    "optimiser": "sgd",
+    "schedule": "constant",
+    "random_state": 0,
+}
 # None: scikit-learn's whole suite holds.
 EXPECTED_FAILED_CHECKS = {}
 # Those that train on shapes of their own and so compile for a second or more each.
@@ -57,10 +70,17 @@ def _programs_are_kept(tmp_path_factory):
 
 
 def _checks():
-    every = estimator_checks_generator(BywayClassifier(**SMALL), expected_failed_checks=EXPECTED_FAILED_CHECKS, mark="xfail")
+    every = estimator_checks_generator(
+        BywayClassifier(**SMALL), expected_failed_checks=EXPECTED_FAILED_CHECKS, mark="xfail"
+    )
     for number, (estimator, check) in enumerate(every):
         name = check.func.__name__
-        yield pytest.param(estimator, check, id=f"{name}-{number}", marks=[pytest.mark.slow] if name in MANY_FITS else [])
+        yield pytest.param(
+            estimator,
+            check,
+            id=f"{name}-{number}",
+            marks=[pytest.mark.slow] if name in MANY_FITS else [],
+        )
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(_checks()))
@@ -75,7 +95,9 @@ def test_names_of_columns():
 
 @pytest.fixture(scope="module")
 def fitted():
-    return BywayClassifier(**SMALL | {"lr": 0.01}).fit(pd.DataFrame(X, columns=list("abcd")), pd.Series(Y))
+    return BywayClassifier(**SMALL | {"lr": 0.01}).fit(
+        pd.DataFrame(X, columns=list("abcd")), pd.Series(Y)
+    )
 
 
 def _outputs_by_hand(classifier, x):
@@ -97,14 +119,20 @@ def test_its_answers_are_those_of_the_network(fitted):
 
 
 def test_a_rule_that_writes_the_label_gets_inputs_for_it():
-    """Forward-forward answers with the goodness of each label, written before the four columns and not over them."""
+    """Forward-forward answers with the goodness of each label, written before the four columns and
+    not over them.
+    """
     x = StandardScaler().fit_transform(X)
     fitted = BywayClassifier("ff", hidden=(64,), epochs=60, batch=15, random_state=0).fit(x, Y)
     first = fitted.net_.theta["input-hidden1"]
     expected = np.zeros((len(x), 3))
     for label in range(3):
         z = np.column_stack([np.tile(np.eye(3)[label], (len(x), 1)), x])
-        h = np.maximum(z / np.sqrt((z**2).mean(1, keepdims=True)) @ np.asarray(first["weight"]) + np.asarray(first["bias"]), 0)
+        h = np.maximum(
+            z / np.sqrt((z**2).mean(1, keepdims=True)) @ np.asarray(first["weight"])
+            + np.asarray(first["bias"]),
+            0,
+        )
         expected[:, label] = (h**2).sum(1)
     np.testing.assert_allclose(fitted.decision_function(x), expected, rtol=1e-6)
     assert fitted.score(x, Y) > 0.8
@@ -113,7 +141,9 @@ def test_a_rule_that_writes_the_label_gets_inputs_for_it():
 def test_more_rows_than_a_chunk_are_answered_in_their_order(fitted):
     many = np.tile(X, (8, 1))[:1100]
     outputs = _outputs_by_hand(fitted, many)
-    np.testing.assert_allclose(fitted.decision_function(pd.DataFrame(many, columns=list("abcd"))), outputs, rtol=1e-10)
+    np.testing.assert_allclose(
+        fitted.decision_function(pd.DataFrame(many, columns=list("abcd"))), outputs, rtol=1e-10
+    )
 
 
 def test_a_grid_over_a_pipeline_finds_the_longer_training():
@@ -147,4 +177,6 @@ def test_labels_of_one_class_are_refused_both_ways():
 @pytest.mark.slow
 def test_advice_of_the_rule_becomes_a_warning():
     with pytest.warns(ConvergenceWarning, match="settl"):
-        BywayClassifier(**SMALL | {"rule": "pc", "rule_options": {"steps": 1, "tolerance": 1e-9}, "epochs": 1}).fit(X, Y)
+        BywayClassifier(
+            **SMALL | {"rule": "pc", "rule_options": {"steps": 1, "tolerance": 1e-9}, "epochs": 1}
+        ).fit(X, Y)

@@ -15,7 +15,14 @@ NET = mlp(4, 6, 3)
 
 
 def _fit(task, start=None, rule="bp", net=NET, **options):
-    settings = {"epochs": 2, "batch": 6, "seeds": SEEDS, "looks": 0, "progress": False, "lr": 0.05} | options
+    settings = {
+        "epochs": 2,
+        "batch": 6,
+        "seeds": SEEDS,
+        "looks": 0,
+        "progress": False,
+        "lr": 0.05,
+    } | options
     return fit(net, byway.rule(rule), task, start=start, **settings)
 
 
@@ -48,7 +55,11 @@ def trained(blobs):
 def test_a_network_that_learned_goes_on_from_what_it_learned(blobs, trained):
     """As one read from a file does. The first row is of the start."""
     learner = trained.learner(1)
-    np.testing.assert_allclose(_first(_fit(blobs, net=learner.net)), _loss(learner.net.theta, blobs.load()["validation"]), rtol=1e-12)
+    np.testing.assert_allclose(
+        _first(_fit(blobs, net=learner.net)),
+        _loss(learner.net.theta, blobs.load()["validation"]),
+        rtol=1e-12,
+    )
 
 
 def test_a_network_from_a_file_does_too(blobs, trained, tmp_path):
@@ -65,9 +76,13 @@ def test_a_network_that_is_drawn_again_begins_anew(blobs, trained):
 
 
 def test_any_weights_can_be_begun_with(blobs):
-    """Those of a model from elsewhere, say: a network as it was built counts when it is given as the start."""
+    """Those of a model from elsewhere, say: a network as it was built counts when it is given as
+    the start.
+    """
     mine = mlp(4, 6, 3, key=9)
-    np.testing.assert_allclose(_first(_fit(blobs, mine)), _loss(mine.theta, blobs.load()["validation"]), rtol=1e-12)
+    np.testing.assert_allclose(
+        _first(_fit(blobs, mine)), _loss(mine.theta, blobs.load()["validation"]), rtol=1e-12
+    )
 
 
 def test_of_a_result_each_seed_goes_on_from_its_own(blobs, trained):
@@ -80,13 +95,19 @@ def test_seeds_that_begin_alike_see_the_samples_in_their_own_order(blobs, traine
 
 
 def test_a_learner_brings_its_feedback_along(blobs):
-    """Feedback alignment never changes its feedback, so it can be told where it came from; another rule draws its own."""
+    """Feedback alignment never changes its feedback, so it can be told where it came from; another
+    rule draws its own.
+    """
     first = _fit(blobs, rule="fa")
     again = _fit(blobs, first.learner(2), rule="fa")
-    for one, own in zip(jax.tree.leaves(again.learners.gamma), jax.tree.leaves(first.learner(2).gamma), strict=True):
+    for one, own in zip(
+        jax.tree.leaves(again.learners.gamma), jax.tree.leaves(first.learner(2).gamma), strict=True
+    ):
         np.testing.assert_array_equal(one, np.broadcast_to(own, one.shape))
     drawn, other = _fit(blobs, rule="dfa"), _fit(blobs, first.learner(2), rule="dfa")
-    for one, own in zip(jax.tree.leaves(other.learners.gamma), jax.tree.leaves(drawn.learners.gamma), strict=True):
+    for one, own in zip(
+        jax.tree.leaves(other.learners.gamma), jax.tree.leaves(drawn.learners.gamma), strict=True
+    ):
         np.testing.assert_array_equal(one, own)
 
 
@@ -94,7 +115,11 @@ def test_wiring_is_begun_with_too(blobs):
     sparse = mlp(4, 12, 3, fan_in=2)
     first = _fit(blobs, net=sparse)
     again = _fit(blobs, first, net=sparse)
-    for one, own in zip(jax.tree.leaves(again.learners.net.structure), jax.tree.leaves(first.learners.net.structure), strict=True):
+    for one, own in zip(
+        jax.tree.leaves(again.learners.net.structure),
+        jax.tree.leaves(first.learners.net.structure),
+        strict=True,
+    ):
         np.testing.assert_array_equal(one, own)
 
 
@@ -115,10 +140,15 @@ def test_a_checkpoint_is_of_one_start(blobs, trained, tmp_path):
     [
         (lambda one: mlp(4, 7, 3), ShapeError, r"input-hidden1.weight': \(4, 7\)"),
         (lambda one: mlp(4, 12, 3, fan_in=2), ShapeError, "start with weights of"),
-        (lambda one: one.learner(0).net.with_theta({"hidden1-output": {"weight": jnp.full((6, 3), jnp.nan), "bias": jnp.zeros(3)}}),
-         ConfigError, "not finite"),
+        (
+            lambda one: one.learner(0).net.with_theta(
+                {"hidden1-output": {"weight": jnp.full((6, 3), jnp.nan), "bias": jnp.zeros(3)}}
+            ),
+            ConfigError,
+            "not finite",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_start_that_does_not_fit_is_refused(start, error, said, blobs, trained):
     with pytest.raises(error, match=said):
         _fit(blobs, start(trained))

@@ -8,7 +8,21 @@ import pytest
 
 from byway.cli.main import main
 
-SMALL = ["train", "--rule", "dfa", "--seeds", "2", "--epochs", "2", "--net.hidden", "6", "--looks", "2", "--probe", "8"]
+SMALL = [
+    "train",
+    "--rule",
+    "dfa",
+    "--seeds",
+    "2",
+    "--epochs",
+    "2",
+    "--net.hidden",
+    "6",
+    "--looks",
+    "2",
+    "--probe",
+    "8",
+]
 
 
 def _sent(run, seed):
@@ -21,7 +35,12 @@ def _sent(run, seed):
         for line in (run / file).read_text().splitlines():
             row = json.loads(line)
             if row["seed"] == seed:
-                values = {f"{part}/{name}": value for part in parts for name, value in row[part].items() if value is not None}
+                values = {
+                    f"{part}/{name}": value
+                    for part in parts
+                    for name, value in row[part].items()
+                    if value is not None
+                }
                 steps.setdefault(row["step"], {}).update(values)
     return steps
 
@@ -89,12 +108,16 @@ def test_every_number_of_the_run_folder_reaches_each_of_them(tmp_path, wandb, ml
     assert wandb[1].told["config"]["seed"] == 1 and wandb[1].told["group"] == "run"
     assert mlflow["1"].told["params"]["rule"] == "dfa"
     assert _scalars(run / "tensorboard" / "dfa-1") == {
-        (step, name): pytest.approx(value, rel=1e-6) for step, values in _sent(run, 1).items() for name, value in values.items()
+        (step, name): pytest.approx(value, rel=1e-6)
+        for step, values in _sent(run, 1).items()
+        for name, value in values.items()
     }
 
 
 def _scalars(folder):
-    """The scalars of an event file, read by the format's description: length, its checksum, the event, its checksum."""
+    """The scalars of an event file, read by the format's description: length, its checksum, the
+    event, its checksum.
+    """
     import struct
 
     from tensorboardX.proto.event_pb2 import Event

@@ -1,4 +1,6 @@
-"""The search, on scores whose best is known; trials side by side, which are those of `fit`; and the verb."""
+"""The search, on scores whose best is known; trials side by side, which are those of `fit`; and the
+verb.
+"""
 
 import dataclasses
 import json
@@ -44,11 +46,20 @@ def each(score):
 
 def test_it_finds_the_top_of_a_hill(tmp_path):
     seen = []
-    found = tune(FF(), each(peak), 40, tmp_path / "ff.jsonl", on_trial=lambda number, value: seen.append((number, value)))
+    found = tune(
+        FF(),
+        each(peak),
+        40,
+        tmp_path / "ff.jsonl",
+        on_trial=lambda number, value: seen.append((number, value)),
+    )
     assert [number for number, _ in seen] == [*range(1, 41)] and found.trials == 40
     assert seen[0][1] == found.start == peak(start(FF()))
     assert found.score == max(value for _, value in seen) > 0.97 > found.start
-    assert abs(math.log10(found.values["lr"] / 3e-3)) < 0.3 and abs(math.log10(found.values["peer"] / 0.1)) < 0.3
+    assert (
+        abs(math.log10(found.values["lr"] / 3e-3)) < 0.3
+        and abs(math.log10(found.values["peer"] / 0.1)) < 0.3
+    )
 
 
 def test_it_goes_on_as_if_it_had_not_been_stopped(tmp_path):
@@ -63,10 +74,21 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         tune(FF(), killed, 12, tmp_path / "cut.jsonl")
     again = []
-    assert tune(FF(), lambda trials: again.extend(trials) or each(peak)(trials), 12, tmp_path / "cut.jsonl") == whole
+    assert (
+        tune(
+            FF(),
+            lambda trials: again.extend(trials) or each(peak)(trials),
+            12,
+            tmp_path / "cut.jsonl",
+        )
+        == whole
+    )
     assert len(again) == 7
     assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    assert tune(FF(), lambda trials: pytest.fail("nothing is left to do"), 12, tmp_path / "cut.jsonl") == whole
+    assert (
+        tune(FF(), lambda trials: pytest.fail("nothing is left to do"), 12, tmp_path / "cut.jsonl")
+        == whole
+    )
 
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 5, 8, 11])
@@ -81,7 +103,13 @@ def test_a_file_cut_anywhere_is_gone_on_with(tmp_path, kept, torn):
 
 
 def test_less_may_be_better(tmp_path):
-    found = tune(FF(), each(lambda values: math.nan if values["lr"] > 0.005 else -peak(values)), 30, tmp_path / "ff.jsonl", higher=False)
+    found = tune(
+        FF(),
+        each(lambda values: math.nan if values["lr"] > 0.005 else -peak(values)),
+        30,
+        tmp_path / "ff.jsonl",
+        higher=False,
+    )
     assert found.score == -peak(found.values) < found.start and found.values["lr"] <= 0.005
     assert '"score": null' in (tmp_path / "ff.jsonl").read_text()
 
@@ -92,7 +120,12 @@ def test_where_nothing_is_better_the_rule_stays_as_it_stands(tmp_path):
 
 
 def test_a_trial_that_failed_is_no_best(tmp_path):
-    found = tune(BP(), each(lambda values: math.nan if values["lr"] > 1e-3 else 0.1), 8, tmp_path / "bp.jsonl")
+    found = tune(
+        BP(),
+        each(lambda values: math.nan if values["lr"] > 1e-3 else 0.1),
+        8,
+        tmp_path / "bp.jsonl",
+    )
     assert found.score == 0.1 and found.values["lr"] <= 1e-3
 
 
@@ -103,7 +136,11 @@ def test_what_is_searched_is_what_the_fields_declare():
         left: float = hyper(1.0, "no range")
 
     assert space(Searched()) == {"lr": Range(0.02, 2.0), "depth": Range(1, 4, whole=True)}
-    assert (space(Searched())["lr"].log, space(Searched())["depth"].log, Range(0.0, 5.0).log) == (True, False, False)
+    assert (space(Searched())["lr"].log, space(Searched())["depth"].log, Range(0.0, 5.0).log) == (
+        True,
+        False,
+        False,
+    )
     assert space(Searched(), 1.0)["lr"] == Range(0.1, 10.0)
     assert space(Searched(depth=9))["depth"] == Range(1, 9, whole=True), "what stands is tried too"
 
@@ -118,7 +155,16 @@ def test_every_range_lies_within_what_is_allowed_and_holds_the_default(name):
                 byway.rule(name, **{field.name: value})
 
 
-@pytest.mark.parametrize("content", [None, "{]\n", '{"values": {"lr": 0.1, "peer": 1.0}, "score": 0.5}\n', '{"op_code": 0}\n', "[1]\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{]\n",
+        '{"values": {"lr": 0.1, "peer": 1.0}, "score": 0.5}\n',
+        '{"op_code": 0}\n',
+        "[1]\n",
+    ],
+)
 def test_a_file_that_is_no_search(tmp_path, content):
     if content is None:
         (tmp_path / "bp.jsonl").mkdir()
@@ -147,7 +193,11 @@ class Breaking(BP):
 
 
 def _options(**change):
-    given = dict.fromkeys(Options.__dataclass_fields__) | {"epochs": 3, "batch": 5, "seeds": 2, "first_seed": 0, "looks": 0} | change
+    given = (
+        dict.fromkeys(Options.__dataclass_fields__)
+        | {"epochs": 3, "batch": 5, "seeds": 2, "first_seed": 0, "looks": 0}
+        | change
+    )
     return given, Options.given(**given)
 
 
@@ -157,7 +207,9 @@ def _by_fit(net, rule, rate, task, given):
 
 
 CASES = {
-    "numbers": [(NodePerturbation(sigma=s), rate) for s, rate in ((0.01, 1e-2), (0.3, 1e-2), (0.3, 0.2))],
+    "numbers": [
+        (NodePerturbation(sigma=s), rate) for s, rate in ((0.01, 1e-2), (0.3, 1e-2), (0.3, 0.2))
+    ],
     "shapes": [(PC(steps=n, rate=r), 1e-2) for n, r in ((3, 0.1), (5, 0.1), (3, 0.3))],
     "lost seeds": [(Breaking(harm=h), 1e-2) for h in (0.0, 1.0)],
 }
@@ -176,17 +228,26 @@ def test_trials_side_by_side_are_trainings_by_fit(blobs, case):
     together = validated(net, rules, rates, blobs, blobs.load(), options)
     alone = [_by_fit(net, rule, rate, blobs, given) for rule, rate in CASES[case]]
     np.testing.assert_allclose(together, [result.validated for result in alone], rtol=1e-12)
-    # Nobody takes this from the code under test: networks after training, on the validation split, by NumPy.
+    # Nobody takes this from the code under test: networks after training, on the validation split,
+    # by NumPy.
     split = blobs.load()["validation"]
     for found, result in zip(together, alone, strict=True):
         right = []
         for i in range(2):
-            net_i = result.learner(i).net if i not in result.failures else net.redraw(branch(jax.random.key(i), WEIGHTS))
+            net_i = (
+                result.learner(i).net
+                if i not in result.failures
+                else net.redraw(branch(jax.random.key(i), WEIGHTS))
+            )
             w1, w2 = ({k: np.asarray(a) for k, a in w.items()} for w in net_i.theta.values())
             y = np.tanh(np.asarray(split.x) @ w1["weight"] + w1["bias"]) @ w2["weight"] + w2["bias"]
-            right.append(np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), np.asarray(split.y)]))
+            right.append(
+                np.mean(np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), np.asarray(split.y)])
+            )
         assert found == pytest.approx(np.mean(right), rel=1e-9)
-    assert [len(result.failures) for result in alone] == ([0, 1] if case == "lost seeds" else [0, 0, 0])
+    assert [len(result.failures) for result in alone] == (
+        [0, 1] if case == "lost seeds" else [0, 0, 0]
+    )
     assert np.unique(np.round(together, 9)).size == len(together), "the values make a difference"
 
 
@@ -216,12 +277,18 @@ def test_trials_that_differ_in_numbers_share_one_program(blobs):
 def test_where_there_is_a_black_box_each_trial_has_it_to_itself(blobs, monkeypatch):
     """It may remember what it was asked."""
     loops, real = [], abreast.Loop
-    monkeypatch.setattr(abreast, "Loop", lambda rules, *rest: loops.append([rule.sigma for rule in rules]) or real(rules, *rest))
+    monkeypatch.setattr(
+        abreast,
+        "Loop",
+        lambda rules, *rest: loops.append([rule.sigma for rule in rules]) or real(rules, *rest),
+    )
     net = mlp(4, 6, 3, activation=byway.host("relu", lambda u: np.maximum(u, 0)))
     rules = [NodePerturbation(sigma=s) for s in (0.1, 0.2)]
     boxed = validated(net, rules, [1e-2, 1e-2], blobs, blobs.load(), _options()[1])
     assert loops == [[0.1, 0.1], [0.2, 0.2]]
-    assert boxed == pytest.approx(validated(mlp(4, 6, 3), rules, [1e-2, 1e-2], blobs, blobs.load(), _options()[1]), rel=1e-9)
+    assert boxed == pytest.approx(
+        validated(mlp(4, 6, 3), rules, [1e-2, 1e-2], blobs, blobs.load(), _options()[1]), rel=1e-9
+    )
 
 
 def test_the_verb_searches_alike_and_never_sees_the_test_split(tmp_path, capsys, monkeypatch):
@@ -229,14 +296,21 @@ def test_the_verb_searches_alike_and_never_sees_the_test_split(tmp_path, capsys,
 
     def watched(rules, net, task, splits, optimisers, *rest):
         assert splits.keys() == {"train", "validation"}
-        seen.extend((rule.id, pair.theta.rate) for rule, pair in zip(rules, optimisers, strict=True))
+        seen.extend(
+            (rule.id, pair.theta.rate) for rule, pair in zip(rules, optimisers, strict=True)
+        )
         return real(rules, net, task, splits, optimisers, *rest)
 
     monkeypatch.setattr(abreast, "Loop", watched)
     out = tmp_path / "search"
     assert main(["tune", *SMALL, "--trials", "2", "--out", str(out)]) == 0
-    assert [name for name, _ in seen] == ["dfa"] * 4 + ["frozen"] * 4  # two trials of two seeds each
-    assert seen[0] == ("dfa", 1e-3) and seen[4] == ("frozen", 1e-3) and seen[2][1] == seen[6][1] != 1e-3
+    # Two trials of two seeds each.
+    assert [name for name, _ in seen] == ["dfa"] * 4 + ["frozen"] * 4
+    assert (
+        seen[0] == ("dfa", 1e-3)
+        and seen[4] == ("frozen", 1e-3)
+        and seen[2][1] == seen[6][1] != 1e-3
+    )
     assert "byway compare --task digits" in capsys.readouterr().out
     assert main(["tune", *SMALL, "--trials", "2", "--out", str(out)]) == 0
     assert len(seen) == 8, "the same command again has nothing left to do"
@@ -245,28 +319,83 @@ def test_the_verb_searches_alike_and_never_sees_the_test_split(tmp_path, capsys,
 
 
 def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path):
-    small = ["--task", "digits", "--epochs", "4", "--net.hidden", "6", "--batch", "32", "--seeds", "2"]
-    assert main(["tune", *small, "--rules", "node_perturbation", "--trials", "3", "--lr", "0.03", "--out", str(tmp_path)]) == 0
+    small = [
+        "--task",
+        "digits",
+        "--epochs",
+        "4",
+        "--net.hidden",
+        "6",
+        "--batch",
+        "32",
+        "--seeds",
+        "2",
+    ]
+    assert (
+        main(
+            [
+                "tune",
+                *small,
+                "--rules",
+                "node_perturbation",
+                "--trials",
+                "3",
+                "--lr",
+                "0.03",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     task = byway.task("digits")
-    trials = [json.loads(line) for line in (tmp_path / "trials" / "node_perturbation.jsonl").read_text().splitlines()]
-    assert trials[0]["values"] == {"lr": 0.03, "sigma": 0.01} and len({t["values"]["sigma"] for t in trials}) == 3
+    trials = [
+        json.loads(line)
+        for line in (tmp_path / "trials" / "node_perturbation.jsonl").read_text().splitlines()
+    ]
+    assert (
+        trials[0]["values"] == {"lr": 0.03, "sigma": 0.01}
+        and len({t["values"]["sigma"] for t in trials}) == 3
+    )
 
     def by_fit(values):
-        rule, net = byway.rule("node_perturbation", sigma=values["sigma"]), mlp(task.input_shape, 6, 10)
-        return byway.fit(net, rule, task, epochs=4, batch=32, seeds=2, lr=values["lr"], looks=0, progress=False)
+        rule, net = (
+            byway.rule("node_perturbation", sigma=values["sigma"]),
+            mlp(task.input_shape, 6, 10),
+        )
+        return byway.fit(
+            net, rule, task, epochs=4, batch=32, seeds=2, lr=values["lr"], looks=0, progress=False
+        )
 
     results = [by_fit(trial["values"]) for trial in trials]
     for trial, result in zip(trials, results, strict=True):
-        assert trial["score"] == pytest.approx(result.rows[-1].validation["accuracy"].mean(), rel=1e-12)
-    assert len({trial["score"] for trial in trials}) > 1 and trials[0]["score"] != results[0].rows[0].validation["accuracy"].mean()
+        assert trial["score"] == pytest.approx(
+            result.rows[-1].validation["accuracy"].mean(), rel=1e-12
+        )
+    assert (
+        len({trial["score"] for trial in trials}) > 1
+        and trials[0]["score"] != results[0].rows[0].validation["accuracy"].mean()
+    )
     best = max(trials, key=lambda trial: trial["score"])
-    assert json.loads((tmp_path / "tuned.json").read_text())["node_perturbation"]["values"] == best["values"]
+    assert (
+        json.loads((tmp_path / "tuned.json").read_text())["node_perturbation"]["values"]
+        == best["values"]
+    )
 
     # What was found is what a comparison trains with: another value of it than the rule's own.
     held = {"node_perturbation": {"values": trials[1]["values"]}}
     (tmp_path / "other.json").write_text(json.dumps(held))
     run = tmp_path / "run"
-    flags = ["--rules", "node_perturbation", "--looks", "0", "--tuned", str(tmp_path / "other.json"), "--out", str(run)]
+    flags = [
+        "--rules",
+        "node_perturbation",
+        "--looks",
+        "0",
+        "--tuned",
+        str(tmp_path / "other.json"),
+        "--out",
+        str(run),
+    ]
     assert main(["compare", *small, *flags]) == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     last = [row["validation"]["loss"] for row in rows if row["epoch"] == 4]
@@ -275,16 +404,30 @@ def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path
 
 def test_a_comparison_takes_what_was_found_and_keeps_a_copy(tmp_path, capsys):
     file = tmp_path / "tuned.json"
-    file.write_text(json.dumps({name: {"values": {"lr": rate}} for name, rate in (("dfa", 1e-30), ("frozen", 1e-2))}))
+    file.write_text(
+        json.dumps(
+            {name: {"values": {"lr": rate}} for name, rate in (("dfa", 1e-30), ("frozen", 1e-2))}
+        )
+    )
     run = tmp_path / "run"
     assert main(["compare", *SMALL, "--tuned", str(tmp_path), "--out", str(run)]) == 0
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    gain = {r: np.ptp([row["validation"]["accuracy"] for row in rows if row["rule"] == r and row["seed"] == 0]) for r in ("dfa", "frozen")}
+    gain = {
+        r: np.ptp(
+            [row["validation"]["accuracy"] for row in rows if row["rule"] == r and row["seed"] == 0]
+        )
+        for r in ("dfa", "frozen")
+    }
     assert gain["dfa"] == 0 < gain["frozen"]
     file.unlink()
     capsys.readouterr()
     assert main(["resume", str(run)]) == 0
-    assert main(["compare", *SMALL, "--rules", "bp", "--tuned", str(run), "--out", str(tmp_path / "b")]) == 2
+    assert (
+        main(
+            ["compare", *SMALL, "--rules", "bp", "--tuned", str(run), "--out", str(tmp_path / "b")]
+        )
+        == 2
+    )
     assert "without bp" in capsys.readouterr().err
     assert main(["compare", *SMALL, "--tuned", str(tmp_path), "--out", str(tmp_path / "b")]) == 2
     assert "is no result of a search" in capsys.readouterr().err

@@ -1,4 +1,6 @@
-"""Weights out and in: the network that comes back computes the same, and a file that does not fit is refused."""
+"""Weights out and in: the network that comes back computes the same, and a file that does not fit
+is refused.
+"""
 
 import pickle
 
@@ -13,12 +15,19 @@ from byway.core.errors import RunError, ShapeError
 
 NET = byway.mlp(4, 6, 3, key=1)
 X = jnp.asarray(np.random.default_rng(0).normal(size=(5, 4)))
-SHAPES = {"input-hidden1.weight": (4, 6), "input-hidden1.bias": (6,), "hidden1-output.weight": (6, 3), "hidden1-output.bias": (3,)}
+SHAPES = {
+    "input-hidden1.weight": (4, 6),
+    "input-hidden1.bias": (6,),
+    "hidden1-output.weight": (6, 3),
+    "hidden1-output.bias": (3,),
+}
 
 
 def _by_hand(weights):
     """The outputs of an mlp with one layer of relus, in NumPy."""
-    hidden = np.maximum(np.asarray(X) @ weights["input-hidden1.weight"] + weights["input-hidden1.bias"], 0)
+    hidden = np.maximum(
+        np.asarray(X) @ weights["input-hidden1.weight"] + weights["input-hidden1.bias"], 0
+    )
     return hidden @ weights["hidden1-output.weight"] + weights["hidden1-output.bias"]
 
 
@@ -39,7 +48,9 @@ def test_what_was_saved_computes_the_same_elsewhere(tmp_path):
 def test_weights_that_another_program_wrote(tmp_path):
     """In single precision, into a network in double precision; and of several seeds, one by one."""
     draw = np.random.default_rng(3)
-    stack = {name: draw.normal(size=(2, *shape)).astype(np.float32) for name, shape in SHAPES.items()}
+    stack = {
+        name: draw.normal(size=(2, *shape)).astype(np.float32) for name, shape in SHAPES.items()
+    }
     save_file(stack, tmp_path / "w.safetensors")
     for index in (0, 1):
         net = byway.load(NET, tmp_path / "w.safetensors", index=index)
@@ -67,15 +78,30 @@ FITS = {name: np.ones(shape) for name, shape in SHAPES.items()}
 @pytest.mark.parametrize(
     ("held", "given"),
     [
-        ({k: v for k, v in FITS.items() if k != "input-hidden1.bias"}, "input-hidden1.bias is missing"),
+        (
+            {k: v for k, v in FITS.items() if k != "input-hidden1.bias"},
+            "input-hidden1.bias is missing",
+        ),
         (FITS | {"more.weight": np.ones(2)}, "more.weight is there"),
         (FITS | {"input-hidden1.weight": np.ones((6, 4))}, "of shape (6, 4)"),
         (FITS | {"input-hidden1.weight": np.ones((2, 4, 6))}, "of shape (2, 4, 6)"),
-        ({k: np.ones((2, *v.shape)) for k, v in FITS.items()} | {"hidden1-output.bias": np.ones((3, 3))}, "of shape (3, 3)"),
+        (
+            {k: np.ones((2, *v.shape)) for k, v in FITS.items()}
+            | {"hidden1-output.bias": np.ones((3, 3))},
+            "of shape (3, 3)",
+        ),
         (FITS | {"hidden1-output.bias": np.ones(3, int)}, "is int64"),
         (FITS | {"hidden1-output.bias": np.array([1, np.nan, 1])}, "is not finite"),
     ],
-    ids=["one missing", "one too many", "turned", "one stacked", "two sizes of stack", "whole numbers", "not a number"],
+    ids=[
+        "one missing",
+        "one too many",
+        "turned",
+        "one stacked",
+        "two sizes of stack",
+        "whole numbers",
+        "not a number",
+    ],
 )
 def test_weights_of_another_network_are_refused(tmp_path, held, given):
     save_file(held, tmp_path / "w.safetensors")
@@ -95,7 +121,9 @@ def test_files_that_cannot_be_read_or_written(tmp_path):
         byway.save(NET, tmp_path / "nowhere" / "w.safetensors")
 
 
-@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "hard_sigmoid", "softplus", "identity", "quantised"])
+@pytest.mark.parametrize(
+    "activation", ["relu", "tanh", "sigmoid", "hard_sigmoid", "softplus", "identity", "quantised"]
+)
 def test_a_network_can_be_sent_to_another_process(activation):
     net = byway.mlp(4, 6, 3, activation=activation)
     there = pickle.loads(pickle.dumps(net))  # noqa: S301  as multiprocessing does, with what we wrote ourselves

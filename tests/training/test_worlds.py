@@ -1,4 +1,6 @@
-"""Tasks of other kinds: a reward and no more, no targets, an order of their own, a world that changes."""
+"""Tasks of other kinds: a reward and no more, no targets, an order of their own, a world that
+changes.
+"""
 
 from typing import ClassVar
 
@@ -21,7 +23,9 @@ RNG = np.random.default_rng(0)
 
 
 class Guess(Rule):
-    """A reward and noise at the output: what earned more than was usual is done more. No target, no error, no loss."""
+    """A reward and noise at the output: what earned more than was usual is done more. No target, no
+    error, no loss.
+    """
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"reward"}), 1, "units")
 
@@ -45,7 +49,9 @@ class Guess(Rule):
         noise = free.injected[net.output]
         earned = signal.reward(record.output + noise)
         delta = -(earned - memory)[:, None] * noise
-        return 0.9 * memory + 0.1 * jnp.mean(earned), Update({last.name: last.outer(free.pre[last.name], delta)})
+        return 0.9 * memory + 0.1 * jnp.mean(earned), Update(
+            {last.name: last.outer(free.pre[last.name], delta)}
+        )
 
 
 class Hebb(Rule):
@@ -62,7 +68,9 @@ class Hebb(Rule):
 
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        return memory, Update({p.name: p.outer(free.pre[p.name], -free.post[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(free.pre[p.name], -free.post[p.dst]) for p in net.projections}
+        )
 
 
 class Cloud(Task):
@@ -71,7 +79,10 @@ class Cloud(Task):
     input_shape, outputs, scores = (3,), 2, ()
 
     def load(self):
-        return {name: Split(jnp.asarray(RNG.normal(size=(20, 3))), jnp.zeros((20, 0))) for name in ("train", "validation", "test")}
+        return {
+            name: Split(jnp.asarray(RNG.normal(size=(20, 3))), jnp.zeros((20, 0)))
+            for name in ("train", "validation", "test")
+        }
 
     def batch(self, split, index, key):
         return split.x[index], Signal(split.y[index], NoLoss())
@@ -82,15 +93,24 @@ class Cloud(Task):
 
 def fitted(rule, task, **options):
     net = byway.mlp(*task.input_shape, 4, task.outputs)
-    return byway.fit(net, rule, task, **{"epochs": 2, "batch": 5, "progress": False, "looks": 0, **options})
+    return byway.fit(
+        net, rule, task, **{"epochs": 2, "batch": 5, "progress": False, "looks": 0, **options}
+    )
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_rewards_by_hand(weighted):
-    output, target = jnp.array([[1.0, 2.0], [3.0, 0.5], [0.0, 0.01]]), jnp.array([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    output, target = (
+        jnp.array([[1.0, 2.0], [3.0, 0.5], [0.0, 0.01]]),
+        jnp.array([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]]),
+    )
     weight = jnp.array([0.25, 0.5, 0.25]) if weighted else None
     scale = 1.0 if weight is None else weight
-    for payoff, wanted in ((Right(), [1, 0, 0]), (Near(0.04), [0, 0, 1]), (Closeness(), [-1.0, -4.625, -0.00005])):
+    for payoff, wanted in (
+        (Right(), [1, 0, 0]),
+        (Near(0.04), [0, 0, 1]),
+        (Closeness(), [-1.0, -4.625, -0.00005]),
+    ):
         got = Signal(target, CrossEntropy(), weight, payoff).reward(output)
         np.testing.assert_allclose(got, np.array(wanted) * np.asarray(scale), rtol=1e-12)
 
@@ -109,7 +129,9 @@ def test_the_audit_sees_a_reward_and_nothing_else():
 
 
 def test_a_rule_learns_from_reward_alone():
-    """Three clouds far apart, random features: what is rewarded is the right answer, of which one in three is one by chance."""
+    """Three clouds far apart, random features: what is rewarded is the right answer, of which one
+    in three is one by chance.
+    """
     y = np.arange(300) % 3
     x = 4 * np.eye(3)[y] + RNG.normal(size=(300, 3))
     task = byway.Data(x, y)
@@ -127,7 +149,10 @@ class Silent(Cloud):
 
 
 def test_a_reward_rule_on_a_task_without_reward_is_refused():
-    with pytest.raises(RuleError, match="guess, which learns from a reward, on the task silent, which hands out none") as caught:
+    with pytest.raises(
+        RuleError,
+        match="guess, which learns from a reward, on the task silent, which hands out none",
+    ) as caught:
         fitted(Guess(), Silent())
     assert "payoff" in caught.value.fix
     with pytest.raises(RuleError, match="a reward, asked of a signal that has none"):
@@ -135,10 +160,22 @@ def test_a_reward_rule_on_a_task_without_reward_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("name", "reads"), [("bp", "error"), ("node_perturbation", "loss"), ("pc", "target"), ("ff", "error and the target")]
+    ("name", "reads"),
+    [
+        ("bp", "error"),
+        ("node_perturbation", "loss"),
+        ("pc", "target"),
+        ("ff", "error and the target"),
+    ],
 )
 def test_a_rule_that_needs_targets_is_refused_where_there_are_none(name, reads):
-    with pytest.raises(RuleError, match=f"{name}, which learns from the {reads}, on the task cloud, which has no targets|spare 0"):
+    with pytest.raises(
+        RuleError,
+        match=(
+            f"{name}, which learns from the {reads}, on the task cloud, which has no "
+            "targets|spare 0"
+        ),
+    ):
         fitted(byway.rule(name), Cloud())
 
 
@@ -151,15 +188,21 @@ def test_whoever_asks_for_a_loss_that_is_not_there_is_refused():
 
 
 def test_without_targets_nothing_is_scored_and_everything_can_be_shown(tmp_path):
-    """Oja's rule by hand: with a batch of one and plain steps, every projection gains rate * outer(pre, post)."""
+    """Oja's rule by hand: with a batch of one and plain steps, every projection gains rate *
+    outer(pre, post).
+    """
     task = Cloud()
     result = fitted(Hebb(), task, batch=1, epochs=1, optimiser=optax.sgd(0.01), looks=3)
     assert result.test == {} and result.looks == [] and np.isnan(result.main).all()
     assert str(result).startswith("hebb on cloud: 1 seeds in ") and "hebb" in result._repr_html_()
     net, learner = byway.mlp(3, 4, 2), result.learner()
-    assert not np.array_equal(learner.net.theta["input-hidden1"]["weight"], net.theta["input-hidden1"]["weight"])
+    assert not np.array_equal(
+        learner.net.theta["input-hidden1"]["weight"], net.theta["input-hidden1"]["weight"]
+    )
     lost = fitted(Hebb(), task, optimiser=optax.sgd(1e200))
-    assert list(lost.failures) == [0] and "a number stopped being finite at update" in lost.failures[0]
+    assert (
+        list(lost.failures) == [0] and "a number stopped being finite at update" in lost.failures[0]
+    )
 
 
 def _numbers(size, first=0):
@@ -193,7 +236,9 @@ class Last(Hebb):
 def test_a_stream_is_seen_in_its_own_order():
     """Two epochs of four batches of three: the memory is what was seen, two digits each."""
     memory = np.asarray(fitted(Last(), Stream(), batch=3).learner().memory)
-    np.testing.assert_array_equal(memory, [int("01040710" * 2), int("02050811" * 2), int("03060912" * 2)])
+    np.testing.assert_array_equal(
+        memory, [int("01040710" * 2), int("02050811" * 2), int("03060912" * 2)]
+    )
 
 
 class Endless(Stream):
@@ -218,7 +263,9 @@ def test_an_order_of_samples_that_are_not_there_is_refused(task):
 
 
 class Turning(Stream):
-    """Each number is multiplied by the number of batches before it; scored by the mean input that is seen."""
+    """Each number is multiplied by the number of batches before it; scored by the mean input that
+    is seen.
+    """
 
     scores = (Score("seen"),)
 
@@ -238,7 +285,9 @@ class Show(Last):
 
 
 def test_a_world_that_changes_is_seen_and_scored_as_it_is_at_each_step():
-    """Step 0 to 7: batches begin with 1, 4, 7, 10, and are multiplied by 0 to 7. Of validation, 0 to 2, the mean is the step."""
+    """Step 0 to 7: batches begin with 1, 4, 7, 10, and are multiplied by 0 to 7. Of validation, 0
+    to 2, the mean is the step.
+    """
     result = fitted(Show(), Turning(), batch=3)
     assert [row.validation["seen"][0] for row in result.rows] == [0, 4, 8] and result.main[0] == 8
     first = [start * step for start, step in zip([1, 4, 7, 10] * 2, range(8), strict=True)]
@@ -246,4 +295,6 @@ def test_a_world_that_changes_is_seen_and_scored_as_it_is_at_each_step():
     for value in first:
         expected = 100 * expected + value
     assert np.asarray(result.learner().memory)[0] == expected
-    assert result.rows[1].train["seen"][0] == np.mean([step * (start + 1) for start, step in zip([1, 4, 7, 10], range(4), strict=True)])
+    assert result.rows[1].train["seen"][0] == np.mean(
+        [step * (start + 1) for start, step in zip([1, 4, 7, 10], range(4), strict=True)]
+    )

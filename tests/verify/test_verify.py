@@ -44,7 +44,9 @@ OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.ru
 EVERY = [(name, check) for name in OURS for check in byway.rule(name).checks()]
 
 
-@pytest.mark.parametrize("check", [check for _, check in EVERY], ids=[f"{name}: {check.name}" for name, check in EVERY])
+@pytest.mark.parametrize(
+    "check", [check for _, check in EVERY], ids=[f"{name}: {check.name}" for name, check in EVERY]
+)
 def test_it_holds(check):
     measured = check.measure()
     assert check.holds(measured), f"{measured}, wanted {wanted(check)}"
@@ -60,7 +62,9 @@ def test_every_rule_brings_checks_that_name_their_source(name):
 
 def _with_slopes_of_one(record):
     free = record["free"]
-    return Record({"free": dataclasses.replace(free, slope=dict.fromkeys(free.slope, 1.0))}, record.output)
+    return Record(
+        {"free": dataclasses.replace(free, slope=dict.fromkeys(free.slope, 1.0))}, record.output
+    )
 
 
 class ForgetsTheSlope(BP):
@@ -86,8 +90,15 @@ class ForgetsOneWayOnly(KolenPollack):
 
 class ChainsInSecret(DFA):
     def g(self, gamma, net, memory, record, signal):
-        delta = chained_deltas(net, record["free"], signal.error(record.output), {p.name: p.weight for p in net.projections})
-        return memory, Update({p.name: p.outer(record["free"].pre[p.name], delta[p.dst]) for p in net.projections})
+        delta = chained_deltas(
+            net,
+            record["free"],
+            signal.error(record.output),
+            {p.name: p.weight for p in net.projections},
+        )
+        return memory, Update(
+            {p.name: p.outer(record["free"].pre[p.name], delta[p.dst]) for p in net.projections}
+        )
 
 
 class TeachesTheTruthAsWrong(FF):
@@ -95,16 +106,22 @@ class TeachesTheTruthAsWrong(FF):
         state, record = super().f(gamma, net, state, x, signal, key)
         if signal is None:
             return state, record
-        label = jnp.eye(net[net.output].size)[jax.random.randint(key, (len(x),), 0, net[net.output].size)]
+        label = jnp.eye(net[net.output].size)[
+            jax.random.randint(key, (len(x),), 0, net[net.output].size)
+        ]
         inputs = record["negative"].post[net.input].at[:, : label.shape[1]].set(label)
         return state, eqx.tree_at(lambda r: r["negative"].post[net.input], record, inputs)
 
 
 class ForgetsTheBaseline(NodePerturbation):
-    """What comes of it has the right mean and far too much variance: it is the definition that it breaks."""
+    """What comes of it has the right mean and far too much variance: it is the definition that it
+    breaks.
+    """
 
     def g(self, gamma, net, memory, record, signal):
-        return super().g(gamma, net, memory, dataclasses.replace(record, output=0 * record.output), signal)
+        return super().g(
+            gamma, net, memory, dataclasses.replace(record, output=0 * record.output), signal
+        )
 
 
 class TwiceTheError(PC):
@@ -116,15 +133,24 @@ class TwiceTheError(PC):
 class LearnsItsFeedbackWithoutNoise(DTP):
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
-        quiet = dataclasses.replace(free, injected={name: 0 * free.post[name] for name in record["noisy"].injected})
-        return super().g(gamma, net, memory, Record({"free": free, "noisy": quiet}, record.output), signal)
+        quiet = dataclasses.replace(
+            free, injected={name: 0 * free.post[name] for name in record["noisy"].injected}
+        )
+        return super().g(
+            gamma, net, memory, Record({"free": free, "noisy": quiet}, record.output), signal
+        )
 
 
 class LearnsFromThePrediction(IPC):
     """The readout, before anything has moved: one update more than there are steps."""
 
     def g(self, gamma, net, memory, record, signal):
-        return memory, Update(self.slopes(net, self.energy(net, record["free"].post[net.input], signal).phase(record["free"].u)))
+        return memory, Update(
+            self.slopes(
+                net,
+                self.energy(net, record["free"].post[net.input], signal).phase(record["free"].u),
+            )
+        )
 
     def f(self, gamma, net, state, x, signal, key):
         state, record = super().f(gamma, net, state, x, signal, key)
@@ -166,7 +192,10 @@ class NeverCompares(Predsim):
     """Prediction alone, with the share that both should have."""
 
     def g(self, gamma, net, memory, record, signal):
-        alike = {name: heads | {"sim": jax.tree.map(jnp.zeros_like, heads["sim"])} for name, heads in gamma.items()}
+        alike = {
+            name: heads | {"sim": jax.tree.map(jnp.zeros_like, heads["sim"])}
+            for name, heads in gamma.items()
+        }
         return super().g(alike, net, memory, record, signal)
 
 
@@ -238,7 +267,8 @@ def test_a_wrong_rule_is_reported_clearly_and_the_rest_is_run_all_the_same():
     assert seen == results
     assert not any(r.holds for r in results)
     assert str(results[0]) == (
-        "counts_from_nothing, mlp: update = autodiff: raised KeyError: 'hidden9', wanted ≤ 1e-12 (Rumelhart, Hinton and Williams 1986)"
+        "counts_from_nothing, mlp: update = autodiff: raised KeyError: 'hidden9', wanted ≤ 1e-12 "
+        "(Rumelhart, Hinton and Williams 1986)"
     )
     assert math.isnan(results[0].measured)
     assert results[0].to_json()["measured"] is None
@@ -247,10 +277,25 @@ def test_a_wrong_rule_is_reported_clearly_and_the_rest_is_run_all_the_same():
 @pytest.mark.parametrize(
     ("check", "good", "bad", "said"),
     [
-        (Check("", lambda: 0, 1e-12, ""), [0, 1e-12, -1e-12], [2e-12, math.nan, math.inf], "≤ 1e-12"),
+        (
+            Check("", lambda: 0, 1e-12, ""),
+            [0, 1e-12, -1e-12],
+            [2e-12, math.nan, math.inf],
+            "≤ 1e-12",
+        ),
         (Check("", lambda: 0, 0.0, ""), [0], [1e-300, math.nan], "0"),
-        (Check("", lambda: 0, 0.06, "", -0.5), [-0.5, -0.45], [0.5, -0.57, math.nan], "-0.5 ± 0.06"),
-        (Check("", lambda: 0, 0.01, "", least=True), [0.01, -5, math.inf], [0.0, 0.009, math.nan], "≥ 0.01"),
+        (
+            Check("", lambda: 0, 0.06, "", -0.5),
+            [-0.5, -0.45],
+            [0.5, -0.57, math.nan],
+            "-0.5 ± 0.06",
+        ),
+        (
+            Check("", lambda: 0, 0.01, "", least=True),
+            [0.01, -5, math.inf],
+            [0.0, 0.009, math.nan],
+            "≥ 0.01",
+        ),
     ],
 )
 def test_what_holds(check, good, bad, said):
@@ -272,7 +317,9 @@ def test_checks_run_in_float64_whatever_the_precision_outside():
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """A package of someone else with two rules: one brings a check that fails, the other brings none."""
+    """A package of someone else with two rules: one brings a check that fails, the other brings
+    none.
+    """
     code = """
         from byway.core.check import Check
         from byway.rules.bp import BP
@@ -292,7 +339,10 @@ def installed(tmp_path, monkeypatch):
     """
     (tmp_path / "somebodys_rules.py").write_text(textwrap.dedent(code))
     monkeypatch.syspath_prepend(tmp_path)
-    points = {name: EntryPoint(name, f"somebodys_rules:{name.title()}", "byway.rules") for name in ("mine", "bare")}
+    points = {
+        name: EntryPoint(name, f"somebodys_rules:{name.title()}", "byway.rules")
+        for name in ("mine", "bare")
+    }
     monkeypatch.setitem(vars(RULES), "_foreign", points)
 
 
@@ -300,7 +350,10 @@ def test_a_rule_of_someone_else_brings_its_checks(installed, capsys):
     assert main(["verify", "mine", "bare", "--json"]) == 2
     said = capsys.readouterr()
     found = json.loads(said.out)
-    assert [(r["rule"], r["check"], r["measured"], r["wanted"], r["bound"], r["holds"], r["source"]) for r in found["results"]] == [
+    assert [
+        (r["rule"], r["check"], r["measured"], r["wanted"], r["bound"], r["holds"], r["source"])
+        for r in found["results"]
+    ] == [
         ("mine", "one is one", 1.0, 1.0, 0.0, True, "arithmetic"),
         ("mine", "two is three", 2.0, 3.0, 0.5, False, "nobody"),
     ]

@@ -1,15 +1,16 @@
 """What each axis of an array is to the weights that it holds, and where an operation takes it.
 
-An axis is written as its factors, the longest run outside: a weight "pre post" that was flattened has one axis of two factors,
-so a reshape only draws the lines between axes anew, and undoes itself.
+An axis is written as its factors, the longest run outside: a weight "pre post" that was flattened
+has one axis of two factors, so a reshape only draws the lines between axes anew, and undoes itself.
 """
 
 import math
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-# What a factor of an axis is: presynaptic; that, and multiplied by what arrives there; postsynaptic; both, where each unit has one
-# weight of its own; neither; or one along which an array is known to be the same everywhere.
+# What a factor of an axis is: presynaptic; that, and multiplied by what arrives there;
+# postsynaptic; both, where each unit has one weight of its own; neither; or one along which an
+# array is known to be the same everywhere.
 PRE, FED, POST, BOTH, NEITHER, SAME = "pre", "fed", "post", "both", "", "same"
 Shape = tuple[int, ...]
 Axis = tuple[tuple[int, str], ...]
@@ -32,8 +33,13 @@ def labels(some: Axes) -> set[str]:
 
 
 def fed(some: Axes, where: Collection[int]) -> Axes:
-    """The same axes once the weights were multiplied, along some of them, by what is not the same for all presynaptic units."""
-    return tuple(tuple((n, FED if k in where and label == PRE else label) for n, label in one) for k, one in enumerate(some))
+    """The same axes once the weights were multiplied, along some of them, by what is not the same
+    for all presynaptic units.
+    """
+    return tuple(
+        tuple((n, FED if k in where and label == PRE else label) for n, label in one)
+        for k, one in enumerate(some)
+    )
 
 
 def plain(one: Axis) -> bool:
@@ -42,7 +48,9 @@ def plain(one: Axis) -> bool:
 
 
 def joined(one: Axes | None, other: Axes | None) -> Axes | None:
-    """The axes of an array made of two, entry by entry: where one of the two is the same all along an axis, what the other is there."""
+    """The axes of an array made of two, entry by entry: where one of the two is the same all along
+    an axis, what the other is there.
+    """
     if one is None or other is None or len(one) != len(other):
         return None
     found = []
@@ -64,11 +72,15 @@ def evened(some: Axes, where: Axes) -> Axes:
 
 def settled(some: Axes | None) -> Axes | None:
     """The same axes without such marks."""
-    return some and tuple(tuple((n, NEITHER if label == SAME else label) for n, label in one) for one in some)
+    return some and tuple(
+        tuple((n, NEITHER if label == SAME else label) for n, label in one) for one in some
+    )
 
 
 def narrowed(some: Axes | None, at: int, size: int) -> Axes | None:
-    """After a part of an axis was taken. A part of the postsynaptic units could be put elsewhere, index by index: that transposes."""
+    """After a part of an axis was taken. A part of the postsynaptic units could be put elsewhere,
+    index by index: that transposes.
+    """
     if some is None or math.prod(n for n, _ in some[at]) == size:
         return some
     if {POST, BOTH} & labels((some[at],)) or len(some[at]) > 1:
@@ -88,7 +100,11 @@ def _transposed(params, some, before, after):
 
 
 def _broadcast(params, some, before, after):
-    place = {k: one for k, one, n in zip(params["broadcast_dimensions"], some, before, strict=True) if n == after[k]}
+    place = {
+        k: one
+        for k, one, n in zip(params["broadcast_dimensions"], some, before, strict=True)
+        if n == after[k]
+    }
     return tuple(place.get(k, axis(n)) for k, n in enumerate(after))
 
 
@@ -113,13 +129,17 @@ def _padded(params, some, before, after):
 
 
 def _windows(params, some, before, after):
-    if any(n != m and POST in labels((one,)) for n, m, one in zip(before, after, some, strict=True)):
+    if any(
+        n != m and POST in labels((one,)) for n, m, one in zip(before, after, some, strict=True)
+    ):
         return None
     return tuple(one if n == m else axis(m) for n, m, one in zip(before, after, some, strict=True))
 
 
 def _reshaped(params, some, before, after):
-    """The same factors, in the same order, shared out among other axes; one that is too long for its axis is cut in two."""
+    """The same factors, in the same order, shared out among other axes; one that is too long for
+    its axis is cut in two.
+    """
     if params["dimensions"] is not None:
         return None
     factors = [factor for one in some for factor in one]
@@ -165,20 +185,94 @@ def _stacked(params, some, before, after):
 
 def _reduced(params, some, before, after):
     gone = tuple(int(k) for k in params["axes"])
-    return None if {POST, BOTH} & labels(tuple(some[k] for k in gone)) else tuple(one for k, one in enumerate(some) if k not in gone)
+    return (
+        None
+        if {POST, BOTH} & labels(tuple(some[k] for k in gone))
+        else tuple(one for k, one in enumerate(some) if k not in gone)
+    )
 
 
 ELEMENTWISE = frozenset(
     (
-        *("abs", "acos", "acosh", "add", "add_any", "and", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp", "complex"),
-        *("conj", "convert_element_type", "copy", "copy_p", "cos", "cosh", "digamma", "div", "eq", "erf", "erf_inv", "erfc", "exp", "exp2"),
-        *("expm1", "floor", "ge", "gt", "imag", "integer_pow", "is_finite", "le", "lgamma", "log", "log1p", "logistic", "lt", "max", "min"),
-        *("mul", "name", "ne", "neg", "nextafter", "not", "optimization_barrier", "or", "population_count", "pow", "real"),
-        *("reduce_precision", "rem", "round", "rsqrt", "select_n", "shift_left", "shift_right_arithmetic", "shift_right_logical", "sign"),
+        *(
+            "abs",
+            "acos",
+            "acosh",
+            "add",
+            "add_any",
+            "and",
+            "asin",
+            "asinh",
+            "atan",
+            "atan2",
+            "atanh",
+            "cbrt",
+            "ceil",
+            "clamp",
+            "complex",
+        ),
+        *(
+            "conj",
+            "convert_element_type",
+            "copy",
+            "copy_p",
+            "cos",
+            "cosh",
+            "digamma",
+            "div",
+            "eq",
+            "erf",
+            "erf_inv",
+            "erfc",
+            "exp",
+            "exp2",
+        ),
+        *(
+            "expm1",
+            "floor",
+            "ge",
+            "gt",
+            "imag",
+            "integer_pow",
+            "is_finite",
+            "le",
+            "lgamma",
+            "log",
+            "log1p",
+            "logistic",
+            "lt",
+            "max",
+            "min",
+        ),
+        *(
+            "mul",
+            "name",
+            "ne",
+            "neg",
+            "nextafter",
+            "not",
+            "optimization_barrier",
+            "or",
+            "population_count",
+            "pow",
+            "real",
+        ),
+        *(
+            "reduce_precision",
+            "rem",
+            "round",
+            "rsqrt",
+            "select_n",
+            "shift_left",
+            "shift_right_arithmetic",
+            "shift_right_logical",
+            "sign",
+        ),
         *("sin", "sinh", "sqrt", "square", "stop_gradient", "sub", "tan", "tanh", "xor"),
     )
 )
-# Operations known to keep track of axes: from their parameters, the axes of an operand, its shape and that of the result.
+# Operations known to keep track of axes: from their parameters, the axes of an operand, its shape
+# and that of the result.
 KEEPS: Mapping[str, Callable[[Mapping[str, Any], Axes, Shape, Shape], Axes | None]] = {
     "transpose": _transposed,
     "broadcast_in_dim": _broadcast,
@@ -191,6 +285,9 @@ KEEPS: Mapping[str, Callable[[Mapping[str, Any], Axes, Shape, Shape], Axes | Non
     "reduce_window_sum": _windows,
     "row": _indexed,
     "stack": _stacked,
-    **dict.fromkeys(("reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin"), _reduced),
+    **dict.fromkeys(
+        ("reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin"),
+        _reduced,
+    ),
     **dict.fromkeys(ELEMENTWISE, _elementwise),
 }

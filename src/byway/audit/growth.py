@@ -1,4 +1,6 @@
-"""What a growth policy reads to change a network: traced as rules are, through all that it remembers."""
+"""What a growth policy reads to change a network: traced as rules are, through all that it
+remembers.
+"""
 
 import equinox as eqx
 import jax
@@ -33,7 +35,9 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
         free = net.forward(jnp.zeros((batch, *net[net.input].shape), net.dtype))
         return Record({"free": free}, free.post[net.output])
 
-    record, fixed = eqx.partition(eqx.filter_eval_shape(once), lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct))
+    record, fixed = eqx.partition(
+        eqx.filter_eval_shape(once), lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)
+    )
 
     def grown(memory, net, record, update, key):
         memory = growth.watch(memory, net, eqx.combine(record, fixed), Update(update))
@@ -41,15 +45,32 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
         return {"memory": memory, "net": net, "fresh": fresh}
 
     memory, key = growth.start(net), jax.eval_shape(lambda: jax.random.key(0))
-    traced = part(grown, {"memory": memory, "net": net, "record": record, "update": net.theta, "key": key})
+    traced = part(
+        grown, {"memory": memory, "net": net, "record": record, "update": net.theta, "key": key}
+    )
     remembered = dict.fromkeys(leaves("memory", memory), NOTHING)
     while True:
         flows = [remembered.get(name, Flow(frozenset({name}))) for name in traced.arguments]
-        results = dict(zip(traced.results, map(whole, Reader(plastic=True).read(traced.program, flows)), strict=True))
+        results = dict(
+            zip(
+                traced.results,
+                map(whole, Reader(plastic=True).read(traced.program, flows)),
+                strict=True,
+            )
+        )
         grew = {name: before | results[name] for name, before in remembered.items()}
         if grew == remembered:
             break
         remembered = grew
     grown_anew = zip(traced.results, traced.program.outs, strict=True)
-    changes = [results[name] for name, slot in grown_anew if not name.startswith("memory.") and slot not in traced.program.ins]
-    return frozenset(SOURCES[word] for flow in changes for name in flow.reads if (word := name.partition(".")[0]) in SOURCES)
+    changes = [
+        results[name]
+        for name, slot in grown_anew
+        if not name.startswith("memory.") and slot not in traced.program.ins
+    ]
+    return frozenset(
+        SOURCES[word]
+        for flow in changes
+        for name in flow.reads
+        if (word := name.partition(".")[0]) in SOURCES
+    )

@@ -1,8 +1,9 @@
 """What a rule keeps of the past, and whether it needs the future.
 
-A rule that is called once for each time step can need neither: it is given one step at a time, and hands on what `start` made.
-One that is given a whole sequence is traced with every step's input and target apart. Something that is known at one step
-and is not used until a later one has been seen had to wait for that; a wait that grows with the sequence is a wait for its end.
+A rule that is called once for each time step can need neither: it is given one step at a time, and
+hands on what `start` made. One that is given a whole sequence is traced with every step's input and
+target apart. Something that is known at one step and is not used until a later one has been seen
+had to wait for that; a wait that grows with the sequence is a wait for its end.
 """
 
 import math
@@ -20,7 +21,9 @@ SHORT, LONG = 3, 5
 
 
 def needs_future(short: Steps, long: Steps) -> Answer:
-    """Whether some update waits for the end of a sequence, from the same rule on sequences of two lengths."""
+    """Whether some update waits for the end of a sequence, from the same rule on sequences of two
+    lengths.
+    """
     return "yes" if _longest_wait(long) > _longest_wait(short) else "no"
 
 
@@ -28,16 +31,27 @@ def _longest_wait(steps: Steps) -> int:
     time = steps.x.shape[1]
     given = {name: in_time(Flow(frozenset({name})), 1, time) for name in ("x", "signal.target")}
     results = steps.round(given=given).results
-    return max(flow.wait for name, flow in results.items() if name.startswith(("update.", "gamma.")))
+    return max(
+        flow.wait for name, flow in results.items() if name.startswith(("update.", "gamma."))
+    )
 
 
 def kept_of_the_past(short: Steps, long: Steps) -> Literal["flat", "grows"]:
-    """Whether what is alive between f and g, and from call to call, grows with the length of the sequence."""
+    """Whether what is alive between f and g, and from call to call, grows with the length of the
+    sequence.
+    """
     return "grows" if _alive(long) > _alive(short) else "flat"
 
 
 def _alive(steps: Steps) -> int:
     """Bytes of record, state and memory."""
-    shapes = [turn.g.arguments[name] for turn in steps.turns for name in turn.g.arguments if name.startswith(("record.", "memory."))]
-    shapes += jax.tree.leaves(eqx.filter(steps.carried["state"], lambda leaf: hasattr(leaf, "dtype")))
+    shapes = [
+        turn.g.arguments[name]
+        for turn in steps.turns
+        for name in turn.g.arguments
+        if name.startswith(("record.", "memory."))
+    ]
+    shapes += jax.tree.leaves(
+        eqx.filter(steps.carried["state"], lambda leaf: hasattr(leaf, "dtype"))
+    )
     return sum(math.prod(s.shape) * s.dtype.itemsize for s in shapes)

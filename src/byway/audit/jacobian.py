@@ -1,8 +1,9 @@
-"""The numeric cross-check: the Jacobian of each update by the weights, on a tiny network in float64.
+"""The numeric cross-check: the Jacobian of each update by the weights, on a tiny network in
+float64.
 
-It looks at numbers where `verdict` looks at the program. A derivative where the program was found to read nothing
-would mean that the audit missed something. The reverse is common and harmless: a dependence through a discrete choice
-(a sampled label) has no derivative.
+It looks at numbers where `verdict` looks at the program. A derivative where the program was found
+to read nothing would mean that the audit missed something. The reverse is common and harmless: a
+dependence through a discrete choice (a sampled label) has no derivative.
 """
 
 import dataclasses
@@ -27,8 +28,8 @@ class Jacobian:
     Attributes:
         alone: of g, the record held fixed: what an update reads of the weights by itself.
         composed: of f and then g: what it depends on in all.
-        inside: by projection, of g alone, d(update of one synapse)/d(weight of another synapse of the same projection): zero
-            where each synapse looks at nothing but itself.
+        inside: by projection, of g alone, d(update of one synapse)/d(weight of another synapse of
+            the same projection): zero where each synapse looks at nothing but itself.
         missed: dependences that the program's audit did not list; each is a fault of the audit.
         silent: locks that the program shows and the derivative does not.
     """
@@ -43,7 +44,9 @@ class Jacobian:
     def notes(self) -> list[str]:
         """All that a person should look at."""
         tangled = [
-            f"{name}: what one synapse learns changes with the weights of others beside it" for name, norm in self.inside.items() if norm
+            f"{name}: what one synapse learns changes with the weights of others beside it"
+            for name, norm in self.inside.items()
+            if norm
         ]
         return self.missed + self.silent + tangled
 
@@ -64,17 +67,23 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
         gamma = rule.init(net, key)
         state, memory = rule.start(gamma, net, batch)
         run, learn = eqx.filter_jit(rule.f), eqx.filter_jit(rule.g)
-        # Two steps first: what a rule carries through time is empty at the start, and would show no dependence.
+        # Two steps first: what a rule carries through time is empty at the start, and would show no
+        # dependence.
         for _ in range(2 if isinstance(rule, StepRule) else 0):
             state, record = run(gamma, net, state, x, signal, key)
             memory, _ = learn(gamma, net, memory, record, signal)
-        start, turns = (state, memory), [pair for pair, times in rule.turns for _ in range(min(times, 2))]
+        start, turns = (
+            (state, memory),
+            [pair for pair, times in rule.turns for _ in range(min(times, 2))],
+        )
 
         def with_weights(weights):
             return net.with_theta({name: {"weight": w} for name, w in weights.items()})
 
         def taught(weights, records=None):
-            """What the turns change in all; of g alone where their records are given. And their records."""
+            """What the turns change in all; of g alone where their records are given. And their
+            records.
+            """
             here, (state, memory), total, made = with_weights(weights), start, {}, []
             for number, pair in enumerate(turns):
                 if records is None:
@@ -84,24 +93,42 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
                 memory, update = pair.g(gamma, here, memory, record, signal)
                 total, made = _added(_added(total, update.net), update.change), [*made, record]
             if records is None:
-                total = _added(total, _changed(here.theta, rule.conclude(gamma, here, memory)[1].theta))
+                total = _added(
+                    total, _changed(here.theta, rule.conclude(gamma, here, memory)[1].theta)
+                )
             return total, made
 
         weights = {p.name: p.weight for p in net.projections}
         _, records = eqx.filter_jit(taught)(weights)
-        alone, composed = (lambda weights: taught(weights, records)[0]), (lambda weights: taught(weights)[0])
-        of_g, of_both = jax.jit(lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights)))(weights)
+        alone, composed = (
+            (lambda weights: taught(weights, records)[0]),
+            (lambda weights: taught(weights)[0]),
+        )
+        of_g, of_both = jax.jit(
+            lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights))
+        )(weights)
         inside = {name: _between(blocks["weight"][name]) for name, blocks in of_g.items()}
         return _compare(_norms(of_g), _norms(of_both), inside, verdict)
 
 
-def _added(one: dict[str, dict[str, Array]], other: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
-    return one | {name: jax.tree.map(jnp.add, one[name], parts) if name in one else parts for name, parts in other.items()}
+def _added(
+    one: dict[str, dict[str, Array]], other: dict[str, dict[str, Array]]
+) -> dict[str, dict[str, Array]]:
+    return one | {
+        name: jax.tree.map(jnp.add, one[name], parts) if name in one else parts
+        for name, parts in other.items()
+    }
 
 
-def _changed(before: dict[str, dict[str, Array]], after: dict[str, dict[str, Array]]) -> dict[str, dict[str, Array]]:
+def _changed(
+    before: dict[str, dict[str, Array]], after: dict[str, dict[str, Array]]
+) -> dict[str, dict[str, Array]]:
     """The weights that somebody put anew: those that are not the very arrays they were."""
-    return {name: new for name, parts in after.items() if (new := {k: a for k, a in parts.items() if a is not before[name][k]})}
+    return {
+        name: new
+        for name, parts in after.items()
+        if (new := {k: a for k, a in parts.items() if a is not before[name][k]})
+    }
 
 
 def _between(block: Array) -> float:
@@ -117,8 +144,13 @@ def _compare(alone: Norms, composed: Norms, inside: dict[str, float], verdict: V
         for other, norm in alone.get(name, {}).items():  # what is only kept or concluded has no g
             if norm > 0 and f"net.{other}.weight" not in update.reads:
                 missed.append(f"g's update of {name} changes with the weights of {other}")
-        if still := [other for other in update.waits_for if composed.get(name, {}).get(other, 0) == 0]:
-            silent.append(f"{name} waits for {', '.join(still)} without a derivative by it: through a discrete choice, or zero here")
+        if still := [
+            other for other in update.waits_for if composed.get(name, {}).get(other, 0) == 0
+        ]:
+            silent.append(
+                f"{name} waits for {', '.join(still)} without a derivative by it: through a "
+                "discrete choice, or zero here"
+            )
     for name, norms in composed.items():
         for other, norm in norms.items():
             if norm > 0 and other not in verdict.updates[name].depends_on:
@@ -130,11 +162,14 @@ def _norms(tree) -> Norms:
     """The norm of each block, from a Jacobian nested as update -> parameter -> weight."""
     return {
         name: {
-            other: float(jnp.sqrt(sum(jnp.sum(block[other] ** 2) for block in blocks.values()))) for other in next(iter(blocks.values()))
+            other: float(jnp.sqrt(sum(jnp.sum(block[other] ** 2) for block in blocks.values())))
+            for other in next(iter(blocks.values()))
         }
         for name, blocks in tree.items()
     }
 
 
 def _float64(net: Network) -> Network:
-    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, net)
+    return jax.tree.map(
+        lambda a: jnp.asarray(a, jnp.float64) if eqx.is_inexact_array(a) else a, net
+    )

@@ -1,4 +1,6 @@
-"""The tiny networks on which rules are audited: large enough to have a middle, small enough for a full Jacobian."""
+"""The tiny networks on which rules are audited: large enough to have a middle, small enough for a
+full Jacobian.
+"""
 
 from collections.abc import Callable
 
@@ -16,7 +18,10 @@ KINDS: dict[str, Callable[..., Network]] = {
     "blackbox": lambda **options: graph(
         {"input": 8, "hidden1": 7, "hidden2": 6, "output": 4},
         [("input", "hidden1"), ("hidden1", "hidden2"), ("hidden2", "output")],
-        **{**options, "activation": {"hidden1": "quantised", "hidden2": options.get("activation", "relu")}},
+        **{
+            **options,
+            "activation": {"hidden1": "quantised", "hidden2": options.get("activation", "relu")},
+        },
     ),
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "cyclic": lambda **options: graph(
@@ -52,7 +57,9 @@ def accepted(rule: Rule) -> list[str]:
 
 
 def learns_samples(rule: Rule) -> bool:
-    """Whether a rule learns from independent samples, on the multi-layer perceptron that it asks for; else it needs sequences."""
+    """Whether a rule learns from independent samples, on the multi-layer perceptron that it asks
+    for; else it needs sequences.
+    """
     try:
         rule.require_time(outline("mlp", rule), "", in_time=False)
     except RuleError:

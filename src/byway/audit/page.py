@@ -1,4 +1,6 @@
-"""The docs page of the audit, made by the audit: every rule on every kind of network that it accepts."""
+"""The docs page of the audit, made by the audit: every rule on every kind of network that it
+accepts.
+"""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,25 +8,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
 from byway.core.rule import Claims, Rule
-from byway.system.docstring import docstring
+from byway.system.docstring import headline
 
 HEAD = """# What each rule reads
 
-This page is made by the audit itself each time the docs are built: nothing on it was typed by hand but these lines. Each rule is traced
-on a tiny network of every kind that it accepts, and the verdicts are read from the program. `byway audit RULE` does the same on your
-machine; `byway audit RULE --json` for programs.
+This page is made by the audit itself each time the docs are built: nothing on it was typed by
+hand but these lines. Each rule is traced on a tiny network of every kind that it accepts, and
+the verdicts are read from the program. `byway audit RULE` does the same on your machine; `byway
+audit RULE --json` for programs.
 
-**What the words mean.** *Transport*: an update reads weights other than its own, or its signal was carried backwards through them.
-*Locking*: an update waits for something computed downstream of it on the same sample. *Derivative*: an update reads phi'(u), or moves as
-that does. *Signal*: what of the teaching signal its updates are computed from. *Phases*: runs of the network for one update. *Memory*: what
-the rule carries between steps in its state and memory, beyond weights and gamma, by how it grows with the network: nothing, about a number
-a unit or a synapse, or the influence of every synapse on every unit. *Past*: whether what is kept grows with the length of a sequence.
-*Future*: whether an update at one time step needs a later one. What a rule learns besides the weights, in gamma, is audited with them.
+**What the words mean.** *Transport*: an update reads weights other than its own, or its signal
+was carried backwards through them. *Locking*: an update waits for something computed downstream
+of it on the same sample. *Derivative*: an update reads phi'(u), or moves as that does. *Signal*:
+what of the teaching signal its updates are computed from. *Phases*: runs of the network for one
+update. *Memory*: what the rule carries between steps in its state and memory, beyond weights and
+gamma, by how it grows with the network: nothing, about a number a unit or a synapse, or the
+influence of every synapse on every unit. *Past*: whether what is kept grows with the length of a
+sequence. *Future*: whether an update at one time step needs a later one. What a rule learns
+besides the weights, in gamma, is audited with them.
 
-**What the audit cannot see.** It knows arrays, or parts of them: if one entry depends on a weight, all do. Where it cannot tell how a
-weight was used it assumes the worst. A dependence through a discrete choice, such as a sampled label, is found by the trace and has no
-derivative. [Architecture](architecture.md#the-audit) lists the limits. And the audit judges the program, not the physics: an exact sum
-over a million synapses is as local to it as a product of two numbers.
+**What the audit cannot see.** It knows arrays, or parts of them: if one entry depends on a
+weight, all do. Where it cannot tell how a weight was used it assumes the worst. A dependence
+through a discrete choice, such as a sampled label, is found by the trace and has no derivative.
+[Architecture](architecture.md#the-audit) lists the limits. And the audit judges the program, not
+the physics: an exact sum over a million synapses is as local to it as a product of two numbers.
 """
 COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
 
@@ -57,7 +64,7 @@ def _rules(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> Iterator[str]:
     for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
         mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
         rule = mine[0][0]
-        yield f"\n## {name}\n\n{docstring(sys.modules[type(rule).__module__]).partition(chr(10))[0]}\n"
+        yield f"\n## {name}\n\n{headline(sys.modules[type(rule).__module__])}\n"
         for _, kind, verdict in mine:
             yield from _one(kind, verdict)
 
@@ -77,7 +84,8 @@ def _why(verdict: Verdict) -> Iterator[str]:
     updates = verdict.updates.items()
     moved = next(((name, u.transported) for name, u in updates if u.transported), None)
     yield (
-        "No update reads or was reached backwards through the weights of another projection: no transport."
+        "No update reads or was reached backwards through the weights of another projection: no "
+        "transport."
         if moved is None
         else f"Transport: the update of `{moved[0]}` takes in the weights of {_names(moved[1])}."
     )

@@ -24,7 +24,9 @@ class Passes:
         self.batch, self.time, self.outputs = steps.batch, time, net[net.output].size
         self.inputs = {f"net.{p.name}.weight" for p in net.outgoing(net.input)}
         projections = [p for p in net.projections if p.weight is not None]
-        pre = [jax.ShapeDtypeStruct((steps.batch, *p.src_shape), p.weight.dtype) for p in projections]
+        pre = [
+            jax.ShapeDtypeStruct((steps.batch, *p.src_shape), p.weight.dtype) for p in projections
+        ]
 
         def once(*arrays):
             currents = zip(projections, arrays[: len(pre)], arrays[len(pre) :], strict=True)
@@ -38,7 +40,9 @@ class Passes:
             self.once[run.weight] += run.work
 
     def count(self, round: Round) -> int:
-        """The most often that any weight runs on activity of its own: a run that goes on from its own answer is no new one."""
+        """The most often that any weight runs on activity of its own: a run that goes on from its
+        own answer is no new one.
+        """
         return max((self._of(runs) for runs in round.runs), default=0)
 
     def _of(self, runs: Iterable[Run]) -> int:
@@ -47,17 +51,30 @@ class Passes:
             # What is clamped to the input starts a run, wherever it comes from.
             if run.active and (not run.chained or (run.weight in self.inputs and run.times == 1)):
                 work[run.weight] += run.work
-        return max((math.ceil(n / self.once[name] / self.time - 1e-6) for name, n in work.items() if self.once[name]), default=0)
+        return max(
+            (
+                math.ceil(n / self.once[name] / self.time - 1e-6)
+                for name, n in work.items()
+                if self.once[name]
+            ),
+            default=0,
+        )
 
     def probed(self, round: Round) -> bool:
-        """Whether the loss is asked of one output as often as it has units: then the answers make up its error."""
+        """Whether the loss is asked of one output as often as it has units: then the answers make
+        up its error.
+        """
         for runs, questions in zip(round.runs, round.questions, strict=True):
             asked: dict[tuple[int, ...], float] = {}
             for question in {q.of: q for q in questions if q.need == "signal.loss"}.values():
                 for run in question.answers:
                     asked[run] = asked.get(run, 0) + question.numbers
             for run in runs:
-                outputs = run.work / self.once[run.weight] * self.batch if self.once[run.weight] else math.inf
+                outputs = (
+                    run.work / self.once[run.weight] * self.batch
+                    if self.once[run.weight]
+                    else math.inf
+                )
                 if asked.get(run.at, 0) >= outputs * self.outputs:
                     return True
         return False

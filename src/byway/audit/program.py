@@ -1,8 +1,10 @@
-"""Traced programs made flat: all of Byway's contact with JAX's program representation is in this file.
+"""Traced programs made flat: all of Byway's contact with JAX's program representation is in this
+file.
 
-A function is traced and written out as one list of equations between numbered slots. Calls are entered, short loops are
-unrolled, an equation that occurs twice on the same operands is taken once, and whole numbers that follow from constants (the
-counter of an unrolled loop) are worked out. What is left of control flow, long loops and branches, keeps programs inside.
+A function is traced and written out as one list of equations between numbered slots. Calls are
+entered, short loops are unrolled, an equation that occurs twice on the same operands is taken once,
+and whole numbers that follow from constants (the counter of an unrolled loop) are worked out. What
+is left of control flow, long loops and branches, keeps programs inside.
 """
 
 import dataclasses
@@ -16,7 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend import core
 
-# A function jitted under one of these names is not entered: it is a question to the signal (see `watch`).
+# A function jitted under one of these names is not entered: it is a question to the signal (see
+# `watch`).
 ASKS = ERROR, LOSS, REWARD = ("byway.error", "byway.loss", "byway.reward")
 # What is tagged so is a derivative of a cell.
 SLOPE = "byway.slope"
@@ -40,7 +43,8 @@ CALLS = {
 }
 # Primitives whose program only says how two numbers are made one.
 COMBINERS = ("scatter", "reduce", "select_and_", "argmin", "argmax")
-# What can be worked out of whole numbers, by primitive: from its parameters and numpy arrays. Indices come about so.
+# What can be worked out of whole numbers, by primitive: from its parameters and numpy arrays.
+# Indices come about so.
 WHOLE: dict[str, Callable[..., Any]] = {
     "add": lambda params, a, b: a + b,
     "sub": lambda params, a, b: a - b,
@@ -59,8 +63,12 @@ WHOLE: dict[str, Callable[..., Any]] = {
     "or": lambda params, a, b: a | b,
     "select_n": lambda params, which, *cases: np.choose(np.asarray(which, int), cases),
     "convert_element_type": lambda params, a: a,
-    "iota": lambda params: np.broadcast_to(np.arange(params["shape"][params["dimension"]]).reshape(_alone(params)), params["shape"]),
-    "broadcast_in_dim": lambda params, a: np.broadcast_to(a.reshape(_kept(params, a)), params["shape"]),
+    "iota": lambda params: np.broadcast_to(
+        np.arange(params["shape"][params["dimension"]]).reshape(_alone(params)), params["shape"]
+    ),
+    "broadcast_in_dim": lambda params, a: np.broadcast_to(
+        a.reshape(_kept(params, a)), params["shape"]
+    ),
     "reshape": lambda params, a: a.reshape(params["new_sizes"]),
     "squeeze": lambda params, a: a.squeeze(tuple(params["dimensions"])),
     "concatenate": lambda params, *a: np.concatenate(a, params["dimension"]),
@@ -83,7 +91,8 @@ class Equation:
     """One equation.
 
     Attributes:
-        name: of the primitive; "row" and "stack" are what an unrolled loop takes from its inputs and makes of its outputs.
+        name: of the primitive; "row" and "stack" are what an unrolled loop takes from its inputs
+            and makes of its outputs.
         params: those of the primitive.
         ins: slots of its operands.
         outs: slots of its results.
@@ -111,7 +120,8 @@ class Program:
         equations: in order.
         shapes: by slot.
         dtypes: by slot.
-        constants: by slot, what is known before the program runs: literals, arrays closed over, whole numbers that follow.
+        constants: by slot, what is known before the program runs: literals, arrays closed over,
+            whole numbers that follow.
         potentials: slots that go into an activation, with the names of the populations.
         closed_over: the arrays that the traced function closed over.
     """
@@ -134,7 +144,9 @@ class Program:
         return {slot: equation for equation in self.equations for slot in equation.outs}
 
     def goes_on(self, slot: int) -> bool:
-        """Whether what is asked about here is on its way to something else that is asked about: units at rest that begin to settle."""
+        """Whether what is asked about here is on its way to something else that is asked about:
+        units at rest that begin to settle.
+        """
         reached = {slot}
         for equation in self.equations:
             if not reached.isdisjoint(equation.ins):
@@ -179,7 +191,11 @@ class _Writer:
 
     def constant(self, value: Any, aval: Any) -> int:
         """Where a value stands that is known beforehand; one number is written down once."""
-        key = ("constant", str(aval), np.asarray(value).item()) if not aval.shape and jnp.issubdtype(aval.dtype, np.number) else None
+        key = (
+            ("constant", str(aval), np.asarray(value).item())
+            if not aval.shape and jnp.issubdtype(aval.dtype, np.number)
+            else None
+        )
         if key is not None and key in self.written:
             return self.written[key][0]
         number = self.slot(aval)
@@ -189,13 +205,22 @@ class _Writer:
         return number
 
     def enter(self, closed: Any, ins: Sequence[int]) -> list[int]:
-        """Write the equations of a program whose arguments stand in these slots; where its results stand."""
+        """Write the equations of a program whose arguments stand in these slots; where its results
+        stand.
+        """
         jaxpr = getattr(closed, "jaxpr", closed)
         known: dict[Any, int] = dict(zip(jaxpr.invars, ins, strict=True))
-        known |= {v: self.constant(c, v.aval) for v, c in zip(jaxpr.constvars, _constants_of(closed), strict=True)}
+        known |= {
+            v: self.constant(c, v.aval)
+            for v, c in zip(jaxpr.constvars, _constants_of(closed), strict=True)
+        }
 
         def look(atom: Any) -> int:
-            return self.constant(atom.val, atom.aval) if isinstance(atom, core.Literal) else known[atom]
+            return (
+                self.constant(atom.val, atom.aval)
+                if isinstance(atom, core.Literal)
+                else known[atom]
+            )
 
         for equation in jaxpr.eqns:
             outs = self.equation(equation, [look(a) for a in equation.invars])
@@ -210,14 +235,23 @@ class _Writer:
             return ins
         if name in CALLS and params.get(CALLS[name]) is not None:
             if params.get("name") in ASKS:
-                return self.add(params["name"], {}, ins, equation, None, (_program(params["jaxpr"]),))
+                return self.add(
+                    params["name"], {}, ins, equation, None, (_program(params["jaxpr"]),)
+                )
             return self.enter(params[CALLS[name]], ins)
         if name == "scan" and params["length"] <= UNROLLED:
             return self.unroll(params, ins)
-        bind, several = functools.partial(equation.primitive.bind, **params), equation.primitive.multiple_results
+        bind, several = (
+            functools.partial(equation.primitive.bind, **params),
+            equation.primitive.multiple_results,
+        )
         call = bind if several else lambda *operands: (bind(*operands),)
         inside = tuple(_program(p) for p in self.inside(name, params))
-        opaque = not inside and not name.startswith(COMBINERS) and any(_holds_program(p) for p in params.values())
+        opaque = (
+            not inside
+            and not name.startswith(COMBINERS)
+            and any(_holds_program(p) for p in params.values())
+        )
         return self.add(name, params, ins, equation, call, inside, opaque)
 
     def inside(self, name: str, params: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -227,8 +261,21 @@ class _Writer:
             return (params["cond_jaxpr"], params["body_jaxpr"])
         return tuple(params["branches"]) if name == "cond" else ()
 
-    def add(self, name: str, params: Mapping[str, Any], ins: Sequence[int], equation: Any, call: Any, inside=(), opaque=False):
-        key = None if equation.effects or (inside and name not in ASKS) or opaque else self.key(name, params, ins)
+    def add(
+        self,
+        name: str,
+        params: Mapping[str, Any],
+        ins: Sequence[int],
+        equation: Any,
+        call: Any,
+        inside=(),
+        opaque=False,
+    ):
+        key = (
+            None
+            if equation.effects or (inside and name not in ASKS) or opaque
+            else self.key(name, params, ins)
+        )
         if key in self.written and key is not None:
             return self.written[key]
         outs = tuple(self.slot(v.aval) for v in equation.outvars)
@@ -240,9 +287,17 @@ class _Writer:
         return outs
 
     def work_out(self, name: str, params: Mapping[str, Any], ins: Sequence[int], out: int) -> None:
-        """Note the result where it is a few whole numbers, or a yes or no, that follow from known ones."""
-        whole = jnp.issubdtype(self.dtypes[out], jnp.integer) or jnp.issubdtype(self.dtypes[out], jnp.bool_)
-        if whole and math.prod(self.shapes[out]) <= WORKED_OUT and all(s in self.constants for s in ins):
+        """Note the result where it is a few whole numbers, or a yes or no, that follow from known
+        ones.
+        """
+        whole = jnp.issubdtype(self.dtypes[out], jnp.integer) or jnp.issubdtype(
+            self.dtypes[out], jnp.bool_
+        )
+        if (
+            whole
+            and math.prod(self.shapes[out]) <= WORKED_OUT
+            and all(s in self.constants for s in ins)
+        ):
             found = WHOLE[name](params, *(np.asarray(self.constants[s]) for s in ins))
             self.constants[out] = np.asarray(found).astype(self.dtypes[out])
 
@@ -253,7 +308,11 @@ class _Writer:
 
     def unroll(self, params: Mapping[str, Any], ins: Sequence[int]) -> list[int]:
         consts, carried = params["num_consts"], params["num_carry"]
-        fixed, carry, xs = ins[:consts], list(ins[consts : consts + carried]), ins[consts + carried :]
+        fixed, carry, xs = (
+            ins[:consts],
+            list(ins[consts : consts + carried]),
+            ins[consts + carried :],
+        )
         turns = range(params["length"])
         made: list[list[int]] = [[] for _ in params["jaxpr"].out_avals[carried:]]
         for t in reversed(turns) if params["reverse"] else turns:
@@ -263,7 +322,13 @@ class _Writer:
                 kept.append(out)
         if params["reverse"]:
             made = [kept[::-1] for kept in made]
-        return [*carry, *(self.stack(kept, aval) for kept, aval in zip(made, params["jaxpr"].out_avals[carried:], strict=True))]
+        return [
+            *carry,
+            *(
+                self.stack(kept, aval)
+                for kept, aval in zip(made, params["jaxpr"].out_avals[carried:], strict=True)
+            ),
+        ]
 
     def row(self, x: int, t: int) -> int:
         aval = jax.ShapeDtypeStruct(self.shapes[x][1:], self.dtypes[x])
@@ -271,10 +336,21 @@ class _Writer:
 
     def stack(self, rows: list[int], aval: Any) -> int:
         if not rows:
-            return self.constant(np.zeros((0, *aval.shape), aval.dtype), jax.ShapeDtypeStruct((0, *aval.shape), aval.dtype))
-        return self.made("stack", {"axis": 0}, rows, jax.ShapeDtypeStruct((len(rows), *aval.shape), aval.dtype), lambda *a: (jnp.stack(a),))
+            return self.constant(
+                np.zeros((0, *aval.shape), aval.dtype),
+                jax.ShapeDtypeStruct((0, *aval.shape), aval.dtype),
+            )
+        return self.made(
+            "stack",
+            {"axis": 0},
+            rows,
+            jax.ShapeDtypeStruct((len(rows), *aval.shape), aval.dtype),
+            lambda *a: (jnp.stack(a),),
+        )
 
-    def made(self, name: str, params: Mapping[str, Any], ins: Sequence[int], aval: Any, call: Any) -> int:
+    def made(
+        self, name: str, params: Mapping[str, Any], ins: Sequence[int], aval: Any, call: Any
+    ) -> int:
         key = self.key(name, params, ins)
         if key not in self.written:
             self.written[key] = (self.slot(aval),)

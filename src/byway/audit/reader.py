@@ -1,8 +1,9 @@
 """Carries flows through programs, equation by equation.
 
-The analysis errs on the side of too much: branches join, long loops run to a fixed point, an operation that is not known to keep
-the axes of a weight loses them, and such a weight cannot be used forwards any more; a primitive that holds a program we do not
-know how to enter is taken to read everything.
+The analysis errs on the side of too much: branches join, long loops run to a fixed point, an
+operation that is not known to keep the axes of a weight loses them, and such a weight cannot be
+used forwards any more; a primitive that holds a program we do not know how to enter is taken to
+read everything.
 """
 
 import dataclasses
@@ -12,11 +13,50 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from byway.audit.axes import BOTH, ELEMENTWISE, FED, KEEPS, POST, PRE, SAME, Axes, evened, joined, labels, plain, settled
-from byway.audit.flow import ASKED, CONSTANT, FLAT, NOTHING, RAN, Flow, Known, Parts, part, parts, row, union, whole, with_axis
+from byway.audit.axes import (
+    BOTH,
+    ELEMENTWISE,
+    FED,
+    KEEPS,
+    POST,
+    PRE,
+    SAME,
+    Axes,
+    evened,
+    joined,
+    labels,
+    plain,
+    settled,
+)
+from byway.audit.flow import (
+    ASKED,
+    CONSTANT,
+    FLAT,
+    NOTHING,
+    RAN,
+    Flow,
+    Known,
+    Parts,
+    part,
+    parts,
+    row,
+    union,
+    whole,
+    with_axis,
+)
 from byway.audit.program import ASKS, Equation, Program
 from byway.audit.program import trace as trace_program
-from byway.audit.use import FORWARDS, Use, bends, current, flat_along, scales, spread_along, used, when
+from byway.audit.use import (
+    FORWARDS,
+    Use,
+    bends,
+    current,
+    flat_along,
+    scales,
+    spread_along,
+    used,
+    when,
+)
 from byway.audit.ways import Site, Way, arranged, resized, way
 
 # What makes the same number everywhere of operands that are.
@@ -35,7 +75,8 @@ class Run(NamedTuple):
         operands: what stands for the very operands, so that the same use written twice counts once.
         work: how many products were summed for each postsynaptic unit.
         times: how often the loops turn that it stands in.
-        chained: whether the operand itself was computed through this weight: then the run goes on, and is no new one.
+        chained: whether the operand itself was computed through this weight: then the run goes on,
+            and is no new one.
         active: whether the operand is activity, and not a constant.
         signalled: whether the operand carries the signal.
     """
@@ -93,17 +134,21 @@ def trace(function: Callable, sources: Sequence[tuple[Any, Known]]) -> tuple[lis
         The flow of each result, and the arrays that the program closes over.
     """
     program = trace_program(function, [array for array, _ in sources])
-    return [whole(flow) for flow in Reader().read(program, [flow for _, flow in sources])], list(program.closed_over)
+    return [whole(flow) for flow in Reader().read(program, [flow for _, flow in sources])], list(
+        program.closed_over
+    )
 
 
 class Reader:
     """Carries flows through programs, and notes what it meets on the way.
 
     Args:
-        plastic: whether the program is one of g, which does not run the network: there a weight that runs forwards on activity is
-            a weight that is read, and only what carries the signal along is a synapse in use.
+        plastic: whether the program is one of g, which does not run the network: there a weight
+            that runs forwards on activity is a weight that is read, and only what carries the
+            signal along is a synapse in use.
         answering: the weights of the projections into the output.
-        influence: sources that hold how activity depends on weights: what is multiplied with them stays held.
+        influence: sources that hold how activity depends on weights: what is multiplied with them
+            stays held.
         probed: whether the loss is asked so often that its answers are the error.
 
     Attributes:
@@ -119,7 +164,9 @@ class Reader:
         probed: bool = False,
     ):
         self.plastic, self.answering, self.influence = plastic, answering, influence
-        self.asked = {question: "signal.error" if probed else need for question, need in ASKED.items()}
+        self.asked = {
+            question: "signal.error" if probed else need for question, need in ASKED.items()
+        }
         self.runs: dict[Any, Run] = {}
         self.questions: dict[Any, Question] = {}
         self.contacts: dict[Any, Contact] = {}
@@ -128,7 +175,9 @@ class Reader:
         self._parts: list[int] = []
         self._everything = NOTHING
 
-    def read(self, program: Program, flows: Sequence[Known], found: Mapping[int, Flow] | None = None) -> list[Known]:
+    def read(
+        self, program: Program, flows: Sequence[Known], found: Mapping[int, Flow] | None = None
+    ) -> list[Known]:
         """The flows of the results of a program.
 
         Args:
@@ -137,18 +186,32 @@ class Reader:
             found: by slot, what is known of it besides.
         """
         self._everything = union(flows)
-        origins: dict[int, Origin] = {slot: ((slot,), 1) for slot in (*program.ins, *program.constants)}
+        origins: dict[int, Origin] = {
+            slot: ((slot,), 1) for slot in (*program.ins, *program.constants)
+        }
         return self._run(program, flows, origins, found or {})
 
-    def _run(self, program: Program, flows: Sequence[Known], origins: dict[int, Origin], found: Mapping[int, Flow]) -> list[Known]:
-        known: dict[int, Known] = {slot: _constant(value) for slot, value in program.constants.items()}
+    def _run(
+        self,
+        program: Program,
+        flows: Sequence[Known],
+        origins: dict[int, Origin],
+        found: Mapping[int, Flow],
+    ) -> list[Known]:
+        known: dict[int, Known] = {
+            slot: _constant(value) for slot, value in program.constants.items()
+        }
         known.update(zip(program.ins, flows, strict=True))
         for number, equation in enumerate(program.equations):
             self._at.append(number)
-            before, after = (tuple(program.shapes[s] for s in slots) for slots in (equation.ins, equation.outs))
+            before, after = (
+                tuple(program.shapes[s] for s in slots) for slots in (equation.ins, equation.outs)
+            )
             made = tuple(origins[s] for s in equation.ins)
             times = max((times for _, times in made), default=1)
-            site = Site(equation.name, equation.params, equation.ins, program, made, times, before, after[0])
+            site = Site(
+                equation.name, equation.params, equation.ins, program, made, times, before, after[0]
+            )
             outs = self._equation(site, equation, [known[s] for s in equation.ins])
             for k, (slot, out) in enumerate(zip(equation.outs, outs, strict=True)):
                 known[slot] = _besides(out, found[slot]) if slot in found else out
@@ -179,15 +242,33 @@ class Reader:
         if found.start is not None and found.out is not None:
             ((i, at),) = found.cut.items()
             flows[i] = part(flows[i], at, found.start, size := site.after[found.out])
-            before = tuple(resized(shape, at, size) if j == i else shape for j, shape in enumerate(site.before))
+            before = tuple(
+                resized(shape, at, size) if j == i else shape for j, shape in enumerate(site.before)
+            )
             return self._in_parts(site._replace(before=before), flows)
-        sizes = _cuts([flow.sizes for j, at in found.cut.items() if isinstance(flow := flows[j], Parts) and flow.axis == at])
+        sizes = _cuts(
+            [
+                flow.sizes
+                for j, at in found.cut.items()
+                if isinstance(flow := flows[j], Parts) and flow.axis == at
+            ]
+        )
         made, start = [], 0
         for k, size in enumerate(sizes):
             cut = found.cut
-            some = [part(flow, cut[j], start, size) if j in cut else flow for j, flow in enumerate(flows)]
-            before = tuple(resized(shape, cut[j], size) if j in cut else shape for j, shape in enumerate(site.before))
-            after = site.after if found.out is None else resized(site.after, found.out, size * found.scale)
+            some = [
+                part(flow, cut[j], start, size) if j in cut else flow
+                for j, flow in enumerate(flows)
+            ]
+            before = tuple(
+                resized(shape, cut[j], size) if j in cut else shape
+                for j, shape in enumerate(site.before)
+            )
+            after = (
+                site.after
+                if found.out is None
+                else resized(site.after, found.out, size * found.scale)
+            )
             self._parts.append(k)
             made.append(self._in_parts(site._replace(before=before, after=after), some))
             self._parts.pop()
@@ -195,7 +276,9 @@ class Reader:
         if found.out is None:
             return dataclasses.replace(flow := union(made), done=(flow.done[1], flow.done[1]))
         sizes = [int(size * found.scale) for size in sizes]
-        return parts(found.out, sizes[::-1] if found.turned else sizes, made[::-1] if found.turned else made)
+        return parts(
+            found.out, sizes[::-1] if found.turned else sizes, made[::-1] if found.turned else made
+        )
 
     def _combine(self, site: Site, flows: list[Flow]) -> Flow:
         if site.name in ASKS:
@@ -203,7 +286,10 @@ class Reader:
         if all(flow.constant for flow in flows) and site.name in UNIFORM and site.name != "name":
             return CONSTANT
         reads = frozenset().union(*(flow.reads for flow in flows))
-        crossed, answers = (frozenset().union(*(getattr(flow, of) for flow in flows)) for of in ("crossed", "answers"))
+        crossed, answers = (
+            frozenset().union(*(getattr(flow, of) for flow in flows))
+            for of in ("crossed", "answers")
+        )
         if site.name == "name":  # of names only that of slopes is written down
             reads |= {"slope"}
         bent = bends(site, flows) or any(flow.bent for flow in flows)
@@ -221,22 +307,32 @@ class Reader:
             if not flow.held:
                 continue
             others = union(flows[:i] + flows[i + 1 :])
-            # What a sum of products leaves is known by the other factor; a plain sum has taken it up before.
-            data = dataclasses.replace(flow, constant=False) if site.name == "reduce_sum" else others
+            # What a sum of products leaves is known by the other factor; a plain sum has taken it
+            # up before.
+            data = (
+                dataclasses.replace(flow, constant=False) if site.name == "reduce_sum" else others
+            )
             shape, seen = site.before[i], dict[Axes | None, Use]()
             even = site.name in ELEMENTWISE and (shape != site.after or FLAT in flow.held)
             spread = spread_along(flow, shape, site.after, range(len(shape))) if even else ()
             currents = [(j, one) for j, one in enumerate(flows) if j != i]
             for name, some in flow.held.items():
-                # What a current became is still a thing of the same units, where nothing taught came in.
-                gone = name.startswith(RAN) and not (site.name in KEEPS and all(name in one.held for one in signalled))
+                # What a current became is still a thing of the same units, where nothing taught
+                # came in.
+                gone = name.startswith(RAN) and not (
+                    site.name in KEEPS and all(name in one.held for one in signalled)
+                )
                 if name == FLAT or gone:
                     continue
                 if some not in seen:
                     seen[some] = used(site, i, some, flows, others)
                 key, left = name, seen[some].left
                 if name.startswith("net."):
-                    if left is not None and any(scales(site, name, left, one, j) for j, one in currents if RAN + name in one.held):
+                    if left is not None and any(
+                        scales(site, name, left, one, j)
+                        for j, one in currents
+                        if RAN + name in one.held
+                    ):
                         continue
                     if seen[some].use == FORWARDS and not data.stored:
                         key, left = self._forwards(site, name, some, left, data, answered)
@@ -251,12 +347,22 @@ class Reader:
         held = {name: settle[some] for name, some in held.items()}
         if (flat := flat_along(site, flows)) is not None:
             held[FLAT] = flat
-        return dataclasses.replace(out, held=held, crossed=frozenset(crossed), answers=frozenset(answered) or out.answers)
+        return dataclasses.replace(
+            out, held=held, crossed=frozenset(crossed), answers=frozenset(answered) or out.answers
+        )
 
     def _forwards(
-        self, site: Site, name: str, some: Axes | None, left: Axes | None, data: Flow, answered: set[Place]
+        self,
+        site: Site,
+        name: str,
+        some: Axes | None,
+        left: Axes | None,
+        data: Flow,
+        answered: set[Place],
     ) -> tuple[str, Axes | None]:
-        """What is left of a weight that ran, by its name, and on which axes: the current that it caused; or it is still there."""
+        """What is left of a weight that ran, by its name, and on which axes: the current that it
+        caused; or it is still there.
+        """
         at = self._ran(site, name, some, data)
         if name in self.answering:
             answered.add(at)
@@ -266,7 +372,9 @@ class Reader:
 
     def _crossed(self, name: str, over: set[str], data: Flow) -> set[tuple[str, str]]:
         for label in over:
-            self.contacts[(*self._at, *self._parts, name, label)] = Contact(name, label, data.signalled, data.reads)
+            self.contacts[(*self._at, *self._parts, name, label)] = Contact(
+                name, label, data.signalled, data.reads
+            )
         return {(name, label) for label in over} if data.signalled else set()
 
     def _ran(self, site: Site, name: str, some: Axes | None, data: Flow) -> Place:
@@ -275,35 +383,63 @@ class Reader:
         units = math.prod(n for n, label in factors if label in (POST, BOTH))
         at, work = (*self._at, *self._parts), math.prod(site.after) * synapses / units * site.times
         operands = (name, *self._parts, *(origin for origin, _ in site.origins))
-        self.runs[(*at, name)] = Run(at, name, operands, work, site.times, name in data.reads, data.active, data.signalled)
+        self.runs[(*at, name)] = Run(
+            at, name, operands, work, site.times, name in data.reads, data.active, data.signalled
+        )
         return at
 
     def _asked(self, site: Site, flows: list[Flow]) -> Flow:
-        """A question to the signal reads the output that it is about, and of the target no more than it says."""
+        """A question to the signal reads the output that it is about, and of the target no more
+        than it says.
+        """
         output, target, *_ = flows
         need = self.asked[site.name]
         reads = (output.reads - {"record.output"}) | (target.reads - {"signal.target"}) | {need}
-        kept = {name: some for name, some in output.held.items() if name != FLAT and not name.startswith(RAN)}
+        kept = {
+            name: some
+            for name, some in output.held.items()
+            if name != FLAT and not name.startswith(RAN)
+        }
         if site.name != ASKS[0]:
             kept = dict.fromkeys(kept)
         held = {name: some if some and plain(some[-1]) else None for name, some in kept.items()}
         at = (*self._at, *self._parts)
         origin, times = site.origins[0]
-        self.questions[at] = Question(need, (*origin, *self._parts), math.prod(site.after) * times, output.answers)
+        self.questions[at] = Question(
+            need, (*origin, *self._parts), math.prod(site.after) * times, output.answers
+        )
         bent = (not output.active and not site.program.goes_on(site.ins[0])) or union(flows).bent
-        return Flow(frozenset(reads), held, union(flows).crossed, output.answers, *when(site.name, flows), bent=bent)
+        return Flow(
+            frozenset(reads),
+            held,
+            union(flows).crossed,
+            output.answers,
+            *when(site.name, flows),
+            bent=bent,
+        )
 
     def _loop(self, turn: Callable[[list[Flow]], list[Flow]], carry: list[Flow]) -> list[Flow]:
         """What a loop carries after any number of turns.
 
-        What it reads comes first. An activity that starts from a constant and takes up data on the way is data: by its first
-        turn alone, where a constant is summed against the weights, all that follows would hold them as weights.
+        What it reads comes first. An activity that starts from a constant and takes up data on the
+        way is data: by its first turn alone, where a constant is summed against the weights, all
+        that follows would hold them as weights.
         """
         final = _grown(turn, carry)
-        return _grown(turn, [dataclasses.replace(a, reads=b.reads, constant=False) for a, b in zip(carry, final, strict=True)])
+        return _grown(
+            turn,
+            [
+                dataclasses.replace(a, reads=b.reads, constant=False)
+                for a, b in zip(carry, final, strict=True)
+            ],
+        )
 
-    def _inner(self, program: Program, flows: Sequence[Known], origins: Sequence[Origin]) -> list[Flow]:
-        table = dict(zip(program.ins, origins, strict=True)) | {slot: ((*self._at, slot), 1) for slot in program.constants}
+    def _inner(
+        self, program: Program, flows: Sequence[Known], origins: Sequence[Origin]
+    ) -> list[Flow]:
+        table = dict(zip(program.ins, origins, strict=True)) | {
+            slot: ((*self._at, slot), 1) for slot in program.constants
+        }
         return [whole(flow) for flow in self._run(program, flows, table, {})]
 
     def _scan(self, site: Site, inside: Sequence[Program], flows: list[Flow]) -> list[Known]:
@@ -328,8 +464,12 @@ class Reader:
         fresh = [((*self._at, -1 - k), 2 * site.times) for k in range(len(carry))]
 
         def turn(carry: list[Flow]) -> list[Flow]:
-            (go_on,) = self._inner(condition, [*fixed[:n_cond], *carry], [*site.origins[:n_cond], *fresh])
-            outs = self._inner(body, [*fixed[n_cond:], *carry], [*site.origins[n_cond : n_cond + n_body], *fresh])
+            (go_on,) = self._inner(
+                condition, [*fixed[:n_cond], *carry], [*site.origins[:n_cond], *fresh]
+            )
+            outs = self._inner(
+                body, [*fixed[n_cond:], *carry], [*site.origins[n_cond : n_cond + n_body], *fresh]
+            )
             return [_chosen(go_on, a | b) for a, b in zip(carry, outs, strict=True)]
 
         return [*self._loop(turn, carry)]
@@ -357,7 +497,9 @@ def _cuts(each: list[tuple[int, ...]]) -> list[int]:
 
 
 def _chosen(choice: Flow, flow: Flow) -> Flow:
-    """A choice is read, and one made by the signal meets the weights that it chooses among. It has axes of its own."""
+    """A choice is read, and one made by the signal meets the weights that it chooses among. It has
+    axes of its own.
+    """
     held = {name: None for name in choice.held if name != FLAT and not name.startswith(RAN)}
     return dataclasses.replace(flow | dataclasses.replace(choice, held=held), constant=False)
 
@@ -367,7 +509,9 @@ def _besides(known: Known, found: Flow) -> Known:
     if isinstance(known, Parts):
         return known._replace(flows=tuple(_besides(flow, found) for flow in known.flows))
     reads = known.reads - {*ASKED.values()} if "signal.target" in found.reads else known.reads
-    return dataclasses.replace(known, reads=reads | found.reads, held={**known.held, **found.held}, constant=False)
+    return dataclasses.replace(
+        known, reads=reads | found.reads, held={**known.held, **found.held}, constant=False
+    )
 
 
 def _constant(value: Any) -> Flow:
@@ -375,7 +519,11 @@ def _constant(value: Any) -> Flow:
     if getattr(value, "size", 1) <= 1:
         return CONSTANT
     known = getattr(value, "dtype", None)
-    even = known is not None and known.kind in "biuf" and bool(np.all(np.asarray(value) == np.asarray(value).flat[0]))
+    even = (
+        known is not None
+        and known.kind in "biuf"
+        and bool(np.all(np.asarray(value) == np.asarray(value).flat[0]))
+    )
     return CONSTANT if even else NOTHING
 
 
@@ -386,5 +534,12 @@ def _grown(turn: Callable[[list[Flow]], list[Flow]], carry: list[Flow]) -> list[
 
 
 def _unknown(everything: Flow) -> Flow:
-    held = {*everything.held, *(name for name in everything.reads if name.endswith(".weight"))} - {FLAT}
-    return dataclasses.replace(everything, reads=everything.reads | {"unknown program"}, held=dict.fromkeys(held), constant=False)
+    held = {*everything.held, *(name for name in everything.reads if name.endswith(".weight"))} - {
+        FLAT
+    }
+    return dataclasses.replace(
+        everything,
+        reads=everything.reads | {"unknown program"},
+        held=dict.fromkeys(held),
+        constant=False,
+    )

@@ -1,10 +1,12 @@
 """From label sets to verdicts: what a rule's updates read on a given network.
 
-Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory, record and signal as a
-named source: it says what an update reads by itself. The *composed* trace runs f and then g, from the input and the
-signal: it says which weights the signal met backwards on its way (weight transport) and which downstream weights an update
-had to wait for (update locking). Weights and the signal can wait in gamma, in the state or in the memory, so what those hold
-is carried from `init`, `start` and each update back to the start until nothing changes; and weights can pass in the record.
+Two traces are read. The *plasticity* trace runs g alone, with every leaf of gamma, net, memory,
+record and signal as a named source: it says what an update reads by itself. The *composed* trace
+runs f and then g, from the input and the signal: it says which weights the signal met backwards on
+its way (weight transport) and which downstream weights an update had to wait for (update locking).
+Weights and the signal can wait in gamma, in the state or in the memory, so what those hold is
+carried from `init`, `start` and each update back to the start until nothing changes; and weights
+can pass in the record.
 """
 
 import dataclasses
@@ -62,7 +64,8 @@ class Verdict:
         learned: by part of gamma, or of what else the rule teaches and carries along.
         dead_gamma: parts of gamma that no update reads.
         findings: anything a person should look at.
-        moot: claims that this network cannot bear out: nothing has to wait for later steps where none depends on another.
+        moot: claims that this network cannot bear out: nothing has to wait for later steps where
+            none depends on another.
     """
 
     rule: str
@@ -79,7 +82,11 @@ class Verdict:
         """The claims that the program contradicts, each as "what: claimed, found"."""
         names = (f.name for f in dataclasses.fields(Claims) if f.name not in self.moot)
         pairs = ((name, getattr(self.claims, name), getattr(self.found, name)) for name in names)
-        return [f"{name}: claimed {_say(claimed)}, found {_say(found)}" for name, claimed, found in pairs if claimed != found]
+        return [
+            f"{name}: claimed {_say(claimed)}, found {_say(found)}"
+            for name, claimed, found in pairs
+            if claimed != found
+        ]
 
     def _repr_html_(self) -> str:
         from byway.notebook import verdict_html  # noqa: PLC0415 - it draws what is below it, when asked
@@ -89,7 +96,10 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Plain lists, dicts, strings and numbers."""
         plain = {
-            side: {k: sorted(v) if isinstance(v, frozenset) else v for k, v in vars(getattr(self, side)).items()}
+            side: {
+                k: sorted(v) if isinstance(v, frozenset) else v
+                for k, v in vars(getattr(self, side)).items()
+            }
             for side in ("found", "claims")
         }
         return {
@@ -116,7 +126,11 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     """
     rule.accepts(net)
     steps = Steps(rule, net, *example(rule, net, batch, SHORT))
-    long = Steps(rule, net, *example(rule, net, batch, LONG)) if isinstance(rule, SequenceRule) else None
+    long = (
+        Steps(rule, net, *example(rule, net, batch, LONG))
+        if isinstance(rule, SequenceRule)
+        else None
+    )
     carried = sizes(rule, net, batch)
     influence = frozenset(name for name, size in carried.items() if size == "influence")
     passes = Passes(steps, SHORT if long else 1)
@@ -129,14 +143,28 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         round = steps.round(influence, known, probed)
     composed, alone = _by_projection(round.results), _by_projection(steps.alone)
     by_g = {name: _read_by_g(flow, round) - {name} for name, flow in alone.items()}
-    updates = {p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name]) for p in net.projections if p.name in alone}
+    updates = {
+        p.name: _reads(net, p, alone[p.name], composed[p.name], by_g[p.name])
+        for p in net.projections
+        if p.name in alone
+    }
     learned = _learned(steps, round)
     everything = union([*composed.values(), *(round.results[name] for name in learned)])
-    signal: frozenset[Need] = frozenset(need for need in NEEDS if {f"signal.{need}", PAST + need} & everything.reads)
-    slopes = trials.slopes(round, bool(signal), bool(learned)) if unseen is None and "slope" not in everything.reads else {}
+    signal: frozenset[Need] = frozenset(
+        need for need in NEEDS if {f"signal.{need}", PAST + need} & everything.reads
+    )
+    slopes = (
+        trials.slopes(round, bool(signal), bool(learned))
+        if unseen is None and "slope" not in everything.reads
+        else {}
+    )
     found = Claims(
-        transport="yes" if any(one.transported for one in (*updates.values(), *learned.values())) else "no",
-        locking="yes" if any(one.waits_for for one in (*updates.values(), *learned.values())) else "no",
+        transport="yes"
+        if any(one.transported for one in (*updates.values(), *learned.values()))
+        else "no",
+        locking="yes"
+        if any(one.waits_for for one in (*updates.values(), *learned.values()))
+        else "no",
         derivative="yes" if slopes or "slope" in everything.reads else "no",
         signal=signal,
         phases=max(passes.count(round), *(len(turn.phases) for turn in steps.turns)),
@@ -147,16 +175,23 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     live = _live(round) | union(alone.values()).reads
     dead = sorted(name for name in leaves("gamma", steps.carried["gamma"]) if name not in live)
     findings = _findings(rule.claims, steps, round, alone, by_g, learned, dead)
-    findings += [f"{name} follows the slope of {', '.join(of)}, and reads none" for name, of in slopes.items()]
+    findings += [
+        f"{name} follows the slope of {', '.join(of)}, and reads none"
+        for name, of in slopes.items()
+    ]
     findings += [] if unseen is None else [f"f and g were read and not run: {unseen}"]
     moot = frozenset({"future"} if rule.claims.future == "yes" and net.feedforward else ())
     return Verdict(rule.id, found, rule.claims, updates, learned, dead, findings, moot)
 
 
 def _memory(carried: Mapping[str, Size], round: Round) -> Size:
-    """The most that is carried; of gamma, which is known to be there, what no parameter takes: more than a number a synapse."""
+    """The most that is carried; of gamma, which is known to be there, what no parameter takes: more
+    than a number a synapse.
+    """
     counted: list[Size] = [
-        size for name, size in carried.items() if not name.startswith("gamma.") or (size == "influence" and name in round.results)
+        size
+        for name, size in carried.items()
+        if not name.startswith("gamma.") or (size == "influence" and name in round.results)
     ]
     return max(counted, key=SIZES.index) if counted else SIZES[0]
 
@@ -171,47 +206,78 @@ def _by_projection(results: Mapping[str, Flow]) -> dict[str, Flow]:
 
 
 def _read_by_g(alone: Flow, round: Round) -> set[str]:
-    """The projections whose weights g reads for an update: from the network, or from wherever they were kept."""
-    sources = [(round.results if name.startswith("record.") else round.held).get(name, NOTHING) for name in alone.reads]
+    """The projections whose weights g reads for an update: from the network, or from wherever they
+    were kept.
+    """
+    sources = [
+        (round.results if name.startswith("record.") else round.held).get(name, NOTHING)
+        for name in alone.reads
+    ]
     return _weights(alone.raw.union(*(flow.raw for flow in sources if not flow.signalled)))
 
 
 def _reads(net: Network, p, alone: Flow, composed: Flow, by_g: set[str]) -> Reads:
     transported = by_g | (_weights(composed.raw) - {p.name})
-    # What lies downstream on the same sample follows the order of the populations: a recurrent projection brings the past.
+    # What lies downstream on the same sample follows the order of the populations: a recurrent
+    # projection brings the past.
     upstream = net.upstream(p.src, recurrent=False)
     before = {q.name for q in net.projections if q.dst in upstream} | set(net.recurrent) | {p.name}
-    downstream = {q.name for q in net.projections if p.dst in net.upstream(q.src, recurrent=False)} - before
+    downstream = {
+        q.name for q in net.projections if p.dst in net.upstream(q.src, recurrent=False)
+    } - before
     depends_on = _depends_on(net, composed)
     waits_for = [name for name in depends_on if name in downstream]
     return Reads(sorted(alone.reads), sorted(transported), waits_for, depends_on)
 
 
 def _depends_on(net: Network, flow: Flow) -> list[str]:
-    return [q.name for q in net.projections if any(name.startswith(f"net.{q.name}.") for name in flow.reads)]
+    return [
+        q.name
+        for q in net.projections
+        if any(name.startswith(f"net.{q.name}.") for name in flow.reads)
+    ]
 
 
 def _weights(names: Iterable[str]) -> set[str]:
     """The projections whose weights are among the names."""
-    return {name.split(".")[1] for name in names if name.startswith("net.") and name.endswith(".weight")}
+    return {
+        name.split(".")[1] for name in names if name.startswith("net.") and name.endswith(".weight")
+    }
 
 
 def _learned(steps: Steps, round: Round) -> dict[str, Reads]:
-    """What is read to learn the rule's own parameters: gamma, and whatever else it teaches and carries along.
+    """What is read to learn the rule's own parameters: gamma, and whatever else it teaches and
+    carries along.
 
-    Such a parameter takes part in transport as a weight does: what it learns crossed another one against the direction in which
-    that one is used where no error comes along. And it waits for those that lie behind it in that direction.
+    Such a parameter takes part in transport as a weight does: what it learns crossed another one
+    against the direction in which that one is used where no error comes along. And it waits for
+    those that lie behind it in that direction.
     """
     live, ways = _live(round), _ways(round.contacts)
     found = {}
     for name, flow in round.results.items():
-        own = name.startswith("gamma.") or (name.startswith(CARRIED) and flow.taught and name in flow.held)
+        own = name.startswith("gamma.") or (
+            name.startswith(CARRIED) and flow.taught and name in flow.held
+        )
         if not own or name not in live or not flow.reads:
             continue
-        backwards = {other for other, over in flow.crossed if other != name and (ways.used.get(other, set()) - {over})}
-        behind = {other for other in ways.behind(name) if other in flow.reads and name not in ways.behind(other)}
+        backwards = {
+            other
+            for other, over in flow.crossed
+            if other != name and (ways.used.get(other, set()) - {over})
+        }
+        behind = {
+            other
+            for other in ways.behind(name)
+            if other in flow.reads and name not in ways.behind(other)
+        }
         alone = steps.alone.get(name, flow)
-        found[name] = Reads(sorted(alone.reads), sorted(_weights(flow.raw) | backwards), sorted(behind), _depends_on(steps.net, flow))
+        found[name] = Reads(
+            sorted(alone.reads),
+            sorted(_weights(flow.raw) | backwards),
+            sorted(behind),
+            _depends_on(steps.net, flow),
+        )
     return found
 
 
@@ -248,8 +314,16 @@ def _ways(contacts: Iterable[Contact]) -> _Ways:
 
 def _live(round: Round) -> set[str]:
     """What is carried along and sooner or later read by an update, or by a prediction."""
-    found = {name for key, flow in round.results.items() if key.startswith("update.") or key == "record.output" for name in flow.reads}
-    while more := {name for key in found if key in round.results for name in round.results[key].reads} - found:
+    found = {
+        name
+        for key, flow in round.results.items()
+        if key.startswith("update.") or key == "record.output"
+        for name in flow.reads
+    }
+    while (
+        more := {name for key in found if key in round.results for name in round.results[key].reads}
+        - found
+    ):
         found |= more
     return found
 
@@ -264,33 +338,63 @@ def _findings(
     dead: list[str],
 ) -> list[str]:
     hides = claims.transport == "no"
-    findings = [f"{name} holds {', '.join(sorted(_weights(flow.raw)))}" for name, flow in round.held.items() if hides and flow.raw]
+    findings = [
+        f"{name} holds {', '.join(sorted(_weights(flow.raw)))}"
+        for name, flow in round.held.items()
+        if hides and flow.raw
+    ]
     for name, flow in alone.items():
         if hides and by_g[name]:
-            findings.append(f"g reads the weights of {', '.join(sorted(by_g[name]))} to update {name}")
+            findings.append(
+                f"g reads the weights of {', '.join(sorted(by_g[name]))} to update {name}"
+            )
         if "unknown program" in flow.reads:
-            findings.append(f"the update of {name} runs a program that the audit cannot enter: taken to read everything")
-    findings += [f"{name} is taught through {', '.join(one.transported)}" for name, one in learned.items() if hides and one.transported]
+            findings.append(
+                f"the update of {name} runs a program that the audit cannot enter: taken to read "
+                "everything"
+            )
+    findings += [
+        f"{name} is taught through {', '.join(one.transported)}"
+        for name, one in learned.items()
+        if hides and one.transported
+    ]
     findings += [f"no update reads {name}" for name in dead]
-    own = [name for name in RUNNING if getattr(type(steps.rule), name).__module__.partition(".")[0] != Rule.__module__.partition(".")[0]]
-    findings += [f"{steps.rule.id} runs itself by a {name} of its own, which the audit does not read" for name in own]
+    own = [
+        name
+        for name in RUNNING
+        if getattr(type(steps.rule), name).__module__.partition(".")[0]
+        != Rule.__module__.partition(".")[0]
+    ]
+    findings += [
+        f"{steps.rule.id} runs itself by a {name} of its own, which the audit does not read"
+        for name in own
+    ]
     shapes = {p.weight.shape for p in steps.net.projections if p.weight is not None}
     constants = [c for turn in steps.turns for c in turn.g.program.closed_over]
-    findings += [f"g closes over an array of shape {c.shape}, that of a weight" for c in constants if np.shape(c) in shapes]
+    findings += [
+        f"g closes over an array of shape {c.shape}, that of a weight"
+        for c in constants
+        if np.shape(c) in shapes
+    ]
     return findings
 
 
-def example(rule: Rule, net: Network, batch: int, steps: int = SHORT) -> tuple[Float[Array, "batch *inputs"], Signal]:
+def example(
+    rule: Rule, net: Network, batch: int, steps: int = SHORT
+) -> tuple[Float[Array, "batch *inputs"], Signal]:
     """A random batch of what the rule sees, with one-hot targets.
 
-    The loss is cross-entropy, or the squared error where the output projects onwards: what it sends on is then a value.
+    The loss is cross-entropy, or the squared error where the output projects onwards: what it sends
+    on is then a value.
     """
     time, classes = (steps,) if isinstance(rule, SequenceRule) else (), net[net.output].size
     x = np.random.default_rng(1).normal(size=(batch, *time, *net[net.input].shape))
     target = np.eye(classes)[np.arange(batch * math.prod(time)).reshape(batch, *time) % classes]
     criterion = SquaredError() if net.outgoing(net.output) else CrossEntropy()
     weight = jnp.asarray(np.full((batch, *time), 1 / steps), net.dtype) if time else None
-    return jnp.asarray(x, net.dtype), Signal(jnp.asarray(target, net.dtype), criterion, weight, Right())
+    return jnp.asarray(x, net.dtype), Signal(
+        jnp.asarray(target, net.dtype), criterion, weight, Right()
+    )
 
 
 def _say(value: Any) -> str:

@@ -1,7 +1,9 @@
-"""A signal and a network that leave marks in a traced program: what is asked of the one, and where the slopes of the other are read.
+"""A signal and a network that leave marks in a traced program: what is asked of the one, and where
+the slopes of the other are read.
 
-Both compute what the originals compute. A question to the signal is a call of its own in the program, so that the audit knows
-what was asked, and about which output. A cell marks its derivatives, whoever calls them, and whoever takes them by autodiff.
+Both compute what the originals compute. A question to the signal is a call of its own in the
+program, so that the audit knows what was asked, and about which output. A cell marks its
+derivatives, whoever calls them, and whoever takes them by autodiff.
 """
 
 import dataclasses
@@ -29,9 +31,16 @@ class WatchedSignal(Signal):
         return _asked("error", self)(output)
 
     def loss(self, output):
-        """See `Signal.loss`; its derivative by the output is the error, and is one more question."""
+        """See `Signal.loss`; its derivative by the output is the error, and is one more
+        question.
+        """
         asked = jax.custom_jvp(_asked("loss", self))
-        asked.defjvp(lambda outputs, changes: (asked(*outputs), jnp.sum(self.error(*outputs) * changes[0], -1)))
+        asked.defjvp(
+            lambda outputs, changes: (
+                asked(*outputs),
+                jnp.sum(self.error(*outputs) * changes[0], -1),
+            )
+        )
         return asked(output)
 
     def reward(self, output):
@@ -50,7 +59,9 @@ def watched_signal(signal: Signal) -> WatchedSignal:
 
 def watched_network(net: Network) -> Network:
     """The same network, each of its cells watched."""
-    populations = tuple(eqx.tree_at(lambda p: p.cell, p, _watched(p.name, p.cell)) for p in net.populations)
+    populations = tuple(
+        eqx.tree_at(lambda p: p.cell, p, _watched(p.name, p.cell)) for p in net.populations
+    )
     return eqx.tree_at(lambda n: n.populations, net, populations)
 
 
@@ -59,7 +70,9 @@ def _asked(question: str, signal: Signal) -> Callable[[Array], Array]:
     plain = _fields(signal)
 
     def answer(output, target, *weight):
-        return getattr(Signal(**{**plain, "target": target, "weight": weight[0] if weight else None}), question)(output)
+        return getattr(
+            Signal(**{**plain, "target": target, "weight": weight[0] if weight else None}), question
+        )(output)
 
     answer.__name__ = f"byway.{question}"
     given = () if signal.weight is None else (signal.weight,)
@@ -76,7 +89,12 @@ def _watched(name: str, cell: Cell) -> Cell:
         if slope is None:
             return Activation(cell.name, _through(phi), None, cell.gain)
         linear = isinstance(slope(jnp.zeros(1)), float | int)
-        return Activation(cell.name, _through(phi) if linear else _entered(name, phi), lambda u: _marked(slope(u)), cell.gain)
+        return Activation(
+            cell.name,
+            _through(phi) if linear else _entered(name, phi),
+            lambda u: _marked(slope(u)),
+            cell.gain,
+        )
     cls = type(cell)
 
     def step(self, state, u):
@@ -85,7 +103,11 @@ def _watched(name: str, cell: Cell) -> Cell:
     def local(self, state, u):
         return jax.tree.map(_marked, cls.local(self, state, u))
 
-    watched = type(cls.__name__, (cls,), {"step": step, "local": local, "__doc__": cls.__doc__, "__module__": cls.__module__})
+    watched = type(
+        cls.__name__,
+        (cls,),
+        {"step": step, "local": local, "__doc__": cls.__doc__, "__module__": cls.__module__},
+    )
     made = object.__new__(watched)
     for field in dataclasses.fields(cell):
         object.__setattr__(made, field.name, getattr(cell, field.name))

@@ -1,4 +1,6 @@
-"""Where the parts of an array go: which axis of a result an axis of an operand becomes, and what lays parts out anew."""
+"""Where the parts of an array go: which axis of a result an axis of an operand becomes, and what
+lays parts out anew.
+"""
 
 import dataclasses
 import math
@@ -56,7 +58,9 @@ class Way:
 def way(site: Site, i: int, at: int) -> Way | None:
     """The way of axis `at` of operand i; None where it cannot be followed."""
     if site.name in ELEMENTWISE:
-        cut = {j: at for j, shape in enumerate(site.before) if shape and shape[at] == site.after[at]}
+        cut = {
+            j: at for j, shape in enumerate(site.before) if shape and shape[at] == site.after[at]
+        }
         return Way(at, cut) if i in cut else None
     return FOLLOWS[site.name](site, i, at) if site.name in FOLLOWS else None
 
@@ -87,7 +91,10 @@ def _convolution(site: Site, i: int, at: int) -> Way | None:
     post, into = numbers.rhs_spec[:2]
     if (i, at) in ((0, pre), (1, into)):
         return Way(None, {0: pre, 1: into})
-    ways = {(0, batch): Way(numbers.out_spec[0], {0: batch}), (1, post): Way(numbers.out_spec[1], {1: post})}
+    ways = {
+        (0, batch): Way(numbers.out_spec[0], {0: batch}),
+        (1, post): Way(numbers.out_spec[1], {1: post}),
+    }
     return ways.get((i, at))
 
 
@@ -141,15 +148,30 @@ def _ask(site: Site, i: int, at: int) -> Way | None:
     first = site.before[0]
     if at == len(first) - 1:
         return None
-    return Way(at, {j: at for j, shape in enumerate(site.before) if at < len(shape) and shape[at] == first[at]})
+    return Way(
+        at,
+        {
+            j: at
+            for j, shape in enumerate(site.before)
+            if at < len(shape) and shape[at] == first[at]
+        },
+    )
 
 
 def _pad(site: Site, i: int, at: int) -> Way | None:
-    return Way(at, {0: at}) if i == 0 and tuple(site.params["padding_config"][at]) == (0, 0, 0) else None
+    return (
+        Way(at, {0: at})
+        if i == 0 and tuple(site.params["padding_config"][at]) == (0, 0, 0)
+        else None
+    )
 
 
 def _windows(site: Site, i: int, at: int) -> Way | None:
-    return Way(at, {0: at}) if site.params["window_dimensions"][at] == 1 and site.before[0][at] == site.after[at] else None
+    return (
+        Way(at, {0: at})
+        if site.params["window_dimensions"][at] == 1 and site.before[0][at] == site.after[at]
+        else None
+    )
 
 
 def _beside(site: Site, i: int, at: int) -> Way | None:
@@ -168,7 +190,10 @@ FOLLOWS: dict[str, Callable[[Site, int, int], Way | None]] = {
     "squeeze": _squeeze,
     "rev": _rev,
     "pad": _pad,
-    **dict.fromkeys(("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or"), _reduction),
+    **dict.fromkeys(
+        ("reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or"),
+        _reduction,
+    ),
     **dict.fromkeys(("reduce_window_sum", "reduce_window_max", "reduce_window_min"), _windows),
     **dict.fromkeys(("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort"), _beside),
     **dict.fromkeys(ASKS, _ask),
@@ -176,14 +201,18 @@ FOLLOWS: dict[str, Callable[[Site, int, int], Way | None]] = {
 
 
 def arranged(site: Site, flows: list[Known]) -> Known | None:
-    """The result of an operation that lays out parts anew; None where it is none, or cannot be told."""
+    """The result of an operation that lays out parts anew; None where it is none, or cannot be
+    told.
+    """
     return ARRANGES[site.name](site, flows) if site.name in ARRANGES else None
 
 
 def _one_after_another(at: int, pieces: list[tuple[int, Known]]) -> Known:
     sizes, found = [], []
     for size, flow in pieces:
-        inside = flow if isinstance(flow, Parts) and flow.axis == at else Parts(at, (size,), (flow,))
+        inside = (
+            flow if isinstance(flow, Parts) and flow.axis == at else Parts(at, (size,), (flow,))
+        )
         sizes += inside.sizes
         found += inside.flows
     return parts(at, sizes, found)
@@ -191,7 +220,9 @@ def _one_after_another(at: int, pieces: list[tuple[int, Known]]) -> Known:
 
 def _concatenated(site: Site, flows: list[Known]) -> Known:
     at = site.params["dimension"]
-    return _one_after_another(at, [(shape[at], flow) for shape, flow in zip(site.before, flows, strict=True)])
+    return _one_after_another(
+        at, [(shape[at], flow) for shape, flow in zip(site.before, flows, strict=True)]
+    )
 
 
 def _piled(site: Site, flows: list[Known]) -> Known:
@@ -205,7 +236,12 @@ def _picked(site: Site, flows: list[Known]) -> Known:
 
 def _strided(site: Site, flows: list[Known]) -> Known | None:
     (known,), strides = flows, site.params["strides"]
-    if not isinstance(known, Parts) or strides is None or strides[known.axis] == 1 or set(known.sizes) != {1}:
+    if (
+        not isinstance(known, Parts)
+        or strides is None
+        or strides[known.axis] == 1
+        or set(known.sizes) != {1}
+    ):
         return None
     at = known.axis
     if resized(site.before[0], at, 0) != resized(site.after, at, 0):
@@ -251,18 +287,27 @@ def _overwritten(site: Site, flows: list[Known]) -> Known | None:
     end = site.after[at] - start - size
     pieces = [(start, 0), (size, None), (end, start + size)]
     block = with_axis(update, at) if new else update
-    return _one_after_another(at, [(n, block if begin is None else part(old, at, begin, n)) for n, begin in pieces if n])
+    return _one_after_another(
+        at, [(n, block if begin is None else part(old, at, begin, n)) for n, begin in pieces if n]
+    )
 
 
 def _block(site: Site) -> tuple[int, int, int, bool] | None:
-    """Where a block is written: on which axis, from where, how long, and whether it lacks that axis itself."""
+    """Where a block is written: on which axis, from where, how long, and whether it lacks that axis
+    itself.
+    """
     constants, ins, all_of_it = site.program.constants, site.ins, site.before[0]
     if site.name == "dynamic_update_slice":
         starts, sizes, new = [constants.get(s) for s in ins[2:]], site.before[1], ()
     else:
         numbers, index = site.params["dimension_numbers"], constants.get(ins[1])
         new = tuple(numbers.inserted_window_dims)
-        if index is None or index.ndim != 1 or numbers.operand_batching_dims or len(site.before[2]) + len(new) != len(all_of_it):
+        if (
+            index is None
+            or index.ndim != 1
+            or numbers.operand_batching_dims
+            or len(site.before[2]) + len(new) != len(all_of_it)
+        ):
             return None
         window = iter(site.before[2])
         sizes = [1 if k in new else next(window) for k in range(len(all_of_it))]

@@ -15,20 +15,33 @@ from byway.core.errors import RuleError
 from byway.rules import RULES
 from byway.training.fit import use_compilation_cache
 
-HEADINGS = ["rule", "network", "transport", "locking", "derivative", "signal", "phases", "memory", "past", "future", "as claimed"]
+HEADINGS = [
+    "rule",
+    "network",
+    "transport",
+    "locking",
+    "derivative",
+    "signal",
+    "phases",
+    "memory",
+    "past",
+    "future",
+    "as claimed",
+]
 
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
     """Compute what each weight update of a rule reads, and hold the rule to its claims.
 
-    The verdicts come from the program, not from the rule's word: label sets are carried through the traced f and g. A
-    Jacobian of each update by every weight, in float64, cross-checks them. Exits with 2 if a rule is not as it claims.
+    The verdicts come from the program, not from the rule's word: label sets are carried through the
+    traced f and g. A Jacobian of each update by every weight, in float64, cross-checks them. Exits
+    with 2 if a rule is not as it claims.
 
     Attributes:
         rules: the rules to audit; all of them by default.
-        net: kinds of network to audit them on, separated by commas: mlp, convnet, rnn, cyclic ...; by default every kind
-            that a rule accepts.
+        net: kinds of network to audit them on, separated by commas: mlp, convnet, rnn, cyclic ...;
+            by default every kind that a rule accepts.
         json: print JSON instead of tables.
         numeric: measure the Jacobian too.
     """
@@ -46,16 +59,24 @@ def run(argv: Sequence[str]) -> None:
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     found = []
     for rule in rules:
-        for kind in accepted(rule) if asked.net is None else [k.strip() for k in asked.net.split(",")]:
+        for kind in (
+            accepted(rule) if asked.net is None else [k.strip() for k in asked.net.split(",")]
+        ):
             verdict = audit(rule, net := tiny(kind, rule))
             found.append((kind, verdict, jacobian(rule, net, verdict) if asked.numeric else None))
     if asked.json:
         print(json.dumps([_json(*one) for one in found], indent=1))
     else:
         _print(found)
-    wrong = sorted({v.rule for _, v, numbers in found if v.disagreements or (numbers and numbers.missed)})
+    wrong = sorted(
+        {v.rule for _, v, numbers in found if v.disagreements or (numbers and numbers.missed)}
+    )
     if wrong:
-        raise RuleError(f"the audit contradicts {', '.join(wrong)}", "claims that the program bears out", "correct the rule or its claims")
+        raise RuleError(
+            f"the audit contradicts {', '.join(wrong)}",
+            "claims that the program bears out",
+            "correct the rule or its claims",
+        )
 
 
 def _json(kind: str, verdict: Verdict, numbers: Jacobian | None) -> dict[str, Any]:
@@ -69,12 +90,30 @@ def _print(found: list[tuple[str, Verdict, Jacobian | None]]) -> None:
         v = verdict.found
         signal = " and ".join(sorted(v.signal)) or "none"
         agrees = "no" if verdict.disagreements else "yes"
-        rows.append([verdict.rule, kind, v.transport, v.locking, v.derivative, signal, str(v.phases), v.memory, v.past, v.future, agrees])
+        rows.append(
+            [
+                verdict.rule,
+                kind,
+                v.transport,
+                v.locking,
+                v.derivative,
+                signal,
+                str(v.phases),
+                v.memory,
+                v.past,
+                v.future,
+                agrees,
+            ]
+        )
     print_table(console, HEADINGS, rows, range(len(HEADINGS)), lead=2)
     for kind, verdict, numbers in found:
-        console.print(f"\n[bold]{verdict.rule}[/bold] on {kind}: what each update reads", highlight=False)
+        console.print(
+            f"\n[bold]{verdict.rule}[/bold] on {kind}: what each update reads", highlight=False
+        )
         for name, update in verdict.updates.items():
             console.print(f"  {name}: {', '.join(update.reads)}", highlight=False, soft_wrap=True)
-        notes = verdict.disagreements + verdict.findings + ([] if numbers is None else numbers.notes)
+        notes = (
+            verdict.disagreements + verdict.findings + ([] if numbers is None else numbers.notes)
+        )
         for note in notes:
             console.print(f"  ! {note}", highlight=False, soft_wrap=True)

@@ -23,13 +23,14 @@ FIXED = ("rule", "rules", "task", "seeds", "first_seed", "batch", "net")
 class Branch:
     """Start another run from a checkpoint of a run, with a change.
 
-    For example 'byway branch runs/a --set epochs=60 lr=1e-4', or '--set ff.peer=0.1'. The run that it starts from is left as it
-    is. Where the optimiser is another one, its moments start anew.
+    For example 'byway branch runs/a --set epochs=60 lr=1e-4', or '--set ff.peer=0.1'. The run that
+    it starts from is left as it is. Where the optimiser is another one, its moments start anew.
 
     Attributes:
         folder: the run to start from.
         set: what to change, as NAME=VALUE, under the names of config.toml.
-        at: the checkpoint to start from, by its step; the latest by default. More are there in a run with --keep.
+        at: the checkpoint to start from, by its step; the latest by default. More are there in a
+            run with --keep.
         out: the new run folder; runs/branch-TASK-TIME by default.
         overwrite: replace the run that lies there.
     """
@@ -45,16 +46,25 @@ def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Branch, args=list(argv), prog="byway branch")
     old = Run.again(asked.folder)
-    names, settings = settings_of(asked.folder / "config.toml", **dict(_change(text) for text in asked.set))
-    experiment = Experiment(names, dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite))
+    names, settings = settings_of(
+        asked.folder / "config.toml", **dict(_change(text) for text in asked.set)
+    )
+    experiment = Experiment(
+        names, dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite)
+    )
     begun = [rule.id for rule in experiment.rules if old.checkpoints(rule.id).is_dir()]
     if not begun:
-        raise RunError(f"{asked.folder} has no checkpoint", "one to start from", "let the run get to its first checkpoint")
+        raise RunError(
+            f"{asked.folder} has no checkpoint",
+            "one to start from",
+            "let the run get to its first checkpoint",
+        )
     steps = {name: choose(old.checkpoints(name), asked.at) for name in begun}
     for name, step in steps.items():
         if step >= experiment.steps:
             raise ConfigError(
-                f"the checkpoint of {name} after {step:,} batches, with settings that end at {experiment.steps:,}",
+                f"the checkpoint of {name} after {step:,} batches, with settings that end at "
+                f"{experiment.steps:,}",
                 "something left to learn",
                 "add --set epochs=..., or choose an earlier one with --at",
             )
@@ -70,7 +80,11 @@ def _change(text: str) -> tuple[str, Any]:
     if not equals or not name:
         raise ConfigError(f"--set {text}", "NAME=VALUE", "for example --set lr=1e-4")
     if name.split(".")[0] in FIXED:
-        raise ConfigError(f"--set {text}", f"a change of anything but {', '.join(FIXED)}", "start a new run with 'byway compare'")
+        raise ConfigError(
+            f"--set {text}",
+            f"a change of anything but {', '.join(FIXED)}",
+            "start a new run with 'byway compare'",
+        )
     try:
         return name, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

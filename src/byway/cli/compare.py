@@ -9,14 +9,25 @@ from byway.cli.settings import Verb
 
 DOC = """Train several rules side by side and report what each costs and buys.
 
-All rules see the same seeds, the same order of data and the same budget; 'frozen' is the control (only the readout
-learns) and 'bp' the baseline. Writes a run folder with metrics, weights, checkpoints, the audit and report.html; 'byway resume'
-goes on with one that was stopped. Settings come from defaults, then from --config FILE.toml, then from flags; the run folder
-keeps them all as config.toml."""
+All rules see the same seeds, the same order of data and the same budget; 'frozen' is the control
+(only the readout learns) and 'bp' the baseline. Writes a run folder with metrics, weights,
+checkpoints, the audit and report.html; 'byway resume' goes on with one that was stopped.
+Settings come from defaults, then from --config FILE.toml, then from flags; the run folder keeps
+them all as config.toml."""
 OWN = [
-    ("rules", str, "bp,frozen,fa,dfa,ff", "rules to compare, separated by commas; 'byway list' names them."),
+    (
+        "rules",
+        str,
+        "bp,frozen,fa,dfa,ff",
+        "rules to compare, separated by commas; 'byway list' names them.",
+    ),
     ("seeds", int, 8, "how many networks to train by each rule, each from its own random start."),
-    ("tuned", Path | None, None, "the folder of a 'byway tune', whose findings each rule is trained with."),
+    (
+        "tuned",
+        Path | None,
+        None,
+        "the folder of a 'byway tune', whose findings each rule is trained with.",
+    ),
 ]
 VERB = Verb("compare", DOC, OWN)
 

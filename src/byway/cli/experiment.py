@@ -10,7 +10,7 @@ from typing import Any
 
 import byway
 from byway.audit.verdict import audit
-from byway.cli.list import headline
+from byway.cli.list import about as said
 from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
 from byway.core.given import require_none, require_whole
@@ -40,7 +40,8 @@ NETWORKS: dict[str, Callable[..., Network]] = {
 
 
 class Experiment:
-    """Every rule on the same task with the same seeds, order of data and budget; made from settings, not begun yet.
+    """Every rule on the same task with the same seeds, order of data and budget; made from
+    settings, not begun yet.
 
     Everything that can be wrong with the settings is found before the first rule trains.
 
@@ -51,33 +52,63 @@ class Experiment:
 
     def __init__(self, names: list[str], settings: Any):
         if not names or len(set(names)) < len(names):
-            raise ConfigError(f"the rules {', '.join(names) or '(none)'}", "one or more, each once", "for example bp,frozen,fa")
-        self.settings, self.tuned = settings, {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names)
+            raise ConfigError(
+                f"the rules {', '.join(names) or '(none)'}",
+                "one or more, each once",
+                "for example bp,frozen,fa",
+            )
+        self.settings, self.tuned = (
+            settings,
+            {} if getattr(settings, "tuned", None) is None else read_tuned(settings.tuned, names),
+        )
         if self.tuned:
-            require_none("lr", settings.lr, "beside what was tuned, which has a rate for each rule", "leave --tuned out")
-        self.rules = [with_values(_member(byway.rule, name, settings), self.tuned.get(name, {})) for name in names]
+            require_none(
+                "lr",
+                settings.lr,
+                "beside what was tuned, which has a rate for each rule",
+                "leave --tuned out",
+            )
+        self.rules = [
+            with_values(_member(byway.rule, name, settings), self.tuned.get(name, {}))
+            for name in names
+        ]
         self.task: Task = _member(byway.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
-        self.options: dict[str, Any] = {name: getattr(settings, name, None) for name in Options.__dataclass_fields__}
+        self.options: dict[str, Any] = {
+            name: getattr(settings, name, None) for name in Options.__dataclass_fields__
+        }
         if (growth := self.options["growth"]) is not None:
             self.options["growth"] = _member(byway.growth, growth, settings)
         for name in ("epochs", "batch"):
-            self.options[name] = getattr(self.task.suggests, name) if self.options[name] is None else self.options[name]
+            self.options[name] = (
+                getattr(self.task.suggests, name)
+                if self.options[name] is None
+                else self.options[name]
+            )
         self._with_gamma: set[str] = set()
         self._plan()
         if settings.lr_gamma is not None:
             pairs = zip(self.rules, self.nets, strict=True)
-            found = {rule.id for rule, net in pairs if gamma_learns(rule, net, self.task, self.data, self.options["batch"])}
-            self._with_gamma = found or set(names)  # where it is of no use to any rule, it is refused
+            found = {
+                rule.id
+                for rule, net in pairs
+                if gamma_learns(rule, net, self.task, self.data, self.options["batch"])
+            }
+            # Where it is of no use to any rule, it is refused.
+            self._with_gamma = found or set(names)
             self._plan()
         for name in getattr(settings, "track", ()):
             tracker(name)
 
     def options_of(self, rule: Rule) -> dict[str, Any]:
-        """Options of `fit` for one rule; without those that are meant for others beside it, on which they have an effect."""
+        """Options of `fit` for one rule; without those that are meant for others beside it, on
+        which they have an effect.
+        """
         left_out = {}
-        if isinstance(rule, SequenceRule) and any(isinstance(other, StepRule) for other in self.rules):
+        if isinstance(rule, SequenceRule) and any(
+            isinstance(other, StepRule) for other in self.rules
+        ):
             left_out["every"] = None
         if rule.id not in self._with_gamma:
             left_out["lr_gamma"] = None
@@ -102,8 +133,19 @@ class Experiment:
             about: what else to note of the run.
         """
         given = self.settings.out
-        out = Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}" if given is None else given
-        run = Run.begin(out, self.task, to_toml(self.settings), self.settings.overwrite, unique=given is None, **about)
+        out = (
+            Path("runs") / f"{verb}-{self.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
+            if given is None
+            else given
+        )
+        run = Run.begin(
+            out,
+            self.task,
+            to_toml(self.settings),
+            self.settings.overwrite,
+            unique=given is None,
+            **about,
+        )
         if self.tuned:  # a copy, so that the run can be gone on with when the search is no more
             run.write_json(TUNED, {name: {"values": values} for name, values in self.tuned.items()})
         return run
@@ -115,21 +157,36 @@ class Experiment:
         with locked(run.folder):
             if not (run.folder / "audit.json").exists():
                 kind = net_kind(self.settings.net, self.task)
-                found = {rule.id: audit(rule, net).to_json() for rule, net in zip(self.rules, self.nets, strict=True)}
-                about = {name: {"network": kind, "about": headline(RULES, name)} for name in found}
+                found = {
+                    rule.id: audit(rule, net).to_json()
+                    for rule, net in zip(self.rules, self.nets, strict=True)
+                }
+                about = {name: {"network": kind, "about": said(RULES, name)} for name in found}
                 run.write_json("audit.json", {name: about[name] | found[name] for name in found})
             for rule, net in zip(self.rules, self.nets, strict=True):
                 if rule.id in run.finished:
                     continue
                 run.begin_rule(rule.id)
-                on_row, on_look = partial(run.add_row, rule.id, seeds), partial(run.add_look, rule.id, seeds)
+                on_row, on_look = (
+                    partial(run.add_row, rule.id, seeds),
+                    partial(run.add_look, rule.id, seeds),
+                )
                 settings = plain(self.settings)
-                with tracking(self.settings.track, run.folder, rule.id, seeds, settings) as pages, _telling_how_to_go_on(run.folder):
+                with (
+                    tracking(self.settings.track, run.folder, rule.id, seeds, settings) as pages,
+                    _telling_how_to_go_on(run.folder),
+                ):
                     on_row, on_look = _both(on_row, pages.row), _both(on_look, pages.look)
                     result = fit(
-                        net, rule, self.task, data=self.data, on_row=on_row, on_look=on_look, checkpoint=run.checkpoints(rule.id),
+                        net,
+                        rule,
+                        self.task,
+                        data=self.data,
+                        on_row=on_row,
+                        on_look=on_look,
+                        checkpoint=run.checkpoints(rule.id),
                         **self.options_of(rule),
-                    )  # fmt: skip
+                    )
                 run.add_result(result, net)
                 for seed, why in (result.advice | result.failures).items():
                     print(f"{rule.id}, seed {seed}: {why}", flush=True)
@@ -150,7 +207,10 @@ def _telling_how_to_go_on(folder: Path) -> Iterator[None]:
     try:
         yield
     except BlackBoxError as error:
-        kept = f"all that was measured is in {folder}, and 'byway report {folder}' draws every rule that finished"
+        kept = (
+            f"all that was measured is in {folder}, and 'byway report {folder}' draws every rule "
+            "that finished"
+        )
         raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(f"; 'byway resume {folder}' goes on from there") from stop
@@ -164,12 +224,21 @@ def read_tuned(path: Path, names: list[str]) -> dict[str, dict[str, float]]:
     """
     path = path / TUNED if path.is_dir() else path
     try:
-        held = {name: dict(one["values"]) for name, one in json.loads(path.read_text(encoding="utf-8")).items()}
+        held = {
+            name: dict(one["values"])
+            for name, one in json.loads(path.read_text(encoding="utf-8")).items()
+        }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise RunError(f"{path} is no result of a search: {problem}", "what 'byway tune' wrote", "name its folder") from problem
+        raise RunError(
+            f"{path} is no result of a search: {problem}",
+            "what 'byway tune' wrote",
+            "name its folder",
+        ) from problem
     if missing := [name for name in names if name not in held]:
         raise RunError(
-            f"{path} without {', '.join(missing)}", "every rule that is compared", "tune it too, with the same command and more rules"
+            f"{path} without {', '.join(missing)}",
+            "every rule that is compared",
+            "tune it too, with the same command and more rules",
         )
     return {name: held[name] for name in names}
 
@@ -180,16 +249,25 @@ def build(net: NetSettings, task: Task, rule: Rule) -> Network:
     builder = look_up("network kind", kind, NETWORKS)
     suggested = () if kind == "convnet" else task.suggests.hidden
     hidden = suggested if net.hidden is None else net.hidden
-    options = {name: value for name, value in vars(net).items() if value is not None and name not in ("kind", "hidden")}
+    options = {
+        name: value
+        for name, value in vars(net).items()
+        if value is not None and name not in ("kind", "hidden")
+    }
     for name, value in options.items():
         if (only := ONLY.get(name, kind)) != kind:
             given = f"net.{name} = {value} for a network of the kind {kind}"
-            raise ConfigError(given, f"one of the kind {only}", f"leave net.{name} out, or add --net.kind {only}")
+            raise ConfigError(
+                given, f"one of the kind {only}", f"leave net.{name} out, or add --net.kind {only}"
+            )
         if name in ("kernel", "pool"):
             require_whole(f"net.{name}", value)
-        if rule.network_options.get(name, value) != value and value is not False:  # what is off may be off by default
+        # What is off may be off by default.
+        if rule.network_options.get(name, value) != value and value is not False:
             wanted = f"{rule.network_options[name]}, which {rule.id} cannot do without"
-            raise ConfigError(f"net.{name} = {value} for {rule.id}", wanted, f"leave net.{name} out, or {rule.id}")
+            raise ConfigError(
+                f"net.{name} = {value} for {rule.id}", wanted, f"leave net.{name} out, or {rule.id}"
+            )
     return builder(task, hidden, {**options, **rule.network_options})
 
 

@@ -15,14 +15,15 @@ from byway.growths import GROWTHS
 from byway.network.activations import ACTIVATIONS
 from byway.network.cells import CELLS
 from byway.rules import RULES
-from byway.system.docstring import docstring
+from byway.system.docstring import headline
 from byway.tasks import TASKS
 from byway.training.optimisers import OPTIMISERS, SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Name every rule, task, growth policy, network kind, activation, cell, optimiser and schedule; or the settings of some.
+    """Name every rule, task, growth policy, network kind, activation, cell, optimiser and schedule;
+    or the settings of some.
 
     Attributes:
         names: rules, tasks, cells and growth policies whose settings to list, with their defaults.
@@ -38,27 +39,39 @@ def run(argv: Sequence[str]) -> None:
         _one(name)
     if asked.names:
         return
-    for title, registry in (("rules", RULES), ("tasks", TASKS), ("cells", CELLS), ("growth", GROWTHS)):
+    for title, registry in (
+        ("rules", RULES),
+        ("tasks", TASKS),
+        ("cells", CELLS),
+        ("growth", GROWTHS),
+    ):
         print(title)
         for name in registry.ids():
-            print(f"  {name:18} {headline(registry, name)}")
-    for title, names in (("networks", KINDS), ("activations", ACTIVATIONS), ("optimisers", OPTIMISERS), ("schedules", SCHEDULES)):
+            print(f"  {name:18} {about(registry, name)}")
+    for title, names in (
+        ("networks", KINDS),
+        ("activations", ACTIVATIONS),
+        ("optimisers", OPTIMISERS),
+        ("schedules", SCHEDULES),
+    ):
         print(f"{title}\n  {', '.join(names)}")
 
 
 def _one(name: str) -> None:
     registry = look_up(
-        "rule, task, cell or growth policy", name, {known: one for one in (RULES, TASKS, CELLS, GROWTHS) for known in one.ids()}
+        "rule, task, cell or growth policy",
+        name,
+        {known: one for one in (RULES, TASKS, CELLS, GROWTHS) for known in one.ids()},
     )
-    print(f"{name}: {headline(registry, name)}")
+    print(f"{name}: {about(registry, name)}")
     for field in hypers(registry.get(name)):
         unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
         flag = field.name if registry is CELLS else f"--{name}.{field.name}".replace("_", "-")
         print(f"  {flag:28} {field.metadata['doc']}{unit}; {field.default!r} by default")
 
 
-def headline(registry: Registry, name: str) -> str:
-    """What a rule or a task says of itself in its first line."""
+def about(registry: Registry, name: str) -> str:
+    """What a rule or a task says of itself, in a line."""
     member = registry.get(name)
-    owner = member if hasattr(member, "found") else sys.modules[member.__module__]  # a learned rule has no file of its own
-    return docstring(owner).partition("\n")[0]
+    # A learned rule has no file of its own.
+    return headline(member if hasattr(member, "found") else sys.modules[member.__module__])

@@ -9,13 +9,19 @@ from byway.core.errors import BywayError, RunError, unknown_name
 
 # Each verb's module holds `run(argv)`; the text is what `byway --help` says of it.
 VERBS = {
-    "compare": ("byway.cli.compare", "train several rules side by side, and report what each costs and buys"),
+    "compare": (
+        "byway.cli.compare",
+        "train several rules side by side, and report what each costs and buys",
+    ),
     "train": ("byway.cli.train", "train one rule"),
     "tune": ("byway.cli.tune", "give each rule the same search for its best settings"),
     "resume": ("byway.cli.resume", "go on with a run that was stopped, as if it never had been"),
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
-    "meta": ("byway.cli.meta", "learn a rule by gradient through training, and try it on what it never saw"),
+    "meta": (
+        "byway.cli.meta",
+        "learn a rule by gradient through training, and try it on what it never saw",
+    ),
     "verify": ("byway.cli.verify", "run the exact tests of every rule on this machine"),
     "list": ("byway.cli.list", "name every rule, task, network, activation and optimiser"),
     "runs": ("byway.cli.runs", "list runs, filter them, compare them after the fact, export them"),
@@ -41,8 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit status: 0; 2 for a mistake in what was asked, or an output that cannot be written; 130 when interrupted; 141 when
-        nobody reads the output any more, as in `byway list | head -1`.
+        The exit status: 0; 2 for a mistake in what was asked, or an output that cannot be written;
+        130 when interrupted; 141 when nobody reads the output any more, as in `byway list | head
+        -1`.
     """
     try:
         with spoken():
@@ -58,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
-        print(HELP.format(verbs="\n".join(f"  {verb:9} {text}" for verb, (_, text) in VERBS.items())))
+        print(
+            HELP.format(verbs="\n".join(f"  {verb:9} {text}" for verb, (_, text) in VERBS.items()))
+        )
         return 0
     if argv[0] == "--version":
         from byway import __version__

@@ -32,9 +32,10 @@ RATES = (0.03, 0.1, 0.3, 1.0)
 class Meta:
     """Learn the coefficients of a local rule by gradient through the training of fresh networks.
 
-    From small random coefficients, each meta-step trains some networks from scratch and asks how good they became. The
-    rule that comes out is tried on classes that it never saw, on networks of another width, beside its own start, frozen
-    (the control) and bp; then it is kept, and has a name like any other rule: 'byway list', 'compare', 'audit', 'train'.
+    From small random coefficients, each meta-step trains some networks from scratch and asks how
+    good they became. The rule that comes out is tried on classes that it never saw, on networks of
+    another width, beside its own start, frozen (the control) and bp; then it is kept, and has a
+    name like any other rule: 'byway list', 'compare', 'audit', 'train'.
 
     Attributes:
         name: what to call the rule that is found.
@@ -79,11 +80,17 @@ def run(argv: Sequence[str]) -> None:
     check_name(asked.name, RULES.ids(), asked.overwrite)
     whole = TASKS.get(asked.task)()
     if not isinstance(whole, ImageTask):
-        raise ConfigError(f"the task {asked.task}", "an image task, whose classes can be parted", "use digits or mnist")
+        raise ConfigError(
+            f"the task {asked.task}",
+            "an image task, whose classes can be parted",
+            "use digits or mnist",
+        )
     seen = SomeClasses(whole, asked.classes)
     unseen = SomeClasses(whole, tuple(c for c in range(whole.outputs) if c not in asked.classes))
     require_whole("seeds", asked.seeds, 1, MOST_SEEDS)
-    fresh = mlp(unseen.input_shape, *asked.trial_hidden, unseen.outputs, activation=asked.activation)
+    fresh = mlp(
+        unseen.input_shape, *asked.trial_hidden, unseen.outputs, activation=asked.activation
+    )
     use_compilation_cache()
     net = mlp(seen.input_shape, *asked.hidden, seen.outputs, activation=asked.activation)
     found = meta_learn(
@@ -97,13 +104,23 @@ def run(argv: Sequence[str]) -> None:
         sparsity=asked.sparsity,
         seed=asked.seed,
         on_step=lambda i, loss: (
-            print(f"meta-step {i:4d}: loss {loss:.3f}", flush=True) if i in (1, asked.meta_steps) or i % 20 == 0 else None
+            print(f"meta-step {i:4d}: loss {loss:.3f}", flush=True)
+            if i in (1, asked.meta_steps) or i % 20 == 0
+            else None
         ),
     )
     for role, table in found.theta.items():
-        print(f"weights into the output: {in_words(table)}" if role == "output" else f"hidden weights: {in_words(table)}")
+        print(
+            f"weights into the output: {in_words(table)}"
+            if role == "output"
+            else f"hidden weights: {in_words(table)}"
+        )
     how = {k: v for k, v in dataclasses.asdict(asked).items() if k not in ("name", "overwrite")}
-    made = how | {"loss": float(found.losses[-1]), "skipped_episodes": found.skipped, "when": time.strftime("%Y-%m-%d")}
+    made = how | {
+        "loss": float(found.losses[-1]),
+        "skipped_episodes": found.skipped,
+        "when": time.strftime("%Y-%m-%d"),
+    }
     path = save(asked.name, found.theta, made, RULES.ids(), asked.overwrite)
     print(f"kept as {asked.name}: {path}")
     start = type("Start", (Taylor,), {"theta": found.start, "id": "start"})
@@ -115,18 +132,29 @@ def run(argv: Sequence[str]) -> None:
     }
     size = unseen.load()["train"].size
     table = Table(
-        title=f"on classes {', '.join(map(str, unseen.classes))}, hidden {asked.trial_hidden}, {asked.seeds} fresh networks",
+        title=(
+            f"on classes {', '.join(map(str, unseen.classes))}, hidden {asked.trial_hidden}, "
+            f"{asked.seeds} fresh networks"
+        ),
         header_style="bold",
     )
     table.add_column("rule")
     lengths = sorted({max(1, round(asked.steps * times * asked.batch / size)) for times in (1, 4)})
-    trials = [trial(rules, fresh, unseen, epochs=e, batch=asked.batch, seeds=asked.seeds) for e in lengths]
+    trials = [
+        trial(rules, fresh, unseen, epochs=e, batch=asked.batch, seeds=asked.seeds) for e in lengths
+    ]
     for epochs in lengths:
-        table.add_column(escape(f"{epochs * (size // asked.batch)} steps: test {unseen.scores[0].heading}"), justify="right")
+        table.add_column(
+            escape(f"{epochs * (size // asked.batch)} steps: test {unseen.scores[0].heading}"),
+            justify="right",
+        )
     for name in rules:
         table.add_row(name, *(_cell(*results[name]) for results in trials))
     Console(width=120).print(table)
-    print(f"compare it like any other: byway compare --rules bp,frozen,{asked.name} --optimiser sgd --lr {asked.lr:g} --schedule constant")
+    print(
+        f"compare it like any other: byway compare --rules bp,frozen,{asked.name} --optimiser sgd "
+        f"--lr {asked.lr:g} --schedule constant"
+    )
 
 
 def _cell(rate: float, result) -> str:
@@ -136,4 +164,8 @@ def _cell(rate: float, result) -> str:
     lost = f", {len(scores) - len(good)} lost" if len(good) < len(scores) else ""
     digits = max(main.digits(good) - 1, 0)
     spread = good.std(ddof=1) if len(good) > 1 else 0.0
-    return f"{good.mean():.{digits}f} ± {spread:.{digits}f} at rate {rate:g}{lost}" if good.size else "all lost"
+    return (
+        f"{good.mean():.{digits}f} ± {spread:.{digits}f} at rate {rate:g}{lost}"
+        if good.size
+        else "all lost"
+    )

@@ -34,11 +34,20 @@ def run(argv: Sequence[str]) -> None:
 
 
 def show(folder: Path) -> None:
-    """Print the comparison table of a run folder and what it says, write its page, and say where it is."""
+    """Print the comparison table of a run folder and what it says, write its page, and say where it
+    is.
+    """
     run = read_run(folder)
     compared = compare(run)
-    kept = [column for column in columns(compared) if any(column.cell(row) != NONE for row in compared)]
+    kept = [
+        column for column in columns(compared) if any(column.cell(row) != NONE for row in compared)
+    ]
     console, cells = terminal(), [[column.cell(row) for column in kept] for row in compared]
-    print_table(console, [column.heading for column in kept], cells, [i for i, column in enumerate(kept) if column.words])
+    print_table(
+        console,
+        [column.heading for column in kept],
+        cells,
+        [i for i, column in enumerate(kept) if column.words],
+    )
     console.print(" ".join(reading(compared)), width=min(console.width, READABLE), markup=False)
     console.print(f"report: {write_page(folder)}", soft_wrap=True, markup=False)

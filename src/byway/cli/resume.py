@@ -19,7 +19,8 @@ from byway.training.tune import TUNED
 class Resume:
     """Go on with a run that was stopped, or killed, from its last checkpoints.
 
-    Rules that finished are left as they are; what comes out is, to the bit, what would have come out without the stop.
+    Rules that finished are left as they are; what comes out is, to the bit, what would have come
+    out without the stop.
 
     Attributes:
         folder: the run folder.
@@ -34,7 +35,10 @@ def run(argv: Sequence[str]) -> None:
     again = Run.again(asked.folder)
     experiment = Experiment(*settings_of(asked.folder / "config.toml"))
     if all(rule.id in again.finished for rule in experiment.rules):
-        print(f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts another run from its end")
+        print(
+            f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts "
+            "another run from its end"
+        )
     experiment.train(again)
     show(again.folder)
 

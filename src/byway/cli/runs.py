@@ -23,7 +23,8 @@ class List:
 
     Attributes:
         places: run folders, or folders that hold some; 'runs' by default.
-        where: a condition in SQL over the columns of the table; 'byway runs --columns' explains them.
+        where: a condition in SQL over the columns of the table; 'byway runs --columns' explains
+            them.
         sort: started, run, rule, task, score (the best first, task by task) or seconds.
         against: RUN/RULE whose test score every other one is compared with, seed by seed.
         export: a file, .csv or .parquet, for the whole table: a row for each seed.
@@ -78,7 +79,9 @@ def _find(groups: list[Group], name: str) -> Group:
         if Path(group.run).resolve() == Path(folder).resolve() and group.rule == rule:
             return group
     known = ", ".join(f"{group.run}/{group.rule}" for group in groups[:8]) or "none"
-    raise ConfigError(f"--against {name}", f"RUN/RULE of one that is listed: {known}", "choose one of these")
+    raise ConfigError(
+        f"--against {name}", f"RUN/RULE of one that is listed: {known}", "choose one of these"
+    )
 
 
 def _mean(group: Group) -> tuple[float, float]:
@@ -98,15 +101,34 @@ def _rank(group: Group) -> tuple[str, str, float]:
 def _print(groups: list[Group], against: Group | None) -> None:
     rates, scores = any(g.lr is not None for g in groups), {g.score for g in groups}
     one = next(iter(scores)) if len(scores) == 1 else None
-    told = [f"validation {one.heading}", f"test {one.heading}"] if one else ["score", "validation", "test"]
+    told = (
+        [f"validation {one.heading}", f"test {one.heading}"]
+        if one
+        else ["score", "validation", "test"]
+    )
     headings = ["run", "rule", "task", "started", "state", "epoch", *told, "time [s]"]
     headings += ["lr"] if rates else []
-    unit = f" [{against.score.step}]" if against is not None and against.score is not None and against.score.step else ""
+    unit = (
+        f" [{against.score.step}]"
+        if against is not None and against.score is not None and against.score.step
+        else ""
+    )
     headings += [] if against is None else [f"difference to {against.run}/{against.rule}{unit}"]
     rows = []
     for g in groups:
-        state = next(iter(g.states)) if len(g.states) == 1 else ", ".join(f"{n} {state}" for state, n in g.states.items())
-        cells = [g.run, g.rule, g.task, g.started[:16].replace("T", " "), state, "–" if g.epoch is None else str(g.epoch)]
+        state = (
+            next(iter(g.states))
+            if len(g.states) == 1
+            else ", ".join(f"{n} {state}" for state, n in g.states.items())
+        )
+        cells = [
+            g.run,
+            g.rule,
+            g.task,
+            g.started[:16].replace("T", " "),
+            state,
+            "–" if g.epoch is None else str(g.epoch),
+        ]
         cells += [] if one else ["–" if g.score is None else g.score.heading]
         cells += [*_scored(g), "–" if g.seconds is None else f"{g.seconds:.3g}"]
         if rates:
@@ -115,7 +137,9 @@ def _print(groups: list[Group], against: Group | None) -> None:
             d = None if g is against else difference(g, against)
             digits = g.score.digits(g.test.values()) if g.score else 0
             told = [] if d is None else [signed(v, digits) for v in (d.mean, d.low, d.high)]
-            cells.append("baseline" if g is against else "{} ({} to {})".format(*told) if told else "–")
+            cells.append(
+                "baseline" if g is against else "{} ({} to {})".format(*told) if told else "–"
+            )
         rows.append(cells)
     words = range(5) if one else [*range(5), 6]
     print_table(terminal(), headings, rows, words, lead=2)
@@ -128,5 +152,9 @@ def _scored(group: Group) -> tuple[str, str]:
         return "–", "–"
     digits = group.score.digits(group.test.values() or [group.validation or 0.0])
     mean, spread = _mean(group) if group.test else (math.nan, math.nan)
-    test = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if len(group.test) > 1 else "") if group.test else "–"
+    test = (
+        f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if len(group.test) > 1 else "")
+        if group.test
+        else "–"
+    )
     return "–" if group.validation is None else f"{group.validation:.{digits}f}", test

@@ -1,4 +1,6 @@
-"""Tables that fit the terminal: no figure is broken, and what has no room side by side follows in a table of its own."""
+"""Tables that fit the terminal: no figure is broken, and what has no room side by side follows in a
+table of its own.
+"""
 
 import os
 import sys
@@ -14,12 +16,21 @@ GAP, WIDE = 2, 180
 
 
 def terminal() -> Console:
-    """Where to print; a pipe or a file has no width to keep to, unless it is told one in COLUMNS."""
-    watched = sys.stdout is not None and sys.stdout.isatty()  # a process without a console has no output either
+    """Where to print; a pipe or a file has no width to keep to, unless it is told one in
+    COLUMNS.
+    """
+    # A process without a console has no output either.
+    watched = sys.stdout is not None and sys.stdout.isatty()
     return Console(width=None if watched or "COLUMNS" in os.environ else WIDE, highlight=False)
 
 
-def print_table(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]], words: Collection[int], lead: int = 1) -> None:
+def print_table(
+    console: Console,
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    words: Collection[int],
+    lead: int = 1,
+) -> None:
     """Print a table, in several where the terminal is too narrow for one.
 
     Args:
@@ -29,13 +40,25 @@ def print_table(console: Console, titles: Sequence[str], rows: Sequence[Sequence
         words: columns that are set to the left; the others are numbers.
         lead: how many columns say what a row is of: every table begins with them.
     """
-    widths = [max(len(part) for part in (*(row[i] for row in rows), *title.split())) for i, title in enumerate(titles)]
-    widths[0] = min(widths[0], max(console.width // 3, len(titles[0])))  # a path may be long, and is folded
+    widths = [
+        max(len(part) for part in (*(row[i] for row in rows), *title.split()))
+        for i, title in enumerate(titles)
+    ]
+    # A path may be long, and is folded.
+    widths[0] = min(widths[0], max(console.width // 3, len(titles[0])))
     for columns in fitting(widths, console.width, lead):
-        table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, GAP - 1, 0, 0), show_edge=False)
+        table = Table(
+            header_style="bold",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, GAP - 1, 0, 0),
+            show_edge=False,
+        )
         for i in columns:
             side = "left" if i in words else "right"
-            table.add_column(escape(titles[i]), justify=side, vertical="bottom", width=widths[i], overflow="fold")
+            table.add_column(
+                escape(titles[i]), justify=side, vertical="bottom", width=widths[i], overflow="fold"
+            )
         for row in rows:
             table.add_row(*(escape(row[i]) for i in columns))
         console.print(table)

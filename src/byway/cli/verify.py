@@ -23,8 +23,9 @@ from byway.verify.run import Result, verify, wanted
 class Verify:
     """Run the exact tests that rules bring along, on this machine, in float64.
 
-    Each line is an equality that the rule must have: with autodiff of a forward pass written out again, with a closed form or
-    with a limit. It says what was measured, what was wanted and who says so. Exits with 2 if one does not hold.
+    Each line is an equality that the rule must have: with autodiff of a forward pass written out
+    again, with a closed form or with a limit. It says what was measured, what was wanted and who
+    says so. Exits with 2 if one does not hold.
 
     Attributes:
         rules: the rules to verify; all of them by default.
@@ -46,20 +47,29 @@ def run(argv: Sequence[str]) -> None:
         results.append(result)
         advance(len(results), f"{result.rule}: {result.check.name}")
 
-    with bar("verify", sum(len(rule.checks()) for rule in rules), False if asked.json else None) as advance:
+    with bar(
+        "verify", sum(len(rule.checks()) for rule in rules), False if asked.json else None
+    ) as advance:
         for rule in rules:
             verify(rule, tell)
     without = sorted({rule.id for rule in rules} - {result.rule for result in results})
     if asked.json:
         where = {"jax": jax.__version__, "backend": jax.default_backend(), "precision": "float64"}
-        print(json.dumps({**where, "results": [r.to_json() for r in results], "without_checks": without}, indent=1))
+        print(
+            json.dumps(
+                {**where, "results": [r.to_json() for r in results], "without_checks": without},
+                indent=1,
+            )
+        )
     else:
         _print(results, without)
     if wrong := [r for r in results if not r.holds]:
         raise RuleError(
-            f"{len(wrong)} of {len(results)} checks do not hold:\n  " + "\n  ".join(map(str, wrong)),
+            f"{len(wrong)} of {len(results)} checks do not hold:\n  "
+            + "\n  ".join(map(str, wrong)),
             "equations that hold on this machine",
-            "mend the rule; if it is one of Byway's own, report what 'byway verify --json' says of this machine",
+            "mend the rule; if it is one of Byway's own, report what 'byway verify --json' says "
+            "of this machine",
         )
 
 
@@ -92,6 +102,8 @@ def _print(results: list[Result], without: list[str]) -> None:
     if results:
         console.print(table)
         seconds, good = sum(r.seconds for r in results), sum(r.holds for r in results)
-        console.print(f"{good} of {len(results)} checks hold, in float64; {seconds:.0f} s", highlight=False)
+        console.print(
+            f"{good} of {len(results)} checks hold, in float64; {seconds:.0f} s", highlight=False
+        )
     for name in without:
         console.print(f"{name} brings no checks along", highlight=False)

@@ -1,4 +1,6 @@
-"""An exact test of a rule: a number that can be measured anywhere, what it has to be, and who says so."""
+"""An exact test of a rule: a number that can be measured anywhere, what it has to be, and who says
+so.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +16,8 @@ class Check:
         bound: how far from what is wanted it may be.
         source: where the equality comes from.
         wanted: what is wanted.
-        least: the other way round: it has to be as far from `wanted` as `bound`, or further. For what must not be equal.
+        least: the other way round: it has to be as far from `wanted` as `bound`, or further. For
+            what must not be equal.
     """
 
     name: str

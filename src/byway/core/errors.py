@@ -51,15 +51,25 @@ class RunError(BywayError):
 
 def not_installed(package: str, extra: str) -> ConfigError:
     """The error for an optional package that is not there."""
-    return ConfigError(f"{package} is not installed", f"{package}, which only this needs", f"pip install 'byway[{extra}]'")
+    return ConfigError(
+        f"{package} is not installed",
+        f"{package}, which only this needs",
+        f"pip install 'byway[{extra}]'",
+    )
 
 
 def unknown_name(kind: str, given: Any, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest names that do."""
     known = sorted(known)
     near = difflib.get_close_matches(str(given), known, n=3, cutoff=0.4)
-    fix = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else f"see 'byway list' for every {kind}"
-    return UnknownNameError(f"there is no {kind} called {given!r}", f"one of: {', '.join(known)}", fix)
+    fix = (
+        f"did you mean {' or '.join(repr(n) for n in near)}?"
+        if near
+        else f"see 'byway list' for every {kind}"
+    )
+    return UnknownNameError(
+        f"there is no {kind} called {given!r}", f"one of: {', '.join(known)}", fix
+    )
 
 
 def look_up(kind: str, name: Any, known: Mapping[str, T]) -> T:

@@ -1,4 +1,6 @@
-"""Whether what was handed in is of the kind that it should be: where it is not, an error says so before any work is done."""
+"""Whether what was handed in is of the kind that it should be: where it is not, an error says so
+before any work is done.
+"""
 
 import math
 import numbers
@@ -20,14 +22,24 @@ def is_whole(value: Any) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether it is a finite real number, and no truth."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool) and math.isfinite(value)
+    return (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool | np.bool)
+        and math.isfinite(value)
+    )
 
 
-def require_whole(name: str, value: Any, low: int = 1, high: int = LARGEST_COUNT, fix: str = "") -> None:
+def require_whole(
+    name: str, value: Any, low: int = 1, high: int = LARGEST_COUNT, fix: str = ""
+) -> None:
     """Raise `ConfigError` unless `value` is a whole number from `low` to `high`."""
     if not is_whole(value) or not low <= value <= high:
-        wanted = f"a whole number from {low}" + (f" to {high:,}" if high < LARGEST_COUNT or (is_whole(value) and value > high) else "")
-        raise ConfigError(f"{name} = {shown(value)}", wanted, fix or f"leave {name} out for its default")
+        wanted = f"a whole number from {low}" + (
+            f" to {high:,}" if high < LARGEST_COUNT or (is_whole(value) and value > high) else ""
+        )
+        raise ConfigError(
+            f"{name} = {shown(value)}", wanted, fix or f"leave {name} out for its default"
+        )
 
 
 def require(kind: type | tuple[type, ...], name: str, value: Any, wanted: str, fix: str) -> None:
@@ -43,9 +55,15 @@ def require_several(name: str, value: Any, wanted: str, fix: str) -> None:
 
 
 def require_none(name: str, value: Any, why: str, instead: str) -> None:
-    """Raise `ConfigError` where a setting is given (is not None) that has no effect, as in "lr = 0.1 beside ..."."""
+    """Raise `ConfigError` where a setting is given (is not None) that has no effect, as in "lr =
+    0.1 beside ...".
+    """
     if value is not None:
-        raise ConfigError(f"{name} = {shown(value)} {why}", f"no {name}: it has no effect there", f"leave {name} out, or {instead}")
+        raise ConfigError(
+            f"{name} = {shown(value)} {why}",
+            f"no {name}: it has no effect there",
+            f"leave {name} out, or {instead}",
+        )
 
 
 def shown(value: Any) -> str:

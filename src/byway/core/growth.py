@@ -20,9 +20,10 @@ Source = Literal["weights", "activity", "update"]
 class Growth(eqx.Module):
     """Abstract base of every growth policy; each is one final class in one file of `growths/`.
 
-    It has a memory of its own. `watch` looks at every call of f and g; `grow` acts every so many updates, on one clock for all seeds.
-    Shapes never change, so nothing is compiled anew. Of weights that began anew training forgets the moments of the optimiser, and
-    what the rule's memory held of each.
+    It has a memory of its own. `watch` looks at every call of f and g; `grow` acts every so many
+    updates, on one clock for all seeds. Shapes never change, so nothing is compiled anew. Of
+    weights that began anew training forgets the moments of the optimiser, and what the rule's
+    memory held of each.
 
     Attributes:
         claims: what it goes by; the audit holds it to that.
@@ -39,7 +40,9 @@ class Growth(eqx.Module):
 
     @property
     def id(self) -> str:
-        """Its name on the command line: its class name in snake case, which is also its file's name."""
+        """Its name on the command line: its class name in snake case, which is also its file's
+        name.
+        """
         return snake_case(type(self).__name__)
 
     @abstractmethod

@@ -1,8 +1,9 @@
 """Hyper-parameters: fields that become flags, config keys and rows in the docs.
 
-A rule's floats are live: leaves of its pytree, which a compiled program is given with its other arguments, so that another value needs no
-other program. All else is static, as it decides shapes and branches: whole numbers, words, truths, a float on which Python branches; and so
-are the numbers of tasks and cells.
+A rule's floats are live: leaves of its pytree, which a compiled program is given with its other
+arguments, so that another value needs no other program. All else is static, as it decides shapes
+and branches: whole numbers, words, truths, a float on which Python branches; and so are the numbers
+of tasks and cells.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ def hyper(
     search: tuple[float, float] | None = None,
     live: bool | None = None,
 ) -> Any:
-    """Declare a hyper-parameter of a rule or a task: a field with all that a user should know of it.
+    """Declare a hyper-parameter of a rule or a task: a field with all that a user should know of
+    it.
 
     Args:
         default: its value when nobody says otherwise.
@@ -46,16 +48,24 @@ def hyper(
         low: the smallest value allowed.
         high: the largest value allowed.
         search: where tuning looks for a better value; it leaves a field without a range as it is.
-        live: whether, in a rule, its value may change without compiling anew; by default that of every float. False for a float on
-            which Python branches: inside a compiled program it would be no number yet.
+        live: whether, in a rule, its value may change without compiling anew; by default that of
+            every float. False for a float on which Python branches: inside a compiled program it
+            would be no number yet.
     """
     live = isinstance(default, float) if live is None else live
     about = {"doc": doc, "unit": unit, "low": low, "high": high, "search": search, "live": live}
-    return eqx.field(static=True, default=default, metadata=about, converter=_plain if isinstance(default, float) else None)
+    return eqx.field(
+        static=True,
+        default=default,
+        metadata=about,
+        converter=_plain if isinstance(default, float) else None,
+    )
 
 
 def make_live(cls: type) -> None:
-    """Make leaves of the live hyper-parameters of a class that is being made: its fields are still to be read."""
+    """Make leaves of the live hyper-parameters of a class that is being made: its fields are still
+    to be read.
+    """
     for name, field in list(vars(cls).items()):
         if isinstance(field, dataclasses.Field) and field.metadata.get("live"):
             about = {key: value for key, value in field.metadata.items() if key != "static"}
@@ -77,13 +87,16 @@ class Mould:
     def __call__(self, numbers: Sequence[Any]) -> Any:
         """The tree with these numbers."""
         left = iter(numbers)
-        return jax.tree.unflatten(self.shape, [next(left) if leaf is ... else leaf for leaf in self.fixed])
+        return jax.tree.unflatten(
+            self.shape, [next(left) if leaf is ... else leaf for leaf in self.fixed]
+        )
 
 
 def numbers_of(tree: Any) -> tuple[list[Any], Mould]:
     """The numbers that a compiled program is given, and all that it is made for.
 
-    Numbers are arrays and Python's floats, which JAX types weakly so that they take the precision of what they meet.
+    Numbers are arrays and Python's floats, which JAX types weakly so that they take the precision
+    of what they meet.
     """
     leaves, shape = jax.tree.flatten(tree)
     live = [isinstance(leaf, float | np.ndarray | jax.Array) for leaf in leaves]
@@ -93,19 +106,25 @@ def numbers_of(tree: Any) -> tuple[list[Any], Mould]:
 
 @contextlib.contextmanager
 def unknown_to_python(rule: Any) -> Iterator[None]:
-    """Within this a rule's program is traced: where Python asks for a value that only running it will tell, say what to do."""
+    """Within this a rule's program is traced: where Python asks for a value that only running it
+    will tell, say what to do.
+    """
     try:
         yield
     except jax.errors.JAXTypeError as problem:
         raise RuleError(
-            f"{rule.id} asks Python for a value that is not known before its program runs: {str(problem).partition(chr(10))[0]}",
+            f"{rule.id} asks Python for a value that is not known before its program runs: "
+            f"{str(problem).partition(chr(10))[0]}",
             "jnp.where, jax.lax.cond and functions of jax.numpy in place of if, min and math",
-            "see above where it asks; for a hyper-parameter that decides between programs, declare it with hyper(..., live=False)",
+            "see above where it asks; for a hyper-parameter that decides between programs, "
+            "declare it with hyper(..., live=False)",
         ) from problem
 
 
 def _plain(value: Any) -> Any:
-    """A number as a float of Python, whoever made it. Inside a compiled program it is none yet, and what is no number is told later."""
+    """A number as a float of Python, whoever made it. Inside a compiled program it is none yet, and
+    what is no number is told later.
+    """
     if isinstance(value, Tracer):
         return value
     if isinstance(value, np.ndarray | jax.Array) and value.ndim == 0:
@@ -114,13 +133,21 @@ def _plain(value: Any) -> Any:
 
 
 def check_ranges(owner: Any) -> None:
-    """Raise `ConfigError` where a hyper-parameter of `owner` is of the wrong kind or outside its range; one that is traced is let be."""
+    """Raise `ConfigError` where a hyper-parameter of `owner` is of the wrong kind or outside its
+    range; one that is traced is let be.
+    """
     for field in hypers(type(owner)):
         low, high, doc = (field.metadata[part] for part in ("low", "high", "doc"))
         value, name = getattr(owner, field.name), f"{type(owner).__name__}.{field.name}"
         if isinstance(value, Tracer):
             continue
-        wanted = f"at least {low}" if high is None else f"at most {high}" if low is None else f"from {low} to {high}"
+        wanted = (
+            f"at least {low}"
+            if high is None
+            else f"at most {high}"
+            if low is None
+            else f"from {low} to {high}"
+        )
         limits = "" if low is None and high is None else f", {wanted}"
         good, kind = KINDS.get(field.type, (lambda value: True, ""))
         if not good(value):

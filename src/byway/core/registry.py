@@ -1,4 +1,6 @@
-"""Finds rules and tasks: by listing a package's folder, and by entry points for other people's packages."""
+"""Finds rules and tasks: by listing a package's folder, and by entry points for other people's
+packages.
+"""
 
 import functools
 import importlib
@@ -13,8 +15,8 @@ from byway.core.errors import unknown_name
 class Registry:
     """The members of one kind, found without importing any of them.
 
-    A member is one file of `package` (names that start with an underscore are machinery, not members) or one entry
-    point of the group `package.__name__`, such as `byway.rules`.
+    A member is one file of `package` (names that start with an underscore are machinery, not
+    members) or one entry point of the group `package.__name__`, such as `byway.rules`.
     """
 
     def __init__(self, package: ModuleType, base: type):
@@ -32,10 +34,16 @@ class Registry:
         if name not in self._own:
             return self._foreign[name].load()
         module = importlib.import_module(f"{self.package.__name__}.{name}")
-        members = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, self.base) and c.__module__ == module.__name__]
+        members = [
+            c
+            for c in vars(module).values()
+            if isinstance(c, type) and issubclass(c, self.base) and c.__module__ == module.__name__
+        ]
         if len(members) != 1:
             found = ", ".join(c.__name__ for c in members) or "none"
-            raise ImportError(f"{module.__name__} must define exactly one {self.base.__name__}; found {found}")
+            raise ImportError(
+                f"{module.__name__} must define exactly one {self.base.__name__}; found {found}"
+            )
         return members[0]
 
     @functools.cached_property  # it reads a file of every package that is installed
@@ -44,9 +52,15 @@ class Registry:
 
     @functools.cached_property
     def _own(self) -> list[str]:
-        return sorted(m.name for m in pkgutil.iter_modules(self.package.__path__) if not m.name.startswith("_"))
+        return sorted(
+            m.name
+            for m in pkgutil.iter_modules(self.package.__path__)
+            if not m.name.startswith("_")
+        )
 
 
 def snake_case(name: str) -> str:
-    """`NodePerturbation` -> `node_perturbation`, `DFA` -> `dfa`, `FashionMNIST` -> `fashion_mnist`, `CIFAR10Subset` -> `cifar10_subset`."""
+    """`NodePerturbation` -> `node_perturbation`, `DFA` -> `dfa`, `FashionMNIST` -> `fashion_mnist`,
+    `CIFAR10Subset` -> `cifar10_subset`.
+    """
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()

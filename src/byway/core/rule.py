@@ -3,11 +3,12 @@
     state, record  = f(gamma, network, state, x, signal, key)     everything dynamic
     memory, update = g(gamma, network, memory, record, signal)    everything plastic
 
-All chance is in f: g has no key. How a rule is run belongs to its kind: a `Rule` learns from independent samples, a `StepRule` from one
-time step after another, a `SequenceRule` from whole sequences (`core/time.py`).
+All chance is in f: g has no key. How a rule is run belongs to its kind: a `Rule` learns from
+independent samples, a `StepRule` from one time step after another, a `SequenceRule` from whole
+sequences (`core/time.py`).
 
-The sign contract: an update is a pseudo-gradient, the ASCENT direction of the loss, averaged over the batch. The
-optimiser subtracts it, so any optax transformation applies to it unchanged.
+The sign contract: an update is a pseudo-gradient, the ASCENT direction of the loss, averaged over
+the batch. The optimiser subtracts it, so any optax transformation applies to it unchanged.
 """
 
 import dataclasses
@@ -37,13 +38,15 @@ class Claims:
     """What a rule says of itself, in the audit's terms; a test holds the audit's verdict to it.
 
     Attributes:
-        transport: does an update read weights other than its own that its signal had to pass through?
+        transport: does an update read weights other than its own that its signal had to pass
+            through?
         locking: must an update wait for something computed downstream of it on the same sample?
         derivative: does an update read phi'(u)?
         signal: which parts of the signal its updates are computed from.
         phases: how many times the network runs for one update.
-        memory: what the rule carries from one step to the next, beyond weights and gamma: nothing, about a number a
-            unit, about a number a synapse, or more ("influence": a number for each unit and synapse).
+        memory: what the rule carries from one step to the next, beyond weights and gamma: nothing,
+            about a number a unit, about a number a synapse, or more ("influence": a number for each
+            unit and synapse).
         past: does what the rule keeps grow with the length of a sequence?
         future: does an update at one time step need the input or the target of a later one?
     """
@@ -62,11 +65,12 @@ class Update(eqx.Module):
     """What a rule wants changed.
 
     Attributes:
-        net: pseudo-gradients by projection name, a dict shaped like `Projection.theta`; theta - rate * update descends. A projection
-            left out does not learn.
-        gamma: pseudo-gradients of the rule's own parameters, shaped like gamma, or, where gamma is a dict, like some of its entries; None
-            where they do not learn.
-        change: what is added to theta as it is, past the optimiser, shaped as `net`: for plasticity that brings its own rate.
+        net: pseudo-gradients by projection name, a dict shaped like `Projection.theta`; theta -
+            rate * update descends. A projection left out does not learn.
+        gamma: pseudo-gradients of the rule's own parameters, shaped like gamma, or, where gamma is
+            a dict, like some of its entries; None where they do not learn.
+        change: what is added to theta as it is, past the optimiser, shaped as `net`: for plasticity
+            that brings its own rate.
     """
 
     net: dict[str, dict[str, Array]]
@@ -83,12 +87,22 @@ class Pair(eqx.Module):
 
     @abstractmethod
     def f(
-        self, gamma: PyTree, net, state: PyTree, x: Float[Array, "batch *inputs"], signal: Signal | None, key: Key[Array, ""]
+        self,
+        gamma: PyTree,
+        net,
+        state: PyTree,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal | None,
+        key: Key[Array, ""],
     ) -> tuple[PyTree, Record]:
-        """Run the network. `signal` is None when predicting; `record.output` is the prediction either way."""
+        """Run the network. `signal` is None when predicting; `record.output` is the prediction
+        either way.
+        """
 
     @abstractmethod
-    def g(self, gamma: PyTree, net, memory: PyTree, record: Record, signal: Signal) -> tuple[PyTree, Update]:
+    def g(
+        self, gamma: PyTree, net, memory: PyTree, record: Record, signal: Signal
+    ) -> tuple[PyTree, Update]:
         """Learn from a record. Never runs the forward network."""
 
 
@@ -134,9 +148,12 @@ class Rule(Pair):
         learning_rate: the rate at which its optimiser trains it well on the default task.
         optimiser: the optimiser that it works best with, by name.
         schedule: the course of the rate, by name.
-        network_options: options of the network builders that it works best with, or cannot do without.
-        writes_label: whether f writes the label over the first inputs, one for each class: they must be spare (`Task.spare`).
-        settles: whether f takes many small steps on each sample by itself, so that a batch is worth dividing among cores.
+        network_options: options of the network builders that it works best with, or cannot do
+            without.
+        writes_label: whether f writes the label over the first inputs, one for each class: they
+            must be spare (`Task.spare`).
+        settles: whether f takes many small steps on each sample by itself, so that a batch is worth
+            dividing among cores.
         in_time: whether it learns from sequences.
     """
 
@@ -154,15 +171,21 @@ class Rule(Pair):
 
     @property
     def id(self) -> str:
-        """The rule's name on the command line: its class name in snake case, which is also its file's name."""
+        """The rule's name on the command line: its class name in snake case, which is also its
+        file's name.
+        """
         return snake_case(type(self).__name__)
 
     def advice(self, measures: Mapping[str, float]) -> str | None:
-        """What to tell the user of an epoch whose mean `Record.measures` these are; None if all is well."""
+        """What to tell the user of an epoch whose mean `Record.measures` these are; None if all is
+        well.
+        """
         return None
 
     def checks(self) -> Sequence[Check]:
-        """The exact tests that this rule brings along, which `byway verify` runs: none, unless it says otherwise."""
+        """The exact tests that this rule brings along, which `byway verify` runs: none, unless it
+        says otherwise.
+        """
         return ()
 
     @abstractmethod
@@ -174,24 +197,29 @@ class Rule(Pair):
         return {}
 
     def start(self, gamma: PyTree, net, batch: int) -> tuple[PyTree, PyTree]:
-        """The (activity state, rule memory) at the start of a run of `batch` samples; by default rest, and nothing to carry."""
+        """The (activity state, rule memory) at the start of a run of `batch` samples; by default
+        rest, and nothing to carry.
+        """
         return net.rest(batch), ()
 
     @property
     def turns(self) -> tuple[tuple[Pair, int], ...]:
         """What is done with a batch: pairs, each so many times in a row.
 
-        State and memory go from one to the next; each turn has moments of the optimiser of its own. The scores of a batch are those
-        of the turn of the rule itself.
+        State and memory go from one to the next; each turn has moments of the optimiser of its own.
+        The scores of a batch are those of the turn of the rule itself.
         """
         return ((self, 1),)
 
     def keep(self, gamma: PyTree, net) -> tuple[PyTree, Any]:
-        """What has to hold of gamma and the network after each update: bounds, norms, decay; everything as it is, by default."""
+        """What has to hold of gamma and the network after each update: bounds, norms, decay;
+        everything as it is, by default.
+        """
         return gamma, net
 
     def conclude(self, gamma: PyTree, net, memory: PyTree) -> tuple[PyTree, Any]:
-        """What is done before somebody looks at the network: a readout solved from what memory gathered; nothing, by default.
+        """What is done before somebody looks at the network: a readout solved from what memory
+        gathered; nothing, by default.
 
         It is done on a copy: training goes on from what there was before.
         """
@@ -200,7 +228,9 @@ class Rule(Pair):
     # How it is run. Kinds of rule differ in what follows; a rule does not.
 
     def require_time(self, net, task: str, in_time: bool) -> None:
-        """Raise `RuleError` unless a rule of this kind learns from such samples: sequences, or independent ones."""
+        """Raise `RuleError` unless a rule of this kind learns from such samples: sequences, or
+        independent ones.
+        """
         if in_time:
             raise RuleError(
                 f"{self.id} on the task {task}, whose samples are sequences",
@@ -209,22 +239,33 @@ class Rule(Pair):
             )
 
     def updates(self, steps: int | None, every: int | None) -> int:
-        """How many updates a batch makes, of samples that are sequences of so many steps (None: that are none).
+        """How many updates a batch makes, of samples that are sequences of so many steps (None:
+        that are none).
 
         Raises:
-            ConfigError: `every` is no number of time steps that this kind of rule can learn from at once.
+            ConfigError: `every` is no number of time steps that this kind of rule can learn from at
+                once.
         """
         return 1
 
     def begin(self, gamma: PyTree, net, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:
-        """The state and memory that a batch starts from: those of `start`, with what lasted of memory from the batch before."""
+        """The state and memory that a batch starts from: those of `start`, with what lasted of
+        memory from the batch before.
+        """
         return self.start(gamma, net, batch)[0], kept
 
     def end(self, memory: PyTree) -> PyTree:
         """What lasts of memory from one batch to the next: all of it."""
         return memory
 
-    def predict(self, gamma: PyTree, net: Any, x: Float[Array, "batch *inputs"], key: Key[Array, ""], in_time: bool = False) -> Record:
+    def predict(
+        self,
+        gamma: PyTree,
+        net: Any,
+        x: Float[Array, "batch *inputs"],
+        key: Key[Array, ""],
+        in_time: bool = False,
+    ) -> Record:
         """The prediction on a batch, without a signal and from rest.
 
         Args:
@@ -253,7 +294,8 @@ class Rule(Pair):
         first: Int[Array, ""] | int = 0,
         steps: int | None = None,
     ) -> tuple[Carry, Update, dict[str, Array]]:
-        """One call of f and of g; of a rule in time, as many as there are time steps, all on the same weights.
+        """One call of f and of g; of a rule in time, as many as there are time steps, all on the
+        same weights.
 
         Args:
             pair: whose f and g.
@@ -273,9 +315,16 @@ class Rule(Pair):
         """
         state, record = pair.f(gamma, net, carry.state, x, signal, key)
         memory, update = pair.g(gamma, net, carry.memory, record, signal)
-        samples = (0,) if signal.weight is None else tuple(range(signal.weight.ndim))  # of sequences, their steps too
-        scores = {k: jnp.sum(v, samples) / x.shape[0] for k, v in score(record.output, signal).items()}
-        return Carry(state, memory, watch(carry.seen, net, record, update)), update, scores | record.measures
+        # Of sequences, their steps too.
+        samples = (0,) if signal.weight is None else tuple(range(signal.weight.ndim))
+        scores = {
+            k: jnp.sum(v, samples) / x.shape[0] for k, v in score(record.output, signal).items()
+        }
+        return (
+            Carry(state, memory, watch(carry.seen, net, record, update)),
+            update,
+            scores | record.measures,
+        )
 
     def learn(
         self,
@@ -310,7 +359,15 @@ class Rule(Pair):
             def once(i, held, pair=pair, number=number):
                 learner, carry, _ = held
                 carry, update, scores = self.teach(
-                    pair, learner.gamma, learner.net, carry, x, signal, self.key_of(key, number, i), score, watch
+                    pair,
+                    learner.gamma,
+                    learner.net,
+                    carry,
+                    x,
+                    signal,
+                    self.key_of(key, number, i),
+                    score,
+                    watch,
                 )
                 return optimise(learner, number, update, scores), carry, scores
 

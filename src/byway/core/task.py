@@ -16,11 +16,12 @@ from byway.core.signal import Signal
 
 
 class Split(NamedTuple):
-    """The samples of one part of a task, as they lie on the device (images stay uint8), or where they are fetched from.
+    """The samples of one part of a task, as they lie on the device (images stay uint8), or where
+    they are fetched from.
 
-    Samples that do not fit into memory are fetched some batches at a time. Then x is an `np.memmap`, or anything else with a shape
-    and a dtype that gives the samples of a slice and of an array of numbers; and the task may use the index of a batch for
-    gathering alone.
+    Samples that do not fit into memory are fetched some batches at a time. Then x is an
+    `np.memmap`, or anything else with a shape and a dtype that gives the samples of a slice and of
+    an array of numbers; and the task may use the index of a batch for gathering alone.
 
     Attributes:
         x: inputs, "samples *inputs".
@@ -68,12 +69,13 @@ class Suggestion(NamedTuple):
 class Task(eqx.Module):
     """Abstract base of every task; each task is one final class in one file.
 
-    Nothing may be selected on the test split: training looks at `train`, progress and tuning at `validation`.
+    Nothing may be selected on the test split: training looks at `train`, progress and tuning at
+    `validation`.
 
     Attributes:
         suggests: the network size and the budget that the command line starts from.
-        in_time: whether a sample is a sequence. Then inputs are "batch time *inputs", targets "batch time out", and
-            the signal's weight says which steps count.
+        in_time: whether a sample is a sequence. Then inputs are "batch time *inputs", targets
+            "batch time out", and the signal's weight says which steps count.
     """
 
     in_time: ClassVar[bool] = False
@@ -85,12 +87,16 @@ class Task(eqx.Module):
 
     @property
     def spare(self) -> int:
-        """How many inputs, from the first on, a rule may write over, as they say nothing or may be given up: none by default."""
+        """How many inputs, from the first on, a rule may write over, as they say nothing or may be
+        given up: none by default.
+        """
         return 0
 
     @property
     def id(self) -> str:
-        """The task's name on the command line: its class name in snake case, which is also its file's name."""
+        """The task's name on the command line: its class name in snake case, which is also its
+        file's name.
+        """
         return snake_case(type(self).__name__)
 
     @property
@@ -110,29 +116,46 @@ class Task(eqx.Module):
 
     @abstractmethod
     def load(self) -> dict[str, Split]:
-        """The splits "train", "validation" and "test"; any others are scored at the end, too, and reported by their names."""
+        """The splits "train", "validation" and "test"; any others are scored at the end, too, and
+        reported by their names.
+        """
 
     def check(self, part: str, split: Split) -> None:
-        """Raise `DataError` unless a split is of the kind that `load` gives; its arrays are finite and as long as each other."""
+        """Raise `DataError` unless a split is of the kind that `load` gives; its arrays are finite
+        and as long as each other.
+        """
 
     def order(self, key: Key[Array, ""], size: int) -> Int[Array, " size"]:
-        """The order in which an epoch takes the `size` training samples: drawn anew for each, unless a task is a stream with its own."""
+        """The order in which an epoch takes the `size` training samples: drawn anew for each,
+        unless a task is a stream with its own.
+        """
         return jax.random.permutation(key, size)
 
-    def drift(self, x: Float[Array, "batch *inputs"], signal: Signal, step: Int[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
-        """What a batch has become after `step` batches were learned from; the same as ever, unless the world of a task changes.
+    def drift(
+        self, x: Float[Array, "batch *inputs"], signal: Signal, step: Int[Array, ""]
+    ) -> tuple[Float[Array, "batch *inputs"], Signal]:
+        """What a batch has become after `step` batches were learned from; the same as ever, unless
+        the world of a task changes.
 
         Training, scores and the microscope see the world as it is at the learner's own step.
         """
         return x, signal
 
     @abstractmethod
-    def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]) -> tuple[Float[Array, "batch *inputs"], Signal]:
-        """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise, shifts)."""
+    def batch(
+        self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]
+    ) -> tuple[Float[Array, "batch *inputs"], Signal]:
+        """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise,
+        shifts).
+        """
 
-    def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
-        """How good each output is, by the name of the score: a number for each, or the parts that `Score.finish` puts together.
+    def score(
+        self, output: Float[Array, "*batch out"], signal: Signal
+    ) -> dict[str, Float[Array, "*batch_and_parts"]]:
+        """How good each output is, by the name of the score: a number for each, or the parts that
+        `Score.finish` puts together.
 
-        In time, what each step scores is multiplied by the step's weight (`Signal.weigh`): the sum over time is the sequence's.
+        In time, what each step scores is multiplied by the step's weight (`Signal.weigh`): the sum
+        over time is the sequence's.
         """
         return {LOSS.name: signal.loss(output)}

@@ -1,4 +1,6 @@
-"""Rules in time: those that learn from one step after another, and those that learn from whole sequences."""
+"""Rules in time: those that learn from one step after another, and those that learn from whole
+sequences.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -14,7 +16,9 @@ from byway.core.rule import Carry, Rule, unscored, unwatched
 
 
 class _InTime(Rule):
-    """What both kinds share: every turn on a batch of sequences starts from rest, and may make several updates on its way."""
+    """What both kinds share: every turn on a batch of sequences starts from rest, and may make
+    several updates on its way.
+    """
 
     in_time: ClassVar[bool] = True
 
@@ -41,12 +45,26 @@ class _InTime(Rule):
                 def some(held, part):
                     learner, carry = held
                     carry, update, scores = self.teach(
-                        pair, learner.gamma, learner.net, carry, x, signal, self.key_of(key, number, i), score, watch, part * every, every
+                        pair,
+                        learner.gamma,
+                        learner.net,
+                        carry,
+                        x,
+                        signal,
+                        self.key_of(key, number, i),
+                        score,
+                        watch,
+                        part * every,
+                        every,
                     )
                     return (optimise(learner, number, update, scores), carry), scores
 
-                (learner, carry), scores = summed(some, (learner, Carry(state, memory, learner.seen)), x.shape[1] // every)
-                return dataclasses.replace(learner, memory=self.end(carry.memory), seen=carry.seen), scores
+                (learner, carry), scores = summed(
+                    some, (learner, Carry(state, memory, learner.seen)), x.shape[1] // every
+                )
+                return dataclasses.replace(
+                    learner, memory=self.end(carry.memory), seen=carry.seen
+                ), scores
 
             held = once(0, (learner, None))
             learner, scores = held if times == 1 else jax.lax.fori_loop(1, times, once, held)
@@ -55,9 +73,11 @@ class _InTime(Rule):
 
 
 class StepRule(_InTime):
-    """Abstract: a rule whose f and g see one time step of a batch of sequences; nothing is kept of a step but state, memory and sums.
+    """Abstract: a rule whose f and g see one time step of a batch of sequences; nothing is kept of
+    a step but state, memory and sums.
 
-    An independent sample is a sequence of one step, so such a rule learns from those too, on networks without cycles.
+    An independent sample is a sequence of one step, so such a rule learns from those too, on
+    networks without cycles.
     """
 
     def require_time(self, net, task, in_time):
@@ -65,9 +85,12 @@ class StepRule(_InTime):
         if not in_time and not net.feedforward:
             what = "cells with a state" if net.stateful else "a cycle" if net.cyclic else "a delay"
             raise RuleError(
-                f"{self.id} was given a network with {what}, on the task {task}, whose samples are independent",
+                f"{self.id} was given a network with {what}, on the task {task}, whose samples "
+                "are independent",
                 "a task in time, where the network carries the step before; or a network without",
-                "use a rule that settles, such as pc" if net.cyclic and not net.stateful else "choose a task whose samples are sequences",
+                "use a rule that settles, such as pc"
+                if net.cyclic and not net.stateful
+                else "choose a task whose samples are sequences",
             )
 
     def begin(self, gamma, net, batch, kept):
@@ -84,18 +107,33 @@ class StepRule(_InTime):
             return super().predict(gamma, net, x, key)
 
         def step(state, t):
-            state, record = self.f(gamma, net, state, step_of(x, t), None, jax.random.fold_in(key, t))
+            state, record = self.f(
+                gamma, net, state, step_of(x, t), None, jax.random.fold_in(key, t)
+            )
             return state, (record.output, record.readouts)
 
         _, read = jax.lax.scan(step, self.start(gamma, net, x.shape[0])[0], jnp.arange(x.shape[1]))
         output, readouts = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), read)
         return Record({}, output, readouts)
 
-    def teach(self, pair, gamma, net, carry, x, signal, key, score=unscored, watch=unwatched, first=0, steps=None):
+    def teach(
+        self,
+        pair,
+        gamma,
+        net,
+        carry,
+        x,
+        signal,
+        key,
+        score=unscored,
+        watch=unwatched,
+        first=0,
+        steps=None,
+    ):
         """See `Rule.teach`: f and g once for each time step, on the same weights.
 
-        Updates and scores are sums over the steps, where the signal's weights make a mean of the scores of a sequence; measures are
-        each step's share of the mean over the sequence.
+        Updates and scores are sums over the steps, where the signal's weights make a mean of the
+        scores of a sequence; measures are each step's share of the mean over the sequence.
         """
         if signal.weight is None:
             return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
@@ -104,11 +142,16 @@ class StepRule(_InTime):
         def step(carry, t):
             t = first + t
             now = signal.at(t)
-            state, record = pair.f(gamma, net, carry.state, step_of(x, t), now, jax.random.fold_in(key, t))
+            state, record = pair.f(
+                gamma, net, carry.state, step_of(x, t), now, jax.random.fold_in(key, t)
+            )
             memory, update = pair.g(gamma, net, carry.memory, record, now)
             scores = {k: jnp.sum(v, 0) / x.shape[0] for k, v in score(record.output, now).items()}
             measures = {k: v / length for k, v in record.measures.items()}
-            return Carry(state, memory, watch(carry.seen, net, record, update)), (update, scores | measures)
+            return Carry(state, memory, watch(carry.seen, net, record, update)), (
+                update,
+                scores | measures,
+            )
 
         carry, (update, scores) = summed(step, carry, length if steps is None else steps)
         return carry, update, scores
@@ -117,28 +160,50 @@ class StepRule(_InTime):
 class SequenceRule(_InTime):
     """Abstract: a rule whose f and g see whole sequences, "batch time *inputs".
 
-    Several updates in a sequence see it piece by piece: f starts from the state that the piece before left, and nothing goes back
-    from one piece into the one before.
+    Several updates in a sequence see it piece by piece: f starts from the state that the piece
+    before left, and nothing goes back from one piece into the one before.
     """
 
     def require_time(self, net, task, in_time):
         """See `Rule.require_time`."""
         if not in_time:
-            raise RuleError(f"{self.id} on the task {task}", "a task in time: it goes through whole sequences", "use bp, or another task")
+            raise RuleError(
+                f"{self.id} on the task {task}",
+                "a task in time: it goes through whole sequences",
+                "use bp, or another task",
+            )
 
     def begin(self, gamma, net, batch, kept):
         """See `Rule.begin`."""
         return self.start(gamma, net, batch)[0], kept
 
-    def teach(self, pair, gamma, net, carry, x, signal, key, score=unscored, watch=unwatched, first=0, steps=None):
+    def teach(
+        self,
+        pair,
+        gamma,
+        net,
+        carry,
+        x,
+        signal,
+        key,
+        score=unscored,
+        watch=unwatched,
+        first=0,
+        steps=None,
+    ):
         """See `Rule.teach`; of the steps from `first` on, as many as are asked for."""
         if steps is not None and steps < x.shape[1]:
-            x, signal = jax.tree.map(lambda a: jax.lax.dynamic_slice_in_dim(a, first, steps, 1), (x, signal))
+            x, signal = jax.tree.map(
+                lambda a: jax.lax.dynamic_slice_in_dim(a, first, steps, 1), (x, signal)
+            )
         return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
 
 
-def summed(step: Callable[[Any, Int[Array, ""] | int], tuple[Any, PyTree]], carry: Any, steps: int) -> tuple[Any, PyTree]:
-    """Scan `step(carry, t) -> (carry, new)` over t = 0, 1 ...; nothing is kept for each step, not even its number.
+def summed(
+    step: Callable[[Any, Int[Array, ""] | int], tuple[Any, PyTree]], carry: Any, steps: int
+) -> tuple[Any, PyTree]:
+    """Scan `step(carry, t) -> (carry, new)` over t = 0, 1 ...; nothing is kept for each step, not
+    even its number.
 
     Returns:
         The last carry, and the sum of what was new.
@@ -157,6 +222,8 @@ def summed(step: Callable[[Any, Int[Array, ""] | int], tuple[Any, PyTree]], carr
     return carry, sums
 
 
-def step_of(x: Float[Array, "batch time *inputs"], t: Int[Array, ""] | int) -> Float[Array, "batch *inputs"]:
+def step_of(
+    x: Float[Array, "batch time *inputs"], t: Int[Array, ""] | int
+) -> Float[Array, "batch *inputs"]:
     """The inputs of one time step, counted from 0."""
     return jax.lax.dynamic_index_in_dim(x, t, 1, keepdims=False)

@@ -1,18 +1,23 @@
-"""Continual backpropagation (CBP): units of little use begin anew, so that learning does not go stale.
+"""Continual backpropagation (CBP): units of little use begin anew, so that learning does not go
+stale.
 
-    u_i <- decay u_i + (1 - decay) <|h_i|> sum_k |w_ki|    the utility of hidden unit i, corrected for its start by 1 - decay^age
-    c += rate * (units older than `maturity`);  while c >= 1: of those the one with the least utility begins anew, c -= 1:
-    weights into it are drawn as at the start, its bias and the weights out of it are 0, u_i = age_i = 0
-    before that, where `transfer` is on, what it sent on average goes into the biases of those that read it: b_k += w_ki <h_i>
+    u_i <- decay u_i + (1 - decay) <|h_i|> sum_k |w_ki|
+    the utility of hidden unit i, corrected for its start by 1 - decay^age
+    c += rate * (units older than `maturity`);  while c >= 1: of those the one with the least
+    utility begins anew, c -= 1: weights into it are drawn as at the start, its bias and the weights
+    out of it are 0, u_i = age_i = 0 before that, where `transfer` is on, what it sent on average
+    goes into the biases of those that read it: b_k += w_ki <h_i>
 
-Any rule trains the network between: of what began anew the moments of the optimiser are forgotten (`adam_each` counts steps for each
-weight). At most one unit of a population begins anew in one update.
+Any rule trains the network between: of what began anew the moments of the optimiser are forgotten
+(`adam_each` counts steps for each weight). At most one unit of a population begins anew in one
+update.
 
 Shapes   utility, age, mean "units" by hidden population; memory's c "" by population
 Units    age in updates
 Claims   reads the activity of each unit and the weights out of it: no signal
 Limits   of hidden populations that dense projections alone enter and leave
-Source   Dohare et al., Loss of plasticity in deep continual learning, Nature 632:768, 2024, eq. 1; differs in: |h| is the mean over a batch
+Source   Dohare et al., Loss of plasticity in deep continual learning, Nature 632:768, 2024, eq. 1;
+         differs in: |h| is the mean over a batch
 """
 
 from typing import ClassVar
@@ -33,27 +38,43 @@ class ContinualBackprop(Growth):
     claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity"})
     every: int = hyper(1, "updates from one time to the next", low=1, high=2**31 - 1)
     until: float = hyper(1.0, "share of a run after which no unit begins anew", low=0.0, high=1.0)
-    rate: float = hyper(1e-4, "share of the mature units that begins anew in one update", low=0.0, high=1.0)
-    maturity: int = hyper(100, "updates for which a unit that began anew is left alone", low=0, high=2**31 - 1)
+    rate: float = hyper(
+        1e-4, "share of the mature units that begins anew in one update", low=0.0, high=1.0
+    )
+    maturity: int = hyper(
+        100, "updates for which a unit that began anew is left alone", low=0, high=2**31 - 1
+    )
     decay: float = hyper(0.99, "share of the utility kept at each update", low=0.0, high=1.0)
-    transfer: bool = hyper(True, "whether the mean of what a unit sent goes into the biases of those that read it")
+    transfer: bool = hyper(
+        True, "whether the mean of what a unit sent goes into the biases of those that read it"
+    )
 
     def accepts(self, net):
         """See `Growth.accepts`."""
         if not _growing(net):
             raise RuleError(
-                "continual_backprop was given a network without hidden units that dense projections alone enter and leave",
+                "continual_backprop was given a network without hidden units that dense "
+                "projections alone enter and leave",
                 "a hidden layer of an mlp",
                 "use byway.mlp(...)",
             )
 
     def start(self, net):
-        """Of every hidden population: utility, mean activity, age, and the part of a unit that is due."""
-        none = lambda: {h.name: jnp.zeros(h.size, net.dtype) for h in _growing(net)}  # noqa: E731
-        return {"utility": none(), "mean": none(), "age": none(), "due": {h.name: jnp.zeros((), net.dtype) for h in _growing(net)}}
+        """Of every hidden population: utility, mean activity, age, and the part of a unit that is
+        due.
+        """
+        none = lambda: {h.name: jnp.zeros(h.size, net.dtype) for h in _growing(net)}
+        return {
+            "utility": none(),
+            "mean": none(),
+            "age": none(),
+            "due": {h.name: jnp.zeros((), net.dtype) for h in _growing(net)},
+        }
 
     def watch(self, memory, net, record, update):
-        """Utility and mean activity, of the first phase of the record; every unit is an update older."""
+        """Utility and mean activity, of the first phase of the record; every unit is an update
+        older.
+        """
         phase, kept = next(iter(record.phases.values())), self.decay
         utility, mean, age = dict(memory["utility"]), dict(memory["mean"]), dict(memory["age"])
         for h in _growing(net):
@@ -71,7 +92,10 @@ class ContinualBackprop(Growth):
             memory, net, new = self._renewed(memory, net, h, k)
             for name, parts in new.items():
                 held = fresh.get(name, {})
-                fresh[name] = held | {part: mask | held[part] if part in held else mask for part, mask in parts.items()}
+                fresh[name] = held | {
+                    part: mask | held[part] if part in held else mask
+                    for part, mask in parts.items()
+                }
         return memory, net, fresh
 
     def _renewed(self, memory, net, h, key):
@@ -84,8 +108,12 @@ class ContinualBackprop(Growth):
         worst = jnp.argmin(jnp.where(mature, utility / corrected, jnp.inf))
         unit = (jnp.arange(h.size) == worst) & go
         theta, fresh = {}, {}
-        for p, k in zip(incoming := net.incoming(h.name), jax.random.split(key, len(incoming)), strict=True):
-            drawn = np.sqrt(h.cell.gain / p.fan_in).item() * jax.random.normal(k, p.weight.shape, p.weight.dtype)
+        for p, k in zip(
+            incoming := net.incoming(h.name), jax.random.split(key, len(incoming)), strict=True
+        ):
+            drawn = np.sqrt(h.cell.gain / p.fan_in).item() * jax.random.normal(
+                k, p.weight.shape, p.weight.dtype
+            )
             new = {"weight": jnp.where(unit[None], drawn, p.weight)}
             masks = {"weight": jnp.broadcast_to(unit[None], p.weight.shape)}
             if p.bias is not None:
@@ -95,14 +123,25 @@ class ContinualBackprop(Growth):
             new = {"weight": jnp.where(unit[:, None], 0, p.weight)}
             if p.bias is not None and self.transfer:
                 new["bias"] = p.bias + jnp.where(unit, mean / corrected, 0) @ p.weight
-            theta[p.name], fresh[p.name] = new, {"weight": jnp.broadcast_to(unit[:, None], p.weight.shape)}
-        began = lambda a: jnp.where(unit, 0, a)  # noqa: E731
-        memory = {part: memory[part] | {h.name: began(a)} for part, a in (("utility", utility), ("mean", mean), ("age", age))} | {
-            "due": memory["due"] | {h.name: due - go.astype(due.dtype)}
-        }
+            theta[p.name], fresh[p.name] = (
+                new,
+                {"weight": jnp.broadcast_to(unit[:, None], p.weight.shape)},
+            )
+        began = lambda a: jnp.where(unit, 0, a)
+        memory = {
+            part: memory[part] | {h.name: began(a)}
+            for part, a in (("utility", utility), ("mean", mean), ("age", age))
+        } | {"due": memory["due"] | {h.name: due - go.astype(due.dtype)}}
         return memory, net.with_theta(theta), fresh
 
 
 def _growing(net):
     """The hidden populations whose units can begin anew."""
-    return [h for h in net.hidden if all(isinstance(p, Dense) and p.src != p.dst for p in (*net.incoming(h.name), *net.outgoing(h.name)))]
+    return [
+        h
+        for h in net.hidden
+        if all(
+            isinstance(p, Dense) and p.src != p.dst
+            for p in (*net.incoming(h.name), *net.outgoing(h.name))
+        )
+    ]

@@ -1,16 +1,18 @@
-"""Sparse evolutionary training (SET): each unit drops its weakest synapses and reads as many others, drawn at random.
+"""Sparse evolutionary training (SET): each unit drops its weakest synapses and reads as many
+others, drawn at random.
 
     every so many updates, in each projection with a fixed fan-in K:
-    of each unit drop the round(share K) weights with the smallest |w|; draw as many units that it did not read, each equally likely;
-    their weights begin at 0
+    of each unit drop the round(share K) weights with the smallest |w|; draw as many units that it
+    did not read, each equally likely; their weights begin at 0
 
 The number of synapses stays the same, of the network and of each unit.
 
 Shapes   weight "post fan", index "post fan"
 Claims   reads the weights alone: no activity, no signal
-Source   Mocanu et al., Scalable training of artificial neural networks with adaptive sparse connectivity inspired by network science,
-         Nature Communications 9:2383, 2018; differs in: a fan-in for each unit in place of one density for a layer, the smallest |w| of
-         both signs together, weights that begin at 0, no rewiring in the last part of a run
+Source   Mocanu et al., Scalable training of artificial neural networks with adaptive sparse
+         connectivity inspired by network science, Nature Communications 9:2383, 2018; differs in: a
+         fan-in for each unit in place of one density for a layer, the smallest |w| of both signs
+         together, weights that begin at 0, no rewiring in the last part of a run
 """
 
 from typing import ClassVar
@@ -33,12 +35,15 @@ class SET(Growth):
     until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
 
     def accepts(self, net):
-        """See `Growth.accepts`: some projection with a fixed fan-in, below the number of units there are."""
+        """See `Growth.accepts`: some projection with a fixed fan-in, below the number of units
+        there are.
+        """
         if not any(self._replaced(p) for p in net.projections):
             raise RuleError(
                 "set was given a network in which no unit could read others than it does",
                 "projections with a fixed fan-in, below the size of what they read",
-                "build it with fan_in, for example byway.mlp(784, 300, 10, fan_in=32), or raise set.share",
+                "build it with fan_in, for example byway.mlp(784, 300, 10, fan_in=32), or raise "
+                "set.share",
             )
 
     def grow(self, memory, net, key):
@@ -48,14 +53,23 @@ class SET(Growth):
             if replaced := self._replaced(p):
                 weakest = jax.lax.top_k(-jnp.abs(p.weight), replaced)[1]
                 rows = jnp.arange(len(p.weight))[:, None]
-                # What is read already cannot be drawn; of the others the largest of independent numbers are a fair draw.
-                chance = jax.random.uniform(k, (len(p.weight), p.sources)).at[rows, p.index].set(-1.0)
+                # What is read already cannot be drawn; of the others the largest of independent
+                # numbers are a fair draw.
+                chance = (
+                    jax.random.uniform(k, (len(p.weight), p.sources)).at[rows, p.index].set(-1.0)
+                )
                 drawn = jax.lax.top_k(chance, replaced)[1].astype(p.index.dtype)
                 theta[p.name] = {"weight": p.weight.at[rows, weakest].set(0)}
                 structure[p.name] = {"index": p.index.at[rows, weakest].set(drawn)}
-                fresh[p.name] = {"weight": jnp.zeros(p.weight.shape, bool).at[rows, weakest].set(True)}
+                fresh[p.name] = {
+                    "weight": jnp.zeros(p.weight.shape, bool).at[rows, weakest].set(True)
+                }
         return memory, net.with_theta(theta).with_structure(structure), fresh
 
     def _replaced(self, p) -> int:
         """How many synapses of each unit of a projection are replaced at a time."""
-        return min(round(self.share * p.fan_in), p.sources - p.fan_in) if isinstance(p, FixedFanIn) else 0
+        return (
+            min(round(self.share * p.fan_in), p.sources - p.fan_in)
+            if isinstance(p, FixedFanIn)
+            else 0
+        )

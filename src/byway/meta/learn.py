@@ -1,8 +1,9 @@
 """Learn a rule by gradient through the training of fresh networks.
 
-An episode draws a network and its feedback, trains it for a few steps by the rule, and takes the loss on samples that the
-training did not see. That loss is a function of the rule's coefficients alone: nothing else survives an episode. Its
-gradient is taken by reverse mode through the scan of the training steps, averaged over episodes, and descended.
+An episode draws a network and its feedback, trains it for a few steps by the rule, and takes the
+loss on samples that the training did not see. That loss is a function of the rule's coefficients
+alone: nothing else survives an episode. Its gradient is taken by reverse mode through the scan of
+the training steps, averaged over episodes, and descended.
 """
 
 import dataclasses
@@ -57,9 +58,17 @@ class Found:
 
 
 def episode_loss(
-    theta: PyTree, rule: Rule, net: Network, task: Task, train: Split, query: Split, episode: Episode, key: Key[Array, ""]
+    theta: PyTree,
+    rule: Rule,
+    net: Network,
+    task: Task,
+    train: Split,
+    query: Split,
+    episode: Episode,
+    key: Key[Array, ""],
 ) -> Float[Array, ""]:
-    """The loss of a fresh network on `query`, after it was trained on `train` by the rule with coefficients `theta`.
+    """The loss of a fresh network on `query`, after it was trained on `train` by the rule with
+    coefficients `theta`.
 
     Args:
         theta: what stands for gamma["theta"].
@@ -111,31 +120,52 @@ def meta_learn(
         meta_steps: updates of the coefficients.
         episodes: fresh networks in each of them.
         episode: how each of those is trained.
-        lr: rate of gradient descent with momentum on the coefficients; an episode's slope counts with a norm of 1 at most.
+        lr: rate of gradient descent with momentum on the coefficients; an episode's slope counts
+            with a norm of 1 at most.
         sparsity: weight of the sum of absolute coefficients, which keeps the rule short.
         start_scale: standard deviation of the coefficients at the start.
         seed: of everything that is drawn.
-        progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
+        progress: whether to draw a progress bar; by default where a person is watching, on a
+            terminal or in a notebook.
         on_step: called after each meta-step with its number and loss.
 
     Raises:
         ConfigError: a rule without coefficients, or a number below its least.
         RuleError: the rule cannot train this network.
     """
-    for name, value in (("meta_steps", meta_steps), ("episodes", episodes), ("steps", episode.steps), ("batch", episode.batch)):
+    for name, value in (
+        ("meta_steps", meta_steps),
+        ("episodes", episodes),
+        ("steps", episode.steps),
+        ("batch", episode.batch),
+    ):
         require_whole(name, value)
     require_whole("seed", seed, 0, LARGEST_SEED)
-    for name, value, least in (("lr", episode.lr, "above"), ("meta_lr", lr, "above"), ("sparsity", sparsity, "from")):
+    for name, value, least in (
+        ("lr", episode.lr, "above"),
+        ("meta_lr", lr, "above"),
+        ("sparsity", sparsity, "from"),
+    ):
         if not is_number(value) or value < 0 or (value == 0 and least == "above"):
-            raise ConfigError(f"{name} = {value}", f"a number {least} 0", f"leave {name} out for its default")
+            raise ConfigError(
+                f"{name} = {value}", f"a number {least} 0", f"leave {name} out for its default"
+            )
     rule.accepts(net)
     base, start_key = jax.random.split(seeded(seed))
     drawn = rule.init(net, base)
     if not (isinstance(drawn, dict) and "theta" in drawn):
-        raise ConfigError(f"the rule {rule.id}", 'a rule whose gamma has a part "theta"', "use taylor")
+        raise ConfigError(
+            f"the rule {rule.id}", 'a rule whose gamma has a part "theta"', "use taylor"
+        )
     leaves, shape = jax.tree.flatten(drawn["theta"])
     keys = jax.random.split(start_key, len(leaves))
-    start = jax.tree.unflatten(shape, [start_scale * jax.random.normal(k, a.shape, a.dtype) for a, k in zip(leaves, keys, strict=True)])
+    start = jax.tree.unflatten(
+        shape,
+        [
+            start_scale * jax.random.normal(k, a.shape, a.dtype)
+            for a, k in zip(leaves, keys, strict=True)
+        ],
+    )
     splits = task.load()
     require_whole("batch", episode.batch, 1, splits["train"].size)
     optimiser = optax.sgd(optax.cosine_decay_schedule(lr, meta_steps), momentum=0.9)
@@ -144,14 +174,17 @@ def meta_learn(
         loss, slope = jax.value_and_grad(episode_loss)(  # noqa: TID251  the outer loop is no local rule
             theta, rule, net, task, splits["train"], splits["validation"], episode, key
         )
-        # A training that ran away has an enormous slope, or none: it counts for no more than the others.
+        # A training that ran away has an enormous slope, or none: it counts for no more than the
+        # others.
         size = optax.tree.norm(slope)
         scale = jnp.where(jnp.isfinite(size), 1 / jnp.maximum(size, 1.0), 0.0)
         return loss, jax.tree.map(lambda a: jnp.where(scale > 0, a * scale, 0.0), slope)
 
     @jax.jit
     def meta_step(theta, moments, key):
-        losses, slopes = jax.vmap(one_episode, in_axes=(None, 0))(theta, jax.random.split(key, episodes))
+        losses, slopes = jax.vmap(one_episode, in_axes=(None, 0))(
+            theta, jax.random.split(key, episodes)
+        )
         slope = jax.tree.map(lambda a, w: jnp.mean(a, 0) + sparsity * jnp.sign(w), slopes, theta)
         with jax.numpy_dtype_promotion("standard"):
             change, moments = optimiser.update(slope, moments, theta)

@@ -1,17 +1,20 @@
 """The microscope: how the update of each projection compares with the true gradient.
 
-With U the update as the rule hands it to the optimiser and G the true gradient, both of a projection's weights on the
-same samples:
+With U the update as the rule hands it to the optimiser and G the true gradient, both of a
+projection's weights on the same samples:
 
     angle             arccos <U, G> / (|U| |G|)                     [degree]
     norm ratio        |U| / |G|                                     1 in backprop
-    sign agreement    share of the weights with G != 0 whose U has the sign of G; half of them do by chance
-    descent           <U, G> / |U|: how much the loss falls, to first order, for a step of length one along -U
-                      [loss per unit of weight]; |G| cos(angle), so never more than the gradient's own, |G|
+    sign agreement    share of the weights with G != 0 whose U has the sign of G; half of them do by
+                      chance
+    descent           <U, G> / |U|: how much the loss falls, to first order, for a step of length
+                      one along -U [loss per unit of weight]; |G| cos(angle), so never more than the
+                      gradient's own, |G|
 
-G is autodiff's gradient of the mean loss of the prediction that the rule makes. For most rules that is backprop's; in time
-a prediction is a scan, so it is that of BPTT; for forward-forward it descends the loss of the labels' goodness. Biases are
-left out: a handful of numbers of another kind, they would blur what the synapses do.
+G is autodiff's gradient of the mean loss of the prediction that the rule makes. For most rules that
+is backprop's; in time a prediction is a scan, so it is that of BPTT; for forward-forward it
+descends the loss of the labels' goodness. Biases are left out: a handful of numbers of another
+kind, they would blur what the synapses do.
 """
 
 from collections.abc import Callable
@@ -28,7 +31,13 @@ QUANTITIES = ("angle", "norm_ratio", "sign_agreement", "descent")
 Seen = dict[str, dict[str, Array]]
 
 
-def microscope(rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]) -> Seen:
+def microscope(
+    rule: Rule,
+    learner: Learner,
+    x: Float[Array, "batch *inputs"],
+    signal: Signal,
+    key: Key[Array, ""],
+) -> Seen:
     """Compare each projection's update with the true gradient, on one batch of any size.
 
     Args:
@@ -39,22 +48,31 @@ def microscope(rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], s
         key: the key of f, the same for both sides.
 
     Returns:
-        By quantity (see the head of this file), by projection that learns; NaN where either side is zero. Nothing where
-        there is no true gradient: with a black box in the network, and where autodiff cannot go back through a prediction,
-        as through one that settles for as long as it takes.
+        By quantity (see the head of this file), by projection that learns; NaN where either side is
+        zero. Nothing where there is no true gradient: with a black box in the network, and where
+        autodiff cannot go back through a prediction, as through one that settles for as long as it
+        takes.
     """
     true = true_gradient(rule, learner, x, signal, key)
     if true is None:
         return {quantity: {} for quantity in QUANTITIES}
     update = _taught(rule, learner, x, signal, key)
     seen = {name: compare(mine["weight"], true[name]) for name, mine in update.items()}
-    return {quantity: {name: found[quantity] for name, found in seen.items()} for quantity in QUANTITIES}
+    return {
+        quantity: {name: found[quantity] for name, found in seen.items()} for quantity in QUANTITIES
+    }
 
 
 def true_gradient(
-    rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]
+    rule: Rule,
+    learner: Learner,
+    x: Float[Array, "batch *inputs"],
+    signal: Signal,
+    key: Key[Array, ""],
 ) -> dict[str, Array] | None:
-    """The gradient of the prediction's mean loss by the weights of each projection; None where there is none."""
+    """The gradient of the prediction's mean loss by the weights of each projection; None where
+    there is none.
+    """
     net = learner.net
     if not net.differentiable:
         return None
@@ -68,14 +86,22 @@ def true_gradient(
     return jax.grad(loss)(weights) if _has_gradient(loss, weights) else None
 
 
-def compare(update: Float[Array, "*weights"], gradient: Float[Array, "*weights"]) -> dict[str, Float[Array, ""]]:
+def compare(
+    update: Float[Array, "*weights"], gradient: Float[Array, "*weights"]
+) -> dict[str, Float[Array, ""]]:
     """The four quantities of one projection; all NaN where either side is zero."""
     lengths = jnp.linalg.norm(update.ravel()), jnp.linalg.norm(gradient.ravel())
-    u, g = (a / jnp.where(length > 0, length, 1) for a, length in zip((update, gradient), lengths, strict=True))
-    # The arc cosine loses half the digits where the two are parallel; this keeps them all (Kahan 2006).
+    u, g = (
+        a / jnp.where(length > 0, length, 1)
+        for a, length in zip((update, gradient), lengths, strict=True)
+    )
+    # The arc cosine loses half the digits where the two are parallel; this keeps them all (Kahan
+    # 2006).
     angle = 2 * jnp.arctan2(jnp.linalg.norm((u - g).ravel()), jnp.linalg.norm((u + g).ravel()))
     there = gradient != 0
-    agree = jnp.sum(there & (jnp.sign(update) == jnp.sign(gradient))) / jnp.maximum(jnp.sum(there), 1)
+    agree = jnp.sum(there & (jnp.sign(update) == jnp.sign(gradient))) / jnp.maximum(
+        jnp.sum(there), 1
+    )
     found = {
         "angle": jnp.degrees(angle),
         "norm_ratio": lengths[0] / lengths[1],
@@ -87,36 +113,59 @@ def compare(update: Float[Array, "*weights"], gradient: Float[Array, "*weights"]
 
 
 def _has_gradient(loss: Callable[[PyTree], Array], weights: PyTree) -> bool:
-    """Whether autodiff can go back through `loss`: found by tracing, before anything is computed."""
+    """Whether autodiff can go back through `loss`: found by tracing, before anything is
+    computed.
+    """
     jax.eval_shape(loss, weights)  # a fault of the prediction itself is raised here
     try:
         jax.eval_shape(jax.grad(loss), weights)
-    except (ValueError, NotImplementedError):  # what JAX says of a while-loop or a callback, and of a primitive without a rule
+    except (
+        ValueError,
+        NotImplementedError,
+    ):
+        # What JAX says of a while-loop or a callback, and of a primitive without a rule.
         return False
     return True
 
 
-def _taught(rule: Rule, learner: Learner, x: Float[Array, "batch *inputs"], signal: Signal, key: Key[Array, ""]) -> dict[str, PyTree]:
-    """What the turns of a rule hand to the optimiser for one batch, by projection, all on the same weights.
+def _taught(
+    rule: Rule,
+    learner: Learner,
+    x: Float[Array, "batch *inputs"],
+    signal: Signal,
+    key: Key[Array, ""],
+) -> dict[str, PyTree]:
+    """What the turns of a rule hand to the optimiser for one batch, by projection, all on the same
+    weights.
 
-    Of a raw change, which is added, the negative. What memory holds of single samples begins anew, the rest is the learner's.
+    Of a raw change, which is added, the negative. What memory holds of single samples begins anew,
+    the rest is the learner's.
     """
     gamma, net = learner.gamma, learner.net
     total: dict[str, PyTree] = {}
     state, memory = rule.begin(gamma, net, x.shape[0], _at_rest(rule, learner, x.shape[0]))
     for number, (pair, times) in enumerate(rule.turns):
         for i in range(times):
-            carry, update, _ = rule.teach(pair, gamma, net, Carry(state, memory, ()), x, signal, rule.key_of(key, number, i))
+            carry, update, _ = rule.teach(
+                pair, gamma, net, Carry(state, memory, ()), x, signal, rule.key_of(key, number, i)
+            )
             state, memory = carry.state, carry.memory
             for sign, changes in ((1, update.net), (-1, update.change)):
                 for name, parts in changes.items():
                     mine = jax.tree.map(lambda a, sign=sign: sign * a, parts)
-                    total[name] = jax.tree.map(jnp.add, total[name], mine) if name in total else mine
+                    total[name] = (
+                        jax.tree.map(jnp.add, total[name], mine) if name in total else mine
+                    )
     return total
 
 
 def _at_rest(rule: Rule, learner: Learner, batch: int) -> PyTree:
     """What lasted of a learner's memory, for a batch of another size."""
     fresh = rule.end(rule.start(learner.gamma, learner.net, batch)[1])
-    one, two = (jax.eval_shape(lambda n=n: rule.end(rule.start(learner.gamma, learner.net, n)[1])) for n in (1, 2))
-    return jax.tree.map(lambda mine, new, a, b: mine if a.shape == b.shape else new, learner.memory, fresh, one, two)
+    one, two = (
+        jax.eval_shape(lambda n=n: rule.end(rule.start(learner.gamma, learner.net, n)[1]))
+        for n in (1, 2)
+    )
+    return jax.tree.map(
+        lambda mine, new, a, b: mine if a.shape == b.shape else new, learner.memory, fresh, one, two
+    )

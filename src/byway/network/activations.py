@@ -18,9 +18,10 @@ class Activation(Cell):
     Attributes:
         name: what it is called on the command line.
         phi: activity of a potential.
-        slope: phi'(u), elementwise. The number 1.0 for the identity: then there is no derivative to read. None makes a black
-            box, which only rules that need no slope can train.
-        gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which halves the second moment.
+        slope: phi'(u), elementwise. The number 1.0 for the identity: then there is no derivative to
+            read. None makes a black box, which only rules that need no slope can train.
+        gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which
+            halves the second moment.
     """
 
     name: str = eqx.field(static=True)
@@ -28,16 +29,30 @@ class Activation(Cell):
     slope: Callable[[Array], Array | float] | None = eqx.field(static=True)
     gain: float = eqx.field(static=True)
 
-    def __init__(self, name: str, phi: Callable[[Array], Array], slope: Callable[[Array], Array | float] | None, gain: float = 1.0):
+    def __init__(
+        self,
+        name: str,
+        phi: Callable[[Array], Array],
+        slope: Callable[[Array], Array | float] | None,
+        gain: float = 1.0,
+    ):
         self.name, self.phi, self.slope, self.gain = name, phi, slope, gain
 
     def __check_init__(self):
         require(str, "the name of an activation", self.name, "a word", "name it")
         for what, function in (("phi", self.phi), ("slope", self.slope)):
             if not callable(function) and not (what == "slope" and function is None):
-                raise ConfigError(f"{what} = {shown(function)} for the activation {self.name}", "a function of the potential", "write one")
+                raise ConfigError(
+                    f"{what} = {shown(function)} for the activation {self.name}",
+                    "a function of the potential",
+                    "write one",
+                )
         if not is_number(self.gain) or self.gain <= 0:
-            raise ConfigError(f"gain = {shown(self.gain)} for the activation {self.name}", "a number above 0", "leave it out for 1")
+            raise ConfigError(
+                f"gain = {shown(self.gain)} for the activation {self.name}",
+                "a number above 0",
+                "leave it out for 1",
+            )
 
     def __reduce_ex__(self, protocol):
         """One of ours goes to another process by its name: JAX's functions cannot be sent."""
@@ -89,7 +104,8 @@ def _hard_sigmoid_slope(u):
 
 
 def quantised(bits: int, top: float = 4.0) -> Activation:
-    """A relu that saturates and takes only 2^bits levels, evenly spaced from 0 to `top`: a black box, as its slope is zero or none.
+    """A relu that saturates and takes only 2^bits levels, evenly spaced from 0 to `top`: a black
+    box, as its slope is zero or none.
 
     Args:
         bits: from 1 to 24.
@@ -98,11 +114,16 @@ def quantised(bits: int, top: float = 4.0) -> Activation:
     Raises:
         ConfigError: a number of bits that is none, or a top that is not above zero.
     """
-    require_whole("bits", bits, 1, 24, "for example quantised(3)")  # float32 tells no more levels apart
+    # Float32 tells no more levels apart.
+    require_whole("bits", bits, 1, 24, "for example quantised(3)")
     if not is_number(top) or top <= 0:
-        raise ConfigError(f"a quantiser up to {shown(top)}", "a level above 0", "for example quantised(3)")
+        raise ConfigError(
+            f"a quantiser up to {shown(top)}", "a level above 0", "for example quantised(3)"
+        )
     step = top / (2**bits - 1)
-    return Activation("quantised", lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0)
+    return Activation(
+        "quantised", lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0
+    )
 
 
 ACTIVATIONS = {
@@ -110,7 +131,8 @@ ACTIVATIONS = {
     for a in (
         Activation("identity", _identity, _unit_slope),
         Activation("relu", jax.nn.relu, _relu_slope, gain=2.0),
-        # A relu whose units are drawn with weights of norm 5, for rules whose weights shrink as they learn.
+        # A relu whose units are drawn with weights of norm 5, for rules whose weights shrink as
+        # they learn.
         Activation("long_relu", jax.nn.relu, _relu_slope, gain=25.0),
         Activation("tanh", jnp.tanh, _tanh_slope),
         Activation("sigmoid", jax.nn.sigmoid, _sigmoid_slope),
@@ -122,5 +144,7 @@ ACTIVATIONS = {
 
 
 def activation(name: str | Activation) -> Activation:
-    """The activation called `name`, or the one given; an unknown name raises, with the nearest ones."""
+    """The activation called `name`, or the one given; an unknown name raises, with the nearest
+    ones.
+    """
     return name if isinstance(name, Activation) else look_up("activation", name, ACTIVATIONS)

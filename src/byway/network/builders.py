@@ -10,7 +10,15 @@ import numpy as np
 from jaxtyping import Array, Key
 
 from byway.core.errors import ConfigError, ShapeError, unknown_name
-from byway.core.given import LARGEST_COUNT, LARGEST_SEED, is_whole, require, require_several, require_whole, shown
+from byway.core.given import (
+    LARGEST_COUNT,
+    LARGEST_SEED,
+    is_whole,
+    require,
+    require_several,
+    require_whole,
+    shown,
+)
 from byway.core.keys import seeded
 from byway.network.cell import Cell
 from byway.network.cells import cell as find_cell
@@ -40,12 +48,16 @@ def mlp(
     """A multi-layer perceptron.
 
     Args:
-        sizes: the input (a size or a shape), each hidden layer, the output; `mlp(784, 500, 500, 10)`.
-        activation: phi of the hidden layers, a name or an `Activation`. The output is linear: its link belongs to the loss.
+        sizes: the input (a size or a shape), each hidden layer, the output; `mlp(784, 500, 500,
+            10)`.
+        activation: phi of the hidden layers, a name or an `Activation`. The output is linear: its
+            link belongs to the loss.
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether projections have a bias.
-        readout_from: which hidden layers feed the output, as indices into them; the last one by default.
-        fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all by default. The output reads all.
+        readout_from: which hidden layers feed the output, as indices into them; the last one by
+            default.
+        fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all
+            by default. The output reads all.
         key: draws the weights; a whole number is a seed.
 
     Raises:
@@ -59,7 +71,9 @@ def mlp(
     edges = list(pairwise(names[:-1]))
     if fan_in is not None:
         named = {p.name: p for p in populations}
-        edges = [FixedFanIn.between(named[src], named[dst], fan_in, bias=bias) for src, dst in edges]
+        edges = [
+            FixedFanIn.between(named[src], named[dst], fan_in, bias=bias) for src, dst in edges
+        ]
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
     return _drawn(Network(populations, _dense(populations, edges, bias), "input", "output"), key)
 
@@ -91,7 +105,8 @@ def convnet(
         padding: "SAME" or "VALID".
         pool: side of the mean-pooling window after each convolution, 1 for none.
         activation: phi of every hidden population, a name or an `Activation`; the output is linear.
-        norm: whether input and hidden populations send their activity divided by its root mean square.
+        norm: whether input and hidden populations send their activity divided by its root mean
+            square.
         bias: whether projections have a bias.
         key: draws the weights; a whole number is a seed.
 
@@ -99,13 +114,26 @@ def convnet(
         ShapeError: an input that is no image, or one that shrinks to nothing.
     """
     if not isinstance(input_shape, Sequence) or len(input_shape) != 3:
-        raise ShapeError(f"a convnet for inputs of shape {input_shape}", "(height, width, channels)", "use an mlp, or reshape the input")
+        raise ShapeError(
+            f"a convnet for inputs of shape {input_shape}",
+            "(height, width, channels)",
+            "use an mlp, or reshape the input",
+        )
     for name, side in (("kernel", kernel), ("stride", stride), ("pool", pool)):
         require_whole(name, side, 1, 1_000, "use 1 for no effect")
-    require_several("channels", channels, "one number of channels for each convolution", "for example channels=(16, 32)")
+    require_several(
+        "channels",
+        channels,
+        "one number of channels for each convolution",
+        "for example channels=(16, 32)",
+    )
     require_several("hidden", hidden, "the size of each dense layer", "for example hidden=(500,)")
     if not channels:
-        raise ConfigError("a convnet without channels", "one number of channels for each convolution", "for example channels=(16, 32)")
+        raise ConfigError(
+            "a convnet without channels",
+            "one number of channels for each convolution",
+            "for example channels=(16, 32)",
+        )
     _check_sizes((tuple(input_shape), *channels, *hidden, outputs))
     names, shapes, convs = ["input"], [tuple(input_shape)], []
     for i, out in enumerate(channels, 1):
@@ -124,8 +152,12 @@ def convnet(
         names, shapes, convs = [*names, name], [*shapes, conv.dst_shape], [*convs, conv]
     dense = [*(f"hidden{i}" for i in range(1, len(hidden) + 1)), "output"]
     edges = list(zip([names[-1], *dense], dense, strict=False))
-    populations = placed([*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm)
-    return _drawn(Network(populations, [*convs, *_dense(populations, edges, bias)], "input", "output"), key)
+    populations = placed(
+        [*names, *dense], [*shapes, *((h,) for h in hidden), (outputs,)], activation, norm
+    )
+    return _drawn(
+        Network(populations, [*convs, *_dense(populations, edges, bias)], "input", "output"), key
+    )
 
 
 def rnn(
@@ -136,12 +168,15 @@ def rnn(
     readout: Phi = "identity",
     key: Key[Array, ""] | int = 0,
 ) -> Network:
-    """A recurrent network: every hidden layer also projects to itself, one time step later. With "tanh" it is Elman's.
+    """A recurrent network: every hidden layer also projects to itself, one time step later. With
+    "tanh" it is Elman's.
 
     Args:
         sizes: the input of one time step, each hidden layer, the output; `rnn(2, 64, 1)`.
-        activation: what the units of the hidden layers do: an activation, or a cell such as "gru", "lif", `byway.cell("leaky", tau=10.0)`.
-        readout: what those of the output do; linear by default. A leaky readout, `byway.cell("leaky", phi="identity")`, sums spikes.
+        activation: what the units of the hidden layers do: an activation, or a cell such as "gru",
+            "lif", `byway.cell("leaky", tau=10.0)`.
+        readout: what those of the output do; linear by default. A leaky readout,
+            `byway.cell("leaky", phi="identity")`, sums spikes.
         norm: whether input and hidden layers send their activity divided by its root mean square.
         bias: whether the first projection into each population has a bias.
         key: draws the weights; a whole number is a seed.
@@ -152,14 +187,18 @@ def rnn(
     _check_sizes(sizes)
     if len(sizes) < 3:
         raise ShapeError(
-            f"a recurrent network of sizes {tuple(sizes)}", "an input, a hidden layer and an output at least", "see 'rnn(2, 64, 1)'"
+            f"a recurrent network of sizes {tuple(sizes)}",
+            "an input, a hidden layer and an output at least",
+            "see 'rnn(2, 64, 1)'",
         )
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     edges = []
     for src, dst in pairwise(names):
         edges += [(src, dst)] + ([(dst, dst)] if dst != "output" else [])
     cells = dict.fromkeys(names[1:-1], activation) | {names[-1]: readout}
-    return graph(dict(zip(names, sizes, strict=True)), edges, activation=cells, norm=norm, bias=bias, key=key)
+    return graph(
+        dict(zip(names, sizes, strict=True)), edges, activation=cells, norm=norm, bias=bias, key=key
+    )
 
 
 def graph(
@@ -177,30 +216,47 @@ def graph(
 
     Args:
         sizes: the populations, by name, upstream first: a size or a shape each.
-        edges: (src, dst) pairs of population names, for a dense projection each; or projections of any kind.
+        edges: (src, dst) pairs of population names, for a dense projection each; or projections of
+            any kind.
         input: the population that inputs are clamped to.
-        output: the population that predictions are read from; it is linear unless `activation` names it.
-        activation: what the units of the hidden populations do, one for all or by name: an activation or a cell.
-        norm: whether input and hidden populations send their activity divided by its root mean square.
-        bias: whether the first projection into each population has a bias (a second one would only repeat it).
+        output: the population that predictions are read from; it is linear unless `activation`
+            names it.
+        activation: what the units of the hidden populations do, one for all or by name: an
+            activation or a cell.
+        norm: whether input and hidden populations send their activity divided by its root mean
+            square.
+        bias: whether the first projection into each population has a bias (a second one would only
+            repeat it).
         key: draws the weights; a whole number is a seed.
 
     Raises:
         UnknownNameError: an edge, input or output that is not in `sizes`.
     """
-    require(Mapping, "sizes", sizes, "the populations by name, with a size or a shape each", 'for example {"input": 4, "output": 2}')
+    require(
+        Mapping,
+        "sizes",
+        sizes,
+        "the populations by name, with a size or a shape each",
+        'for example {"input": 4, "output": 2}',
+    )
     _check_sizes(list(sizes.values()))
-    populations = placed(list(sizes), [as_shape(s) for s in sizes.values()], activation, norm, input, output)
+    populations = placed(
+        list(sizes), [as_shape(s) for s in sizes.values()], activation, norm, input, output
+    )
     return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
 
 
 def _check_sizes(sizes) -> None:
     if len(sizes) < 2 or any(not is_whole(n) or n < 1 for s in sizes for n in as_shape(s)):
         raise ShapeError(
-            f"layer sizes {tuple(sizes)}", "an input and an output at least, each of one unit or more", "see 'mlp(784, 500, 10)'"
+            f"layer sizes {tuple(sizes)}",
+            "an input and an output at least, each of one unit or more",
+            "see 'mlp(784, 500, 10)'",
         )
     if (largest := max(math.prod(as_shape(s)) for s in sizes)) > LARGEST_LAYER:
-        raise ShapeError(f"a layer of {largest:,} units", f"at most {LARGEST_LAYER:,}", "use smaller layers")
+        raise ShapeError(
+            f"a layer of {largest:,} units", f"at most {LARGEST_LAYER:,}", "use smaller layers"
+        )
 
 
 def as_shape(size: Shape) -> tuple[int, ...]:
@@ -209,16 +265,26 @@ def as_shape(size: Shape) -> tuple[int, ...]:
 
 
 def _pick(names: list[str], indices: Sequence[int]) -> list[str]:
-    """The layers at `indices`; `names` is the input followed by the hidden layers, which the indices count."""
+    """The layers at `indices`; `names` is the input followed by the hidden layers, which the
+    indices count.
+    """
     hidden = names[1:] or names
-    require_several("readout_from", indices, "indices of hidden layers", "for example readout_from=(-1,)")
+    require_several(
+        "readout_from", indices, "indices of hidden layers", "for example readout_from=(-1,)"
+    )
     if not all(-len(hidden) <= i < len(hidden) for i in indices) or not indices:
-        raise ConfigError(f"readout_from {tuple(indices)}", f"indices of {len(hidden)} hidden layers", "count from 0, or from -1 backwards")
+        raise ConfigError(
+            f"readout_from {tuple(indices)}",
+            f"indices of {len(hidden)} hidden layers",
+            "count from 0, or from -1 backwards",
+        )
     return [hidden[i] for i in indices]
 
 
 def placed(names, shapes, activation, norm, input="input", output="output") -> list[Population]:
-    """Populations of these names and shapes, upstream first, each on its own sheet in space; see `graph` for the rest."""
+    """Populations of these names and shapes, upstream first, each on its own sheet in space; see
+    `graph` for the rest.
+    """
     require((bool, np.bool), "norm", norm, "True or False", "leave it out for False")
     chosen = activation if isinstance(activation, Mapping) else {}
     common = "relu" if isinstance(activation, Mapping) else activation
@@ -236,7 +302,13 @@ def placed(names, shapes, activation, norm, input="input", output="output") -> l
 def _dense(populations, edges, bias) -> list[Projection]:
     """A dense projection for each pair of names; what is a projection already stays as it is."""
     require((bool, np.bool), "bias", bias, "True or False", "leave it out for True")
-    require(Iterable, "edges", edges, "pairs of names of populations", 'for example [("input", "output")]')
+    require(
+        Iterable,
+        "edges",
+        edges,
+        "pairs of names of populations",
+        'for example [("input", "output")]',
+    )
     named, place = {p.name: p for p in populations}, {p.name: i for i, p in enumerate(populations)}
     projections, biased = [], set()
     for edge in edges:
@@ -244,17 +316,28 @@ def _dense(populations, edges, bias) -> list[Projection]:
             projections.append(edge)
             continue
         if not isinstance(edge, Sequence) or isinstance(edge, str) or len(edge) != 2:
-            raise ConfigError(f"the edge {edge!r}", "two names of populations, or a projection", 'for example ("input", "output")')
+            raise ConfigError(
+                f"the edge {edge!r}",
+                "two names of populations, or a projection",
+                'for example ("input", "output")',
+            )
         for end in edge:
             if end not in named:
                 raise unknown_name("population", end, named)
         src, dst = (named[end] for end in edge)
-        # A layer of gated units is driven by itself through another port than by the layers before it.
-        ports = None if dst.cell.ports == 1 else dst.cell.fed_by(recurrent=place[src.name] >= place[dst.name])
+        # A layer of gated units is driven by itself through another port than by the layers before
+        # it.
+        ports = (
+            None
+            if dst.cell.ports == 1
+            else dst.cell.fed_by(recurrent=place[src.name] >= place[dst.name])
+        )
         n_post = dst.size * (1 if ports is None else len(ports))
         if src.size * n_post > LARGEST_COUNT:
             raise ShapeError(
-                f"{src.size * n_post:,} weights from {src.name} to {dst.name}", f"at most {LARGEST_COUNT:,}", "use smaller layers"
+                f"{src.size * n_post:,} weights from {src.name} to {dst.name}",
+                f"at most {LARGEST_COUNT:,}",
+                "use smaller layers",
             )
         # A second bias on one drive would only repeat the first.
         fed = {(dst.name, port) for port in ports or (0,)}
@@ -278,6 +361,14 @@ def _drawn(net: Network, key) -> Network:
     if is_whole(key):
         require_whole("key", key, 0, LARGEST_SEED)
         return net.redraw(seeded(key))
-    if not isinstance(key, jax.Array) or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key) or key.shape:
-        raise ConfigError(f"key = {shown(key)}", "a whole number from 0, or one key of jax.random.key", "leave it out for 0")
+    if (
+        not isinstance(key, jax.Array)
+        or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+        or key.shape
+    ):
+        raise ConfigError(
+            f"key = {shown(key)}",
+            "a whole number from 0, or one key of jax.random.key",
+            "leave it out for 0",
+        )
     return net.redraw(key)

@@ -2,8 +2,9 @@
 
     state_t, post_t = step(state_{t-1}, u_t)
 
-A cell acts on each unit alone, so all of its derivatives are numbers by unit. `local` writes them out, and with them every rule in
-time (`bptt`, `rtrl`, `eprop` ...) trains any cell without knowing its name.
+A cell acts on each unit alone, so all of its derivatives are numbers by unit. `local` writes them
+out, and with them every rule in time (`bptt`, `rtrl`, `eprop` ...) trains any cell without knowing
+its name.
 """
 
 from abc import abstractmethod
@@ -17,7 +18,8 @@ from jaxtyping import Array, Float
 from byway.core.hyper import check_ranges
 from byway.core.registry import snake_case
 
-# A derivative of each unit, "batch *units"; a plain number where it is the same for all, at all times.
+# A derivative of each unit, "batch *units"; a plain number where it is the same for all, at all
+# times.
 Derivative = Array | float
 CellState = dict[str, Array]
 
@@ -30,8 +32,9 @@ class Local(NamedTuple):
         drive: d state'_i / du, by name; "batch ports *units" where there are several ports.
         read: d post / d state_j, by name.
         slope: d post / du, as `drive`; None where there is no derivative.
-        after: d post / d state'_i, by name, where the activity follows from the state after the step alone: then `read` and `slope` are
-            this times `carry` and `drive`, and a rule that has d state' / d theta needs neither. None where it does not.
+        after: d post / d state'_i, by name, where the activity follows from the state after the
+            step alone: then `read` and `slope` are this times `carry` and `drive`, and a rule that
+            has d state' / d theta needs neither. None where it does not.
     """
 
     carry: Mapping[tuple[str, str], Derivative]
@@ -48,7 +51,8 @@ class Cell(eqx.Module):
         name: what it is called on the command line.
         gain: weights into such units are drawn with variance gain / fan_in.
         ports: how many drives it takes; with several, u is "batch ports *units".
-        carries: the parts of its state that credit flows through, that is, those that have derivatives; none where there is no state.
+        carries: the parts of its state that credit flows through, that is, those that have
+            derivatives; none where there is no state.
     """
 
     name: eqx.AbstractVar[str]
@@ -62,15 +66,21 @@ class Cell(eqx.Module):
         return False
 
     def fed_by(self, recurrent: bool) -> tuple[int, ...]:
-        """The ports that a projection feeds, one that carries the past (`recurrent`) or one that does not; all by default."""
+        """The ports that a projection feeds, one that carries the past (`recurrent`) or one that
+        does not; all by default.
+        """
         return tuple(range(self.ports))
 
     def rest(self, like: Float[Array, "batch *units"]) -> CellState:
-        """The state before the first step, for units shaped like `like`; nothing for a cell without a state."""
+        """The state before the first step, for units shaped like `like`; nothing for a cell without
+        a state.
+        """
         return {}
 
     @abstractmethod
-    def step(self, state: CellState, u: Float[Array, "batch *drive"]) -> tuple[CellState, Float[Array, "batch *units"]]:
+    def step(
+        self, state: CellState, u: Float[Array, "batch *drive"]
+    ) -> tuple[CellState, Float[Array, "batch *units"]]:
         """The state after a step with the drive u, and the activity."""
 
     @abstractmethod
@@ -79,7 +89,9 @@ class Cell(eqx.Module):
 
 
 class StatefulCell(Cell):
-    """Abstract: a cell with a state, one final class in one file of `cells/`. Its numbers are declared by `hyper`."""
+    """Abstract: a cell with a state, one final class in one file of `cells/`. Its numbers are
+    declared by `hyper`.
+    """
 
     def __check_init__(self):
         check_ranges(self)
@@ -97,9 +109,11 @@ class StatefulCell(Cell):
 
 @jax.custom_jvp
 def spike(above: Float[Array, "*units"], pseudo: Float[Array, "*units"]) -> Float[Array, "*units"]:
-    """1 where a potential is above its threshold, else 0; its derivative by `above` is taken to be `pseudo`.
+    """1 where a potential is above its threshold, else 0; its derivative by `above` is taken to be
+    `pseudo`.
 
-    Source   Neftci, Mostafa and Zenke, Surrogate gradient learning in spiking neural networks, IEEE Signal Process. Mag. 36:51, 2019
+    Source   Neftci, Mostafa and Zenke, Surrogate gradient learning in spiking neural networks, IEEE
+             Signal Process. Mag. 36:51, 2019
     """
     return (above > 0).astype(above.dtype)
 

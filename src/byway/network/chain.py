@@ -1,4 +1,6 @@
-"""Errors sent back along the projections, one after another: what backprop and its feedback relatives share, at once and in time."""
+"""Errors sent back along the projections, one after another: what backprop and its feedback
+relatives share, at once and in time.
+"""
 
 import functools
 import operator
@@ -18,11 +20,13 @@ Feedback = Mapping[str, Projection | Array]
 
 
 class Later(NamedTuple):
-    """What the steps after the present one owe it, going backwards in time; every array has an axis of samples.
+    """What the steps after the present one owe it, going backwards in time; every array has an axis
+    of samples.
 
     Attributes:
         due: by population that recurrent projections leave, dC / d(what it sends now).
-        sent: by population with a delay of more than a step, the same for this step and the ones before it: a ring, as `State.past`.
+        sent: by population with a delay of more than a step, the same for this step and the ones
+            before it: a ring, as `State.past`.
         cell: by population whose cell has a state, dC / d(that state), by part.
         clock: how many steps were gone back, where there is a ring; else nothing.
     """
@@ -36,15 +40,18 @@ class Later(NamedTuple):
 def chained_deltas(
     net: Network, phase: Phase, error: Float[Array, "batch out"], feedback: Feedback
 ) -> dict[str, Float[Array, "batch *units"]]:
-    """The teaching value delta = dC / du of every population, from the output down, on a network that runs once.
+    """The teaching value delta = dC / du of every population, from the output down, on a network
+    that runs once.
 
-        delta_L = error * phi'(u_L)          delta_l = (sum over projections l -> k of B_k delta_k) * phi'(u_l)
+        delta_L = error * phi'(u_L)
+        delta_l = (sum over projections l -> k of B_k delta_k) * phi'(u_l)
 
     Args:
         net: the network.
         phase: the phase whose potentials and slopes count.
         error: dLoss/d(output), "batch out".
-        feedback: what carries delta back, by projection name. One without weights is passed through as it is.
+        feedback: what carries delta back, by projection name. One without weights is passed through
+            as it is.
 
     Returns:
         delta by population name, the ascent direction of the loss; the input is left out.
@@ -55,10 +62,12 @@ def chained_deltas(
 def deltas_in_time(
     net: Network, phase: Phase, error: Float[Array, "batch out"], feedback: Feedback, later: Later
 ) -> tuple[dict[str, Float[Array, "batch *drive"]], Later]:
-    """The same for one time step, and what it owes to the steps before: through delays, and through the states of cells.
+    """The same for one time step, and what it owes to the steps before: through delays, and through
+    the states of cells.
 
         dC/dpost = error at the output + sum of B_k delta_k + what later steps owe
-        delta = dC/dpost * dpost/du + sum_i dC/ds'_i * ds'_i/du,   dC/ds_j = dC/dpost * dpost/ds_j + sum_i dC/ds'_i * ds'_i/ds_j
+        delta = dC/dpost * dpost/du + sum_i dC/ds'_i * ds'_i/du,
+        dC/ds_j = dC/dpost * dpost/ds_j + sum_i dC/ds'_i * ds'_i/ds_j
 
     Args:
         net: the network.
@@ -83,7 +92,9 @@ def deltas_in_time(
             delta[name], cell[name] = _through_cell(population, phase, post, later.cell[name])
         else:
             delta[name] = post * phase.slope[name]
-        delta[name] = _sum([delta[name], *(_back(p, feedback, delta) for p in ahead if p.carries == "u")])
+        delta[name] = _sum(
+            [delta[name], *(_back(p, feedback, delta) for p in ahead if p.carries == "u")]
+        )
     due, rings = {}, {}
     for name in later.due:
         late = [p for p in outgoing(name) if p.name in net.recurrent and p.dst != net.input]
@@ -91,9 +102,14 @@ def deltas_in_time(
         if name not in later.sent:
             due[name] = _sum(list(back.values()))
             continue
-        # What comes back along the longest delay takes the place of what is due now; only then is read what is due next.
+        # What comes back along the longest delay takes the place of what is due now; only then is
+        # read what is due next.
         ring = later.sent[name]
-        ring = pushed(ring, later.clock, _sum([back[p.name] for p in late if net.recurrent[p.name] == len(ring)]))
+        ring = pushed(
+            ring,
+            later.clock,
+            _sum([back[p.name] for p in late if net.recurrent[p.name] == len(ring)]),
+        )
         for p in late:
             if (delay := net.recurrent[p.name]) < len(ring):
                 ring = ring.at[(later.clock + delay) % len(ring)].add(back[p.name])
@@ -108,12 +124,19 @@ def nothing_owed(net: Network, batch: int) -> Later:
         if p.name in net.recurrent and net.input not in (p.src, p.dst):
             longest[p.src] = max(longest.get(p.src, 0), net.recurrent[p.name])
     nothing = {name: jnp.zeros((batch, *net[name].shape), net.dtype) for name in longest}
-    rings = {name: jnp.stack([nothing[name]] * steps) for name, steps in longest.items() if steps > 1}
-    cell = {name: {part: jnp.zeros_like(state[part]) for part in net[name].cell.carries} for name, state in rest.cell.items()}
+    rings = {
+        name: jnp.stack([nothing[name]] * steps) for name, steps in longest.items() if steps > 1
+    }
+    cell = {
+        name: {part: jnp.zeros_like(state[part]) for part in net[name].cell.carries}
+        for name, state in rest.cell.items()
+    }
     return Later(nothing, rings, cell, jnp.int32(0) if rings else ())
 
 
-def _through_cell(population: Population, phase: Phase, post: Array, state: Mapping[str, Array]) -> tuple[Array, dict[str, Array]]:
+def _through_cell(
+    population: Population, phase: Phase, post: Array, state: Mapping[str, Array]
+) -> tuple[Array, dict[str, Array]]:
     """dC/du, and dC/d(state before), of dC/dpost and dC/d(state after)."""
     local = population.local(phase.cell[population.name], phase.u[population.name])
     at_drive = (lambda a: a) if population.cell.ports == 1 else (lambda a: a[:, None])
@@ -121,7 +144,9 @@ def _through_cell(population: Population, phase: Phase, post: Array, state: Mapp
     delta = _sum([at_drive(post) * local.slope, *(by_state[i] * d for i, d in local.drive.items())])
     before = {}
     for j in state:
-        terms = [state[i] * d for (i, of), d in local.carry.items() if of == j] + ([post * local.read[j]] if j in local.read else [])
+        terms = [state[i] * d for (i, of), d in local.carry.items() if of == j] + (
+            [post * local.read[j]] if j in local.read else []
+        )
         before[j] = _sum(terms) if terms else jnp.zeros_like(post)
     return delta, before
 
@@ -129,7 +154,11 @@ def _through_cell(population: Population, phase: Phase, post: Array, state: Mapp
 def _back(p: Projection, feedback: Feedback, delta: Mapping[str, Array]) -> Array:
     """What comes back along a projection."""
     back = feedback[p.name] if p.theta else p
-    return back.backward(delta[p.dst]) if isinstance(back, Projection) else p.backward(delta[p.dst], back)
+    return (
+        back.backward(delta[p.dst])
+        if isinstance(back, Projection)
+        else p.backward(delta[p.dst], back)
+    )
 
 
 def _sum(terms: list[Array]) -> Array:

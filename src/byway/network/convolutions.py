@@ -1,4 +1,6 @@
-"""Projections of images: each unit sees a field of the image before it, by weights that all places share, or by its own."""
+"""Projections of images: each unit sees a field of the image before it, by weights that all places
+share, or by its own.
+"""
 
 import math
 from typing import ClassVar
@@ -14,7 +16,8 @@ from byway.network.projections import Transposed
 
 
 class Conv(Transposed):
-    """2-D convolution, then mean pooling, which keeps it linear. Weight "height width in out", bias "out".
+    """2-D convolution, then mean pooling, which keeps it linear. Weight "height width in out", bias
+    "out".
 
     Attributes:
         src: the presynaptic population, of shape (height, width, channels).
@@ -40,12 +43,20 @@ class Conv(Transposed):
 
     def __check_init__(self):  # Equinox runs that of the base as well
         if self.padding not in ("SAME", "VALID"):
-            raise ConfigError(f"padding {self.padding!r}", "'SAME' or 'VALID'", "choose one of the two")
+            raise ConfigError(
+                f"padding {self.padding!r}", "'SAME' or 'VALID'", "choose one of the two"
+            )
         if self.stride < 1 or self.pool < 1:
-            raise ConfigError(f"stride {self.stride} and pool {self.pool}", "whole numbers from 1", "use 1 for no effect")
+            raise ConfigError(
+                f"stride {self.stride} and pool {self.pool}",
+                "whole numbers from 1",
+                "use 1 for no effect",
+            )
         if len(self.src_shape) != 3:
             raise ShapeError(
-                f"a convolution from {self.src!r} of shape {self.src_shape}", "(height, width, channels)", "give the input as an image"
+                f"a convolution from {self.src!r} of shape {self.src_shape}",
+                "(height, width, channels)",
+                "give the input as an image",
             )
         if min(self.dst_shape) < 1:
             raise ShapeError(
@@ -86,22 +97,30 @@ class Conv(Transposed):
     def linear(self, weight, pre):
         """See `Transposed.linear`."""
         current = jax.lax.conv_general_dilated(
-            pre, weight, (self.stride, self.stride), self.padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+            pre,
+            weight,
+            (self.stride, self.stride),
+            self.padding,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
         )
         if self.pool == 1:
             return current
         window = (1, self.pool, self.pool, 1)
-        return jax.lax.reduce_window(current, 0.0, jax.lax.add, window, window, "VALID") / self.pool**2
+        return (
+            jax.lax.reduce_window(current, 0.0, jax.lax.add, window, window, "VALID") / self.pool**2
+        )
 
 
 class LocallyConnected(Transposed):
-    """Local receptive fields, as in a convolution, each with weights of its own. Weight "row col fan out", bias "row col out".
+    """Local receptive fields, as in a convolution, each with weights of its own. Weight "row col
+    fan out", bias "row col out".
 
     Attributes:
         src: the presynaptic population, of shape (height, width, channels).
         dst: the postsynaptic population, of shape (row, col, out).
         src_shape: the shape of `src`.
-        weight: "row col fan out", where fan counts the units of a field: channel, then row, then column.
+        weight: "row col fan out", where fan counts the units of a field: channel, then row, then
+            column.
         bias: "row col out", or None.
         kernel: side of a field.
         stride: how far apart fields are, in units of `src`.
@@ -123,10 +142,24 @@ class LocallyConnected(Transposed):
         _check_image(self.src, self.src_shape, self.padding, self.stride)
         wanted = fields(self.src_shape, self.kernel, self.stride, self.padding)
         if self.weight.shape[:3] != wanted:
-            raise ShapeError(f"weights of shape {self.weight.shape} for {self.name}", f"(row, col, fan) = {wanted}", "see `between`")
+            raise ShapeError(
+                f"weights of shape {self.weight.shape} for {self.name}",
+                f"(row, col, fan) = {wanted}",
+                "see `between`",
+            )
 
     @classmethod
-    def between(cls, src: Population, dst: str, out: int, kernel: int, stride: int = 1, padding: str = "VALID", bias: bool = True, **more):
+    def between(
+        cls,
+        src: Population,
+        dst: str,
+        out: int,
+        kernel: int,
+        stride: int = 1,
+        padding: str = "VALID",
+        bias: bool = True,
+        **more,
+    ):
         """One that leaves a population, with weights of zero.
 
         Args:
@@ -194,7 +227,9 @@ class LocallyConnected(Transposed):
         """See `Projection.at_post`: "batch row col 1 out"."""
         return delta[:, :, :, None, :]
 
-    def _fields(self, pre: Float[Array, "batch height width channels"]) -> Float[Array, "batch row col fan"]:
+    def _fields(
+        self, pre: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch row col fan"]:
         return _patches(pre, self.kernel, self.stride, self.padding)
 
 
@@ -204,9 +239,13 @@ def fields(shape: tuple[int, ...], kernel: int, stride: int, padding: str) -> tu
     return jax.eval_shape(lambda image: _patches(image, kernel, stride, padding), image).shape[1:]
 
 
-def _patches(image: Float[Array, "batch height width channels"], kernel: int, stride: int, padding: str):
+def _patches(
+    image: Float[Array, "batch height width channels"], kernel: int, stride: int, padding: str
+):
     numbers = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated_patches(image, (kernel, kernel), (stride, stride), padding, dimension_numbers=numbers)
+    return jax.lax.conv_general_dilated_patches(
+        image, (kernel, kernel), (stride, stride), padding, dimension_numbers=numbers
+    )
 
 
 def _check_image(src: str, shape: tuple[int, ...], padding: str, *steps: int) -> None:
@@ -215,4 +254,8 @@ def _check_image(src: str, shape: tuple[int, ...], padding: str, *steps: int) ->
     if min(steps) < 1:
         raise ConfigError(f"stride and pool {steps}", "whole numbers from 1", "use 1 for no effect")
     if len(shape) != 3:
-        raise ShapeError(f"local fields of {src!r} of shape {shape}", "(height, width, channels)", "give the input as an image")
+        raise ShapeError(
+            f"local fields of {src!r} of shape {shape}",
+            "(height, width, channels)",
+            "give the input as an image",
+        )

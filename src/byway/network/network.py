@@ -1,4 +1,6 @@
-"""A network: populations joined by projections. A pytree; its topology is static, cycles are allowed."""
+"""A network: populations joined by projections. A pytree; its topology is static, cycles are
+allowed.
+"""
 
 import functools
 import math
@@ -26,8 +28,10 @@ class State(NamedTuple):
     """What a network carries from one time step to the next; every array has an axis of samples.
 
     Attributes:
-        due: by population that a recurrent projection leaves and by delay, what that projection is about to receive.
-        past: by population with a delay of more than a step, what it sent, "steps batch *units": a ring as long as its longest delay.
+        due: by population that a recurrent projection leaves and by delay, what that projection is
+            about to receive.
+        past: by population with a delay of more than a step, what it sent, "steps batch *units": a
+            ring as long as its longest delay.
         cell: by population whose cell has a state, that state.
         clock: how many steps were taken, where there is a ring; else nothing.
     """
@@ -43,11 +47,13 @@ class Network(eqx.Module):
 
     Attributes:
         populations: the nodes. In a network without cycles they stand upstream first.
-        projections: the edges. In a network without cycles they stand in the order of what they feed.
+        projections: the edges. In a network without cycles they stand in the order of what they
+            feed.
         input: the population that inputs are clamped to.
         output: the population that predictions are read from.
         topology: what is connected to what, and what follows from it.
-        learnt: whether its weights were learnt, or read from a file: `fit` begins with such, and draws the weights of all others.
+        learnt: whether its weights were learnt, or read from a file: `fit` begins with such, and
+            draws the weights of all others.
     """
 
     populations: tuple[Population, ...]
@@ -60,15 +66,23 @@ class Network(eqx.Module):
     def __init__(self, populations, projections, input, output, learnt=False):
         named = {p.name: p for p in populations}
         if len(named) < len(populations):
-            raise ShapeError(f"populations {[p.name for p in populations]}", "each name once", "rename the doubles")
+            raise ShapeError(
+                f"populations {[p.name for p in populations]}",
+                "each name once",
+                "rename the doubles",
+            )
         for end in (input, output):
             if end not in named:
                 raise unknown_name("population", end, named)
         if input == output:
-            raise ShapeError(f"{input!r} as input and as output", "two populations", "name another output")
+            raise ShapeError(
+                f"{input!r} as input and as output", "two populations", "name another output"
+            )
         _check_ends(named, projections)
         _check_fed(named, projections, input)
-        self.topology = Topology(list(named), [Edge(p.name, p.src, p.dst, p.delay) for p in projections])
+        self.topology = Topology(
+            list(named), [Edge(p.name, p.src, p.dst, p.delay) for p in projections]
+        )
         _check_potentials(named, projections, input, self.topology)
         by_name = {p.name: p for p in projections}
         self.populations = tuple(named[name] for name in self.topology.order)
@@ -84,17 +98,22 @@ class Network(eqx.Module):
         """The population called `population`."""
         return self.populations[self.topology.place[population]]
 
-    # Properties and no methods: looking up a method of a module goes through all of its arrays, which in a loop makes any rule quadratic.
+    # Properties and no methods: looking up a method of a module goes through all of its arrays,
+    # which in a loop makes any rule quadratic.
 
     @property
     def incoming(self) -> Callable[[str], tuple[Projection, ...]]:
         """The projections that end at a population, of its name."""
-        return lambda population: tuple(self.projections[i] for i in self.topology.incoming[population])
+        return lambda population: tuple(
+            self.projections[i] for i in self.topology.incoming[population]
+        )
 
     @property
     def outgoing(self) -> Callable[[str], tuple[Projection, ...]]:
         """The projections that start at a population, of its name."""
-        return lambda population: tuple(self.projections[i] for i in self.topology.outgoing[population])
+        return lambda population: tuple(
+            self.projections[i] for i in self.topology.outgoing[population]
+        )
 
     @property
     def hidden(self) -> tuple[Population, ...]:
@@ -108,15 +127,18 @@ class Network(eqx.Module):
 
     @property
     def upstream(self) -> Callable[..., frozenset[str]]:
-        """The populations that reach one, of its name: itself too, and along recurrent projections unless `recurrent=False` is added."""
+        """The populations that reach one, of its name: itself too, and along recurrent projections
+        unless `recurrent=False` is added.
+        """
         return self.topology.upstream
 
     @property
     def recurrent(self) -> Mapping[str, int]:
-        """The projections that carry the past, by name, and how many time steps what they carry takes.
+        """The projections that carry the past, by name, and how many time steps what they carry
+        takes.
 
-        They are those with a delay, and those that point backwards in the order of the populations, or from a population to
-        itself: one step. All others carry the activity of the same step.
+        They are those with a delay, and those that point backwards in the order of the populations,
+        or from a population to itself: one step. All others carry the activity of the same step.
         """
         return self.topology.delays
 
@@ -132,9 +154,16 @@ class Network(eqx.Module):
 
     def rest(self, batch: int) -> State:
         """The silence before the first time step."""
-        zeros = lambda name, *front: jnp.zeros((*front, batch, *self[name].shape), self.dtype)  # noqa: E731
-        due = {name: {delay: zeros(name) for delay in delays} for name, delays in self.topology.horizon.items()}
-        past = {name: zeros(name, max(delays)) for name, delays in self.topology.horizon.items() if max(delays) > 1}
+        zeros = lambda name, *front: jnp.zeros((*front, batch, *self[name].shape), self.dtype)
+        due = {
+            name: {delay: zeros(name) for delay in delays}
+            for name, delays in self.topology.horizon.items()
+        }
+        past = {
+            name: zeros(name, max(delays))
+            for name, delays in self.topology.horizon.items()
+            if max(delays) > 1
+        }
         cell = {p.name: p.cell.rest(zeros(p.name)) for p in self.stateful if p.name != self.input}
         return State(due, past, cell, jnp.int32(0) if past else ())
 
@@ -145,18 +174,27 @@ class Network(eqx.Module):
 
     def with_theta(self, theta: dict[str, dict[str, Array]]) -> "Network":
         """The same network with other weights; projections that `theta` leaves out keep theirs."""
-        projections = tuple(p.with_theta(theta[p.name]) if p.name in theta else p for p in self.projections)
+        projections = tuple(
+            p.with_theta(theta[p.name]) if p.name in theta else p for p in self.projections
+        )
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
     def redraw(self, key: Key[Array, ""]) -> "Network":
         """The same network with fresh random weights, and wiring where that is drawn."""
         keys = jax.random.split(key, len(self.projections))
-        projections = tuple(p.redraw(k, self[p.src], self[p.dst]) for p, k in zip(self.projections, keys, strict=True))
+        projections = tuple(
+            p.redraw(k, self[p.src], self[p.dst])
+            for p, k in zip(self.projections, keys, strict=True)
+        )
         return eqx.tree_at(lambda n: n.projections, self.as_learnt(False), projections)
 
     def as_learnt(self, learnt: bool = True) -> "Network":
         """The same network, with the word that its weights were learnt, or were not."""
-        return self if learnt == self.learnt else Network(self.populations, self.projections, self.input, self.output, learnt)
+        return (
+            self
+            if learnt == self.learnt
+            else Network(self.populations, self.projections, self.input, self.output, learnt)
+        )
 
     @property
     def structure(self) -> dict[str, dict[str, Array]]:
@@ -164,8 +202,13 @@ class Network(eqx.Module):
         return {p.name: p.structure for p in self.projections if p.structure}
 
     def with_structure(self, structure: Mapping[str, Mapping[str, Array]]) -> "Network":
-        """The same network with other wiring; projections that `structure` leaves out keep theirs."""
-        projections = tuple(p.with_structure(structure[p.name]) if p.name in structure else p for p in self.projections)
+        """The same network with other wiring; projections that `structure` leaves out keep
+        theirs.
+        """
+        projections = tuple(
+            p.with_structure(structure[p.name]) if p.name in structure else p
+            for p in self.projections
+        )
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
     @property
@@ -173,19 +216,26 @@ class Network(eqx.Module):
         """Whether one pass tells all: no cycle, no delay, and no cell with a state."""
         return not (self.cyclic or self.recurrent or self.stateful)
 
-    def require_stateless(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
+    def require_stateless(
+        self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()
+    ) -> None:
         """Raise `RuleError` if this network has a cell with a state, or a projection with a delay.
 
         Args:
             rule_id: the rule that knows no time.
-            instead: of a network, the rules that can train it nevertheless; asked only where this one cannot.
+            instead: of a network, the rules that can train it nevertheless; asked only where this
+                one cannot.
         """
         cells = [f"{p.name} ({p.cell.name})" for p in self.stateful]
         late = [p.name for p in self.projections if p.delay]
         if not cells and not late:
             return
         if cells:
-            given, wanted, fix = "cells with a state", "cells without a state", "take activations, such as relu"
+            given, wanted, fix = (
+                "cells with a state",
+                "cells without a state",
+                "take activations, such as relu",
+            )
         else:
             given, wanted, fix = "a delay", "projections without a delay", "take the delay out"
         named = ", ".join(instead(self))
@@ -195,15 +245,20 @@ class Network(eqx.Module):
             f"use a rule that runs in time{': ' if named else ''}{named}; or {fix}",
         )
 
-    def require_feedforward(self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()) -> None:
-        """Raise `RuleError` if this network has a cycle, a delay or a cell with a state; arguments as `require_stateless`."""
+    def require_feedforward(
+        self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()
+    ) -> None:
+        """Raise `RuleError` if this network has a cycle, a delay or a cell with a state; arguments
+        as `require_stateless`.
+        """
         self.require_stateless(rule_id, instead)
         if self.cyclic:
             named = ", ".join(instead(self))
             raise RuleError(
                 f"{rule_id} was given a network with a cycle",
                 "a network without cycles: this rule runs it once, from input to output",
-                f"use a rule that settles or runs in time{': ' if named else ''}{named}; or take the cycle out",
+                f"use a rule that settles or runs in time{': ' if named else ''}{named}; or take "
+                "the cycle out",
             )
 
     def require_activity(self, rule_id: str, instead: str) -> None:
@@ -235,50 +290,76 @@ class Network(eqx.Module):
 
         Args:
             rule_id: the rule that needs them.
-            instead: of a network, the rules that can train it nevertheless; asked only where this one cannot.
+            instead: of a network, the rules that can train it nevertheless; asked only where this
+                one cannot.
             populations: whose slopes it needs; by default those of all but the input.
         """
-        needed = [p.name for p in self.populations if p.name != self.input] if populations is None else populations
+        needed = (
+            [p.name for p in self.populations if p.name != self.input]
+            if populations is None
+            else populations
+        )
         if boxes := [f"{name} ({self[name].cell.name})" for name in needed if self[name].black_box]:
             named = ", ".join(instead(self))
             raise RuleError(
                 f"{rule_id} was given a network with a black box in {', '.join(boxes)}",
                 "units whose activation has a slope: this rule's updates are computed from it",
-                f"use a rule that needs no slope there{': ' if named else ''}{named}; or another activation",
+                f"use a rule that needs no slope there{': ' if named else ''}{named}; or another "
+                "activation",
             )
 
     def takes(self, shape: tuple[int, ...]) -> bool:
-        """Whether samples of this shape can be reshaped to the input population's without changing the order of two axes."""
+        """Whether samples of this shape can be reshaped to the input population's without changing
+        the order of two axes.
+        """
         own = self[self.input].shape
         long, own_long = ([n for n in axes if n > 1] for axes in (shape, own))
-        return math.prod(shape) == math.prod(own) and (long == own_long or min(len(long), len(own_long)) < 2)
+        return math.prod(shape) == math.prod(own) and (
+            long == own_long or min(len(long), len(own_long)) < 2
+        )
 
     def place(self, x: Float[Array, "batch *inputs"]) -> Float[Array, "batch *units"]:
         """The input, shaped like the input population; only reshaping is allowed."""
         own = self[self.input].shape
         if not self.takes(x.shape[1:]):
-            raise ShapeError(f"inputs of shape {x.shape[1:]}", f"{own}, as the network's input", "build the network for this task")
+            raise ShapeError(
+                f"inputs of shape {x.shape[1:]}",
+                f"{own}, as the network's input",
+                "build the network for this task",
+            )
         return x.reshape(x.shape[0], *own)
 
-    def potential(self, population: str, pre: Mapping[str, Array], known: Mapping[str, Array] = NOTHING) -> Float[Array, "batch *units"]:
-        """The summed current into `population`, given what arrives at its projections, or the current itself where it is `known`."""
+    def potential(
+        self, population: str, pre: Mapping[str, Array], known: Mapping[str, Array] = NOTHING
+    ) -> Float[Array, "batch *units"]:
+        """The summed current into `population`, given what arrives at its projections, or the
+        current itself where it is `known`.
+        """
         return _potential(self.incoming(population), pre, known)
 
     def forward(
-        self, x: Float[Array, "batch *inputs"], inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
+        self,
+        x: Float[Array, "batch *inputs"],
+        inject: Mapping[str, Array] = NOTHING,
+        known: Mapping[str, Array] = NOTHING,
     ) -> Phase:
         """One pass, upstream first, from rest; see `step`."""
         return self.step(x, self.rest(x.shape[0]), inject, known)[1]
 
     def step(
-        self, x: Float[Array, "batch *inputs"], state: State, inject: Mapping[str, Array] = NOTHING, known: Mapping[str, Array] = NOTHING
+        self,
+        x: Float[Array, "batch *inputs"],
+        state: State,
+        inject: Mapping[str, Array] = NOTHING,
+        known: Mapping[str, Array] = NOTHING,
     ) -> tuple[State, Phase]:
         """One time step: u = sum of currents, (state, post) = cell(state, u), upstream first.
 
         Args:
             x: the input, clamped to the input population.
             state: what the step before left; `rest` at first.
-            inject: added to the potential of a population, by name: noise or a probe that a rule puts in.
+            inject: added to the potential of a population, by name: noise or a probe that a rule
+                puts in.
             known: currents of projections that need not be computed again, by name.
 
         Returns:
@@ -303,18 +384,36 @@ class Network(eqx.Module):
                 if (slope := population.local(before, u[name]).slope) is not None:
                     slopes[name] = slope
             sent[name] = population.send(post[name])
-            pre |= {p.name: u[name] if p.carries == "u" else sent[name] for p in outgoing(name) if p.name not in recurrent}
-        # What is due next is read after what was sent is written: the other way round XLA copies the whole ring.
-        clock, past = state.clock, {name: pushed(ring, state.clock, sent[name]) for name, ring in state.past.items()}
+            pre |= {
+                p.name: u[name] if p.carries == "u" else sent[name]
+                for p in outgoing(name)
+                if p.name not in recurrent
+            }
+        # What is due next is read after what was sent is written: the other way round XLA copies
+        # the whole ring.
+        clock, past = (
+            state.clock,
+            {name: pushed(ring, state.clock, sent[name]) for name, ring in state.past.items()},
+        )
         due = {
-            name: {delay: at(past[name], clock + 1 - delay) if name in past else sent[name] for delay in delays}
+            name: {
+                delay: at(past[name], clock + 1 - delay) if name in past else sent[name]
+                for delay in delays
+            }
             for name, delays in state.due.items()
         }
-        return State(due, past, cell, clock + 1 if past else ()), Phase(pre, u, post, slopes, dict(inject), dict(state.cell))
+        return State(due, past, cell, clock + 1 if past else ()), Phase(
+            pre, u, post, slopes, dict(inject), dict(state.cell)
+        )
 
 
-def _potential(projections: Collection[Projection], pre: Mapping[str, Array], known: Mapping[str, Array]) -> Float[Array, "batch *drive"]:
-    return functools.reduce(operator.add, [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in projections])
+def _potential(
+    projections: Collection[Projection], pre: Mapping[str, Array], known: Mapping[str, Array]
+) -> Float[Array, "batch *drive"]:
+    return functools.reduce(
+        operator.add,
+        [known[p.name] if p.name in known else p.forward(pre[p.name]) for p in projections],
+    )
 
 
 def at(ring: Float[Array, "steps *one"], step: Int[Array, ""]) -> Float[Array, "*one"]:
@@ -322,8 +421,12 @@ def at(ring: Float[Array, "steps *one"], step: Int[Array, ""]) -> Float[Array, "
     return jax.lax.dynamic_index_in_dim(ring, step % len(ring), keepdims=False)
 
 
-def pushed(ring: Float[Array, "steps *one"], step: Int[Array, ""], new: Float[Array, "*one"]) -> Float[Array, "steps *one"]:
-    """A ring with something new for a step, in the place of what is as many steps older as it is long."""
+def pushed(
+    ring: Float[Array, "steps *one"], step: Int[Array, ""], new: Float[Array, "*one"]
+) -> Float[Array, "steps *one"]:
+    """A ring with something new for a step, in the place of what is as many steps older as it is
+    long.
+    """
     return jax.lax.dynamic_update_index_in_dim(ring, new, step % len(ring), 0)
 
 
@@ -333,14 +436,27 @@ def _check_ends(named: Mapping[str, Population], projections: Collection[Project
         for end in (p.src, p.dst):
             if end not in named:
                 raise unknown_name("population", end, named)
-        for end, given, wanted in ((p.src, p.src_shape, named[p.src].shape), (p.dst, p.dst_shape, named[p.dst].drive)):
+        for end, given, wanted in (
+            (p.src, p.src_shape, named[p.src].shape),
+            (p.dst, p.dst_shape, named[p.dst].drive),
+        ):
             if given != wanted:
-                raise ShapeError(f"projection {p.name!r} takes {end!r} to have shape {given}", f"{wanted}", "make the two agree")
+                raise ShapeError(
+                    f"projection {p.name!r} takes {end!r} to have shape {given}",
+                    f"{wanted}",
+                    "make the two agree",
+                )
     if len({p.name for p in projections}) < len(projections):
-        raise ShapeError("two projections between the same two populations", "a label of its own for each", "label them, or join them")
+        raise ShapeError(
+            "two projections between the same two populations",
+            "a label of its own for each",
+            "label them, or join them",
+        )
 
 
-def _check_fed(named: Mapping[str, Population], projections: Collection[Projection], input: str) -> None:
+def _check_fed(
+    named: Mapping[str, Population], projections: Collection[Projection], input: str
+) -> None:
     """Something arrives at each population, and at each port of its cells."""
     fed: dict[str, set[int]] = {name: set() for name in named}
     for p in projections:
@@ -350,20 +466,30 @@ def _check_fed(named: Mapping[str, Population], projections: Collection[Projecti
             continue
         if not ports:
             raise ShapeError(
-                f"nothing projects to the population {name!r}", "at least one projection into it", "connect it, or leave it out"
+                f"nothing projects to the population {name!r}",
+                "at least one projection into it",
+                "connect it, or leave it out",
             )
         if idle := sorted(set(range(named[name].cell.ports)) - ports):
             raise ShapeError(
                 f"nothing feeds the ports {idle} of {name!r} ({named[name].cell.name})",
                 "a projection into each port",
-                "let a projection within the layer feed them: GRUs, for example, need one from the layer to itself",
+                "let a projection within the layer feed them: GRUs, for example, need one from "
+                "the layer to itself",
             )
 
 
-def _check_potentials(named: Mapping[str, Population], projections: Collection[Projection], input: str, topology: Topology) -> None:
+def _check_potentials(
+    named: Mapping[str, Population],
+    projections: Collection[Projection],
+    input: str,
+    topology: Topology,
+) -> None:
     """What carries a potential leaves units that have one, and arrives in the same step."""
     for p in projections:
-        if p.carries == "u" and (p.src == input or named[p.src].drive != named[p.src].shape or p.name in topology.delays):
+        if p.carries == "u" and (
+            p.src == input or named[p.src].drive != named[p.src].shape or p.name in topology.delays
+        ):
             raise ShapeError(
                 f"{p.name!r} carries the potential of {p.src!r}",
                 "units with one potential each, and a projection forwards and without a delay",

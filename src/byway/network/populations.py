@@ -20,7 +20,8 @@ class Population(eqx.Module):
         name: what projections call it.
         shape: the shape of its units, () never; (n,) or (height, width, channels).
         cell: what a unit does with its drive: an activation function, or a cell with a state.
-        norm: whether it sends its activity divided by its root mean square (as forward-forward needs).
+        norm: whether it sends its activity divided by its root mean square (as forward-forward
+            needs).
         position: where each unit sits, "units 3" [um].
     """
 
@@ -32,13 +33,27 @@ class Population(eqx.Module):
 
     def __check_init__(self):
         if not self.shape or any(n < 1 for n in self.shape):
-            raise ShapeError(f"population {self.name!r} of shape {self.shape}", "at least one unit on each axis", "give positive sizes")
-        if not isinstance(self.name, str) or not self.name or any(mark in self.name for mark in "-./"):
+            raise ShapeError(
+                f"population {self.name!r} of shape {self.shape}",
+                "at least one unit on each axis",
+                "give positive sizes",
+            )
+        if (
+            not isinstance(self.name, str)
+            or not self.name
+            or any(mark in self.name for mark in "-./")
+        ):
             raise ConfigError(
-                f"a population called {self.name!r}", "a name without '-', '.' and '/'", "rename it: these join names to longer ones"
+                f"a population called {self.name!r}",
+                "a name without '-', '.' and '/'",
+                "rename it: these join names to longer ones",
             )
         if self.position.shape != (self.size, 3):
-            raise ShapeError(f"positions of shape {self.position.shape}", f"({self.size}, 3)", "give one point in space to each unit")
+            raise ShapeError(
+                f"positions of shape {self.position.shape}",
+                f"({self.size}, 3)",
+                "give one point in space to each unit",
+            )
 
     @property
     def size(self) -> int:
@@ -47,7 +62,9 @@ class Population(eqx.Module):
 
     @property
     def drive(self) -> tuple[int, ...]:
-        """The shape of the drive u of one sample: that of the units, with an axis of ports in front where the cell has several."""
+        """The shape of the drive u of one sample: that of the units, with an axis of ports in front
+        where the cell has several.
+        """
         return self.shape if self.cell.ports == 1 else (self.cell.ports, *self.shape)
 
     @property
@@ -64,11 +81,15 @@ class Population(eqx.Module):
         return self.cell.step({}, u)[1]
 
     def slope(self, u: Float[Array, "batch *drive"]) -> Array | float | None:
-        """phi'(u) of a cell without a state; the number 1.0 where phi is the identity, None where it is a black box."""
+        """phi'(u) of a cell without a state; the number 1.0 where phi is the identity, None where
+        it is a black box.
+        """
         return self.local({}, u).slope
 
     def send(self, post: Array) -> Array:
-        """What its projections receive of the activity "batch *units": itself, or post / rms(post)."""
+        """What its projections receive of the activity "batch *units": itself, or post /
+        rms(post).
+        """
         return post / self.scale(post) if self.norm else post
 
     def scale(self, post: Array) -> Array:

@@ -1,10 +1,11 @@
 """Projections: the edges of a network.
 
-A projection is linear in its weights and in its input, so it has just three operations, and every rule works on every
-architecture through them:
+A projection is linear in its weights and in its input, so it has just three operations, and every
+rule works on every architecture through them:
 
     forward(pre)         current = W . pre + b
-    backward(delta)      W^T . delta                 only rules that admit to weight transport use their own W here
+    backward(delta)      W^T . delta
+    only rules that admit to weight transport use their own W here
     outer(pre, delta)    mean over the batch of delta pre^T, shaped like theta
 """
 
@@ -24,14 +25,18 @@ from byway.network.populations import Population
 
 
 class Projection(eqx.Module):
-    """Abstract base. `weight` and `bias` are its theta, its structure is arrays that no rule trains; everything else is static.
+    """Abstract base. `weight` and `bias` are its theta, its structure is arrays that no rule
+    trains; everything else is static.
 
     Attributes:
         label: tells projections between the same two populations apart.
-        delay: how many time steps what is sent takes, from 1; None for what the order of the populations says.
-        carries: what it takes of the population that it leaves: its activity as sent ("post"), or its potential ("u").
+        delay: how many time steps what is sent takes, from 1; None for what the order of the
+            populations says.
+        carries: what it takes of the population that it leaves: its activity as sent ("post"), or
+            its potential ("u").
         ports: which ports of the cells of `dst` it feeds, where they have several; None for all.
-        axes: what each axis of the weight stands for: "pre", "post", or "" for neither; the audit reads it.
+        axes: what each axis of the weight stands for: "pre", "post", or "" for neither; the audit
+            reads it.
     """
 
     src: eqx.AbstractVar[str]
@@ -49,9 +54,17 @@ class Projection(eqx.Module):
 
     def __check_init__(self):
         if self.delay is not None and (not is_whole(self.delay) or self.delay < 1):
-            raise ConfigError(f"a delay of {shown(self.delay)} for {self.name}", "time steps, from 1", "leave it out for none")
+            raise ConfigError(
+                f"a delay of {shown(self.delay)} for {self.name}",
+                "time steps, from 1",
+                "leave it out for none",
+            )
         if not isinstance(self.label, str) or any(mark in self.label for mark in "./"):
-            raise ConfigError(f"the label {self.label!r} for {self.name}", "text without '.' and '/'", "choose another")
+            raise ConfigError(
+                f"the label {self.label!r} for {self.name}",
+                "text without '.' and '/'",
+                "choose another",
+            )
 
     @property
     def name(self) -> str:
@@ -60,8 +73,12 @@ class Projection(eqx.Module):
 
     @property
     def theta(self) -> dict[str, Array]:
-        """What a rule may train: "weight", and "bias" if there is one; nothing where it has no weights."""
-        return {part: a for part, a in (("weight", self.weight), ("bias", self.bias)) if a is not None}
+        """What a rule may train: "weight", and "bias" if there is one; nothing where it has no
+        weights.
+        """
+        return {
+            part: a for part, a in (("weight", self.weight), ("bias", self.bias)) if a is not None
+        }
 
     def with_theta(self, theta: Mapping[str, Array]) -> "Projection":
         """The same projection with other weights."""
@@ -77,14 +94,22 @@ class Projection(eqx.Module):
         return self._with(structure)
 
     def _with(self, parts: Mapping[str, Array]) -> "Projection":
-        return eqx.tree_at(lambda p: [getattr(p, k) for k in parts], self, list(parts.values())) if parts else self
+        return (
+            eqx.tree_at(lambda p: [getattr(p, k) for k in parts], self, list(parts.values()))
+            if parts
+            else self
+        )
 
     def redraw(self, key: Key[Array, ""], src: Population, dst: Population) -> "Projection":
-        """Fresh weights, normal with variance gain / fan_in, where the gain is that of the cells of `dst`; the bias is zero.
+        """Fresh weights, normal with variance gain / fan_in, where the gain is that of the cells of
+        `dst`; the bias is zero.
 
         He et al. 2015, LeCun et al. 1998.
         """
-        weight = jax.random.normal(key, self.weight.shape, self.weight.dtype) * np.sqrt(dst.cell.gain / self.fan_in).item()
+        weight = (
+            jax.random.normal(key, self.weight.shape, self.weight.dtype)
+            * np.sqrt(dst.cell.gain / self.fan_in).item()
+        )
         fresh = {"weight": weight}
         if self.bias is not None:
             fresh["bias"] = jnp.zeros_like(self.bias)
@@ -96,10 +121,12 @@ class Projection(eqx.Module):
         return f"{self.delay} steps late" if self.delay else ""
 
     def at_pre(self, pre: Float[Array, "batch *pre"]) -> Array:
-        """What arrives at each weight: with `at_post`, the halves of `outer`, which broadcast to "batch *weight".
+        """What arrives at each weight: with `at_post`, the halves of `outer`, which broadcast to
+        "batch *weight".
 
         Raises:
-            RuleError: weights that are shared among places, as in a convolution: no single value arrives at one.
+            RuleError: weights that are shared among places, as in a convolution: no single value
+                arrives at one.
         """
         raise self._shared()
 
@@ -109,9 +136,10 @@ class Projection(eqx.Module):
 
     def _shared(self) -> RuleError:
         return RuleError(
-            f"the weights of {self.name}, a {type(self).__name__}, which many places share", "a weight for each pair of units",
-            "use a rule that needs no trace of each synapse, or a locally connected layer"
-        )  # fmt: skip
+            f"the weights of {self.name}, a {type(self).__name__}, which many places share",
+            "a weight for each pair of units",
+            "use a rule that needs no trace of each synapse, or a locally connected layer",
+        )
 
     @property
     @abstractmethod
@@ -126,18 +154,26 @@ class Projection(eqx.Module):
     @property
     @abstractmethod
     def offset(self) -> Array | float:
-        """The current that it causes when nothing arrives: the bias, "1 *post", or the number 0.0."""
+        """The current that it causes when nothing arrives: the bias, "1 *post", or the number
+        0.0.
+        """
 
     @abstractmethod
     def forward(self, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
         """The current that `pre` causes."""
 
     @abstractmethod
-    def backward(self, delta: Float[Array, "batch *post"], weight: Array | None = None) -> Float[Array, "batch *pre"]:
-        """The transpose applied to `delta`, with this projection's own weight or with `weight`, shaped like it."""
+    def backward(
+        self, delta: Float[Array, "batch *post"], weight: Array | None = None
+    ) -> Float[Array, "batch *pre"]:
+        """The transpose applied to `delta`, with this projection's own weight or with `weight`,
+        shaped like it.
+        """
 
     @abstractmethod
-    def outer(self, pre: Float[Array, "batch *pre"], delta: Float[Array, "batch *post"]) -> dict[str, Array]:
+    def outer(
+        self, pre: Float[Array, "batch *pre"], delta: Float[Array, "batch *post"]
+    ) -> dict[str, Array]:
         """The update of theta: delta times pre, averaged over the batch."""
 
 
@@ -211,7 +247,13 @@ class Dense(Projection):
             return current.reshape(len(current), *self.dst_shape)
         fed = current.reshape(len(current), len(self.ports), *self.dst_shape[1:])
         nothing = jnp.zeros_like(fed[:, 0])
-        return jnp.stack([fed[:, self.ports.index(i)] if i in self.ports else nothing for i in range(self.dst_shape[0])], 1)
+        return jnp.stack(
+            [
+                fed[:, self.ports.index(i)] if i in self.ports else nothing
+                for i in range(self.dst_shape[0])
+            ],
+            1,
+        )
 
     def _fed(self, delta: Float[Array, "batch *drive"]) -> Float[Array, "batch post"]:
         """The drives that are fed, flat."""
@@ -265,7 +307,9 @@ class Skip(Projection):
 
 
 class Transposed(Projection):
-    """A projection defined by its forward map: its other two operations are the transposes of that, in its input and in its weight."""
+    """A projection defined by its forward map: its other two operations are the transposes of that,
+    in its input and in its weight.
+    """
 
     @abstractmethod
     def linear(self, weight: Array, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
@@ -280,7 +324,9 @@ class Transposed(Projection):
     def outer(self, pre, delta):
         """See `Projection.outer`."""
         delta = delta / pre.shape[0]
-        update = {"weight": jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]}
+        update = {
+            "weight": jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]
+        }
         if self.bias is not None:
             update["bias"] = self.outer_bias(delta)
         return update

@@ -14,7 +14,9 @@ Values = dict[str, Array]
 
 
 class System(ABC):
-    """Abstract: what settles. The values of its free populations, "batch *units" each by name, say what every unit does."""
+    """Abstract: what settles. The values of its free populations, "batch *units" each by name, say
+    what every unit does.
+    """
 
     @abstractmethod
     def phase(self, free: Values) -> Phase:
@@ -31,8 +33,9 @@ class Settled(NamedTuple):
     Attributes:
         first: the phase of the values given.
         last: the phase of the values reached.
-        measures: "settling_steps" taken; "residual", the force left as a share of the first; "unsettled", 1.0 where that exceeds the
-            tolerance (without one: where it grew) and 0.0 elsewhere. One number each, for the batch as a whole.
+        measures: "settling_steps" taken; "residual", the force left as a share of the first;
+            "unsettled", 1.0 where that exceeds the tolerance (without one: where it grew) and 0.0
+            elsewhere. One number each, for the batch as a whole.
     """
 
     first: Phase
@@ -41,7 +44,13 @@ class Settled(NamedTuple):
 
 
 def settle(
-    system: System, values: Values, *, rate: float | Array, steps: int, tolerance: float = 0.0, differentiable: bool = False
+    system: System,
+    values: Values,
+    *,
+    rate: float | Array,
+    steps: int,
+    tolerance: float = 0.0,
+    differentiable: bool = False,
 ) -> Settled:
     """Move the free values along their force, value + rate * force, keeping nothing of the way.
 
@@ -51,7 +60,8 @@ def settle(
         rate: step size.
         steps: how many steps, at most.
         tolerance: share of the first force at which to stop early; 0 takes every step.
-        differentiable: whether autodiff must be able to go back through it, at the price of keeping all of the way.
+        differentiable: whether autodiff must be able to go back through it, at the price of keeping
+            all of the way.
     """
     first = system.phase(values)
     force = system.force(first)
@@ -75,20 +85,33 @@ def settle(
             return (now > tolerance * size) & (taken < steps)
 
         start = (values, size, jnp.int32(1))
-        if differentiable:  # backwards, which a loop of unknown length is not: the steps that are not needed are skipped instead
-            some = jax.lax.fori_loop(1, steps, lambda _, carry: jax.lax.cond(unsettled(carry), step, lambda c: c, carry), start)
+        # Backwards, which a loop of unknown length is not: the steps that are not needed are
+        # skipped instead.
+        if differentiable:
+            some = jax.lax.fori_loop(
+                1,
+                steps,
+                lambda _, carry: jax.lax.cond(unsettled(carry), step, lambda c: c, carry),
+                start,
+            )
         else:
             some = jax.lax.while_loop(unsettled, step, start)
         values, _, taken = some
     last = system.phase(values)
     residual = _norm(system.force(last)) / jnp.where(size > 0, size, 1.0)
     good = residual <= (tolerance or 1.0)
-    measures = {"settling_steps": taken.astype(size.dtype), "residual": residual, "unsettled": 1.0 - good.astype(size.dtype)}
+    measures = {
+        "settling_steps": taken.astype(size.dtype),
+        "residual": residual,
+        "unsettled": 1.0 - good.astype(size.dtype),
+    }
     return Settled(first, last, measures)
 
 
 def silence(net: Network, batch: int) -> Values:
-    """Zero for every unit: where settling starts on a network with cycles, which has no forward pass."""
+    """Zero for every unit: where settling starts on a network with cycles, which has no forward
+    pass.
+    """
     return {p.name: jnp.zeros((batch, *p.shape), net.dtype) for p in net.populations}
 
 

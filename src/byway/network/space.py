@@ -4,14 +4,16 @@ import math
 
 import numpy as np
 
-# Distance between neighbouring units and between layers [um]: cortical orders of magnitude, for the eye only.
+# Distance between neighbouring units and between layers [um]: cortical orders of magnitude, for the
+# eye only.
 UNIT_PITCH, LAYER_PITCH = 10.0, 100.0
 
 
 def sheet(shape: tuple[int, ...], depth: int) -> np.ndarray:
     """Positions "units 3" of a layer at z = depth * LAYER_PITCH, centred on the z axis.
 
-    A flat layer fills a square grid row by row; an image keeps its grid, with its channels as patches side by side.
+    A flat layer fills a square grid row by row; an image keeps its grid, with its channels as
+    patches side by side.
     """
     if len(shape) == 3:
         height, width, channels = shape
@@ -24,4 +26,6 @@ def sheet(shape: tuple[int, ...], depth: int) -> np.ndarray:
         side = math.ceil(math.sqrt(units.size))
         x, y = units % side, units // side
     plane = np.stack([x - x.max() / 2, y - y.max() / 2], 1) * UNIT_PITCH
-    return np.concatenate([plane, np.full((len(plane), 1), depth * LAYER_PITCH)], 1).astype(np.float32)
+    return np.concatenate([plane, np.full((len(plane), 1), depth * LAYER_PITCH)], 1).astype(
+        np.float32
+    )

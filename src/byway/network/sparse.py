@@ -1,4 +1,6 @@
-"""Sparse projections: each unit reads a few others, and which ones is an array, so that it can be drawn, saved and grown."""
+"""Sparse projections: each unit reads a few others, and which ones is an array, so that it can be
+drawn, saved and grown.
+"""
 
 from typing import ClassVar
 
@@ -13,15 +15,16 @@ from byway.core.given import require_whole
 from byway.network.populations import Population
 from byway.network.projections import Projection
 
-# What one entry gathered costs beside one multiplication of a dense product, and what a dense matrix costs to build, in samples; measured
-# by `python -m benchmarks.sparse`.
+# What one entry gathered costs beside one multiplication of a dense product, and what a dense
+# matrix costs to build, in samples; measured by `python -m benchmarks.sparse`.
 GATHERED, BUILT = 430, 80
 
 
 class FixedFanIn(Projection):
     """Each unit of `dst` reads the same number of units of `src`. Weight "post fan", bias "post".
 
-    Products run over a dense matrix with zeros in it, or over what was gathered, whichever takes less time for the sizes at hand.
+    Products run over a dense matrix with zeros in it, or over what was gathered, whichever takes
+    less time for the sizes at hand.
 
     Attributes:
         src: the presynaptic population.
@@ -30,7 +33,8 @@ class FixedFanIn(Projection):
         dst_shape: its shape.
         weight: "post fan".
         bias: "post", or None.
-        index: "post fan", the unit of `src`, counted flat, that each weight reads; in a row each at most once.
+        index: "post fan", the unit of `src`, counted flat, that each weight reads; in a row each at
+            most once.
     """
 
     src: str = eqx.field(static=True)
@@ -45,7 +49,14 @@ class FixedFanIn(Projection):
 
     @classmethod
     def between(
-        cls, src: Population, dst: Population, fan_in: int, *, bias: bool = True, index: Array | np.ndarray | None = None, **more
+        cls,
+        src: Population,
+        dst: Population,
+        fan_in: int,
+        *,
+        bias: bool = True,
+        index: Array | np.ndarray | None = None,
+        **more,
     ) -> "FixedFanIn":
         """One with weights of zero; `Network.redraw` draws weights and wiring.
 
@@ -62,21 +73,44 @@ class FixedFanIn(Projection):
         """
         require_whole("fan_in", fan_in, 1, 2**28)
         if fan_in > src.size:
-            raise ShapeError(f"a fan-in of {fan_in} from {src.name!r}", f"at most its {src.size} units", "choose a smaller one")
+            raise ShapeError(
+                f"a fan-in of {fan_in} from {src.name!r}",
+                f"at most its {src.size} units",
+                "choose a smaller one",
+            )
         if index is None:
             index = jnp.broadcast_to(jnp.arange(fan_in)[None], (dst.size, fan_in))
         held = np.asarray(index)
         if held.shape != (dst.size, fan_in) or held.dtype.kind not in "iu":
-            raise ShapeError(f"a wiring table of {held.dtype} and shape {held.shape}", f"whole numbers, {(dst.size, fan_in)}", "reshape it")
+            raise ShapeError(
+                f"a wiring table of {held.dtype} and shape {held.shape}",
+                f"whole numbers, {(dst.size, fan_in)}",
+                "reshape it",
+            )
         if held.min() < 0 or held.max() >= src.size:
             raise ShapeError(
-                f"a wiring table with entries from {held.min()} to {held.max()}", f"units of {src.name!r}, 0 to {src.size - 1}", "mend it"
+                f"a wiring table with entries from {held.min()} to {held.max()}",
+                f"units of {src.name!r}, 0 to {src.size - 1}",
+                "mend it",
             )
         if np.any(np.diff(np.sort(held, 1), axis=1) == 0):
-            raise ShapeError("a wiring table in which a unit reads another twice", "each at most once in a row", "mend it")
+            raise ShapeError(
+                "a wiring table in which a unit reads another twice",
+                "each at most once in a row",
+                "mend it",
+            )
         b = jnp.zeros(dst.size) if bias else None
         weight = jnp.zeros((dst.size, fan_in))
-        return cls(src.name, dst.name, src.shape, dst.drive, weight, b, jnp.asarray(index, jnp.int32), **more)
+        return cls(
+            src.name,
+            dst.name,
+            src.shape,
+            dst.drive,
+            weight,
+            b,
+            jnp.asarray(index, jnp.int32),
+            **more,
+        )
 
     @property
     def structure(self):
@@ -113,7 +147,11 @@ class FixedFanIn(Projection):
     def forward(self, pre):
         """See `Projection.forward`."""
         flat = pre.reshape(len(pre), -1)
-        current = flat @ self._dense(self.weight) if self._by_matrix(len(flat)) else jnp.sum(self.at_pre(pre) * self.weight[None], 2)
+        current = (
+            flat @ self._dense(self.weight)
+            if self._by_matrix(len(flat))
+            else jnp.sum(self.at_pre(pre) * self.weight[None], 2)
+        )
         return current.reshape(len(pre), *self.dst_shape) + self.offset
 
     def backward(self, delta, weight=None):
@@ -122,7 +160,11 @@ class FixedFanIn(Projection):
         if self._by_matrix(len(flat)):
             back = flat @ self._dense(weight).T
         else:
-            back = jnp.zeros((len(flat), self.sources), flat.dtype).at[:, self.index].add(flat[:, :, None] * weight[None])
+            back = (
+                jnp.zeros((len(flat), self.sources), flat.dtype)
+                .at[:, self.index]
+                .add(flat[:, :, None] * weight[None])
+            )
         return back.reshape(len(delta), *self.src_shape)
 
     def outer(self, pre, delta):
@@ -149,7 +191,9 @@ class FixedFanIn(Projection):
 
     def _dense(self, weight: Float[Array, "post fan"]) -> Float[Array, "pre post"]:
         rows = jnp.arange(len(weight))[:, None]
-        return jnp.zeros((len(weight), self.sources), weight.dtype).at[rows, self.index].add(weight).T
+        return (
+            jnp.zeros((len(weight), self.sources), weight.dtype).at[rows, self.index].add(weight).T
+        )
 
     def _by_matrix(self, batch: int) -> bool:
         return self.sources * (batch + BUILT) < GATHERED * self.fan_in * batch

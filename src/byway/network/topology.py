@@ -1,4 +1,6 @@
-"""What is connected to what: everything that follows from the names alone, worked out once for each network, in linear time."""
+"""What is connected to what: everything that follows from the names alone, worked out once for each
+network, in linear time.
+"""
 
 import functools
 import graphlib
@@ -13,7 +15,8 @@ class Edge(NamedTuple):
         name: its own.
         src: where it starts.
         dst: where it ends.
-        delay: how many steps later what is sent arrives; None where the order of the populations says: 0 forwards, 1 backwards.
+        delay: how many steps later what is sent arrives; None where the order of the populations
+            says: 0 forwards, 1 backwards.
     """
 
     name: str
@@ -37,14 +40,24 @@ class Topology:
         order = _upstream_first(names, edges)
         self.cyclic = order is None
         if order is None:  # what takes time by its own word need not be put in order
-            order = _upstream_first(names, [edge for edge in edges if not edge.delay]) or tuple(names)
+            order = _upstream_first(names, [edge for edge in edges if not edge.delay]) or tuple(
+                names
+            )
         self.order = order
         self.place = {name: i for i, name in enumerate(self.order)}
         self.edges = tuple(sorted(edges, key=lambda edge: self.place[edge.dst]))
         self.incoming: dict[str, tuple[int, ...]] = self._by_end("dst")
         self.outgoing: dict[str, tuple[int, ...]] = self._by_end("src")
-        backwards = {e.name: 1 for e in self.edges if e.delay is None and self.place[e.src] >= self.place[e.dst]}
-        self.delays = {e.name: e.delay or backwards[e.name] for e in self.edges if e.delay or e.name in backwards}
+        backwards = {
+            e.name: 1
+            for e in self.edges
+            if e.delay is None and self.place[e.src] >= self.place[e.dst]
+        }
+        self.delays = {
+            e.name: e.delay or backwards[e.name]
+            for e in self.edges
+            if e.delay or e.name in backwards
+        }
         self._key = (self.order, self.edges)
         self._upstream: dict[tuple[str, bool], frozenset[str]] = {}
 
@@ -60,7 +73,9 @@ class Topology:
 
     @functools.cached_property
     def horizon(self) -> dict[str, tuple[int, ...]]:
-        """By population that a projection carries the past of, how many steps back it is needed: all delays, shortest first."""
+        """By population that a projection carries the past of, how many steps back it is needed:
+        all delays, shortest first.
+        """
         found: dict[str, set[int]] = {}
         for edge in self.edges:
             if edge.name in self.delays:
@@ -68,7 +83,9 @@ class Topology:
         return {name: tuple(sorted(delays)) for name, delays in sorted(found.items())}
 
     def upstream(self, population: str, recurrent: bool = True) -> frozenset[str]:
-        """The populations that reach this one, itself included; along projections that carry the past too, unless told otherwise."""
+        """The populations that reach this one, itself included; along projections that carry the
+        past too, unless told otherwise.
+        """
         if (known := self._upstream.get((population, recurrent))) is not None:
             return known
         found, ahead = {population}, [population]

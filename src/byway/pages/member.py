@@ -1,4 +1,6 @@
-"""The pages of cells and of growth policies: what each does, what it reads, its numbers, how to use it."""
+"""The pages of cells and of growth policies: what each does, what it reads, its numbers, how to use
+it.
+"""
 
 from collections.abc import Sequence
 
@@ -6,21 +8,24 @@ from byway.core.growth import Growth
 from byway.network.cell import StatefulCell
 from byway.pages.words import card, sentences, settings, table
 
-CELLS = """Units whose cell has a state live in time: `bptt` and `rtrl` train any of them, from its local derivatives, and a random layer
-of them is a reservoir for `frozen`. An activation is a cell without a state; every network takes either.
+CELLS = """Units whose cell has a state live in time: `bptt` and `rtrl` train any of them, from
+its local derivatives, and a random layer of them is a reservoir for `frozen`. An activation is a
+cell without a state; every network takes either.
 
     byway train --task delayed_xor --rule bptt --net.activation NAME
 
 ```python
 import byway
 
-net = byway.rnn(2, 64, 2, activation=byway.cell("lif", tau=30.0), readout=byway.cell("leaky", phi="identity", scaled=False))
+net = byway.rnn(2, 64, 2, activation=byway.cell("lif", tau=30.0), readout=byway.cell("leaky",
+phi="identity", scaled=False))
 ```
 
-To write one, put a file with one `StatefulCell` beside them: `rest`, `step` and, written out, its derivatives in `local`.
+To write one, put a file with one `StatefulCell` beside them: `rest`, `step` and, written out,
+its derivatives in `local`.
 """
-GROWTH = """A policy acts beside any rule, every so many updates, inside the compiled program: shapes never change, so nothing is compiled
-anew.
+GROWTH = """A policy acts beside any rule, every so many updates, inside the compiled program:
+shapes never change, so nothing is compiled anew.
 
     byway compare --task mnist --rules bp,fa,frozen --growth set --net.fan-in 32
 
@@ -32,8 +37,9 @@ net = byway.mlp(task.input_shape, 128, 128, task.outputs, fan_in=16)
 print(byway.fit(net, byway.rule("fa"), task, growth=byway.growth("set", every=50)))
 ```
 
-To write one, put a file with one `Growth` beside them: what it remembers (`start`), what it makes of each call of f and g (`watch`), and
-what it changes (`grow`), with the masks of what began anew.
+To write one, put a file with one `Growth` beside them: what it remembers (`start`), what it
+makes of each call of f and g (`watch`), and what it changes (`grow`), with the masks of what
+began anew.
 """
 
 
@@ -76,5 +82,8 @@ def _page(name: str, owner: StatefulCell | Growth, labels: Sequence[str], flags:
 
 
 def _list(title: str, folder: str, owners: dict[str, StatefulCell | Growth], text: str) -> str:
-    rows = [[f"[`{name}`]({folder}/{name}.md)", card(type(owner)).headline] for name, owner in owners.items()]
+    rows = [
+        [f"[`{name}`]({folder}/{name}.md)", card(type(owner)).headline]
+        for name, owner in owners.items()
+    ]
     return "\n".join([f"# {title}", "", *table(["name", ""], rows), text])

@@ -27,30 +27,36 @@ class About:
 
 ABOUT = {
     "mlp": About(
-        "A multi-layer perceptron: dense layers, each fed by the one before. Which hidden layers feed the output is a choice.",
+        "A multi-layer perceptron: dense layers, each fed by the one before. Which hidden layers "
+        "feed the output is a choice.",
         "byway.mlp(784, 500, 500, 10)",
         "byway train --net.kind mlp --net.hidden 128 128",
     ),
     "convnet": About(
-        "Convolutions with mean pooling, then dense layers. Each square is a feature map, each line between maps a kernel.",
+        "Convolutions with mean pooling, then dense layers. Each square is a feature map, each "
+        "line between maps a kernel.",
         "byway.convnet((28, 28, 1), (16, 32), 10)",
         "byway train --net.kind convnet --net.channels 16 32",
     ),
     "blackbox": About(
-        "A network with units that have no slope, drawn as squares: here quantised to 3 bits; any Python function will do, through "
+        "A network with units that have no slope, drawn as squares: here quantised to 3 bits; any "
+        "Python function will do, through "
         "`byway.host`. A rule that reads a slope there refuses it and names those that need none.",
         'byway.mlp(784, 500, 10, activation="quantised")',
         "byway train --rule node_perturbation --net.activation quantised",
     ),
     "rnn": About(
-        "A recurrent network: each hidden layer also projects to itself, one time step later (dashed).",
+        "A recurrent network: each hidden layer also projects to itself, one time step later "
+        "(dashed).",
         "byway.rnn(2, 64, 1)",
         "byway train --task adding --rule bptt --net.kind rnn --net.hidden 64",
     ),
     "cyclic": About(
-        "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the populations. It has no forward pass in "
+        "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the "
+        "populations. It has no forward pass in "
         "one sweep: a rule that settles trains it.",
-        'byway.graph({"input": 5, "hidden": 6, "output": 3}, [("input", "hidden"), ("hidden", "hidden"), ("hidden", "output")])',
+        'byway.graph({"input": 5, "hidden": 6, "output": 3}, [("input", "hidden"), ("hidden", '
+        '"hidden"), ("hidden", "output")])',
     ),
 }
 
@@ -65,14 +71,41 @@ def network_page(kind: str, rules: Sequence[Rule]) -> str:
     net, about = KINDS[kind](), ABOUT[kind]
     willing = [f"[`{rule.id}`](../rules/{rule.id}.md)" for rule in rules if accepts(rule, kind)]
     rows = [
-        [f"`{p.name}`", type(p).__name__.lower(), "x".join(map(str, p.weight.shape)), "later" if p.name in net.recurrent else "at once"]
+        [
+            f"`{p.name}`",
+            type(p).__name__.lower(),
+            "x".join(map(str, p.weight.shape)),
+            "later" if p.name in net.recurrent else "at once",
+        ]
         for p in net.projections
     ]
-    lines = [f"# {kind}", "", about.what, "", "<figure>", network_svg(net), "<figcaption>The tiny network on which rules are audited: "]
+    lines = [
+        f"# {kind}",
+        "",
+        about.what,
+        "",
+        "<figure>",
+        network_svg(net),
+        "<figcaption>The tiny network on which rules are audited: ",
+    ]
     lines[-1] += f"{describe(net)}.</figcaption>"
     lines += ["</figure>", "", *table(["projection", "kind", "weights", "arrives"], rows)]
-    lines += ["## Who trains it", "", f"{', '.join(willing)}. The others refuse it and say why.", ""]
-    lines += ["## Build one", "", "```python", "import byway", "", f"net = {about.python}", "```", ""]
+    lines += [
+        "## Who trains it",
+        "",
+        f"{', '.join(willing)}. The others refuse it and say why.",
+        "",
+    ]
+    lines += [
+        "## Build one",
+        "",
+        "```python",
+        "import byway",
+        "",
+        f"net = {about.python}",
+        "```",
+        "",
+    ]
     return "\n".join(lines + ([f"    {about.command}", ""] if about.command else []))
 
 

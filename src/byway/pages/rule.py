@@ -1,4 +1,6 @@
-"""The page of a rule: its equations, settings, what its updates read, its exact tests as measured, where its figures are."""
+"""The page of a rule: its equations, settings, what its updates read, its exact tests as measured,
+where its figures are.
+"""
 
 from collections.abc import Sequence
 
@@ -34,15 +36,28 @@ def rule_page(
     lines = [f"# {rule.id}", "", f"**{about.headline}**", ""]
     lines += [f"![How {rule.id} carries its signal]({drawing})", ""] if drawing else []
     lines += [about.body, ""]
-    lines += [f"- *{label}*: `{about.facts[label]}`" for label in ("Shapes", "Units") if label in about.facts]
+    lines += [
+        f"- *{label}*: `{about.facts[label]}`"
+        for label in ("Shapes", "Units")
+        if label in about.facts
+    ]
     lines += ["", *sentences(about, "Limits", "Source")]
     lines += ["## Hyper-parameters", "", *settings(rule)]
-    lines += [f"Adam trains it on the default task at a rate of {rule.learning_rate:g} unless told otherwise (`--lr`).", ""]
+    lines += [
+        f"Adam trains it on the default task at a rate of {rule.learning_rate:g} unless told "
+        "otherwise (`--lr`).",
+        "",
+    ]
     options = [f"`{name}={value}`" for name, value in rule.network_options.items()]
     lines += [f"It asks the builders of networks for {', '.join(options)}.", ""] if options else []
     lines += _audit(rule, verdicts) + _checks(rule, results)
     lines += ["## Figures", "", *(f"- [{title}]({address})" for title, address in figures)]
-    lines += ["" if figures else "None yet. The [figures](../figures.md) name every rule that was measured on real data.", ""]
+    lines += [
+        ""
+        if figures
+        else "None yet. The [figures](../figures.md) name every rule that was measured.",
+        "",
+    ]
     return "\n".join(lines + _run(rule))
 
 
@@ -51,22 +66,38 @@ def rules_page(rules: Sequence[Rule]) -> str:
     lines = [
         "# Rules",
         "",
-        "Each rule is one file of `src/byway/rules/`: its docstring is its card, its class is its maths. What it claims of itself is held "
-        "to what [the audit](audit.md) reads from its program; [credit assignment](concepts.md) explains the words.",
+        "Each rule is one file of `src/byway/rules/`: its docstring is its card, its class is its "
+        "maths. What it claims of itself is held "
+        "to what [the audit](audit.md) reads from its program; [credit assignment](concepts.md) "
+        "explains the words.",
         "",
     ]
     rows = []
     for rule in rules:
         answers = dict(zip(COLUMNS, cells(rule.claims), strict=True))
         kinds = ", ".join(f"[{kind}](networks/{kind}.md)" for kind in accepted(rule))
-        rows.append([f"[`{rule.id}`](rules/{rule.id}.md)", card(type(rule)).headline, *(answers[a] for a in ANSWERS), kinds])
+        rows.append(
+            [
+                f"[`{rule.id}`](rules/{rule.id}.md)",
+                card(type(rule)).headline,
+                *(answers[a] for a in ANSWERS),
+                kinds,
+            ]
+        )
     return "\n".join(lines + table(["rule", "", *ANSWERS, "networks"], rows))
 
 
 def _audit(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> list[str]:
     rows = [["claimed", *cells(rule.claims)]]
-    rows += [[f"found on [{kind}](../networks/{kind}.md)", *cells(verdict.found)] for kind, verdict in verdicts]
-    notes = list(dict.fromkeys(note for _, verdict in verdicts for note in verdict.disagreements + verdict.findings))
+    rows += [
+        [f"found on [{kind}](../networks/{kind}.md)", *cells(verdict.found)]
+        for kind, verdict in verdicts
+    ]
+    notes = list(
+        dict.fromkeys(
+            note for _, verdict in verdicts for note in verdict.disagreements + verdict.findings
+        )
+    )
     return [
         "## What its updates read",
         "",
@@ -85,7 +116,14 @@ def _checks(rule: Rule, results: Sequence[Result]) -> list[str]:
         return [*lines, "It brings none along.", ""]
     good = sum(r.holds for r in results)
     rows = [
-        [r.check.name, r.problem or f"{r.measured:.3g}", wanted(r.check), "yes" if r.holds else "**no**", r.check.source] for r in results
+        [
+            r.check.name,
+            r.problem or f"{r.measured:.3g}",
+            wanted(r.check),
+            "yes" if r.holds else "**no**",
+            r.check.source,
+        ]
+        for r in results
     ]
     where = f"in float64, with JAX {jax.__version__} on {jax.default_backend()}"
     return [
@@ -117,7 +155,8 @@ def _run(rule: Rule) -> list[str]:
         "",
         f'task = byway.task("{task}")',
         f"net = byway.{builder}(task.input_shape, {hidden}, task.outputs{options})",
-        f'print(byway.fit(net, byway.rule("{rule.id}"), task, epochs={10 if in_time else 30}, batch=32, seeds=4))',
+        f'print(byway.fit(net, byway.rule("{rule.id}"), task, epochs={10 if in_time else 30}, '
+        "batch=32, seeds=4))",
         "```",
         "",
     ]

@@ -1,4 +1,6 @@
-"""The page of a task: shapes, splits, settings, what trains well on it, and a few of its samples."""
+"""The page of a task: shapes, splits, settings, what trains well on it, and a few of its
+samples.
+"""
 
 from collections.abc import Sequence
 
@@ -18,27 +20,54 @@ EMBEDDED = ("digits",)
 
 
 def task_page(task: Task) -> str:
-    """The page, as Markdown. It downloads nothing: samples and splits are shown of what is embedded or drawn."""
+    """The page, as Markdown. It downloads nothing: samples and splits are shown of what is embedded
+    or drawn.
+    """
     about, here = card(type(task)), task.id in EMBEDDED or isinstance(task, DrawnTask)
     hidden, epochs, batch = task.suggests
-    lines = [f"# {task.id}", "", f"**{about.headline}**", "", *(_samples(task) if here else []), about.body, ""]
+    lines = [
+        f"# {task.id}",
+        "",
+        f"**{about.headline}**",
+        "",
+        *(_samples(task) if here else []),
+        about.body,
+        "",
+    ]
     lines += sentences(about, "Limits", "Source")
     shape, outputs = _sizes(task)
-    rows = [["one input" + (", at each time step" if task.in_time else ""), shape], ["outputs", outputs]]
-    rows += [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()] if here else []
+    rows = [
+        ["one input" + (", at each time step" if task.in_time else ""), shape],
+        ["outputs", outputs],
+    ]
+    rows += (
+        [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()]
+        if here
+        else []
+    )
     lines += ["## Shapes and splits", "", *table(["of", "size"], rows)]
-    lines += ["Training looks at `train`, progress and tuning at `validation`; nothing is selected on `test`.", ""]
+    lines += [
+        "Training looks at `train`, progress and tuning at `validation`; nothing is selected on "
+        "`test`.",
+        "",
+    ]
     if isinstance(task, Data):
         lines += ["[Your own data](../your-data.md) has examples.", ""]
     elif not here:
         lines += [
-            "Its files are looked for in `$BYWAY_DATA` and in the cache, downloaded where they have a public address, and checked against "
+            "Its files are looked for in `$BYWAY_DATA` and in the cache, downloaded where they "
+            "have a public address, and checked against "
             "their checksums each time. None was downloaded for this page, so it shows no samples.",
             "",
         ]
     lines += ["## Settings", "", *settings(task)]
     flags = f"--net.hidden {' '.join(map(str, hidden))} --epochs {epochs} --batch {batch}"
-    lines += ["## Run it", "", f"What trains well here, and is used where nothing else is said: `{flags}`.", ""]
+    lines += [
+        "## Run it",
+        "",
+        f"What trains well here, and is used where nothing else is said: `{flags}`.",
+        "",
+    ]
     rules = "bptt,rtrl,frozen" if task.in_time else "bp,dfa,frozen"
     path = " --data.path FILE" if isinstance(task, Data) else ""
     lines += [f"    byway compare --task {task.id}{path} --rules {rules} --seeds 4", ""]
@@ -71,13 +100,30 @@ def _samples(task: Task) -> list[str]:
         split = task.load()["train"]
         labels = np.asarray(split.y)
         first = [int(np.flatnonzero(labels == c)[0]) for c in range(task.outputs)]
-        picture = images_svg(np.asarray(split.x)[first, ..., 0] / task.white, [str(c) for c in range(task.outputs)])
-        return ["<figure>", picture, "<figcaption>The first training image of each class.</figcaption>", "</figure>", ""]
+        picture = images_svg(
+            np.asarray(split.x)[first, ..., 0] / task.white, [str(c) for c in range(task.outputs)]
+        )
+        return [
+            "<figure>",
+            picture,
+            "<figcaption>The first training image of each class.</figcaption>",
+            "</figure>",
+            "",
+        ]
     split = task.load()["train"]
     x, signal = task.batch(split, jnp.arange(2), jax.random.key(0))
     weight = np.asarray(signal.weight)
     shown = [
-        sequence_svg(np.asarray(x[i]), np.asarray(signal.target[i]), weight[i], f"training sequence {i} of {task.id}") for i in range(2)
+        sequence_svg(
+            np.asarray(x[i]),
+            np.asarray(signal.target[i]),
+            weight[i],
+            f"training sequence {i} of {task.id}",
+        )
+        for i in range(2)
     ]
-    caption = "Two training sequences, time to the right: blue above zero, orange below. Targets are filled at the steps that count."
+    caption = (
+        "Two training sequences, time to the right: blue above zero, orange below. Targets are "
+        "filled at the steps that count."
+    )
     return ["<figure>", *shown, f"<figcaption>{caption}</figcaption>", "</figure>", ""]

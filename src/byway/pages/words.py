@@ -30,7 +30,8 @@ class Card:
 def card(owner: type) -> Card:
     """The card of a rule's or a task's class, from the docstring of its file."""
     text = docstring(sys.modules[owner.__module__])
-    headline, _, rest = text.partition("\n")
+    headline, _, rest = text.partition("\n\n")
+    headline = " ".join(headline.split())
     body, facts, label = [], {}, ""
     for line in rest.splitlines():
         if found := FACT.fullmatch(line):
@@ -45,12 +46,17 @@ def card(owner: type) -> Card:
 def sentences(about: Card, *labels: str) -> list[str]:
     """What a card says under some of its labels, each as a paragraph."""
     said = [(label, about.facts[label].rstrip(".")) for label in labels if label in about.facts]
-    return [line for label, text in said for line in (f"**{label}.** {text[:1].upper()}{text[1:]}.", "")]
+    return [
+        line for label, text in said for line in (f"**{label}.** {text[:1].upper()}{text[1:]}.", "")
+    ]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """A Markdown table, line by line, and an empty line after it."""
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *([_cell(c) for c in row] for row in rows))]
+    lines = [
+        f"| {' | '.join(cells)} |"
+        for cells in (head, ["---"] * len(head), *([_cell(c) for c in row] for row in rows))
+    ]
     return [*lines, ""]
 
 
@@ -59,13 +65,27 @@ def _cell(text: str) -> str:
 
 
 def settings(owner: Any, flags: bool = True) -> list[str]:
-    """The hyper-parameters of a rule or a task: what each does, its default, its range and, where it has one, its flag."""
+    """The hyper-parameters of a rule or a task: what each does, its default, its range and, where
+    it has one, its flag.
+    """
     rows = []
     for field in hypers(type(owner)):
         flag = [f"`--{owner.id}.{field.name}`".replace("_", "-")] if flags else []
         unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
-        rows.append([f"`{field.name}`", field.metadata["doc"] + unit, f"`{field.default}`", _range(field.metadata), *flag])
-    return table(["name", "what it is", "default", "range", "flag"][: 5 if flags else 4], rows) if rows else ["None.", ""]
+        rows.append(
+            [
+                f"`{field.name}`",
+                field.metadata["doc"] + unit,
+                f"`{field.default}`",
+                _range(field.metadata),
+                *flag,
+            ]
+        )
+    return (
+        table(["name", "what it is", "default", "range", "flag"][: 5 if flags else 4], rows)
+        if rows
+        else ["None.", ""]
+    )
 
 
 def _range(metadata: Any) -> str:

@@ -1,1 +1,3 @@
-"""The report of a run: one comparison table, for the terminal and for a page that stands on its own."""
+"""The report of a run: one comparison table, for the terminal and for a page that stands on its
+own.
+"""

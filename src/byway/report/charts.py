@@ -1,4 +1,6 @@
-"""Lays charts out: numbers to places on a small canvas. The markup is in `charts.svg.j2`, the colours in `page.css`."""
+"""Lays charts out: numbers to places on a small canvas. The markup is in `charts.svg.j2`, the
+colours in `page.css`.
+"""
 
 import dataclasses
 import math
@@ -11,7 +13,14 @@ from byway.core.score import Score
 from byway.report.summary import BASELINES, CONTROL
 
 HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
-DASHES = ("", "7 3", "2 2.5", "9 3 2 3", "4 3")  # 7 and 5 have no common divisor: 35 different lines
+# 7 and 5 have no common divisor: 35 different lines.
+DASHES = (
+    "",
+    "7 3",
+    "2 2.5",
+    "9 3 2 3",
+    "4 3",
+)
 MOST_POINTS, MOST_DOTS = 200, 31  # of one line; more cannot be seen, and would make the page heavy
 DIGITS = (1, 5, 2, 3, 8, 4, 7, 6, 1.5, 9)  # of ticks on a logarithmic scale, the most wanted first
 LETTER = 8.0  # width of one letter of a label, at most
@@ -19,7 +28,9 @@ LETTER = 8.0  # width of one letter of a label, at most
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How a rule looks everywhere: a colour, as a CSS class, and a dash, so that colour is never the only mark."""
+    """How a rule looks everywhere: a colour, as a CSS class, and a dash, so that colour is never
+    the only mark.
+    """
 
     hue: str
     dash: str
@@ -29,7 +40,9 @@ def styles(rules: Sequence[str]) -> dict[str, Style]:
     """A style for each rule: ink for backprop, grey for the control, the rest in order."""
     fixed = {**dict.fromkeys(BASELINES, Style("ink", "")), CONTROL: Style("grey", "2 2.5")}
     others = [rule for rule in rules if rule not in fixed]
-    return fixed | {rule: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, rule in enumerate(others)}
+    return fixed | {
+        rule: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, rule in enumerate(others)
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +74,9 @@ class Axis:
         places: dict[float, str] = {}
         for value in self.ticks:
             place = self.at(value, start, end)
-            if self.low <= value <= self.high and all(abs(place - other) >= gap for other in places):
+            if self.low <= value <= self.high and all(
+                abs(place - other) >= gap for other in places
+            ):
                 places[place] = f"{value:g}".replace("-", "−")
         return sorted(places.items())
 
@@ -145,30 +160,60 @@ def line_chart(
     margin = 22 + LETTER * max((len(s.name) for s in series), default=0) if names else 20
     left, top, right, bottom = 58.0, 12.0, width - margin, height - 50
     thin = [_thin(s) for s in series]
-    heights = _spread_out([y.at(float(s.mean[-1]), bottom, top) for s in thin], top + 4, bottom - 4) if names else [0.0] * len(thin)
+    heights = (
+        _spread_out([y.at(float(s.mean[-1]), bottom, top) for s in thin], top + 4, bottom - 4)
+        if names
+        else [0.0] * len(thin)
+    )
     lines = [
-        _draw(s, style[s.name], x, y, (left, top, right, bottom), place if names else None) for s, place in zip(thin, heights, strict=True)
+        _draw(s, style[s.name], x, y, (left, top, right, bottom), place if names else None)
+        for s, place in zip(thin, heights, strict=True)
     ]
     return Chart(
-        label, width, height, left, top, right, bottom, x.title, y.title,
-        x.marks(left, right, 38), y.marks(bottom, top, 24), lines, None if level is None else y.at(level, bottom, top),
-    )  # fmt: skip
+        label,
+        width,
+        height,
+        left,
+        top,
+        right,
+        bottom,
+        x.title,
+        y.title,
+        x.marks(left, right, 38),
+        y.marks(bottom, top, 24),
+        lines,
+        None if level is None else y.at(level, bottom, top),
+    )
 
 
-def _draw(s: Series, style: Style, x: Axis, y: Axis, frame: tuple[float, float, float, float], name_at: float | None) -> Drawn:
+def _draw(
+    s: Series,
+    style: Style,
+    x: Axis,
+    y: Axis,
+    frame: tuple[float, float, float, float],
+    name_at: float | None,
+) -> Drawn:
     left, top, right, bottom = frame
     across = [x.at(v, left, right) for v in s.x]
     mean, low, high = ([y.at(v, bottom, top) for v in values] for values in (s.mean, s.low, s.high))
     step = max(1, math.ceil(len(across) / MOST_DOTS))
     kept = sorted({*range(0, len(across), step), len(across) - 1})
-    dots = [(across[i], mean[i], f"{s.name}, {s.x[i]:.4g}: {s.mean[i]:.4g}" + _plus_minus(s.spread[i])) for i in kept]
+    dots = [
+        (across[i], mean[i], f"{s.name}, {s.x[i]:.4g}: {s.mean[i]:.4g}" + _plus_minus(s.spread[i]))
+        for i in kept
+    ]
     edge = [*zip(across, high, strict=True), *reversed([*zip(across, low, strict=True)])]
     band = _path(edge) + "Z" if np.isfinite(s.spread).any() else ""
     label, leader = None, ""
-    if name_at is not None and across[-1] < right - 1:  # a rule that stopped early: a leader would look like more of its line
+    # A rule that stopped early: a leader would look like more of its line.
+    if name_at is not None and across[-1] < right - 1:
         label = (across[-1] + 7, mean[-1])
     elif name_at is not None:
-        label, leader = (right + 14, name_at), _path([(across[-1], mean[-1]), (right + 10, name_at)])
+        label, leader = (
+            (right + 14, name_at),
+            _path([(across[-1], mean[-1]), (right + 10, name_at)]),
+        )
     return Drawn(s.name, style, _path([*zip(across, mean, strict=True)]), band, dots, label, leader)
 
 
@@ -181,9 +226,13 @@ def _path(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _thin(s: Series) -> Series:
-    """Only points with a mean, and no more of them than can be seen; the first and the last stay."""
+    """Only points with a mean, and no more of them than can be seen; the first and the last
+    stay.
+    """
     good = np.flatnonzero(np.isfinite(s.x) & np.isfinite(s.mean))
-    keep = good[np.unique(np.linspace(0, good.size - 1, min(good.size, MOST_POINTS)).round().astype(int))]
+    keep = good[
+        np.unique(np.linspace(0, good.size - 1, min(good.size, MOST_POINTS)).round().astype(int))
+    ]
     return Series(s.name, s.x[keep], s.mean[keep], s.spread[keep])
 
 
@@ -205,7 +254,9 @@ def epoch_axis(series: Sequence[Series]) -> Axis:
 
 
 def seconds_axis(series: Sequence[Series]) -> Axis:
-    """Logarithmic, so that a rule that is twice as slow lies the same step to the right at any time."""
+    """Logarithmic, so that a rule that is twice as slow lies the same step to the right at any
+    time.
+    """
     x = np.concatenate([s.x for s in series] or [np.ones(1)])
     x = x[np.isfinite(x) & (x > 0)]
     low, high = (x.min() / 1.1, x.max() * 1.1) if x.size else (0.5, 2.0)
@@ -215,14 +266,24 @@ def seconds_axis(series: Sequence[Series]) -> Axis:
 
 
 def update_axis(series: Sequence[Series]) -> Axis:
-    """Even in the square root of the number of updates: alignment changes early, and the microscope looks more often then."""
+    """Even in the square root of the number of updates: alignment changes early, and the microscope
+    looks more often then.
+    """
     last = max((float(s.x[-1]) for s in series if s.x.size), default=1.0)
-    return Axis("update, square-root scale", 0, max(last, 1), [0, last, *_decades(0, max(last, 1))], math.sqrt)
+    return Axis(
+        "update, square-root scale",
+        0,
+        max(last, 1),
+        [0, last, *_decades(0, max(last, 1))],
+        math.sqrt,
+    )
 
 
 def angle_axis(series: Sequence[Series]) -> Axis:
     """From 0 to 120 degrees, or to 180 where a line goes further."""
-    return Axis("angle [°]", 0, 180 if _extent(series)[1] > 120 else 120, (0, 90, 180, 60, 120, 30, 150))
+    return Axis(
+        "angle [°]", 0, 180 if _extent(series)[1] > 120 else 120, (0, 90, 180, 60, 120, 30, 150)
+    )
 
 
 def ratio_axis(series: Sequence[Series]) -> Axis:
@@ -240,7 +301,9 @@ def share_axis(series: Sequence[Series]) -> Axis:
 
 
 def descent_axis(series: Sequence[Series]) -> Axis:
-    """Logarithmic on either side of zero, and even where it is less than a three-hundredth of the largest."""
+    """Logarithmic on either side of zero, and even where it is less than a three-hundredth of the
+    largest.
+    """
     low, high = _extent(series)
     low, high = min(low * 1.1, 0.0), max(high * 1.1, 0.0)
     small = (max(high, -low) or 1.0) / 300
@@ -270,14 +333,19 @@ def _decades(low: float, high: float) -> list[float]:
 
 
 def score_axis(score: Score, series: Sequence[Series]) -> Axis:
-    """A score on validation, as it is printed: even in the logarithm of what is missing to the best there is, or just even.
+    """A score on validation, as it is printed: even in the logarithm of what is missing to the best
+    there is, or just even.
 
-    Of an accuracy, 90 to 95 per cent is as far as 98 to 99: what matters near the best stays visible, and so does a rule at chance. The
-    best itself would be infinitely far: where a line reaches it the axis ends there, half the smallest other distance away; elsewhere
-    a little beyond that distance.
+    Of an accuracy, 90 to 95 per cent is as far as 98 to 99: what matters near the best stays
+    visible, and so does a rule at chance. The best itself would be infinitely far: where a line
+    reaches it the axis ends there, half the smallest other distance away; elsewhere a little beyond
+    that distance.
     """
     title = f"validation {score.heading}"
-    mean, low, high = (np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)]) for edge in ("mean", "low", "high"))
+    mean, low, high = (
+        np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)])
+        for edge in ("mean", "low", "high")
+    )
     mean, low, high = (a[np.isfinite(a)] for a in (mean, low, high))
     sign = 1 if score.higher else -1
     best = math.nan if score.best is None else score.scale * score.best
@@ -288,14 +356,17 @@ def score_axis(score: Score, series: Sequence[Series]) -> Axis:
         return Axis(title, start - pad, end + pad, even_ticks(start - pad, end + pad))
     some = missing[missing > 0]
     least = some.min() / 1.15 if some.size else 0.005 * score.scale
-    near, far = (sign * (best - edge) for edge in ((high, low) if score.higher else (low, high)))  # of the bands
+    # Of the bands.
+    near, far = (sign * (best - edge) for edge in ((high, low) if score.higher else (low, high)))
     least = max(least / 2, min(least, near.min()))  # room for a band, within reason
     most = max(far.max().item(), 1.3 * least)
     if score.higher and (mean >= 0).all():
         most = min(most, best)
-    ticks = [best - sign * digit * 10.0**power for digit in DIGITS for power in _powers(least / 2, most)]
+    ticks = [
+        best - sign * digit * 10.0**power for digit in DIGITS for power in _powers(least / 2, most)
+    ]
     nearest = least / 2 if (missing == 0).any() else least
-    warp = lambda v: -sign * math.log(max(sign * (best - v), nearest))  # noqa: E731
+    warp = lambda v: -sign * math.log(max(sign * (best - v), nearest))
     start, end = best - sign * most, best if (missing == 0).any() else best - sign * least
     return Axis(title, min(start, end), max(start, end), (best, *ticks), warp)
 

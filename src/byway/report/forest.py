@@ -44,7 +44,9 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
     """Lay the chart out; None where no rule can be paired with backprop."""
     base = baseline(run.rules)
     judged = [
-        (row, row.difference, paired(run.finished[row.rule], run.finished[base], row.score)) for row in rows if row.difference and row.score
+        (row, row.difference, paired(run.finished[row.rule], run.finished[base], row.score))
+        for row in rows
+        if row.difference and row.score
     ]
     if not judged:
         return None
@@ -53,7 +55,9 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
     values = [0.0, *(v for _, d, seeds in judged for v in (d.low, d.high, *seeds.values()))]
     pad = 0.04 * (max(values) - min(values)) or 1.0
     low, high = min(values) - pad, max(values) + pad
-    title = f"test {score.title} minus that of {base}, same seed" + (f" [{score.step}]" if score.step else "")
+    title = f"test {score.title} minus that of {base}, same seed" + (
+        f" [{score.step}]" if score.step else ""
+    )
     axis = Axis(title, low, high, even_ticks(low, high, most=6))
     left, right = 18 + LETTER * max(len(row.rule) for row, *_ in judged), WIDTH - 12
     placed = [
@@ -61,18 +65,34 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
             name=row.rule,
             style=style[row.rule],
             y=STEP * (i + 0.5) + 6,
-            dots=[(axis.at(v, left, right), f"{row.rule}, seed {seed}: {signed(v, digits)}{unit}") for seed, v in seeds.items()],
+            dots=[
+                (axis.at(v, left, right), f"{row.rule}, seed {seed}: {signed(v, digits)}{unit}")
+                for seed, v in seeds.items()
+            ],
             low=axis.at(d.low, left, right),
             mean=axis.at(d.mean, left, right),
             high=axis.at(d.high, left, right),
         )
         for i, (row, d, seeds) in enumerate(judged)
     ]
-    said = [(row.rule, *(signed(v, digits) for v in (d.mean, d.low, d.high))) for row, d, _ in judged]
-    label = "; ".join(f"{rule} {mean}, 95 % interval {least} to {most}" for rule, mean, least, most in said)
+    said = [
+        (row.rule, *(signed(v, digits) for v in (d.mean, d.low, d.high))) for row, d, _ in judged
+    ]
+    label = "; ".join(
+        f"{rule} {mean}, 95 % interval {least} to {most}" for rule, mean, least, most in said
+    )
     bottom = STEP * len(placed) + 12
     return Forest(
-        f"Difference in test {score.title} to {base}{f' in {score.step}' if score.step else ''}: {label}.",
-        WIDTH, bottom + 48, left, right, bottom, axis.at(0, left, right), axis.title, axis.marks(left, right, 40), placed,
+        f"Difference in test {score.title} to {base}{f' in {score.step}' if score.step else ''}: "
+        f"{label}.",
+        WIDTH,
+        bottom + 48,
+        left,
+        right,
+        bottom,
+        axis.at(0, left, right),
+        axis.title,
+        axis.marks(left, right, 40),
+        placed,
         "Left" if score.higher else "Right",
-    )  # fmt: skip
+    )

@@ -35,7 +35,8 @@ from byway.report.words import MICROSCOPE, VERDICTS, join, reading
 
 PAGE = "report.html"
 
-# Of each quantity of the microscope: its unit, what it is multiplied by, the level worth a line, and its axis.
+# Of each quantity of the microscope: its unit, what it is multiplied by, the level worth a line,
+# and its axis.
 LENSES: dict[str, tuple[str, float, float, Callable[[Sequence[Series]], Axis]]] = {
     "angle": ("°", 1, 90, angle_axis),
     "norm_ratio": ("", 1, 1, ratio_axis),
@@ -105,14 +106,22 @@ def _view(run: Run) -> dict[str, Any]:
         "style": style,
         "reading": reading(rows),
         "forest": forest(run, rows, style),
-        "curves": [found for score in run.scores if (found := score_charts(run, score, style, timed=score == run.scores[0]))],
+        "curves": [
+            found
+            for score in run.scores
+            if (found := score_charts(run, score, style, timed=score == run.scores[0]))
+        ],
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,
         "pictures": pictures(run),
         "networks": networks,
-        "command": f"byway {'compare' if 'rules' in run.settings else 'train'} --config {CONFIG} --out again",
-        # The page is there to be sent around: where its folder lay is nobody's business, and no setting of the experiment.
+        "command": (
+            f"byway {'compare' if 'rules' in run.settings else 'train'} --config {CONFIG} --out "
+            "again"
+        ),
+        # The page is there to be sent around: where its folder lay is nobody's business, and no
+        # setting of the experiment.
         "config": re.sub(r"^(out|overwrite) = .*\n", "", run.config, flags=re.MULTILINE),
         "control": CONTROL,
         "baseline": baseline(run.rules),
@@ -125,47 +134,89 @@ def _date(run: Run) -> str:
     """When the run began; the age of its configuration where the run did not write that down."""
     if "started" in run.versions:
         return str(run.versions["started"])[:16].replace("T", " ")
-    return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+    return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime(
+        "%Y-%m-%d %H:%M"
+    )
 
 
-def score_charts(run: Run, score: Score, style: dict[str, Style], timed: bool = False) -> list[tuple[str, Chart]]:
-    """A score on validation against epochs; if you like also against training time, without the start, which has none.
+def score_charts(
+    run: Run, score: Score, style: dict[str, Style], timed: bool = False
+) -> list[tuple[str, Chart]]:
+    """A score on validation against epochs; if you like also against training time, without the
+    start, which has none.
 
     Returns:
         What each shows, and the chart.
     """
     curves = {rule: c for rule, c in run.curves.items() if score.name in c.validation}
-    scores = {rule: mean_and_spread(score.scale * c.validation[score.name]) for rule, c in curves.items()}
+    scores = {
+        rule: mean_and_spread(score.scale * c.validation[score.name]) for rule, c in curves.items()
+    }
     epochs = [Series(rule, curves[rule].epochs.astype(float), *scores[rule]) for rule in curves]
-    seconds = [Series(rule, curves[rule].seconds[1:], *(part[1:] for part in scores[rule])) for rule in curves]
+    seconds = [
+        Series(rule, curves[rule].seconds[1:], *(part[1:] for part in scores[rule]))
+        for rule in curves
+    ]
     epochs, seconds = ([s for s in some if np.isfinite(s.mean).any()] for some in (epochs, seconds))
     charts = []
     if epochs:
         what = f"Validation {score.title} against epoch."
-        label = f"{what} After the last one: {ends(epochs, f' {score.unit}' if score.unit else '')}."
-        charts.append((what, line_chart(epochs, style, epoch_axis(epochs), score_axis(score, epochs), label, names=True)))
+        label = (
+            f"{what} After the last one: {ends(epochs, f' {score.unit}' if score.unit else '')}."
+        )
+        charts.append(
+            (
+                what,
+                line_chart(
+                    epochs, style, epoch_axis(epochs), score_axis(score, epochs), label, names=True
+                ),
+            )
+        )
     if seconds and timed:
         what = f"Validation {score.title} against training time, from the first epoch on."
         label = f"{what} All epochs took: {join([f'{s.name} {s.x[-1]:.3g} s' for s in seconds])}."
         charts.append(
-            (f"{what} Further left is faster.", line_chart(seconds, style, seconds_axis(seconds), score_axis(score, seconds), label))
+            (
+                f"{what} Further left is faster.",
+                line_chart(
+                    seconds, style, seconds_axis(seconds), score_axis(score, seconds), label
+                ),
+            )
         )
     return charts
 
 
 def _lenses(run: Run, style: dict[str, Style]) -> list[Lens]:
-    """For each quantity of the microscope a chart for each projection, from the input on; all of its charts share their axes."""
+    """For each quantity of the microscope a chart for each projection, from the input on; all of
+    its charts share their axes.
+    """
     lenses = []
     for quantity, (title, meaning) in MICROSCOPE.items():
         unit, scale, level, axis = LENSES[quantity]
         names = _in_order({name for looks in run.looks.values() for name in looks.seen[quantity]})
-        found = {name: [s for s in _seen(run, quantity, name, scale) if np.isfinite(s.mean).any()] for name in names}
+        found = {
+            name: [s for s in _seen(run, quantity, name, scale) if np.isfinite(s.mean).any()]
+            for name in names
+        }
         found = {name: series for name, series in found.items() if series}
         every = [s for series in found.values() for s in series]
         charts = []
         for name, series in found.items():
             label = f"{title} of {name} against update. At the last look: {ends(series, unit)}."
-            charts.append((name, line_chart(series, style, update_axis(every), axis(every), label, level=level, size=(340, 215))))
+            charts.append(
+                (
+                    name,
+                    line_chart(
+                        series,
+                        style,
+                        update_axis(every),
+                        axis(every),
+                        label,
+                        level=level,
+                        size=(340, 215),
+                    ),
+                )
+            )
         if charts:
             lenses.append(Lens(quantity, title, meaning, charts))
     return lenses
@@ -174,7 +225,11 @@ def _lenses(run: Run, style: dict[str, Style]) -> list[Lens]:
 def _seen(run: Run, quantity: str, projection: str, scale: float) -> list[Series]:
     """A line for each rule that changes the projection."""
     return [
-        Series(rule, looks.steps.astype(float), *mean_and_spread(scale * looks.seen[quantity][projection]))
+        Series(
+            rule,
+            looks.steps.astype(float),
+            *mean_and_spread(scale * looks.seen[quantity][projection]),
+        )
         for rule, looks in run.looks.items()
         if projection in looks.seen[quantity]
     ]
@@ -182,7 +237,13 @@ def _seen(run: Run, quantity: str, projection: str, scale: float) -> list[Series
 
 def _cost(run: Run) -> str:
     """How long the looks took."""
-    return join([f"{rule} {finished.look_seconds:.2g}\u00a0s" for rule, finished in run.finished.items() if finished.looks])
+    return join(
+        [
+            f"{rule} {finished.look_seconds:.2g}\u00a0s"
+            for rule, finished in run.finished.items()
+            if finished.looks
+        ]
+    )
 
 
 def ends(series: list[Series], unit: str) -> str:
@@ -192,11 +253,20 @@ def ends(series: list[Series], unit: str) -> str:
 
 
 def _in_order(projections: set[str]) -> list[str]:
-    """Projections by their distance from the input: the files that name them are in alphabetical order."""
+    """Projections by their distance from the input: the files that name them are in alphabetical
+    order.
+    """
     edges = {name: name.partition("-")[::2] for name in sorted(projections)}
     depth = {"input": 0}
     for _ in edges:
         for src, dst in edges.values():
             if src in depth:
                 depth.setdefault(dst, depth[src] + 1)
-    return sorted(edges, key=lambda name: (depth.get(edges[name][0], len(edges)), depth.get(edges[name][1], len(edges)), name))
+    return sorted(
+        edges,
+        key=lambda name: (
+            depth.get(edges[name][0], len(edges)),
+            depth.get(edges[name][1], len(edges)),
+            name,
+        ),
+    )

@@ -15,9 +15,17 @@ from byway.report.run import WEIGHTS, Run, as_written
 from byway.report.summary import CONTROL
 
 MOST, COLUMNS, GAP = 24, 8, 4
-MOST_IN_ALL, MOST_SIDE = 160, 32  # units on the page, and weights along a side of one: the page stays light
-TILE = 44  # pixels a unit, about: small images are blown up, so that blocks stay sharp where a browser smooths
-NEGATIVE, ZERO, POSITIVE = (np.array(rgb, float) for rgb in ((0, 90, 160), (246, 246, 244), (196, 70, 0)))
+# Units on the page, and weights along a side of one: the page stays light.
+MOST_IN_ALL, MOST_SIDE = (
+    160,
+    32,
+)
+# Pixels a unit, about: small images are blown up, so that blocks stay sharp where a browser
+# smooths.
+TILE = 44
+NEGATIVE, ZERO, POSITIVE = (
+    np.array(rgb, float) for rgb in ((0, 90, 160), (246, 246, 244), (196, 70, 0))
+)
 BROKEN = np.array((128, 128, 128), float)
 
 Images = Float[np.ndarray, "units height width channels"]
@@ -54,8 +62,8 @@ class Picture:
         colour: whether a tile shows a weight for each colour channel.
         silent: how many of the shown units have weights that are all zero, or not finite.
         weights: the weights.
-        change: the weights minus those of the frozen control, which are still those that the seed started from; None
-            for the control, and where it has no such weights.
+        change: the weights minus those of the frozen control, which are still those that the seed
+            started from; None for the control, and where it has no such weights.
     """
 
     rule: str
@@ -71,9 +79,15 @@ class Picture:
 
 
 def pictures(run: Run) -> list[Picture]:
-    """A picture for each finished rule whose first layer looks at an image of one or three channels."""
+    """A picture for each finished rule whose first layer looks at an image of one or three
+    channels.
+    """
     most = max(1, min(MOST, MOST_IN_ALL // len(run.finished)))
-    return [_picture(run, rule, *found, most) for rule in run.finished for found in _first_layers(run, rule)]
+    return [
+        _picture(run, rule, *found, most)
+        for rule in run.finished
+        for found in _first_layers(run, rule)
+    ]
 
 
 def as_images(weight: Float[np.ndarray, "..."], input_shape: tuple[int, ...]) -> Images | None:
@@ -83,28 +97,46 @@ def as_images(weight: Float[np.ndarray, "..."], input_shape: tuple[int, ...]) ->
         weight: of a Dense projection "pre post", or of a Conv one "height width in out".
         input_shape: (height, width) or (height, width, channels).
     """
-    if weight.ndim == 2 and len(input_shape) in (2, 3) and math.prod(input_shape) == weight.shape[0]:
+    if (
+        weight.ndim == 2
+        and len(input_shape) in (2, 3)
+        and math.prod(input_shape) == weight.shape[0]
+    ):
         weight = weight.reshape(*input_shape[:2], -1, weight.shape[-1])
-    return np.moveaxis(weight, -1, 0).astype(float) if weight.ndim == 4 and weight.shape[2] in (1, 3) else None
+    return (
+        np.moveaxis(weight, -1, 0).astype(float)
+        if weight.ndim == 4 and weight.shape[2] in (1, 3)
+        else None
+    )
 
 
 def colours(images: Images, scale: float) -> UInt8[np.ndarray, "units height width 3"]:
-    """Weights to colours: zero is pale, or mid-grey for three channels; ±scale is the strongest; not finite is grey."""
+    """Weights to colours: zero is pale, or mid-grey for three channels; ±scale is the strongest;
+    not finite is grey.
+    """
     share = np.clip(images / (scale or 1.0), -1, 1)
     diverging = ZERO + np.abs(share) * (np.where(share < 0, NEGATIVE, POSITIVE) - ZERO)
     rgb = 127.5 * (1 + share) if images.shape[-1] == 3 else diverging
-    return np.where(np.isfinite(images).all(-1, keepdims=True), rgb, BROKEN).round().astype(np.uint8)
+    return (
+        np.where(np.isfinite(images).all(-1, keepdims=True), rgb, BROKEN).round().astype(np.uint8)
+    )
 
 
-def _first_layers(run: Run, rule: str, seed: int | None = None) -> Iterable[tuple[str, int, Images]]:
-    """(projection, seed, weights) of each projection from the input; of the first seed that did not fail, unless one is given."""
+def _first_layers(
+    run: Run, rule: str, seed: int | None = None
+) -> Iterable[tuple[str, int, Images]]:
+    """(projection, seed, weights) of each projection from the input; of the first seed that did not
+    fail, unless one is given.
+    """
     path, finished = run.folder / WEIGHTS / f"{rule}.safetensors", run.finished[rule]
     good = [s for s in finished.seeds if s not in finished.failures] or finished.seeds
     seed = good[0] if seed is None else seed
     if not path.is_file() or seed not in finished.seeds:
         return
     with as_written(path), safe_open(path, framework="numpy") as file:
-        shape = tuple(int(n) for n in (file.metadata() or {}).get("input_shape", "").split(",") if n)
+        shape = tuple(
+            int(n) for n in (file.metadata() or {}).get("input_shape", "").split(",") if n
+        )
         for name in sorted(file.keys()):
             if name.startswith("input-") and name.endswith(".weight"):
                 images = as_images(file.get_slice(name)[finished.seeds.index(seed)], shape)
@@ -121,31 +153,61 @@ def _picture(run: Run, rule: str, projection: str, seed: int, images: Images, mo
         if projection in starts and starts[projection].shape == images.shape:
             change = _sheet(shown - starts[projection][:most, ::every, ::every])
     silent = sum(not np.isfinite(unit).all() or not unit.any() for unit in shown)
-    return Picture(rule, projection, seed, len(shown), len(images), every, images.shape[-1] == 3, silent, _sheet(shown), change)
+    return Picture(
+        rule,
+        projection,
+        seed,
+        len(shown),
+        len(images),
+        every,
+        images.shape[-1] == 3,
+        silent,
+        _sheet(shown),
+        change,
+    )
 
 
 def _sheet(images: Images) -> Sheet:
-    """Lay units out in rows, with see-through gaps; the strongest half per cent of the weights share one colour."""
+    """Lay units out in rows, with see-through gaps; the strongest half per cent of the weights
+    share one colour.
+    """
     size = np.abs(images[np.isfinite(images)])
     scale = float(np.quantile(size, 0.995)) if size.size else 0.0
     grow = max(1, round(TILE / max(images.shape[1:3])))
     tiles = colours(images, scale).repeat(grow, 1).repeat(grow, 2)
     units, height, width, _ = tiles.shape
     columns = min(COLUMNS, units)
-    rgba = np.zeros((-(-units // columns) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 4), np.uint8)
+    rgba = np.zeros(
+        (-(-units // columns) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 4), np.uint8
+    )
     for i, tile in enumerate(tiles):
         y, x = i // columns * (height + GAP), i % columns * (width + GAP)
-        rgba[y : y + height, x : x + width] = np.concatenate([tile, np.full_like(tile[..., :1], 255)], -1)
-    return Sheet("data:image/png;base64," + base64.b64encode(png(rgba)).decode(), rgba.shape[1], rgba.shape[0], scale)
+        rgba[y : y + height, x : x + width] = np.concatenate(
+            [tile, np.full_like(tile[..., :1], 255)], -1
+        )
+    return Sheet(
+        "data:image/png;base64," + base64.b64encode(png(rgba)).decode(),
+        rgba.shape[1],
+        rgba.shape[0],
+        scale,
+    )
 
 
 def png(rgba: UInt8[np.ndarray, "rows columns 4"]) -> bytes:
     """A PNG file; to import an image library would take longer than to write the whole page."""
     height, width, _ = rgba.shape
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), rgba.reshape(height, -1)], 1)  # a leading 0: no filter
+    # A leading 0: no filter.
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), rgba.reshape(height, -1)], 1)
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(lines.tobytes(), 9))
+        + chunk(b"IEND", b"")
+    )

@@ -56,7 +56,9 @@ class Finished:
     step_bytes: int
     failures: dict[int, str]
     network: str
-    others: dict[str, dict[str, Float[np.ndarray, " seeds"]]] = dataclasses.field(default_factory=dict)
+    others: dict[str, dict[str, Float[np.ndarray, " seeds"]]] = dataclasses.field(
+        default_factory=dict
+    )
     scores: tuple[Score, ...] | None = None
 
     def __post_init__(self):
@@ -66,7 +68,8 @@ class Finished:
 
 @dataclasses.dataclass(frozen=True)
 class Curves:
-    """What was measured of one rule while it trained; NaN where a number is missing or was not finite.
+    """What was measured of one rule while it trained; NaN where a number is missing or was not
+    finite.
 
     Attributes:
         seeds: the seeds, in the order of the arrays.
@@ -144,16 +147,26 @@ def read_run(folder: Path, finished: bool = True) -> Run:
     """
     if not folder.is_dir():
         raise RunError(f"there is no folder {folder}", "the folder of a run", ADVICE)
-    if missing := [name for name in (CONFIG, VERSIONS, *([METRICS] if finished else [])) if not (folder / name).is_file()]:
+    if missing := [
+        name
+        for name in (CONFIG, VERSIONS, *([METRICS] if finished else []))
+        if not (folder / name).is_file()
+    ]:
         raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", ADVICE)
     with as_written(folder / RESULTS):
-        results = _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
+        results = (
+            _json(folder / RESULTS) if (folder / RESULTS).is_file() else {"task": "", "rules": {}}
+        )
         names = [name for entry in results["rules"].values() for name in entry["test"]]
         scores = declared(results.get("scores"), names)
         done = {rule: _finished(entry, scores) for rule, entry in results["rules"].items()}
         task = str(results["task"])
     if finished and not done:
-        raise RunError(f"no rule has finished in {folder}", "at least one finished rule", "run it again, and let it finish")
+        raise RunError(
+            f"no rule has finished in {folder}",
+            "at least one finished rule",
+            "run it again, and let it finish",
+        )
     with as_written(folder / CONFIG):
         config = (folder / CONFIG).read_text(encoding="utf-8")
         settings = tomllib.loads(config)
@@ -161,7 +174,9 @@ def read_run(folder: Path, finished: bool = True) -> Run:
     with as_written(folder / METRICS):
         rows = read_rows(folder / METRICS) if (folder / METRICS).is_file() else []
         curves = {rule: _curves(some) for rule, some in _by_rule(rows).items()}
-        scores = scores or declared(None, [name for some in curves.values() for name in some.validation])
+        scores = scores or declared(
+            None, [name for some in curves.values() for name in some.validation]
+        )
     with as_written(folder / MICROSCOPE):
         seen = read_rows(folder / MICROSCOPE) if (folder / MICROSCOPE).is_file() else []
         looks = {rule: _looks(some) for rule, some in _by_rule(seen).items()}
@@ -171,25 +186,57 @@ def read_run(folder: Path, finished: bool = True) -> Run:
             _check_audit(entry)
     with as_written(folder / TUNED):
         found = _json(folder / TUNED) if (folder / TUNED).is_file() else {}
-        tuned = {rule: {name: float(value) for name, value in one["values"].items()} for rule, one in found.items()}
+        tuned = {
+            rule: {name: float(value) for name, value in one["values"].items()}
+            for rule, one in found.items()
+        }
     with as_written(folder / VERSIONS):
         versions = dict(_json(folder / VERSIONS).items())
     unfinished = [rule for rule in dict.fromkeys([*asked, *curves]) if rule not in done]
-    return Run(folder, task, scores, config, settings, versions, done, unfinished, curves, looks, audit, tuned)
+    return Run(
+        folder,
+        task,
+        scores,
+        config,
+        settings,
+        versions,
+        done,
+        unfinished,
+        curves,
+        looks,
+        audit,
+        tuned,
+    )
 
 
 @contextlib.contextmanager
 def as_written(path: Path) -> Iterator[None]:
-    """While a file of a run is read: whatever is not in it as the run wrote it becomes a `RunError` that names the file."""
+    """While a file of a run is read: whatever is not in it as the run wrote it becomes a `RunError`
+    that names the file.
+    """
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, SafetensorError, ConfigError) as problem:
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        SafetensorError,
+        ConfigError,
+    ) as problem:
         said = f"{type(problem).__name__}: {problem}".partition("\n")[0]
-        raise RunError(f"{path} is not as a run writes it: {said}", "the file as the run wrote it", "restore it, or run again") from problem
+        raise RunError(
+            f"{path} is not as a run writes it: {said}",
+            "the file as the run wrote it",
+            "restore it, or run again",
+        ) from problem
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a metrics file; a kill may have cut the last one short, and that one is left out."""
+    """The rows of a metrics file; a kill may have cut the last one short, and that one is left
+    out.
+    """
     lines = path.read_text(encoding="utf-8").splitlines()
     rows = []
     for number, line in enumerate(lines, 1):
@@ -197,7 +244,11 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             if number < len(lines):
-                raise RunError(f"line {number} of {path} is no JSON: {error}", "one JSON object a line", "delete that line") from error
+                raise RunError(
+                    f"line {number} of {path} is no JSON: {error}",
+                    "one JSON object a line",
+                    "delete that line",
+                ) from error
     return rows
 
 
@@ -205,22 +256,38 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise RunError(f"{path} is no JSON: {error}", "the file as the run wrote it", "restore it, or run again") from error
+        raise RunError(
+            f"{path} is no JSON: {error}",
+            "the file as the run wrote it",
+            "restore it, or run again",
+        ) from error
 
 
 def _check_audit(entry: Mapping[str, Any]) -> None:
-    """Raise `TypeError`, or what is missing, unless an entry of the audit is made as the page reads it."""
+    """Raise `TypeError`, or what is missing, unless an entry of the audit is made as the page reads
+    it.
+    """
     for part, kind in (("verdict", dict), ("updates", dict), ("findings", list)):
         if not isinstance(entry[part], kind):
             raise TypeError(f"{part} is no {kind.__name__}")
     for update in entry["updates"].values():
-        if not all(isinstance(name, str) for part in ("reads", "transported", "waits_for") for name in list(update[part])):
+        if not all(
+            isinstance(name, str)
+            for part in ("reads", "transported", "waits_for")
+            for name in list(update[part])
+        ):
             raise TypeError("an update reads what has no name")
 
 
 def _asked(settings: Mapping[str, Any]) -> list[str]:
-    """The rules that the configuration names: `rules = "bp,dfa"` where several were compared, `rule = "dfa"` where one was trained."""
-    return [name.strip() for name in settings.get("rules", settings.get("rule", "")).split(",") if name.strip()]
+    """The rules that the configuration names: `rules = "bp,dfa"` where several were compared, `rule
+    = "dfa"` where one was trained.
+    """
+    return [
+        name.strip()
+        for name in settings.get("rules", settings.get("rule", "")).split(",")
+        if name.strip()
+    ]
 
 
 def _finished(entry: Mapping[str, Any], scores: tuple[Score, ...]) -> Finished:
@@ -234,26 +301,38 @@ def _finished(entry: Mapping[str, Any], scores: tuple[Score, ...]) -> Finished:
         step_bytes=int(entry["step_bytes"]),
         failures={int(seed): why for seed, why in entry["failures"].items()},
         network=str(entry["network"]),
-        others={split: _scores(held, entry["seeds"]) for split, held in entry.get("others", {}).items()},
+        others={
+            split: _scores(held, entry["seeds"]) for split, held in entry.get("others", {}).items()
+        },
         scores=scores,
     )
 
 
-def _scores(held: Mapping[str, Sequence[float | None]], seeds: Sequence[int]) -> dict[str, np.ndarray]:
+def _scores(
+    held: Mapping[str, Sequence[float | None]], seeds: Sequence[int]
+) -> dict[str, np.ndarray]:
     if not seeds or any(len(values) != len(seeds) for values in held.values()):
         raise ValueError("no score for each seed")
     return {name: np.array([_number(v) for v in values], float) for name, values in held.items()}
 
 
 def _by_rule(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    return {rule: [row for row in rows if row["rule"] == rule] for rule in dict.fromkeys(row["rule"] for row in rows)}
+    return {
+        rule: [row for row in rows if row["rule"] == rule]
+        for rule in dict.fromkeys(row["rule"] for row in rows)
+    }
 
 
 def _curves(rows: list[dict[str, Any]]) -> Curves:
     """The rows of one rule as arrays."""
     seeds, epochs, tables = _tables(rows, "epoch", ("validation",))
     seconds = {row["epoch"]: _number(row["seconds"]) for row in rows}
-    return Curves(seeds, np.array(epochs, int), np.array([seconds[e] for e in epochs], float), tables["validation"])
+    return Curves(
+        seeds,
+        np.array(epochs, int),
+        np.array([seconds[e] for e in epochs], float),
+        tables["validation"],
+    )
 
 
 def _looks(rows: list[dict[str, Any]]) -> Looks:
@@ -262,15 +341,26 @@ def _looks(rows: list[dict[str, Any]]) -> Looks:
     return Looks(np.array(steps, int), tables)
 
 
-def _tables(rows: list[dict[str, Any]], time: str, groups: Sequence[str]) -> tuple[list[int], list[int], dict[str, dict[str, np.ndarray]]]:
-    """The seeds and times there are, and by group and name an array "seeds times". A resumed run may repeat a time: its last row counts."""
+def _tables(
+    rows: list[dict[str, Any]], time: str, groups: Sequence[str]
+) -> tuple[list[int], list[int], dict[str, dict[str, np.ndarray]]]:
+    """The seeds and times there are, and by group and name an array "seeds times". A resumed run
+    may repeat a time: its last row counts.
+    """
     at = {(row["seed"], row[time]): row for row in rows}
     seeds, times = (sorted({key[axis] for key in at}) for axis in (0, 1))
 
     def table(group: str) -> dict[str, np.ndarray]:
         names = dict.fromkeys(name for row in at.values() for name in row[group])
         return {
-            name: np.array([[_number(at.get((s, t), {}).get(group, {}).get(name)) for t in times] for s in seeds], float) for name in names
+            name: np.array(
+                [
+                    [_number(at.get((s, t), {}).get(group, {}).get(name)) for t in times]
+                    for s in seeds
+                ],
+                float,
+            )
+            for name in names
         }
 
     return seeds, times, {group: table(group) for group in groups}

@@ -1,4 +1,6 @@
-"""Many runs as one table: what was learnt, by which rule, from which seed, with which settings. Read from the run folders by DuckDB."""
+"""Many runs as one table: what was learnt, by which rule, from which seed, with which settings.
+Read from the run folders by DuckDB.
+"""
 
 import dataclasses
 import json
@@ -14,18 +16,25 @@ from byway.report.run import CONFIG, VERSIONS, Run, read_run
 from byway.report.summary import Interval, paired_interval
 from byway.training.tune import RATE
 
-# By column of the table `runs`, a row for each seed of each rule: its type, and what it is. After these comes one for each test score
-# that any of the runs declares, by its name and as it is printed.
+# By column of the table `runs`, a row for each seed of each rule: its type, and what it is. After
+# these comes one for each test score that any of the runs declares, by its name and as it is
+# printed.
 COLUMNS = {
     "run": ("VARCHAR", "the run folder"),
     "started": ("VARCHAR", "when, in UTC"),
     "task": ("VARCHAR", "what was learnt"),
     "rule": ("VARCHAR", "by which rule"),
     "seed": ("INTEGER", "from which seed"),
-    "state": ("VARCHAR", "finished, failed (a number stopped being finite) or stopped (before its end)"),
+    "state": (
+        "VARCHAR",
+        "finished, failed (a number stopped being finite) or stopped (before its end)",
+    ),
     "score": ("VARCHAR", "the task's main score, with its unit"),
     "test": ("DOUBLE", "that score on the test split; NULL unless finished"),
-    "validation": ("DOUBLE", "that score on the validation split after the last epoch that was reached"),
+    "validation": (
+        "DOUBLE",
+        "that score on the validation split after the last epoch that was reached",
+    ),
     "epoch": ("INTEGER", "the last epoch that was reached"),
     "seconds": ("DOUBLE", "training time of all seeds of the rule together [s]"),
     "epochs": ("INTEGER", "passes over the training split, as set; NULL for the task's suggestion"),
@@ -79,8 +88,16 @@ def folders(places: Iterable[Path]) -> list[Path]:
     found = []
     for place in places:
         if not place.is_dir():
-            raise RunError(f"there is no folder {place}", "run folders, or a folder that holds some", "name one, such as runs")
-        found += [path.parent for path in sorted(place.rglob(VERSIONS)) if (path.parent / CONFIG).is_file()]
+            raise RunError(
+                f"there is no folder {place}",
+                "run folders, or a folder that holds some",
+                "name one, such as runs",
+            )
+        found += [
+            path.parent
+            for path in sorted(place.rglob(VERSIONS))
+            if (path.parent / CONFIG).is_file()
+        ]
     return list(dict.fromkeys(found))
 
 
@@ -106,10 +123,17 @@ class Runs:
         self._main = {str(run.folder): next(iter(run.scores), None) for run in runs}
         measured = dict.fromkeys(score.name for run in runs for score in run.scores)
         names = {name: f"{name}_score" if name in COLUMNS else name for name in measured}
-        made = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()] + [f"{_quoted(name)} DOUBLE" for name in names.values()]
+        made = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()] + [
+            f"{_quoted(name)} DOUBLE" for name in names.values()
+        ]
         self._columns = [*COLUMNS, *names.values()]
         self._base.execute(f"CREATE TABLE runs ({', '.join(made)})")
-        rows = [_row(run, rule, seed, names) for run in runs for rule in run.rules for seed in _seeds(run, rule)]
+        rows = [
+            _row(run, rule, seed, names)
+            for run in runs
+            for rule in run.rules
+            for seed in _seeds(run, rule)
+        ]
         if rows:
             self._base.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(made))})", rows)
 
@@ -121,21 +145,44 @@ class Runs:
             return None
 
     def where(self, condition: str) -> None:
-        """Leave only the rows for which a condition in SQL holds, such as "task = 'mnist' AND epoch > 5"."""
+        """Leave only the rows for which a condition in SQL holds, such as "task = 'mnist' AND epoch
+        > 5".
+        """
         self._run(f"DELETE FROM runs WHERE ({condition}) IS NOT TRUE", condition)
 
     def groups(self) -> list[Group]:
         """A group for each rule of each run, the oldest run first."""
         found = self._base.execute(
-            "SELECT run, any_value(started), any_value(task), rule, list(state), max(epoch), list(seed ORDER BY seed), "
+            "SELECT run, any_value(started), any_value(task), rule, list(state), max(epoch), "
+            "list(seed ORDER BY seed), "
             "list(test ORDER BY seed), avg(validation), any_value(seconds), any_value(lr) "
             "FROM runs GROUP BY run, rule ORDER BY 2, run, rule"
         ).fetchall()
         groups = []
         for run, started, task, rule, states, epoch, seeds, test, validation, seconds, lr in found:
-            counts = {state: states.count(state) for state in ("finished", "failed", "stopped") if state in states}
-            scores = {seed: value for seed, value in zip(seeds, test, strict=True) if value is not None}
-            groups.append(Group(run, started, task, rule, counts, epoch, self._main[run], scores, validation, seconds, lr))
+            counts = {
+                state: states.count(state)
+                for state in ("finished", "failed", "stopped")
+                if state in states
+            }
+            scores = {
+                seed: value for seed, value in zip(seeds, test, strict=True) if value is not None
+            }
+            groups.append(
+                Group(
+                    run,
+                    started,
+                    task,
+                    rule,
+                    counts,
+                    epoch,
+                    self._main[run],
+                    scores,
+                    validation,
+                    seconds,
+                    lr,
+                )
+            )
         return groups
 
     def export(self, path: Path) -> None:
@@ -147,13 +194,22 @@ class Runs:
         """
         formats = {".csv": "FORMAT csv, HEADER", ".parquet": "FORMAT parquet"}
         if path.suffix not in formats:
-            raise ConfigError(f"a table called {path.name}", "a name that ends in .csv or .parquet", "choose one of the two")
+            raise ConfigError(
+                f"a table called {path.name}",
+                "a name that ends in .csv or .parquet",
+                "choose one of the two",
+            )
         quoted = str(path).replace("'", "''")
         try:
-            self._base.execute(f"COPY (SELECT * FROM runs ORDER BY started, run, rule, seed) TO '{quoted}' ({formats[path.suffix]})")
+            self._base.execute(
+                f"COPY (SELECT * FROM runs ORDER BY started, run, rule, seed) TO '{quoted}' "
+                f"({formats[path.suffix]})"
+            )
         except self._error as problem:
             raise RunError(
-                f"{path} cannot be written: {_first_line(problem)}", "a file in a folder that is there", "choose another"
+                f"{path} cannot be written: {_first_line(problem)}",
+                "a file in a folder that is there",
+                "choose another",
             ) from None
 
     def _run(self, sql: str, condition: str) -> None:
@@ -168,10 +224,16 @@ class Runs:
 
 
 def difference(mine: Group, other: Group) -> Interval | None:
-    """The paired difference in the test score over common seeds, with its 95 % interval; None with fewer than two, or of two scores."""
+    """The paired difference in the test score over common seeds, with its 95 % interval; None with
+    fewer than two, or of two scores.
+    """
     if mine.score != other.score:
         return None
-    return paired_interval(np.array([mine.test[seed] - other.test[seed] for seed in mine.test if seed in other.test], float))
+    return paired_interval(
+        np.array(
+            [mine.test[seed] - other.test[seed] for seed in mine.test if seed in other.test], float
+        )
+    )
 
 
 def _seeds(run: Run, rule: str) -> list[int]:
@@ -184,12 +246,18 @@ def _seeds(run: Run, rule: str) -> list[int]:
 def _row(run: Run, rule: str, seed: int, measured: Iterable[str]) -> Sequence[Any]:
     done, curves, settings = run.finished.get(rule), run.curves.get(rule), run.settings
     scores, main = {score.name: score for score in run.scores}, next(iter(run.scores), None)
-    test = {} if done is None else {name: _printed(scores, name, done.test, done.seeds.index(seed)) for name in scores}
+    test = (
+        {}
+        if done is None
+        else {name: _printed(scores, name, done.test, done.seeds.index(seed)) for name in scores}
+    )
     reached = validation = None
     if curves is not None and seed in curves.seeds:
         reached = int(curves.epochs[-1])
         last = {name: values[:, -1] for name, values in curves.validation.items()}
-        validation = None if main is None else _printed(scores, main.name, last, curves.seeds.index(seed))
+        validation = (
+            None if main is None else _printed(scores, main.name, last, curves.seeds.index(seed))
+        )
     value = None if main is None else test.get(main.name)
     lost = done is not None and (seed in done.failures or (main is not None and value is None))
     return [
@@ -214,7 +282,9 @@ def _row(run: Run, rule: str, seed: int, measured: Iterable[str]) -> Sequence[An
     ]
 
 
-def _printed(scores: Mapping[str, Score], name: str, held: Mapping[str, np.ndarray], index: int) -> float | None:
+def _printed(
+    scores: Mapping[str, Score], name: str, held: Mapping[str, np.ndarray], index: int
+) -> float | None:
     """One seed's score as it is printed; None where it is not there, or no number."""
     value = held[name][index] if name in held else np.nan
     return scores[name].scale * float(value) if np.isfinite(value) else None

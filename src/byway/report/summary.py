@@ -29,7 +29,9 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Wins:
-    """On how many of the common seeds a rule scored better than the control; a seed that was lost is worse than any that was not."""
+    """On how many of the common seeds a rule scored better than the control; a seed that was lost
+    is worse than any that was not.
+    """
 
     won: int
     of: int
@@ -37,7 +39,9 @@ class Wins:
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """A score over the seeds that finished, as it is printed: its mean and its standard deviation, NaN where too few are left."""
+    """A score over the seeds that finished, as it is printed: its mean and its standard deviation,
+    NaN where too few are left.
+    """
 
     mean: float
     deviation: float
@@ -50,15 +54,19 @@ class Comparison:
     Attributes:
         rule: its name.
         score: by which rules are compared: the task's main score, or None where it has none.
-        measured: by split and score, each score on the test split, the main one first, and that one on each further split.
+        measured: by split and score, each score on the test split, the main one first, and that one
+            on each further split.
         survived: how many seeds finished.
         seeds: how many began.
-        difference: to backprop on the same seeds; None for backprop itself and with fewer than two common seeds.
+        difference: to backprop on the same seeds; None for backprop itself and with fewer than two
+            common seeds.
         wins: against the frozen control; None for the control itself and with no common seed.
         seconds: training time of all seeds together, without compiling [s].
         step_bytes: memory of one compiled update of one learner [B].
-        angle: to the true gradient at the last look, mean over hidden projections and seeds [degree]; None if never defined.
-        transport: the audit's verdict, or None without an audit; so for `locking`, `derivative` and `signal`.
+        angle: to the true gradient at the last look, mean over hidden projections and seeds
+            [degree]; None if never defined.
+        transport: the audit's verdict, or None without an audit; so for `locking`, `derivative` and
+            `signal`.
     """
 
     rule: str
@@ -113,14 +121,22 @@ def baseline(rules: Sequence[str]) -> str:
 
 def columns(rows: Sequence[Comparison]) -> list[Column]:
     """The columns of the table, from the left."""
-    verdict = lambda name: lambda row: getattr(row, name) or NONE  # noqa: E731
+    verdict = lambda name: lambda row: getattr(row, name) or NONE
     return [
         Column("rule", lambda row: row.rule, words=True),
         *_scored(rows),
         Column("training time", lambda row: f"{row.seconds:.3g}", "s", alone=True),
         Column("memory of a step", lambda row: size(row.step_bytes), alone=True),
-        Column("angle to gradient", lambda row: NONE if row.angle is None else f"{row.angle:.0f}", "°", alone=True),
-        *(Column(name, verdict(name), words=True) for name in ("transport", "locking", "derivative", "signal")),
+        Column(
+            "angle to gradient",
+            lambda row: NONE if row.angle is None else f"{row.angle:.0f}",
+            "°",
+            alone=True,
+        ),
+        *(
+            Column(name, verdict(name), words=True)
+            for name in ("transport", "locking", "derivative", "signal")
+        ),
     ]
 
 
@@ -132,12 +148,15 @@ def _scored(rows: Sequence[Comparison]) -> list[Column]:
     made = []
     for split, one in dict.fromkeys(key for row in rows for key in row.measured):
         found = [row.measured[split, one].mean for row in rows if (split, one) in row.measured]
-        digits = one.digits(found) if one == score else max(one.digits(found) - 1, 0)  # of the others a figure less will do
+        # Of the others a figure less will do.
+        digits = one.digits(found) if one == score else max(one.digits(found) - 1, 0)
         cell = partial(_measured, split=split, score=one, digits=digits)
         made.append(Column(f"{split} {one.title}", cell, one.unit, alone=True))
     digits = score.digits(row.main.mean for row in rows)
     compared = [
-        Column(f"difference to {baseline(rules)}", lambda row: _difference(row, digits), score.step),
+        Column(
+            f"difference to {baseline(rules)}", lambda row: _difference(row, digits), score.step
+        ),
         Column(f"beats {CONTROL}", _wins, "seeds"),
     ]
     return [made[0], *compared, *made[1:]]
@@ -162,7 +181,13 @@ def _difference(row: Comparison, digits: int) -> str:
 
 
 def _wins(row: Comparison) -> str:
-    return "control" if row.rule == CONTROL else NONE if row.wins is None else f"{row.wins.won} of {row.wins.of}"
+    return (
+        "control"
+        if row.rule == CONTROL
+        else NONE
+        if row.wins is None
+        else f"{row.wins.won} of {row.wins.of}"
+    )
 
 
 def compare(run: Run) -> list[Comparison]:
@@ -171,20 +196,42 @@ def compare(run: Run) -> list[Comparison]:
 
 
 def paired(one: Finished, other: Finished, score: Score) -> dict[int, float]:
-    """By seed, a test score of `one` minus that of `other`, as it is printed, where both are finite."""
-    differences = {seed: score.scale * (mine - theirs) for seed, (mine, theirs) in _pairs(one, other, score).items()}
+    """By seed, a test score of `one` minus that of `other`, as it is printed, where both are
+    finite.
+    """
+    differences = {
+        seed: score.scale * (mine - theirs)
+        for seed, (mine, theirs) in _pairs(one, other, score).items()
+    }
     return {seed: d for seed, d in differences.items() if math.isfinite(d)}
 
 
 def wins(one: Finished, other: Finished, score: Score) -> Wins | None:
     """On how many common seeds `one` scored better than `other`; None with no common seed."""
     worst = -math.inf if score.higher else math.inf
-    pairs = [[v if math.isfinite(v) else worst for v in pair] for pair in _pairs(one, other, score).values()]
-    return Wins(sum(mine > theirs if score.higher else mine < theirs for mine, theirs in pairs), len(pairs)) if pairs else None
+    pairs = [
+        [v if math.isfinite(v) else worst for v in pair]
+        for pair in _pairs(one, other, score).values()
+    ]
+    return (
+        Wins(
+            sum(mine > theirs if score.higher else mine < theirs for mine, theirs in pairs),
+            len(pairs),
+        )
+        if pairs
+        else None
+    )
 
 
 def _pairs(one: Finished, other: Finished, score: Score) -> dict[int, tuple[float, float]]:
-    mine, theirs = (dict(zip(f.seeds, f.test.get(score.name, np.full(len(f.seeds), np.nan)).tolist(), strict=True)) for f in (one, other))
+    mine, theirs = (
+        dict(
+            zip(
+                f.seeds, f.test.get(score.name, np.full(len(f.seeds), np.nan)).tolist(), strict=True
+            )
+        )
+        for f in (one, other)
+    )
     return {seed: (value, theirs[seed]) for seed, value in mine.items() if seed in theirs}
 
 
@@ -198,8 +245,12 @@ def paired_interval(differences: Float[np.ndarray, " pairs"]) -> Interval | None
     return Interval(mean, mean - half, mean + half, n)
 
 
-def mean_and_spread(values: Float[np.ndarray, "seeds *rest"]) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
-    """Mean and standard deviation over the seeds that are finite; NaN with no such seed, and with fewer than two."""
+def mean_and_spread(
+    values: Float[np.ndarray, "seeds *rest"],
+) -> tuple[Float[np.ndarray, "*rest"], Float[np.ndarray, "*rest"]]:
+    """Mean and standard deviation over the seeds that are finite; NaN with no such seed, and with
+    fewer than two.
+    """
     good = np.isfinite(values)
     n = good.sum(0)
     mean = np.where(n > 0, np.where(good, values, 0).sum(0) / np.maximum(n, 1), np.nan)
@@ -228,15 +279,23 @@ def _compare_one(run: Run, rule: str) -> Comparison:
     control = run.finished.get(CONTROL)
     verdict = run.audit.get(rule, {}).get("verdict", {})
     against = {} if score is None or base is None or base is mine else paired(mine, base, score)
-    held = np.full(len(mine.seeds), np.nan) if score is None else mine.test.get(score.name, np.full(len(mine.seeds), np.nan))
+    held = (
+        np.full(len(mine.seeds), np.nan)
+        if score is None
+        else mine.test.get(score.name, np.full(len(mine.seeds), np.nan))
+    )
     return Comparison(
         rule=rule,
         score=score,
         measured=_all_scores(mine),
-        survived=len(mine.seeds) - len(mine.failures) if score is None else int(np.isfinite(held).sum()),
+        survived=len(mine.seeds) - len(mine.failures)
+        if score is None
+        else int(np.isfinite(held).sum()),
         seeds=len(mine.seeds),
         difference=paired_interval(np.array([*against.values()], float)),
-        wins=None if score is None or control is None or control is mine else wins(mine, control, score),
+        wins=None
+        if score is None or control is None or control is mine
+        else wins(mine, control, score),
         seconds=mine.seconds,
         step_bytes=mine.step_bytes,
         angle=_hidden_angle(run, rule),
@@ -250,17 +309,28 @@ def _compare_one(run: Run, rule: str) -> Comparison:
 def _all_scores(finished: Finished) -> dict[tuple[str, Score], Spread]:
     scores = finished.scores or ()
     found = {("test", score): _spread(finished.test, score) for score in scores}
-    return found | {(split, score): _spread(held, score) for split, held in finished.others.items() for score in scores[:1]}
+    return found | {
+        (split, score): _spread(held, score)
+        for split, held in finished.others.items()
+        for score in scores[:1]
+    }
 
 
 def _spread(held: Mapping[str, Float[np.ndarray, " seeds"]], score: Score) -> Spread:
-    mean, deviation = mean_and_spread(score.scale * held[score.name]) if score.name in held else (math.nan, math.nan)
+    mean, deviation = (
+        mean_and_spread(score.scale * held[score.name])
+        if score.name in held
+        else (math.nan, math.nan)
+    )
     return Spread(float(mean), float(deviation))
 
 
 def _hidden_angle(run: Run, rule: str) -> float | None:
     """The output projection is left out: nearly every rule gives it the true gradient."""
     angles = run.looks[rule].seen["angle"] if rule in run.looks else {}
-    last = np.concatenate([values[:, -1] for name, values in angles.items() if not name.endswith("-output")] or [np.zeros(0)])
+    last = np.concatenate(
+        [values[:, -1] for name, values in angles.items() if not name.endswith("-output")]
+        or [np.zeros(0)]
+    )
     last = last[np.isfinite(last)]
     return float(last.mean()) if last.size else None

@@ -27,16 +27,25 @@ RULES = Rules(sys.modules[__name__], Rule)
 
 
 def able(net: Network) -> list[str]:
-    """The rules that can train a network, by what they say of themselves: with its cycles, its cells, its black boxes."""
+    """The rules that can train a network, by what they say of themselves: with its cycles, its
+    cells, its black boxes.
+    """
     found = {name: RULES.get(name) for name in RULES.ids()}
     if not net.feedforward:
         settling = net.cyclic and not net.stateful and not any(p.delay for p in net.projections)
-        found = {name: rule for name, rule in found.items() if rule.in_time or (settling and rule.settles)}
+        found = {
+            name: rule
+            for name, rule in found.items()
+            if rule.in_time or (settling and rule.settles)
+        }
     if not net.differentiable:
-        blocked = net[net.output].black_box  # there an error would have to pass the output's slope, and nobody knows what gives a target
+        # There an error would have to pass the output's slope; nobody knows what gives a target.
+        blocked = net[net.output].black_box
         found = {name: rule for name, rule in found.items() if _needs_no_slope(rule, blocked)}
     return list(found)
 
 
 def _needs_no_slope(rule: type[Rule], at_output: bool) -> bool:
-    return rule.claims.derivative == "no" and not (at_output and rule.claims.signal & {"error", "target"})
+    return rule.claims.derivative == "no" and not (
+        at_output and rule.claims.signal & {"error", "target"}
+    )

@@ -6,7 +6,9 @@ from byway.rules import able
 
 
 class FeedForward(Rule):
-    """Abstract: one phase, "free", from input to output, on a network without cycles; nothing is carried along."""
+    """Abstract: one phase, "free", from input to output, on a network without cycles; nothing is
+    carried along.
+    """
 
     def accepts(self, net):
         """See `Rule.accepts`."""

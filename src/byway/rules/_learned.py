@@ -1,6 +1,8 @@
-"""Rules that were learned: a file of coefficients each, in the user's own folder, found beside the rules of this one.
+"""Rules that were learned: a file of coefficients each, in the user's own folder, found beside the
+rules of this one.
 
-A file is JSON: {"rule": "taylor", "theta": {role: nested lists}, "found": {how, on what, when}}. It holds numbers and no code.
+A file is JSON: {"rule": "taylor", "theta": {role: nested lists}, "found": {how, on what, when}}. It
+holds numbers and no code.
 """
 
 import importlib
@@ -20,7 +22,11 @@ from byway.system.folders import rules_folder
 def learned() -> dict[str, Path]:
     """The file of every learned rule, by its name."""
     folder = rules_folder()
-    return {path.stem: path for path in sorted(folder.glob("*.json"))} if folder is not None and folder.is_dir() else {}
+    return (
+        {path.stem: path for path in sorted(folder.glob("*.json"))}
+        if folder is not None and folder.is_dir()
+        else {}
+    )
 
 
 def load(path: Path) -> type[Rule]:
@@ -29,25 +35,42 @@ def load(path: Path) -> type[Rule]:
     Raises:
         DataError: the file is not what `save` writes.
     """
-    taylor = importlib.import_module("byway.rules.taylor")  # not at the top: this file is read before the folder is
+    # Not at the top: this file is read before the folder is.
+    taylor = importlib.import_module("byway.rules.taylor")
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
         theta = {role: np.asarray(held["theta"][role], float) for role in taylor.Taylor.theta}
         found = dict(held["found"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise DataError(
-            f"{path} is no learned rule: {type(problem).__name__}: {problem}", "a file that 'byway meta' wrote", "delete it"
+            f"{path} is no learned rule: {type(problem).__name__}: {problem}",
+            "a file that 'byway meta' wrote",
+            "delete it",
         ) from None
     for role, table in theta.items():
         if table.shape != taylor.POWERS or not np.all(np.isfinite(table)):
             raise DataError(
-                f"{path} has {role} coefficients of shape {table.shape}", f"finite ones of shape {taylor.POWERS}", "delete the file"
+                f"{path} has {role} coefficients of shape {table.shape}",
+                f"finite ones of shape {taylor.POWERS}",
+                "delete the file",
             )
-    doc = f"Learned: a polynomial found on {found.get('task', 'a task that the file does not name')}."
-    return type(path.stem, (taylor.Taylor,), {"theta": theta, "found": found, "id": path.stem, "__doc__": doc, "__module__": __name__})
+    doc = (
+        f"Learned: a polynomial found on {found.get('task', 'a task that the file does not name')}."
+    )
+    return type(
+        path.stem,
+        (taylor.Taylor,),
+        {"theta": theta, "found": found, "id": path.stem, "__doc__": doc, "__module__": __name__},
+    )
 
 
-def save(name: str, theta: Mapping[str, np.ndarray], found: Mapping[str, Any], taken: list[str], overwrite: bool = False) -> Path:
+def save(
+    name: str,
+    theta: Mapping[str, np.ndarray],
+    found: Mapping[str, Any],
+    taken: list[str],
+    overwrite: bool = False,
+) -> Path:
     """Keep a learned rule.
 
     Args:
@@ -63,27 +86,52 @@ def save(name: str, theta: Mapping[str, np.ndarray], found: Mapping[str, Any], t
     """
     check_name(name, taken, overwrite)
     if (folder := rules_folder()) is None:
-        raise RunError("no home folder to keep a learned rule in", "a folder that can be written", "name one in $BYWAY_RULES")
+        raise RunError(
+            "no home folder to keep a learned rule in",
+            "a folder that can be written",
+            "name one in $BYWAY_RULES",
+        )
     path = folder / f"{name}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
         partial.write_text(
-            json.dumps({"rule": "taylor", "theta": {k: v.tolist() for k, v in theta.items()}, "found": dict(found)}, indent=1),
+            json.dumps(
+                {
+                    "rule": "taylor",
+                    "theta": {k: v.tolist() for k, v in theta.items()},
+                    "found": dict(found),
+                },
+                indent=1,
+            ),
             encoding="utf-8",
         )
         partial.replace(path)
     except OSError as problem:
-        raise RunError(f"{path} cannot be written: {problem.strerror}", "a folder that can be written", "set $BYWAY_RULES") from problem
+        raise RunError(
+            f"{path} cannot be written: {problem.strerror}",
+            "a folder that can be written",
+            "set $BYWAY_RULES",
+        ) from problem
     return path
 
 
 def check_name(name: str, taken: list[str], overwrite: bool = False) -> None:
     """Raise unless a learned rule may be called `name`."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise ConfigError(f"a rule called {name!r}", "small letters, digits and _, a letter first", "choose another name")
+        raise ConfigError(
+            f"a rule called {name!r}",
+            "small letters, digits and _, a letter first",
+            "choose another name",
+        )
     if name in learned():
         if not overwrite:
-            raise RunError(f"the learned rule {name} exists", "a new name", "choose another with --name, or add --overwrite")
+            raise RunError(
+                f"the learned rule {name} exists",
+                "a new name",
+                "choose another with --name, or add --overwrite",
+            )
     elif name in taken:
-        raise ConfigError(f"a rule called {name!r}", "a name that is not taken", "choose another with --name")
+        raise ConfigError(
+            f"a rule called {name!r}", "a name that is not taken", "choose another with --name"
+        )

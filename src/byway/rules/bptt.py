@@ -1,18 +1,23 @@
 """Backpropagation through time (BPTT): the baseline for rules in time.
 
-The whole sequence is run and kept, then errors go back through it, step by step, along every projection and through the state s of
-every cell. With `every`, a sequence is run and gone back through piece by piece: truncated BPTT.
+The whole sequence is run and kept, then errors go back through it, step by step, along every
+projection and through the state s of every cell. With `every`, a sequence is run and gone back
+through piece by piece: truncated BPTT.
 
-    f:  u_t = W h_t + W_rec h_{t-1} + b,   (s_t, h_t) = cell(s_{t-1}, u_t),   for all t; h_0 = s_0 = 0
+    f:  u_t = W h_t + W_rec h_{t-1} + b,   (s_t, h_t) = cell(s_{t-1}, u_t),
+        for all t; h_0 = s_0 = 0
     g:  dC/dh_t = e_t + W^T delta_t + W_rec^T delta_{t+1}
-        delta_t = dC/dh_t dh_t/du_t + dC/ds_t ds_t/du_t,   dC/ds_{t-1} = dC/dh_t dh_t/ds_{t-1} + dC/ds_t ds_t/ds_{t-1}
+        delta_t = dC/dh_t dh_t/du_t + dC/ds_t ds_t/du_t,
+        dC/ds_{t-1} = dC/dh_t dh_t/ds_{t-1} + dC/ds_t ds_t/ds_{t-1}
         dW = sum_t <delta_t pre_t^T>;   for units without a state delta_t = dC/dh_t phi'(u_t)
 
 Shapes   pre "time batch pre", post "time batch post", W "pre post"
 Units    time in steps; activity dimensionless
-Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory none | past grows | future yes
+Claims   transport yes | locking yes | derivative yes | signal error | phases 1 | memory none | past
+         grows | future yes
 Limits   keeps the activity of every time step: memory grows with the length of the sequence
-Source   Werbos, Backpropagation through time: what it does and how to do it, Proc. IEEE 78:1550, 1990
+Source   Werbos, Backpropagation through time: what it does and how to do it, Proc. IEEE 78:1550,
+         1990
 """
 
 from typing import ClassVar
@@ -31,10 +36,14 @@ from byway.rules import able
 class BPTT(SequenceRule):
     """Backpropagation through time, written out."""
 
-    claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none", past="grows", future="yes")
+    claims: ClassVar[Claims] = Claims(
+        "yes", "yes", "yes", frozenset({"error"}), 1, "none", past="grows", future="yes"
+    )
 
     def accepts(self, net):
-        """Any network without black boxes; one that carries nothing through time learns each step by itself."""
+        """Any network without black boxes; one that carries nothing through time learns each step
+        by itself.
+        """
         net.require_slopes(self.id, able)
 
     def f(self, gamma, net, state, x, signal, key):
@@ -44,7 +53,8 @@ class BPTT(SequenceRule):
         def step(state, x):
             state, phase = net.step(x, state)
             arrays, numbers = eqx.partition(phase, eqx.is_array)
-            constants.append(numbers)  # the slope of a linear population is a number, which a scan does not carry
+            # The slope of a linear population is a number, which a scan does not carry.
+            constants.append(numbers)
             return state, arrays
 
         state, arrays = jax.lax.scan(step, state, jnp.moveaxis(x, 1, 0))
@@ -62,9 +72,14 @@ class BPTT(SequenceRule):
             delta, later = deltas_in_time(net, eqx.combine(arrays, numbers), error, back, later)
             return later, delta
 
-        _, delta = jax.lax.scan(step, nothing_owed(net, error.shape[1]), (arrays, error), reverse=True)
-        learning = [p for p in net.projections if p.dst != net.input]  # what ends at the clamped input changes nothing
-        return memory, Update({p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning})
+        _, delta = jax.lax.scan(
+            step, nothing_owed(net, error.shape[1]), (arrays, error), reverse=True
+        )
+        # What ends at the clamped input changes nothing.
+        learning = [p for p in net.projections if p.dst != net.input]
+        return memory, Update(
+            {p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning}
+        )
 
     def checks(self):
         """See `Rule.checks`."""

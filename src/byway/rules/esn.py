@@ -1,23 +1,28 @@
 """An echo state network with a ridge readout (ESN).
 
-A recurrent network with random weights, the reservoir, is left as it is: what came in some steps ago echoes in its units. Nothing
-learns step by step. What the readout needs, two matrices of products, is added up as the sequences go by; from them it is solved.
+A recurrent network with random weights, the reservoir, is left as it is: what came in some steps
+ago echoes in its units. Nothing learns step by step. What the readout needs, two matrices of
+products, is added up as the sequences go by; from them it is solved.
 
-    f:  one step: u_t = input W_in x_t + W h_{t-1} + b + c,   h_t = phi(u_t), or whatever the cells of the network do;
+    f:  one step: u_t = input W_in x_t + W h_{t-1} + b + c,
+        h_t = phi(u_t), or whatever the cells of the network do;
         W of each layer to itself scaled to the spectral radius `radius`, c uniform within `bias`
-    g:  r_t: what reaches the readout, and a 1 for its bias;   RR <- RR + <w_t r_t r_t^T>,   RY <- RY + <w_t r_t t_t^T>, after
+    g:  r_t: what reaches the readout, and a 1 for its bias;   RR <- RR + <w_t r_t r_t^T>,
+        RY <- RY + <w_t r_t t_t^T>, after
         `washout` steps; w_t: what a step counts
-    before somebody looks   W_out = (RR / n + ridge I)^-1 RY / n,   n the batches so far; its bias is not penalised
+    before somebody looks   W_out = (RR / n + ridge I)^-1 RY / n,
+    n the batches so far; its bias is not penalised
 
 Shapes   r "batch features", RR "features features", RY "features out"
 Units    time in steps; activity dimensionless
 Claims   transport no | locking no | derivative no | signal target | phases 1 | memory synapses
-Limits   hidden layers never learn, so it is a control as `frozen` is, with the best readout there is by squared error; classes are
-         taken as numbers. In single precision a ridge much below 1e-6 is lost in rounding. Scores while training are those of the
-         readout as drawn
-Source   Jaeger, The echo state approach to analysing and training recurrent neural networks, GMD report 148, 2001; Lukosevicius, A
-         practical guide to applying echo state networks, 2012; differs in: products are means over samples, so the ridge does not
-         depend on how long the training was
+Limits   hidden layers never learn, so it is a control as `frozen` is, with the best readout there
+         is by squared error; classes are taken as numbers. In single precision a ridge much below
+         1e-6 is lost in rounding. Scores while training are those of the readout as drawn
+Source   Jaeger, The echo state approach to analysing and training recurrent neural networks, GMD
+         report 148, 2001; Lukosevicius, A practical guide to applying echo state networks, 2012;
+         differs in: products are means over samples, so the ridge does not depend on how long the
+         training was
 """
 
 from typing import Any, ClassVar
@@ -47,9 +52,18 @@ class ESN(StepRule):
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"target"}), 1, "synapses")
 
-    ridge: float = hyper(1e-5, "penalty on the readout, beside the mean square of what reaches it", low=1e-12, search=(1e-8, 1.0))
-    radius: float = hyper(0.9, "spectral radius of the weights of a layer to itself", low=0.0, search=(0.1, 1.5))
-    input: float = hyper(1.0, "what weights out of the input are multiplied by", low=0.0, search=(0.01, 2.0))
+    ridge: float = hyper(
+        1e-5,
+        "penalty on the readout, beside the mean square of what reaches it",
+        low=1e-12,
+        search=(1e-8, 1.0),
+    )
+    radius: float = hyper(
+        0.9, "spectral radius of the weights of a layer to itself", low=0.0, search=(0.1, 1.5)
+    )
+    input: float = hyper(
+        1.0, "what weights out of the input are multiplied by", low=0.0, search=(0.01, 2.0)
+    )
     bias: float = hyper(0.5, "biases are drawn from minus this to this", low=0.0, search=(0.0, 1.0))
     washout: int = hyper(0, "first steps of a sequence that the readout does not learn from", low=0)
 
@@ -57,13 +71,21 @@ class ESN(StepRule):
         """A linear readout that dense projections feed; everything else may be of any kind."""
         readout = net[net.output]
         if not (isinstance(readout.cell, Activation) and readout.cell.name == "identity"):
-            raise self._refused(net, f"a readout of {readout.cell.name}", "a linear readout: it is solved in closed form")
+            raise self._refused(
+                net,
+                f"a readout of {readout.cell.name}",
+                "a linear readout: it is solved in closed form",
+            )
         if odd := [p.name for p in net.incoming(net.output) if not isinstance(p, Dense)]:
-            raise self._refused(net, f"a readout fed by {', '.join(odd)}", "dense projections into the output")
+            raise self._refused(
+                net, f"a readout fed by {', '.join(odd)}", "dense projections into the output"
+            )
 
     def _refused(self, net, given, wanted):
         others = ", ".join(rule for rule in able(net) if rule != self.id)
-        return RuleError(f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}")
+        return RuleError(
+            f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}"
+        )
 
     def require_time(self, net, task, in_time):
         """See `Rule.require_time`."""
@@ -72,21 +94,36 @@ class ESN(StepRule):
                 f"{self.id} on the task {task}, whose samples are independent",
                 "a task in time: a reservoir is there to remember",
             )
-            raise RuleError(given, wanted, "use frozen, whose hidden layers are random too, or choose a task whose samples are sequences")
+            raise RuleError(
+                given,
+                wanted,
+                "use frozen, whose hidden layers are random too, or choose a task whose samples "
+                "are sequences",
+            )
 
     def init(self, net, key):
         """The scale of each layer's weights to itself, and biases for every hidden population."""
         keys = jax.random.split(jax.random.fold_in(key, BIAS), max(len(net.hidden), 1))
-        drawn = {h.name: jax.random.uniform(k, h.drive, net.dtype, -1.0, 1.0) * self.bias for h, k in zip(net.hidden, keys, strict=False)}
+        drawn = {
+            h.name: jax.random.uniform(k, h.drive, net.dtype, -1.0, 1.0) * self.bias
+            for h, k in zip(net.hidden, keys, strict=False)
+        }
         loops = [p for p in net.projections if p.src == p.dst and _square(p)]
         own = {p.name: _radius(p.weight.astype(_single(net))).astype(net.dtype) for p in loops}
-        return {"bias": drawn, "scale": {name: self.radius / jnp.where(r > 0, r, 1) for name, r in own.items()}}
+        return {
+            "bias": drawn,
+            "scale": {name: self.radius / jnp.where(r > 0, r, 1) for name, r in own.items()},
+        }
 
     def start(self, gamma, net, batch):
         """Rest, and no products."""
         features = 1 + sum(p.fan_in for p in net.incoming(net.output))
-        zeros = lambda *shape: jnp.zeros(shape, _single(net))  # noqa: E731
-        kept = {"rr": zeros(features, features), "ry": zeros(features, net[net.output].size), "batches": zeros()}
+        zeros = lambda *shape: jnp.zeros(shape, _single(net))
+        kept = {
+            "rr": zeros(features, features),
+            "ry": zeros(features, net[net.output].size),
+            "batches": zeros(),
+        }
         return net.rest(batch), kept | {"step": zeros()}
 
     def begin(self, gamma, net, batch, kept):
@@ -100,7 +137,9 @@ class ESN(StepRule):
 
     def f(self, gamma, net, state, x, signal, key):
         """See `Rule.f`."""
-        scaled = {name: {"weight": s * net.theta[name]["weight"]} for name, s in gamma["scale"].items()}
+        scaled = {
+            name: {"weight": s * net.theta[name]["weight"]} for name, s in gamma["scale"].items()
+        }
         fed = [p for p in net.outgoing(net.input) if p.dst != net.output and p.weight is not None]
         scaled |= {p.name: {"weight": self.input * p.weight} for p in fed}
         bias = {name: jnp.broadcast_to(b, (len(x), *b.shape)) for name, b in gamma["bias"].items()}
@@ -120,8 +159,14 @@ class ESN(StepRule):
     def conclude(self, gamma, net, memory):
         """The readout, solved; as drawn before anything counted."""
         known, batches = memory["rr"][-1, -1] > 0, jnp.maximum(memory["batches"], 1)
-        penalty = jnp.full(len(memory["rr"]), self.ridge, memory["rr"].dtype).at[-1].set(jnp.where(known, 0, 1))
-        solved = _solved(memory["rr"] / batches + jnp.diag(penalty), memory["ry"] / batches).astype(net.dtype)
+        penalty = (
+            jnp.full(len(memory["rr"]), self.ridge, memory["rr"].dtype)
+            .at[-1]
+            .set(jnp.where(known, 0, 1))
+        )
+        solved = _solved(memory["rr"] / batches + jnp.diag(penalty), memory["ry"] / batches).astype(
+            net.dtype
+        )
         theta, first = {}, 0
         for p in net.incoming(net.output):
             theta[p.name] = {"weight": jnp.where(known, solved[first : first + p.fan_in], p.weight)}
@@ -145,7 +190,9 @@ def _solved(products: Float[Array, "n n"], wanted: Float[Array, "n out"]) -> Flo
 
 
 def _single(net: Network) -> Any:
-    """The type to add up in, and to solve in: that of the weights, but single precision at least."""
+    """The type to add up in, and to solve in: that of the weights, but single precision at
+    least.
+    """
     return net.dtype if jnp.finfo(net.dtype).bits >= 32 else jnp.float32
 
 
@@ -160,7 +207,9 @@ def _square(p) -> bool:
 
 
 def _radius(weight: Float[Array, "units units"]) -> Float[Array, ""]:
-    """The largest absolute value of an eigenvalue, by squaring: eigenvalues themselves are not to be had on every device."""
+    """The largest absolute value of an eigenvalue, by squaring: eigenvalues themselves are not to
+    be had on every device.
+    """
 
     def double(n, held):
         power, log = held

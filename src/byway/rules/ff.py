@@ -1,31 +1,38 @@
 """Forward-forward (FF), supervised: the label is written into the input.
 
-Each hidden layer learns on its own to be active for an image with its right label and quiet for one with a wrong label.
-No error travels between layers. Wrong labels are hard ones: drawn from the softmax head's own belief. A hidden layer may be a
-black box: the update takes the activity 2 h as it is. That is the slope of the goodness by u for relu units; for a black box it
-is a stand-in.
+Each hidden layer learns on its own to be active for an image with its right label and quiet for one
+with a wrong label. No error travels between layers. Wrong labels are hard ones: drawn from the
+softmax head's own belief. A hidden layer may be a black box: the update takes the activity 2 h as
+it is. That is the slope of the goodness by u for relu units; for a black box it is a stand-in.
 
-    f:  z = x with its first C inputs := label;   h_l = relu(W_l n(h_{l-1}) + b_l),   n(h) = h / rms(h)
+    f:  z = x with its first C inputs := label;   h_l = relu(W_l n(h_{l-1}) + b_l),
+        n(h) = h / rms(h)
         three passes: "neutral" (label 1/C each), "positive" (right label), "negative" (wrong label)
         wrong label ~ softmax(head of the neutral pass) without the right one
-    g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),   C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
-        delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,   dW_l = <delta_l n(h_{l-1})^T> over both passes
-        peers: m_l <- decay m_l + (1 - decay) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its gradient passes through
+    g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),
+        C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
+        delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,
+        dW_l = <delta_l n(h_{l-1})^T> over both passes
+        peers: m_l <- decay m_l + (1 - decay) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its
+            gradient passes through
         the relu as if it were the identity, so that silent units come back
         head: softmax regression on what the output population receives in the neutral pass
 
-    prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C passes).
+    prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C
+        passes).
     readouts["head"]: the softmax head after one neutral pass.
 
 Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
 Units    activity dimensionless
-Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory units
-Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard negative depends on the head's
-         answer for this sample, so the negative pass waits for the neutral one: the lock is through one sampled label, and no
-         gradient flows through it. A convolution sees the label only where
-         its kernel covers the first inputs
-Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv 2212.13345; peer normalisation
-         and head as in its published code; differs in: weights drawn as He et al., any optimiser
+Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory
+         units
+Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard
+         negative depends on the head's answer for this sample, so the negative pass waits for the
+         neutral one: the lock is through one sampled label, and no gradient flows through it. A
+         convolution sees the label only where its kernel covers the first inputs
+Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv
+         2212.13345; peer normalisation and head as in its published code; differs in: weights drawn
+         as He et al., any optimiser
 """
 
 from typing import Any, ClassVar
@@ -49,19 +56,28 @@ class FF(Rule):
     writes_label: ClassVar[bool] = True
 
     threshold: float = hyper(
-        1.0, "goodness at which a layer is undecided, per unit: theta_l = threshold * width", low=0.0, search=(0.2, 5.0)
+        1.0,
+        "goodness at which a layer is undecided, per unit: theta_l = threshold * width",
+        low=0.0,
+        search=(0.2, 5.0),
     )
     peer: float = hyper(0.03, "strength of peer normalisation", low=0.0, search=(0.003, 0.3))
-    decay: float = hyper(0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0)
+    decay: float = hyper(
+        0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0
+    )
 
     def accepts(self, net):
-        """A network without cycles whose hidden layers are relu or black boxes and, like its input, send normalised activity."""
+        """A network without cycles whose hidden layers are relu or black boxes and, like its input,
+        send normalised activity.
+        """
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able, [net.output])
         wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
         wrong += [h.name for h in net.hidden if h.cell.name != "relu" and not h.black_box]
         if wrong or not net.hidden:
-            given = f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
+            given = (
+                f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
+            )
             fix = 'build it with activation="relu" and norm=True' if wrong else "add one"
             raise RuleError(
                 f"ff was given a network with {given}",
@@ -70,7 +86,9 @@ class FF(Rule):
             )
         if net[net.input].size < net[net.output].size:
             raise RuleError(
-                f"ff was given {net[net.input].size} inputs", f"at least {net[net.output].size}: the label is written there", "widen x"
+                f"ff was given {net[net.input].size} inputs",
+                f"at least {net[net.output].size}: the label is written there",
+                "widen x",
             )
 
     def start(self, gamma, net, batch):
@@ -96,7 +114,10 @@ class FF(Rule):
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
         both = drive.forward(jnp.concatenate([signal.target, wrong]))
         half = x.shape[0]
-        positive, negative = (jax.tree.map(lambda a, s=s: a[s] if eqx.is_array(a) else a, both) for s in (slice(half), slice(half, None)))
+        positive, negative = (
+            jax.tree.map(lambda a, s=s: a[s] if eqx.is_array(a) else a, both)
+            for s in (slice(half), slice(half, None))
+        )
         return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)
 
     def g(self, gamma, net, memory, record, signal):
@@ -108,7 +129,8 @@ class FF(Rule):
             theta = self.threshold * h.size
             means[h.name] = self.decay * memory[h.name] + (1 - self.decay) * up.mean(0)
             unlike = (means[h.name] - means[h.name].mean()) / h.size
-            # `outer` averages over both passes, while the mean activity is over positives alone: hence the 2.
+            # `outer` averages over both passes, while the mean activity is over positives alone:
+            # hence the 2.
             peers = 2 * self.peer * 2 * (1 - self.decay) * unlike
             toward = -2 * up * _per_sample(jax.nn.sigmoid(theta - _goodness(up)), up) + peers[None]
             away = 2 * down * _per_sample(jax.nn.sigmoid(_goodness(down) - theta), down)
@@ -118,7 +140,13 @@ class FF(Rule):
             if p.dst == net.output:
                 update[p.name] = p.outer(neutral.pre[p.name], signal.error(record.output))
             elif p.src == net.input:
-                update[p.name] = _label_outer(p, positive.pre[p.name], negative.pre[p.name], delta[p.dst], net[net.output].size)
+                update[p.name] = _label_outer(
+                    p,
+                    positive.pre[p.name],
+                    negative.pre[p.name],
+                    delta[p.dst],
+                    net[net.output].size,
+                )
             else:
                 pre = jnp.concatenate([positive.pre[p.name], negative.pre[p.name]])
                 update[p.name] = p.outer(pre, delta[p.dst])
@@ -131,15 +159,19 @@ class FF(Rule):
         return ff.checks(self)
 
     def _judges(self, net) -> list[str]:
-        """The layers whose goodness counts when predicting: all but those fed by the input, if there are others."""
+        """The layers whose goodness counts when predicting: all but those fed by the input, if
+        there are others.
+        """
         first = {p.dst for p in net.outgoing(net.input)}
         return [h.name for h in net.hidden if h.name not in first] or [h.name for h in net.hidden]
 
 
 class _Drive:
-    """The passes of one batch, which differ in C label inputs alone: a projection is linear, so the pixels' current is taken once.
+    """The passes of one batch, which differ in C label inputs alone: a projection is linear, so the
+    pixels' current is taken once.
 
-    W n(z) = (W z0 + W_label (y - y0)) / rms(z),   z = x with label y,   z0 = x with the neutral label y0
+    W n(z) = (W z0 + W_label (y - y0)) / rms(z),   z = x with label y,
+    z0 = x with the neutral label y0
     """
 
     def __init__(self, net, x):
@@ -148,12 +180,19 @@ class _Drive:
         self.neutral = jnp.full((x.shape[0], classes), 1 / classes, x.dtype)
         z0 = _with_label(x, self.neutral)
         each = _labels(x, classes)
-        self.parts = {p.name: (p.offset, p.forward(z0) - p.offset, p.forward(each) - p.offset) for p in net.outgoing(net.input)}
+        self.parts = {
+            p.name: (p.offset, p.forward(z0) - p.offset, p.forward(each) - p.offset)
+            for p in net.outgoing(net.input)
+        }
 
     def forward(self, label=None):
-        """Run the network, once for each block of batch rows of `label` "passes*batch classes"; on the neutral label by default."""
+        """Run the network, once for each block of batch rows of `label` "passes*batch classes"; on
+        the neutral label by default.
+        """
         passes = 1 if label is None else label.shape[0] // self.x.shape[0]
-        z = _with_label(jnp.concatenate([self.x] * passes), self.neutral if label is None else label)
+        z = _with_label(
+            jnp.concatenate([self.x] * passes), self.neutral if label is None else label
+        )
         scale = self.net[self.net.input].scale(z)
         known = {}
         for name, (offset, base, table) in self.parts.items():
@@ -166,9 +205,11 @@ class _Drive:
 
 
 def _label_outer(p, positive, negative, delta, classes):
-    """`p.outer` over both passes: their inputs differ in C label inputs, so the difference costs C samples and not a batch.
+    """`p.outer` over both passes: their inputs differ in C label inputs, so the difference costs C
+    samples and not a batch.
 
-    <d+ z+> + <d- z->  =  <(d+ + d-) z+> + <d- (z- - z+)>,   and z- - z+ = sum over labels c of (y-_c - y+_c) e_c
+    <d+ z+> + <d- z->  =  <(d+ + d-) z+> + <d- (z- - z+)>,
+    and z- - z+ = sum over labels c of (y-_c - y+_c) e_c
     """
     batch = positive.shape[0]
     toward, away = delta[:batch], delta[batch:]

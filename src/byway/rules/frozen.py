@@ -1,7 +1,7 @@
 """Frozen hidden layers (FROZEN): the control.
 
-Hidden layers keep their random start and only the readout learns, by the delta rule. A rule that does not beat this has
-taught its hidden layers nothing, however good its accuracy looks.
+Hidden layers keep their random start and only the readout learns, by the delta rule. A rule that
+does not beat this has taught its hidden layers nothing, however good its accuracy looks.
 
     f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);   in time also W_rec h_{t-1}, one step a call
     g:  dW_L = <(e * phi'(u_L)) h_{L-1}^T>,   every other weight stays
@@ -27,7 +27,9 @@ class Frozen(StepRule):
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
 
     def accepts(self, net):
-        """Any network: what does not learn may be of any kind, a black box too. In time a random recurrent network is a reservoir."""
+        """Any network: what does not learn may be of any kind, a black box too. In time a random
+        recurrent network is a reservoir.
+        """
         net.require_slopes(self.id, able, [net.output])
 
     def f(self, gamma, net, state, x, signal, key):
@@ -39,7 +41,9 @@ class Frozen(StepRule):
         """See `Rule.g`."""
         free = record["free"]
         delta = signal.error(record.output) * free.slope[net.output]
-        return memory, Update({p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)})
+        return memory, Update(
+            {p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)}
+        )
 
     def checks(self):
         """See `Rule.checks`."""

@@ -1,21 +1,24 @@
 """Node perturbation (NODE_PERTURBATION).
 
-Every unit gets a little noise of its own, and learns from how much worse the loss became: a noise that helped is repeated.
-One number a sample comes back, and nothing of the network needs a derivative; the price is variance, which grows with
-the number of units.
+Every unit gets a little noise of its own, and learns from how much worse the loss became: a noise
+that helped is repeated. One number a sample comes back, and nothing of the network needs a
+derivative; the price is variance, which grows with the number of units.
 
-    f:  "clean": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);   "noisy": the same with u_l + sigma xi_l,   xi_l ~ N(0, 1) for each
+    f:  "clean": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);
+        "noisy": the same with u_l + sigma xi_l,   xi_l ~ N(0, 1) for each
         unit and sample
-    g:  delta_l = (C(noisy) - C(clean)) / sigma^2 * (sigma xi_l), averaged over draws,   dW_l = <delta_l h_{l-1}^T> with the
+    g:  delta_l = (C(noisy) - C(clean)) / sigma^2 * (sigma xi_l), averaged over draws,
+        dW_l = <delta_l h_{l-1}^T> with the
         clean h_{l-1}
 
 Shapes   pre "batch pre", post "batch post", W "pre post"
 Units    activity dimensionless
 Claims   transport no | locking yes | derivative no | signal loss | phases 2 | memory none
 Limits   the variance of an update grows with the number of units: slow on wide networks
-Source   Widrow and Lehr, 30 years of adaptive neural networks, Proc. IEEE 78:1415, 1990 (Madaline rule III); Werfel, Xie
-         and Seung, Learning curves for stochastic gradient descent in linear feedforward networks, Neural Comput. 17:2699,
-         2005; differs in: noise on every layer at once, the clean loss as the baseline
+Source   Widrow and Lehr, 30 years of adaptive neural networks, Proc. IEEE 78:1415, 1990 (Madaline
+         rule III); Werfel, Xie and Seung, Learning curves for stochastic gradient descent in linear
+         feedforward networks, Neural Comput. 17:2699, 2005; differs in: noise on every layer at
+         once, the clean loss as the baseline
 """
 
 from typing import ClassVar
@@ -34,11 +37,17 @@ class NodePerturbation(Rule):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 2, "none")
 
-    sigma: float = hyper(0.01, "standard deviation of the noise on each potential", low=1e-6, search=(1e-3, 1.0))
-    draws: int = hyper(1, "noisy passes for each sample, whose estimates are averaged", low=1, high=100_000)
+    sigma: float = hyper(
+        0.01, "standard deviation of the noise on each potential", low=1e-6, search=(1e-3, 1.0)
+    )
+    draws: int = hyper(
+        1, "noisy passes for each sample, whose estimates are averaged", low=1, high=100_000
+    )
 
     def accepts(self, net):
-        """Any network without cycles, black boxes included: only activities and the loss are read."""
+        """Any network without cycles, black boxes included: only activities and the loss are
+        read.
+        """
         net.require_feedforward(self.id, able)
 
     def f(self, gamma, net, state, x, signal, key):
@@ -48,10 +57,11 @@ class NodePerturbation(Rule):
         output = clean.post[net.output]
         if signal is None:
             return state, Record({"clean": clean}, output)
-        many = lambda a: jnp.concatenate([a] * self.draws)  # noqa: E731  "draws*batch ..."
+        many = lambda a: jnp.concatenate([a] * self.draws)
         keys = jax.random.split(key, len(clean.u))
         noise = {
-            name: self.sigma * jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for name, k in zip(clean.u, keys, strict=True)
+            name: self.sigma * jax.random.normal(k, many(clean.u[name]).shape, output.dtype)
+            for name, k in zip(clean.u, keys, strict=True)
         }
         # What the input sends is the same in every draw, so its current is computed once.
         known = {p.name: many(p.forward(clean.pre[p.name])) for p in net.outgoing(net.input)}
@@ -60,13 +70,18 @@ class NodePerturbation(Rule):
     def g(self, gamma, net, memory, record, signal):
         """See `Rule.g`."""
         clean, noisy = record["clean"], record["noisy"]
-        by_draw = lambda a: a.reshape(self.draws, -1, *a.shape[1:])  # noqa: E731  "draws batch ..."
-        worse = jax.vmap(signal.loss)(by_draw(noisy.post[net.output])) - signal.loss(record.output)[None]
+        by_draw = lambda a: a.reshape(self.draws, -1, *a.shape[1:])
+        worse = (
+            jax.vmap(signal.loss)(by_draw(noisy.post[net.output]))
+            - signal.loss(record.output)[None]
+        )
         delta = {
             name: jnp.einsum("kb,kb...->b...", worse / (self.sigma**2 * self.draws), by_draw(noise))
             for name, noise in noisy.injected.items()
         }
-        return memory, Update({p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections})
+        return memory, Update(
+            {p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections}
+        )
 
     def checks(self):
         """See `Rule.checks`."""

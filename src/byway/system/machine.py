@@ -5,13 +5,18 @@ import os
 import sys
 from pathlib import Path
 
-# Where Linux says what share of the processors a container may use: "microseconds period", or "max period".
+# Where Linux says what share of the processors a container may use: "microseconds period", or "max
+# period".
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores() -> int:
-    """How many cores this process may keep busy: those it is bound to (taskset, SLURM, cpusets), and no more than its quota pays for."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may keep busy: those it is bound to (taskset, SLURM, cpusets),
+    and no more than its quota pays for.
+    """
+    bound = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(bound, _quota()))
 
 
@@ -19,5 +24,10 @@ def _quota() -> int:
     try:
         share, period = QUOTA.read_text(encoding="ascii").split()
         return sys.maxsize if share == "max" else math.ceil(int(share) / int(period))
-    except (OSError, ValueError, ZeroDivisionError):  # another system, or another form: nothing is said
+    except (
+        OSError,
+        ValueError,
+        ZeroDivisionError,
+    ):
+        # Another system, or another form: nothing is said.
         return sys.maxsize

@@ -1,4 +1,6 @@
-"""Some of the classes of an image task, as a task: what a learned rule is tested on was never seen while it was learned."""
+"""Some of the classes of an image task, as a task: what a learned rule is tested on was never seen
+while it was learned.
+"""
 
 import dataclasses
 from typing import ClassVar
@@ -27,11 +29,17 @@ class SomeClasses(Task):
 
     def __check_init__(self):
         if self.task.in_time:
-            raise ConfigError(f"the task {self.task.id}, whose samples are sequences", "one of single images", "use digits or mnist")
+            raise ConfigError(
+                f"the task {self.task.id}, whose samples are sequences",
+                "one of single images",
+                "use digits or mnist",
+            )
         fewer = len(set(self.classes)) < len(self.classes) or len(self.classes) < 2
         if fewer or not all(0 <= c < self.task.outputs for c in self.classes):
             raise ConfigError(
-                f"the classes {self.classes} of {self.task.id}", f"two or more of 0 to {self.task.outputs - 1}, each once", "choose others"
+                f"the classes {self.classes} of {self.task.id}",
+                f"two or more of 0 to {self.task.outputs - 1}, each once",
+                "choose others",
             )
 
     @property

@@ -1,6 +1,7 @@
 """Finds the files of a data set: in $BYWAY_DATA, then in the cache, then at their original address.
 
-Every file is checked against its published checksum each time it is opened, so a truncated or altered one is never used.
+Every file is checked against its published checksum each time it is opened, so a truncated or
+altered one is never used.
 """
 
 import gzip
@@ -34,15 +35,23 @@ class DataFile:
 
 
 def idx_files(folder: str, url: str, *checksums: str) -> tuple[DataFile, ...]:
-    """The four files of a data set that was published as MNIST was: training images and labels, test images and labels.
+    """The four files of a data set that was published as MNIST was: training images and labels,
+    test images and labels.
 
     Args:
         folder: the data set's folder.
         url: the address that the names of the files are added to.
         checksums: the sha256 of each file.
     """
-    names = [f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")]
-    return tuple(DataFile(folder, name, url + name, f"sha256:{checksum}") for name, checksum in zip(names, checksums, strict=True))
+    names = [
+        f"{part}-{what}-ubyte.gz"
+        for part in ("train", "t10k")
+        for what in ("images-idx3", "labels-idx1")
+    ]
+    return tuple(
+        DataFile(folder, name, url + name, f"sha256:{checksum}")
+        for name, checksum in zip(names, checksums, strict=True)
+    )
 
 
 def locate(file: DataFile) -> Path:
@@ -71,27 +80,40 @@ def locate(file: DataFile) -> Path:
 
 
 def _download(file: DataFile, folder: Path) -> Path:
-    here = f"put it at {folder / file.name}, or in {file.folder}/ below the folder that $BYWAY_DATA names"
+    here = (
+        f"put it at {folder / file.name}, or in {file.folder}/ below the folder that $BYWAY_DATA "
+        "names"
+    )
     if not file.url:
-        raise DataError(f"{file.folder}/{file.name} is not on this machine", "that file: it has no public address", here)
+        raise DataError(
+            f"{file.folder}/{file.name} is not on this machine",
+            "that file: it has no public address",
+            here,
+        )
     import pooch
     import requests
 
     try:
-        pooch.retrieve(file.url, known_hash=file.checksum, fname=file.name, path=folder, progressbar=False)
+        pooch.retrieve(
+            file.url, known_hash=file.checksum, fname=file.name, path=folder, progressbar=False
+        )
     except (OSError, ValueError, requests.RequestException) as problem:
+        # The trace of three network libraries would bury the message.
         raise DataError(
-            f"{file.folder}/{file.name} is not on this machine and could not be downloaded: {type(problem).__name__}",
+            f"{file.folder}/{file.name} is not on this machine and could not be downloaded: "
+            f"{type(problem).__name__}",
             f"the file from {file.url}",
             f"check the network, or {here}",
-        ) from None  # the trace of three network libraries would bury the message
+        ) from None
     return folder / file.name
 
 
 def _check(path: Path, file: DataFile) -> None:
     size = path.stat().st_size
     if size == 0:
-        raise DataError(f"{path} is empty", "the published file", "delete it, so that it is fetched again")
+        raise DataError(
+            f"{path} is empty", "the published file", "delete it, so that it is fetched again"
+        )
     kind, _, wanted = file.checksum.partition(":")
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, kind).hexdigest()
@@ -113,10 +135,16 @@ def read_idx(path: Path) -> np.ndarray:
         raw = gzip.decompress(path.read_bytes())
     except (EOFError, zlib.error, gzip.BadGzipFile) as problem:
         raise DataError(
-            f"{path} cannot be unpacked: {problem}", "a complete gzip file", "delete it, so that it is fetched again"
+            f"{path} cannot be unpacked: {problem}",
+            "a complete gzip file",
+            "delete it, so that it is fetched again",
         ) from problem
     if len(raw) < 4 or raw[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path} starts with {raw[:4].hex() or 'nothing'}", "000008.., an IDX file of bytes", "check what the file is")
+        raise DataError(
+            f"{path} starts with {raw[:4].hex() or 'nothing'}",
+            "000008.., an IDX file of bytes",
+            "check what the file is",
+        )
     rank = raw[3]
     header = 4 + 4 * rank
     shape = tuple(int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(rank))

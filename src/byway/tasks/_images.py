@@ -60,16 +60,25 @@ class ImageTask(LabelledTask):
     def load(self):
         """See `Task.load`. Labels are checked; pixels stay uint8."""
         images = self.read()
-        for part, x, y in (("training", images.train_x, images.train_y), ("test", images.test_x, images.test_y)):
+        for part, x, y in (
+            ("training", images.train_x, images.train_y),
+            ("test", images.test_x, images.test_y),
+        ):
             check_images(part, x, y, self.image_shape, self.outputs)
         train = len(images.train_x) - self.validation
         if not 0 < self.validation < len(images.train_x):
             raise ConfigError(
-                f"validation = {self.validation}", f"a number from 1 to {len(images.train_x) - 1}", "leave some samples to both splits"
+                f"validation = {self.validation}",
+                f"a number from 1 to {len(images.train_x) - 1}",
+                "leave some samples to both splits",
             )
         return {
-            "train": Split(jnp.asarray(images.train_x[:train]), jnp.asarray(images.train_y[:train])),
-            "validation": Split(jnp.asarray(images.train_x[train:]), jnp.asarray(images.train_y[train:])),
+            "train": Split(
+                jnp.asarray(images.train_x[:train]), jnp.asarray(images.train_y[:train])
+            ),
+            "validation": Split(
+                jnp.asarray(images.train_x[train:]), jnp.asarray(images.train_y[train:])
+            ),
             "test": Split(jnp.asarray(images.test_x), jnp.asarray(images.test_y)),
         }
 
@@ -83,7 +92,8 @@ class ImageTask(LabelledTask):
 
 
 class IDXTask(ImageTask):
-    """Abstract: an image task that was published as four IDX files of 28x28 grey images in 10 classes, as MNIST was.
+    """Abstract: an image task that was published as four IDX files of 28x28 grey images in 10
+    classes, as MNIST was.
 
     Attributes:
         files: training images and labels, test images and labels.
@@ -101,13 +111,33 @@ class IDXTask(ImageTask):
         return Images(train_x[..., None], train_y, test_x[..., None], test_y)
 
 
-def check_images(part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int) -> None:
-    """Raise `DataError` unless `x` are uint8 images of `shape` and `y` as many labels below `classes`."""
+def check_images(
+    part: str, x: np.ndarray, y: np.ndarray, shape: tuple[int, ...], classes: int
+) -> None:
+    """Raise `DataError` unless `x` are uint8 images of `shape` and `y` as many labels below
+    `classes`.
+    """
     if x.dtype != np.uint8 or x.shape[1:] != shape:
-        raise DataError(f"{part} images of type {x.dtype} and shape {x.shape[1:]}", f"uint8 and {shape}", "convert them")
+        raise DataError(
+            f"{part} images of type {x.dtype} and shape {x.shape[1:]}",
+            f"uint8 and {shape}",
+            "convert them",
+        )
     if y.ndim != 1 or y.dtype.kind not in "iu":
-        raise DataError(f"{part} labels of type {y.dtype} and shape {y.shape}", "a whole number for each image", "convert them")
+        raise DataError(
+            f"{part} labels of type {y.dtype} and shape {y.shape}",
+            "a whole number for each image",
+            "convert them",
+        )
     if len(x) != len(y) or len(x) == 0:
-        raise DataError(f"{len(x):,} {part} images and {len(y):,} labels", "as many of each, and some", "check the two files")
+        raise DataError(
+            f"{len(x):,} {part} images and {len(y):,} labels",
+            "as many of each, and some",
+            "check the two files",
+        )
     if y.min() < 0 or y.max() >= classes:
-        raise DataError(f"{part} labels from {y.min()} to {y.max()}", f"from 0 to {classes - 1}", "check how the classes are numbered")
+        raise DataError(
+            f"{part} labels from {y.min()} to {y.max()}",
+            f"from 0 to {classes - 1}",
+            "check how the classes are numbered",
+        )

@@ -19,7 +19,9 @@ class LabelledTask(Task):
     scores: ClassVar[tuple[Score, ...]] = (ACCURACY, LOSS)
     payoff: ClassVar[Payoff] = Right()
 
-    loss: str = hyper("cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label")
+    loss: str = hyper(
+        "cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label"
+    )
 
     def __check_init__(self):
         look_up("loss", self.loss, LOSSES)
@@ -36,4 +38,7 @@ class LabelledTask(Task):
 
     def score(self, output, signal):
         """See `Task.score`."""
-        return {ACCURACY.name: signal.weigh(Right().value(output, signal.target)), LOSS.name: signal.loss(output)}
+        return {
+            ACCURACY.name: signal.weigh(Right().value(output, signal.target)),
+            LOSS.name: signal.loss(output),
+        }

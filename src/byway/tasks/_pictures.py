@@ -1,4 +1,6 @@
-"""Reads pictures: a folder of image files, a folder for each class; and images of Pillow that somebody has."""
+"""Reads pictures: a folder of image files, a folder for each class; and images of Pillow that
+somebody has.
+"""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,7 +16,8 @@ GREY, COLOUR = ("1", "L", "LA"), ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 def read_folder(folder: Path, form: Form) -> Samples:
-    """The images in the folders of a folder, each of which is a class and gives it its name; or of its train/, test/ and validation/.
+    """The images in the folders of a folder, each of which is a class and gives it its name; or of
+    its train/, test/ and validation/.
 
     Args:
         folder: where they are.
@@ -30,7 +33,11 @@ def read_folder(folder: Path, form: Form) -> Samples:
     try:
         from PIL import Image
     except ImportError as problem:
-        raise DataError("a folder of images, without Pillow", "Pillow, which reads them", "pip install byway[images]") from problem
+        raise DataError(
+            "a folder of images, without Pillow",
+            "Pillow, which reads them",
+            "pip install byway[images]",
+        ) from problem
     found = {part: _files(inner) for part, inner in _parts(folder).items()}
 
     def opened() -> Iterable[tuple[Any, Any]]:
@@ -40,17 +47,25 @@ def read_folder(folder: Path, form: Form) -> Samples:
                     image.load()
                     yield path, image
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as problem:
-                raise DataError(f"{path} cannot be read: {problem}", "an image", "take it out, or restore it from a copy") from problem
+                raise DataError(
+                    f"{path} cannot be read: {problem}",
+                    "an image",
+                    "take it out, or restore it from a copy",
+                ) from problem
 
     x, read, start = pixels(opened(), form.side, form.background), {}, 0
     for part, files in found.items():
-        read[part] = Given(x[start : start + len(files)], np.array([name for _, name in files]) if form.labelled else None)
+        read[part] = Given(
+            x[start : start + len(files)],
+            np.array([name for _, name in files]) if form.labelled else None,
+        )
         start += len(files)
     return read
 
 
 def pixels(images: Iterable[tuple[Any, Any]], side: int, background: str) -> np.ndarray:
-    """Pixels of images of one size, uint8 "samples height width channels"; grey if every image is, else RGB.
+    """Pixels of images of one size, uint8 "samples height width channels"; grey if every image is,
+    else RGB.
 
     Args:
         images: what each is called, and the image, of Pillow.
@@ -58,7 +73,8 @@ def pixels(images: Iterable[tuple[Any, Any]], side: int, background: str) -> np.
         background: the colour that lies under what is transparent.
 
     Raises:
-        DataError: another kind of pixels, several pictures in one, sizes that differ, or a picture that vanishes into the background.
+        DataError: another kind of pixels, several pictures in one, sizes that differ, or a picture
+            that vanishes into the background.
         ConfigError: no such colour.
     """
     from PIL import ImageColor
@@ -66,7 +82,11 @@ def pixels(images: Iterable[tuple[Any, Any]], side: int, background: str) -> np.
     try:
         colour = ImageColor.getrgb(background)[:3]
     except ValueError as problem:
-        raise ConfigError(f"background = {background!r}", "a colour such as white or #808080", "leave it out for white") from problem
+        raise ConfigError(
+            f"background = {background!r}",
+            "a colour such as white or #808080",
+            "leave it out for white",
+        ) from problem
     flat, first, wanted = [], None, (0, 0)
     for name, image in images:
         one = _flat(name, image, colour)
@@ -75,7 +95,11 @@ def pixels(images: Iterable[tuple[Any, Any]], side: int, background: str) -> np.
             first, wanted = name, one.size
         if one.size != wanted:
             sizes = ["{} by {}".format(*size) for size in (one.size, wanted)]
-            raise DataError(f"{name} is {sizes[0]} pixels", f"{sizes[1]}, as {first}", "choose one size for all with side=32")
+            raise DataError(
+                f"{name} is {sizes[0]} pixels",
+                f"{sizes[1]}, as {first}",
+                "choose one size for all with side=32",
+            )
         flat.append(one)
     kind = "L" if all(one.mode == "L" for one in flat) else "RGB"
     held = np.empty((len(flat), wanted[1], wanted[0], len(kind)), np.uint8)
@@ -90,18 +114,25 @@ def _flat(name: Any, image: Any, colour: Sequence[int]) -> Any:
 
     # Telephones put a smaller copy beside the picture (MPO).
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-        raise DataError(f"{name} holds {image.n_frames} pictures", "one", "save the one that is meant")
+        raise DataError(
+            f"{name} holds {image.n_frames} pictures", "one", "save the one that is meant"
+        )
     image = ImageOps.exif_transpose(image)
     if image.mode not in (*GREY, *COLOUR):
-        raise DataError(f"{name} has pixels of the kind {image.mode}", "8 bits a channel", "convert it")
+        raise DataError(
+            f"{name} has pixels of the kind {image.mode}", "8 bits a channel", "convert it"
+        )
     grey = image.mode in GREY and len(set(colour)) == 1
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         image = Image.new("RGBA", clear.size, (*colour, 255))
         image.alpha_composite(clear)
-        if len(set(clear.getchannel("A").getextrema())) > 1 and all(low == high for low, high in image.getextrema()):
+        if len(set(clear.getchannel("A").getextrema())) > 1 and all(
+            low == high for low, high in image.getextrema()
+        ):
             raise DataError(
-                f"{name} is transparent, and nothing of it is seen on {'#{:02x}{:02x}{:02x}'.format(*colour)}",
+                f"{name} is transparent, and nothing of it is seen on "
+                f"{'#{:02x}{:02x}{:02x}'.format(*colour)}",
                 "a background that it stands out from",
                 "choose one, for example background='black'",
             )
@@ -110,14 +141,18 @@ def _flat(name: Any, image: Any, colour: Sequence[int]) -> Any:
 
 
 def _parts(folder: Path) -> dict[str, Path]:
-    """The folder of each part of a data set: of "train" alone, which is `folder` itself, where it has no parts."""
+    """The folder of each part of a data set: of "train" alone, which is `folder` itself, where it
+    has no parts.
+    """
     inner = _folders(folder)
     named = [one for one in inner if one.name.lower() in PARTS]
     nested = [one for one in named if any(_images(two) for two in _folders(one))]
     if not nested:
         if named and named == [one for one in inner if _images(one)]:
             raise DataError(
-                f"the folders {_names(named)} of {folder} hold images themselves", "a folder for each class in each", "sort them by class"
+                f"the folders {_names(named)} of {folder} hold images themselves",
+                "a folder for each class in each",
+                "sort them by class",
             )
         return {"train": folder}
     parts = {PARTS[one.name.lower()]: one for one in nested}
@@ -125,7 +160,8 @@ def _parts(folder: Path) -> dict[str, Path]:
     if others or len(parts) < len(nested) or "train" not in parts:
         raise DataError(
             f"{folder} holds the folders {_names(nested + others)}",
-            "train, and test or validation or both, each with its classes; or the classes themselves",
+            "train, and test or validation or both, each with its classes; or the classes "
+            "themselves",
             "move what is neither, and call each part by its name once",
         )
     return {part: parts[part] for part in ("train", "validation", "test") if part in parts}
@@ -138,10 +174,19 @@ def _files(folder: Path) -> list[tuple[Path, str]]:
     empty = [one.name for one in classes if one.name not in {name for _, name in files}]
     if not files or empty:
         given = f"the folders {', '.join(empty)} of {folder} hold" if empty else f"{folder} holds"
-        raise DataError(f"{given} no image", "a folder for each class, with its images", f"images end in {', '.join(sorted(SUFFIXES))}")
-    if mixed := [path for path, name in files if (within := path.relative_to(folder / name).parts)[1:] and within[0].lower() in PARTS]:
         raise DataError(
-            f"the class {mixed[0].relative_to(folder).parts[0]} of {folder} holds the part {mixed[0].relative_to(folder).parts[1]}",
+            f"{given} no image",
+            "a folder for each class, with its images",
+            f"images end in {', '.join(sorted(SUFFIXES))}",
+        )
+    if mixed := [
+        path
+        for path, name in files
+        if (within := path.relative_to(folder / name).parts)[1:] and within[0].lower() in PARTS
+    ]:
+        raise DataError(
+            f"the class {mixed[0].relative_to(folder).parts[0]} of {folder} holds the part "
+            f"{mixed[0].relative_to(folder).parts[1]}",
             "parts that hold classes, not classes that hold parts",
             "turn the folders round, as train/CLASS and test/CLASS",
         )
@@ -149,11 +194,17 @@ def _files(folder: Path) -> list[tuple[Path, str]]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return in_order(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    return in_order(
+        one for one in folder.iterdir() if one.is_dir() and not one.name.startswith(".")
+    )
 
 
 def _images(folder: Path) -> list[Path]:
-    return in_order(one for one in folder.rglob("*") if one.suffix.lower() in SUFFIXES and not one.name.startswith("."))
+    return in_order(
+        one
+        for one in folder.rglob("*")
+        if one.suffix.lower() in SUFFIXES and not one.name.startswith(".")
+    )
 
 
 def _names(folders: list[Path]) -> str:

@@ -1,4 +1,6 @@
-"""Reads labelled samples that somebody has: an .npz, a .csv, a folder of images, a frame, a dataset. Nothing that is read is run."""
+"""Reads labelled samples that somebody has: an .npz, a .csv, a folder of images, a frame, a
+dataset. Nothing that is read is run.
+"""
 
 import sys
 import zipfile
@@ -20,7 +22,8 @@ def read_samples(path: Path, form: Form) -> Samples:
     """The samples in a file or folder.
 
     Args:
-        path: a .csv, an .npz, a .npy, or a folder: of .npy, or with a folder of images for each class.
+        path: a .csv, an .npz, a .npy, or a folder: of .npy, or with a folder of images for each
+            class.
         form: what was said of it.
 
     Raises:
@@ -34,15 +37,27 @@ def read_samples(path: Path, form: Form) -> Samples:
     if kind == "images" and any(path.glob("*.npy")):
         kind = "shards"
     if form.target and kind not in (".csv", ".npy"):
-        raise ConfigError(f"target = {form.target!r} for {path}", "a .csv, of which it names a column; or a .npy", "leave it out")
+        raise ConfigError(
+            f"target = {form.target!r} for {path}",
+            "a .csv, of which it names a column; or a .npy",
+            "leave it out",
+        )
     if form.group and kind != ".csv":
-        raise ConfigError(f"group = {form.group!r} for {path}", "a .csv, of which it names a column", "leave it out")
+        raise ConfigError(
+            f"group = {form.group!r} for {path}",
+            "a .csv, of which it names a column",
+            "leave it out",
+        )
     if kind != "images" and (form.side or form.background != WHITE):
         raise ConfigError(f"side or background for {path}", "images", "leave it out")
     match kind:
         case ".csv":
             x, y, groups = read_csv(path, form)
-            return {"train": Given(x, y) if groups is None else Given(*grouped(groups, x, y, form.at_end))}
+            return {
+                "train": Given(x, y)
+                if groups is None
+                else Given(*grouped(groups, x, y, form.at_end))
+            }
         case ".npz":
             return read_npz(path, form.labelled)
         case ".npy":
@@ -52,11 +67,14 @@ def read_samples(path: Path, form: Form) -> Samples:
         case "images":
             return read_folder(path, form)
         case _:
-            raise DataError(f"{path} ends in {path.suffix or 'nothing'}", wanted, "save it as one of these")
+            raise DataError(
+                f"{path} ends in {path.suffix or 'nothing'}", wanted, "save it as one of these"
+            )
 
 
 def read_npz(path: Path, labelled: bool) -> Samples:
-    """The arrays "x" and "y" of an .npz, and those of a test and of a validation part ("x_test", "y_test") if it has them; "mask", too.
+    """The arrays "x" and "y" of an .npz, and those of a test and of a validation part ("x_test",
+    "y_test") if it has them; "mask", too.
 
     Args:
         path: the file.
@@ -67,18 +85,28 @@ def read_npz(path: Path, labelled: bool) -> Samples:
     """
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            found = paired(path, file.files, labelled, "save it with numpy.savez(path, x=..., y=...)")
-            read = {part: {what: file[name] for what, name in names.items()} for part, names in found.items()}
+            found = paired(
+                path, file.files, labelled, "save it with numpy.savez(path, x=..., y=...)"
+            )
+            read = {
+                part: {what: file[name] for what, name in names.items()}
+                for part, names in found.items()
+            }
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as problem:
         raise DataError(
             f"{path} cannot be read: {str(problem).partition(chr(10))[0]}",
             "arrays of numbers and of text, as numpy.savez writes them",
             "save it again; text as numpy.array([...], dtype=str), not as objects",
         ) from problem
-    return {part: Given(arrays["x"], arrays.get("y"), arrays.get("mask")) for part, arrays in read.items()}
+    return {
+        part: Given(arrays["x"], arrays.get("y"), arrays.get("mask"))
+        for part, arrays in read.items()
+    }
 
 
-def from_frame(frame: Any, target: Any, group: Any) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def from_frame(
+    frame: Any, target: Any, group: Any
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
     """The numbers, the labels and the groups of a pandas data frame; see `Data.from_frame`."""
     names = list(frame.columns)
     targets = target if isinstance(target, list) else [target]
@@ -92,51 +120,102 @@ def from_frame(frame: Any, target: Any, group: Any) -> tuple[np.ndarray, np.ndar
             "numbers, none missing",
             "drop them, or make numbers of them, for example with pandas.get_dummies",
         )
-    x = np.stack([parts[i].astype(float) for i in features], 1) if features else np.zeros((len(frame), 0))
-    y = None if not at else np.stack([parts[i] for i in at], 1) if isinstance(target, list) else parts[at[0]]
+    x = (
+        np.stack([parts[i].astype(float) for i in features], 1)
+        if features
+        else np.zeros((len(frame), 0))
+    )
+    y = (
+        None
+        if not at
+        else np.stack([parts[i] for i in at], 1)
+        if isinstance(target, list)
+        else parts[at[0]]
+    )
     return x, y, parts[grouping[0]] if grouping else None
 
 
 def from_dataset(
-    dataset: Any, names: tuple[str, str], channels_first: bool, side: int, background: str, sequences: bool
+    dataset: Any,
+    names: tuple[str, str],
+    channels_first: bool,
+    side: int,
+    background: str,
+    sequences: bool,
 ) -> tuple[Any, list[Any]]:
     """The samples and the labels of a Hugging Face or torch dataset; see `Data.from_dataset`."""
     if isinstance(dataset, Mapping):
         raise DataError(
-            f"several datasets, {', '.join(map(str, dataset))}", "one of them", "choose, and give the one for testing as test_dataset"
+            f"several datasets, {', '.join(map(str, dataset))}",
+            "one of them",
+            "choose, and give the one for testing as test_dataset",
         )
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         kind = type(dataset).__name__
-        raise DataError(f"a {kind}, which has no length or no items by number", "a dataset that is all there", "make a list of it first")
+        raise DataError(
+            f"a {kind}, which has no length or no items by number",
+            "a dataset that is all there",
+            "make a list of it first",
+        )
     rows = [dataset[i] for i in range(len(dataset))]
     for i, row in enumerate(rows):
         if isinstance(row, Mapping) and not set(names) <= set(row):
             raise DataError(
-                f"sample {i} has {', '.join(map(str, row))}", f"{names[0]} and {names[1]}", "say what they are called with names=(..., ...)"
+                f"sample {i} has {', '.join(map(str, row))}",
+                f"{names[0]} and {names[1]}",
+                "say what they are called with names=(..., ...)",
             )
         if not isinstance(row, Mapping) and not (isinstance(row, Sequence) and len(row) == 2):
-            raise DataError(f"sample {i} is a {type(row).__name__}", "a pair (x, y) or a dict", "wrap the dataset so that it gives pairs")
-    pairs = [tuple(row[name] for name in names) if isinstance(row, Mapping) else tuple(row) for row in rows]
+            raise DataError(
+                f"sample {i} is a {type(row).__name__}",
+                "a pair (x, y) or a dict",
+                "wrap the dataset so that it gives pairs",
+            )
+    pairs = [
+        tuple(row[name] for name in names) if isinstance(row, Mapping) else tuple(row)
+        for row in rows
+    ]
     labels = [_item(i, label)[()] for i, (_, label) in enumerate(pairs)]
     if sequences:
         if channels_first or side or background != WHITE:
-            raise ConfigError("channels_first, side or background for sequences", "none of these: they are for images", "leave it out")
+            raise ConfigError(
+                "channels_first, side or background for sequences",
+                "none of these: they are for images",
+                "leave it out",
+            )
         return [_item(i, one) for i, (one, _) in enumerate(pairs)], labels
     _require_one_shape("the label of sample", labels)
-    image = getattr(sys.modules.get("PIL.Image"), "Image", None)  # of nobody who has not loaded Pillow
+    # Of nobody who has not loaded Pillow.
+    image = getattr(sys.modules.get("PIL.Image"), "Image", None)
     if image is not None and any(isinstance(one, image) for one, _ in pairs):
         if wrong := [i for i, (one, _) in enumerate(pairs) if not isinstance(one, image)]:
-            raise DataError(f"sample {wrong[0]} is no image, but others are", "images all of them", "make images or arrays of all")
+            raise DataError(
+                f"sample {wrong[0]} is no image, but others are",
+                "images all of them",
+                "make images or arrays of all",
+            )
         if channels_first:
-            raise ConfigError("channels_first and images", "arrays of (channels, height, width)", "leave it out: images have no such axis")
-        return pixels(((f"sample {i}", one) for i, (one, _) in enumerate(pairs)), side, background), labels
+            raise ConfigError(
+                "channels_first and images",
+                "arrays of (channels, height, width)",
+                "leave it out: images have no such axis",
+            )
+        return pixels(
+            ((f"sample {i}", one) for i, (one, _) in enumerate(pairs)), side, background
+        ), labels
     if side or background != WHITE:
-        raise ConfigError("side or background, and samples that are arrays", "images of Pillow", "leave it out, or resize the arrays")
+        raise ConfigError(
+            "side or background, and samples that are arrays",
+            "images of Pillow",
+            "leave it out, or resize the arrays",
+        )
     x = [_item(i, one) for i, (one, _) in enumerate(pairs)]
     _require_one_shape("sample", x)
     if channels_first and x and x[0].ndim != 3:
         raise DataError(
-            f"channels_first and samples of shape {x[0].shape}", "(channels, height, width)", "leave it out: there is no axis of channels"
+            f"channels_first and samples of shape {x[0].shape}",
+            "(channels, height, width)",
+            "leave it out: there is no axis of channels",
         )
     stacked = np.stack(x) if x else np.zeros((0, 1))
     return np.moveaxis(stacked, 1, -1) if channels_first else stacked, labels
@@ -145,11 +224,17 @@ def from_dataset(
 def _require_one_shape(what: str, items: list[Any]) -> None:
     for i, one in enumerate(items):
         if np.shape(one) != np.shape(items[0]):
-            raise DataError(f"{what} {i} has the shape {np.shape(one)}", f"{np.shape(items[0])}, as sample 0", "bring them to one size")
+            raise DataError(
+                f"{what} {i} has the shape {np.shape(one)}",
+                f"{np.shape(items[0])}, as sample 0",
+                "bring them to one size",
+            )
 
 
 def _item(number: int, item: Any) -> np.ndarray:
-    """An array of a part of a sample. Tensors that are on a GPU, of a type of their own, or part of a computation, make none."""
+    """An array of a part of a sample. Tensors that are on a GPU, of a type of their own, or part of
+    a computation, make none.
+    """
     try:
         return np.asarray(item)
     except (TypeError, ValueError, RuntimeError) as problem:

@@ -1,4 +1,6 @@
-"""What every task in time shares: sequences drawn from their number, targets that count at some steps, scores."""
+"""What every task in time shares: sequences drawn from their number, targets that count at some
+steps, scores.
+"""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -31,13 +33,18 @@ class SequenceTask(Task):
 
     def score(self, output, signal):
         """See `Task.score`."""
-        return {ACCURACY.name: signal.weigh(self.payoff.value(output, signal.target)), LOSS.name: signal.loss(output)}
+        return {
+            ACCURACY.name: signal.weigh(self.payoff.value(output, signal.target)),
+            LOSS.name: signal.loss(output),
+        }
 
 
 class DrawnTask(SequenceTask):
-    """Abstract: a task whose samples are drawn, each from its own number, so that a split is a range of numbers.
+    """Abstract: a task whose samples are drawn, each from its own number, so that a split is a
+    range of numbers.
 
-    Nothing is stored but the numbers: a sequence is drawn where it is used, and is the same each time.
+    Nothing is stored but the numbers: a sequence is drawn where it is used, and is the same each
+    time.
 
     Attributes:
         samples: training sequences; a tenth as many, and at least 200, for validation and for test.
@@ -48,7 +55,9 @@ class DrawnTask(SequenceTask):
     criterion: ClassVar[Loss]
 
     @abstractmethod
-    def draw(self, key: Key[Array, ""]) -> tuple[Float[Array, "time inputs"], Float[Array, "time out"], Float[Array, " time"]]:
+    def draw(
+        self, key: Key[Array, ""]
+    ) -> tuple[Float[Array, "time inputs"], Float[Array, "time out"], Float[Array, " time"]]:
         """One sequence: inputs, targets, and what each step counts (sums to one)."""
 
     def load(self):
@@ -56,7 +65,10 @@ class DrawnTask(SequenceTask):
         rest = max(self.samples // 10, 200)
         ends = {"train": (0, self.samples), "validation": (self.samples, self.samples + rest)}
         ends["test"] = (ends["validation"][1], ends["validation"][1] + rest)
-        return {name: Split(numbers := jnp.arange(*span, dtype=jnp.uint32), numbers) for name, span in ends.items()}
+        return {
+            name: Split(numbers := jnp.arange(*span, dtype=jnp.uint32), numbers)
+            for name, span in ends.items()
+        }
 
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]):
         """See `Task.batch`."""
@@ -65,6 +77,10 @@ class DrawnTask(SequenceTask):
         return x, Signal(target, self.criterion, weight, self.payoff)
 
 
-def at_the_end(target: Float[Array, " out"], length: int) -> tuple[Float[Array, "time out"], Float[Array, " time"]]:
+def at_the_end(
+    target: Float[Array, " out"], length: int
+) -> tuple[Float[Array, "time out"], Float[Array, " time"]]:
     """Targets and weights of a sequence of which only the last step counts."""
-    return jnp.broadcast_to(target[None], (length, *target.shape)), jax.nn.one_hot(length - 1, length, dtype=target.dtype)
+    return jnp.broadcast_to(target[None], (length, *target.shape)), jax.nn.one_hot(
+        length - 1, length, dtype=target.dtype
+    )

@@ -1,7 +1,7 @@
 """Samples that stay where they are, on disk: what is asked for is read, and nothing else.
 
-Samples are drawn in any order, so each is a read of its own: from a disk it costs a page (4 KiB) at least, unless it lies in the
-system's cache.
+Samples are drawn in any order, so each is a read of its own: from a disk it costs a page (4 KiB) at
+least, unless it lies in the system's cache.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,11 +17,13 @@ WAY = "save them with numpy.save as x.npy and y.npy, or as x-1.npy, y-1.npy, x-2
 
 
 class Shards:
-    """Arrays, one after another as if they were one. `byway.Data` takes them, and fetches the samples of a few updates at a time.
+    """Arrays, one after another as if they were one. `byway.Data` takes them, and fetches the
+    samples of a few updates at a time.
 
     Args:
-        arrays: "samples *inputs" each, of one shape and type. An array on disk is a `np.memmap`, as `np.load(path, mmap_mode="r")` gives
-            it; or whatever has a shape and a dtype and gives the samples of a slice and of rising numbers, as datasets of h5py and zarr do.
+        arrays: "samples *inputs" each, of one shape and type. An array on disk is a `np.memmap`, as
+            `np.load(path, mmap_mode="r")` gives it; or whatever has a shape and a dtype and gives
+            the samples of a slice and of rising numbers, as datasets of h5py and zarr do.
         channel: whether an axis of a single channel is added, as grey images lack it.
 
     Attributes:
@@ -36,10 +38,18 @@ class Shards:
         self._arrays = list(arrays)
         forms = [(np.dtype(one.dtype), tuple(one.shape[1:])) for one in self._arrays]
         if not forms or not all(one.shape for one in self._arrays):
-            raise DataError(f"{len(forms)} shards", "arrays of samples, one at least", "check what they were made from")
+            raise DataError(
+                f"{len(forms)} shards",
+                "arrays of samples, one at least",
+                "check what they were made from",
+            )
         if wrong := [form for form in forms if form != forms[0]]:
             given = [f"{kind} of shape {shape}" for kind, shape in (wrong[0], forms[0])]
-            raise DataError(f"shards of {' beside '.join(given)}", "samples of one shape and type", "bring them to the same form")
+            raise DataError(
+                f"shards of {' beside '.join(given)}",
+                "samples of one shape and type",
+                "bring them to the same form",
+            )
         ends = np.cumsum([len(one) for one in self._arrays])
         self._starts = ends - [len(one) for one in self._arrays]
         self.dtype, self.shape = forms[0][0], (int(ends[-1]), *forms[0][1], *[1] * channel)
@@ -58,9 +68,12 @@ class Shards:
 
     def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
         """The samples of a slice, or of several numbers in any order."""
-        numbers = np.arange(*which.indices(len(self))) if isinstance(which, slice) else np.asarray(which)
+        numbers = (
+            np.arange(*which.indices(len(self))) if isinstance(which, slice) else np.asarray(which)
+        )
         found = np.empty((len(numbers), *self.shape[1:]), self.dtype)
-        order = np.argsort(numbers, kind="stable")  # as they lie, so that a disk goes over them once
+        # As they lie, so that a disk goes over them once.
+        order = np.argsort(numbers, kind="stable")
         rising = numbers[order]
         cuts = [*np.searchsorted(rising, self._starts), len(rising)]
         for i, array in enumerate(self._arrays):
@@ -123,7 +136,8 @@ def read_arrays(path: Path, form: Form) -> Samples:
 
 
 def read_shards(folder: Path, labelled: bool) -> Samples:
-    """The .npy of a folder, left on disk: x.npy and y.npy, or shards x-1.npy, y-1.npy, x-2.npy ...; x_test.npy and so on if there are such.
+    """The .npy of a folder, left on disk: x.npy and y.npy, or shards x-1.npy, y-1.npy, x-2.npy ...;
+    x_test.npy and so on if there are such.
 
     Raises:
         DataError: some are missing, or broken, or they are not as many samples as labels.
@@ -140,10 +154,20 @@ def read_shards(folder: Path, labelled: bool) -> Samples:
             continue
         y = files[names["y"]]
         if alone := x.keys() ^ y.keys():
-            raise DataError(f"{folder} holds one of {names['x']} and {names['y']} for the shard {min(alone)!r}", "both of each", WAY)
+            raise DataError(
+                f"{folder} holds one of {names['x']} and {names['y']} for the shard {min(alone)!r}",
+                "both of each",
+                WAY,
+            )
         pairs = [(_opened(x[shard]), np.asarray(_opened(y[shard]))) for shard in x]
-        if wrong := [path for path, (a, b) in zip(x.values(), pairs, strict=True) if len(a) != len(b)]:
-            raise DataError(f"{wrong[0]} has not as many samples as there are labels for it", "a label for each", "check the two files")
+        if wrong := [
+            path for path, (a, b) in zip(x.values(), pairs, strict=True) if len(a) != len(b)
+        ]:
+            raise DataError(
+                f"{wrong[0]} has not as many samples as there are labels for it",
+                "a label for each",
+                "check the two files",
+            )
         read[part] = Given(Shards([a for a, _ in pairs]), np.concatenate([b for _, b in pairs]))
     return read
 
@@ -158,5 +182,9 @@ def _opened(path: Path) -> np.ndarray:
             "save it again; text as numpy.array([...], dtype=str), not as objects",
         ) from problem
     if not array.ndim:
-        raise DataError(f"{path} holds a single number", "an array, with a sample or a label in each row", "check what was saved")
+        raise DataError(
+            f"{path} holds a single number",
+            "an array, with a sample or a label in each row",
+            "check what was saved",
+        )
     return array

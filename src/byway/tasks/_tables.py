@@ -1,7 +1,9 @@
-"""Reads a table of text (.csv): a column of labels or some of numbers to be predicted, all others numbers.
+"""Reads a table of text (.csv): a column of labels or some of numbers to be predicted, all others
+numbers.
 
-DuckDB reads it, but takes 40 MiB of memory and a seventh of a second before its first line: small tables are read line by line sooner. What
-it refuses is read line by line too, which either finds the place that is wrong or reads what DuckDB could not.
+DuckDB reads it, but takes 40 MiB of memory and a seventh of a second before its first line: small
+tables are read line by line sooner. What it refuses is read line by line too, which either finds
+the place that is wrong or reads what DuckDB could not.
 """
 
 import array
@@ -22,7 +24,8 @@ from byway.tasks._parts import Form
 SMALL = 8 * 2**20
 # Rows that are brought from columns into rows at once: as many as a cache holds.
 ROWS = 4096
-# A whole number as one writes it, and what nobody writes of a quantity: a zero before another digit, as in the code 01.
+# A whole number as one writes it, and what nobody writes of a quantity: a zero before another
+# digit, as in the code 01.
 WHOLE, CODE = re.compile(r"0|-?[1-9]\d{0,17}"), re.compile(r"[+-]?0\d")
 
 
@@ -43,17 +46,21 @@ class Table(NamedTuple):
 
 
 def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """A table with a line of column names: one column of labels, or several of numbers to be predicted; all others numbers.
+    """A table with a line of column names: one column of labels, or several of numbers to be
+    predicted; all others numbers.
 
-    Labels are numbers where each is written as that number is, or where they hold quantities, with a fraction; else they are the
-    text that is there, so that two labels which are written differently (01 and 1) stay two.
+    Labels are numbers where each is written as that number is, or where they hold quantities, with
+    a fraction; else they are the text that is there, so that two labels which are written
+    differently (01 and 1) stay two.
 
     Args:
-        path: the file; columns are parted by commas, semicolons or tabs, whichever the first line has most of.
+        path: the file; columns are parted by commas, semicolons or tabs, whichever the first line
+            has most of.
         form: what was said of it.
 
     Returns:
-        X "rows features"; y, "rows" or of several columns "rows columns", or None; and to which group each row belongs, or None.
+        X "rows features"; y, "rows" or of several columns "rows columns", or None; and to which
+        group each row belongs, or None.
 
     Raises:
         DataError: it is no such table.
@@ -69,12 +76,17 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
             empty = next(lines, None) is None
             if len(header) < 2 or empty:
                 raise DataError(
-                    f"{path} has {len(header)} columns and {'0' if empty else 'some'} lines below their names",
+                    f"{path} has {len(header)} columns and {'0' if empty else 'some'} lines below "
+                    "their names",
                     "some numbers and a label in each line",
                     "check the file",
                 )
         if all(_is_number(name) for name in header):
-            raise DataError(f"{path} begins with the numbers {', '.join(header[:3])} ...", "the names of the columns", "add a first line")
+            raise DataError(
+                f"{path} begins with the numbers {', '.join(header[:3])} ...",
+                "the names of the columns",
+                "add a first line",
+            )
         targets = _targets(form, header)
         at = columns_of(path, header, targets, "target")
         grouping = columns_of(path, header, [form.group] if form.group else [], "group")
@@ -84,14 +96,22 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
         groups = np.array(apart.pop()) if grouping else None
         return x, _together(path, targets, apart), groups
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
-        raise DataError(f"{path} cannot be read: {problem}", "a table as text, in UTF-8", "save it again as .csv") from problem
+        raise DataError(
+            f"{path} cannot be read: {problem}",
+            "a table as text, in UTF-8",
+            "save it again as .csv",
+        ) from problem
 
 
 def columns_of(where: Any, columns: list[Any], names: list[Any], what: str) -> list[int]:
     """The numbers of columns, by their names."""
     for name in names:
         if name not in columns:
-            raise DataError(f"{where} has no column {name!r}", f"one of {', '.join(map(str, columns))}", f"name the column as {what}")
+            raise DataError(
+                f"{where} has no column {name!r}",
+                f"one of {', '.join(map(str, columns))}",
+                f"name the column as {what}",
+            )
     if len(set(columns)) < len(columns):
         raise DataError(f"{where} has two columns of one name", "each name once", "rename one")
     return [columns.index(name) for name in names]
@@ -103,7 +123,11 @@ def _targets(form: Form, header: list[str]) -> list[str]:
         return []
     if not form.target:
         return [[name for name in header if name != form.group][-1]]
-    return [form.target] if form.target in header else [name.strip() for name in form.target.split(",")]
+    return (
+        [form.target]
+        if form.target in header
+        else [name.strip() for name in form.target.split(",")]
+    )
 
 
 def _together(path: Path, targets: list[str], columns: list[list[str]]) -> np.ndarray | None:
@@ -111,8 +135,14 @@ def _together(path: Path, targets: list[str], columns: list[list[str]]) -> np.nd
     arrays = [_as_written(column) for column in columns]
     if len(arrays) < 2:
         return arrays[0] if arrays else None
-    if wrong := [name for name, array in zip(targets, arrays, strict=True) if array.dtype.kind == "U"]:
-        raise DataError(f"{path} has text in the column {wrong[0]!r}, one of several targets", "numbers", "name one target, or drop it")
+    if wrong := [
+        name for name, array in zip(targets, arrays, strict=True) if array.dtype.kind == "U"
+    ]:
+        raise DataError(
+            f"{path} has text in the column {wrong[0]!r}, one of several targets",
+            "numbers",
+            "name one target, or drop it",
+        )
     return np.stack([array.astype(float) for array in arrays], 1)
 
 
@@ -126,7 +156,9 @@ def _lines(table: Table, stream: Any) -> Iterator[tuple[int, list[str]]]:
 
 
 def _line_by_line(table: Table) -> tuple[np.ndarray, list[list[str]]]:
-    """The table, or what is wrong with it and where; nothing is kept but the numbers, and as text the columns that are kept apart."""
+    """The table, or what is wrong with it and where; nothing is kept but the numbers, and as text
+    the columns that are kept apart.
+    """
     numbers, apart, header, rows = array.array("d"), [[] for _ in table.apart], table.header, 0
     features = [i for i in range(len(header)) if i not in table.apart]
     with table.path.open(newline="", encoding="utf-8-sig") as stream:
@@ -136,10 +168,18 @@ def _line_by_line(table: Table) -> tuple[np.ndarray, list[list[str]]]:
             if len(line) == len(header) + 1 and not line[-1]:
                 del line[-1]  # a delimiter that ends the line
             if len(line) != len(header):
-                raise DataError(f"line {number} of {table.path} has {len(line)} columns", f"{len(header)}, as the first", "mend that line")
+                raise DataError(
+                    f"line {number} of {table.path} has {len(line)} columns",
+                    f"{len(header)}, as the first",
+                    "mend that line",
+                )
             for i, column in zip(table.apart, apart, strict=True):
                 if not (cell := line[i].strip()):
-                    raise DataError(f"line {number} of {table.path} has no {header[i]}", "a label", "fill it in, or drop the line")
+                    raise DataError(
+                        f"line {number} of {table.path} has no {header[i]}",
+                        "a label",
+                        "fill it in, or drop the line",
+                    )
                 column.append(cell)
             try:
                 numbers.extend([_number(line[i]) for i in features])
@@ -161,14 +201,25 @@ def _by_duckdb(table: Table) -> tuple[np.ndarray, list[list[str]]] | None:
 
     names = [f"c{i}" for i in range(len(table.header))]  # DuckDB takes "a" and "A" for one name
     apart = [names[i] for i in table.apart]
-    # A name with * in it is that of one file. Nothing is downloaded, and nothing is written beside what is read.
-    settings: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "temp_directory": ""}
-    sql = "FROM read_csv(?, columns=?, delim=?, header=true, quote='\"', escape='\"', auto_detect=false)"
+    # A name with * in it is that of one file. Nothing is downloaded, and nothing is written beside
+    # what is read.
+    settings: dict[str, Any] = {
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+        "temp_directory": "",
+    }
+    sql = (
+        "FROM read_csv(?, columns=?, delim=?, header=true, quote='\"', escape='\"', "
+        "auto_detect=false)"
+    )
     with duckdb.connect(config=settings) as base:
 
         def ask(what: str, kind: str) -> Any:
             kinds = {name: "VARCHAR" if name in apart else kind for name in names}
-            return base.execute(f"SELECT {what} {sql}", [glob.escape(str(table.path.resolve())), kinds, table.delimiter])
+            return base.execute(
+                f"SELECT {what} {sql}",
+                [glob.escape(str(table.path.resolve())), kinds, table.delimiter],
+            )
 
         try:
             held = ask("*", "DOUBLE").fetchnumpy()
@@ -178,7 +229,9 @@ def _by_duckdb(table: Table) -> tuple[np.ndarray, list[list[str]]] | None:
             # To DuckDB 1_0 is ten. Few tables have such a thing anywhere.
             if (
                 _holds(table.path, b"_")
-                and ask(f"count(*) FILTER (contains(concat({', '.join(features)}), '_'))", "VARCHAR").fetchall()[0][0]
+                and ask(
+                    f"count(*) FILTER (contains(concat({', '.join(features)}), '_'))", "VARCHAR"
+                ).fetchall()[0][0]
             ):
                 return None
         except duckdb.Error:
@@ -203,7 +256,9 @@ def _as_written(labels: list[str]) -> np.ndarray:
     distinct = set(labels)
     if all(map(is_quantity, distinct)):
         value = {one: float(one) for one in distinct}
-        if not all(number.is_integer() for number in value.values()) and len(set(value.values())) == len(distinct):
+        if not all(number.is_integer() for number in value.values()) and len(
+            set(value.values())
+        ) == len(distinct):
             return np.array([value[one] for one in labels])
         if all(WHOLE.fullmatch(one) for one in distinct):
             return np.array(labels, dtype=np.int64)

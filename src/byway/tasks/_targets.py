@@ -1,4 +1,6 @@
-"""What y means: labels, numbers, or nothing. Of each: how it is kept, what a network is to answer, how well it did, and the way back."""
+"""What y means: labels, numbers, or nothing. Of each: how it is kept, what a network is to answer,
+how well it did, and the way back.
+"""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -34,11 +36,17 @@ class Targets(eqx.Module):
 
     @abstractmethod
     def kept(self, y: np.ndarray, counts: Bool[np.ndarray, "samples time"] | None) -> np.ndarray:
-        """Y as a split keeps it: "samples ...", and in time "samples time ...", where it also says which steps count."""
+        """Y as a split keeps it: "samples ...", and in time "samples time ...", where it also says
+        which steps count.
+        """
 
     @abstractmethod
-    def target(self, y: Array, in_time: bool) -> tuple[Float[Array, "*batch out"], Float[Array, "batch time"] | None]:
-        """The target of a batch of what was kept; and in time what each step counts, which sums to one."""
+    def target(
+        self, y: Array, in_time: bool
+    ) -> tuple[Float[Array, "*batch out"], Float[Array, "batch time"] | None]:
+        """The target of a batch of what was kept; and in time what each step counts, which sums to
+        one.
+        """
 
     def signal(self, y: Array, in_time: bool) -> Signal:
         """The signal of a batch."""
@@ -73,7 +81,9 @@ class Classes(Targets):
 
     def kept(self, y, counts):
         """See `Targets.kept`: the number of each label, and -1 at steps that do not count."""
-        numbers = np.minimum(np.searchsorted(np.array(self.labels), y), len(self.labels) - 1).astype(np.int32)
+        numbers = np.minimum(
+            np.searchsorted(np.array(self.labels), y), len(self.labels) - 1
+        ).astype(np.int32)
         return numbers if counts is None else np.where(counts, numbers, np.int32(-1))
 
     def target(self, y, in_time):
@@ -82,7 +92,10 @@ class Classes(Targets):
 
     def score(self, output, signal):
         """See `Task.score`."""
-        return {ACCURACY.name: signal.weigh(Right().value(output, signal.target)), LOSS.name: signal.loss(output)}
+        return {
+            ACCURACY.name: signal.weigh(Right().value(output, signal.target)),
+            LOSS.name: signal.loss(output),
+        }
 
     def answers(self, output):
         """See `Targets.answers`: the label of the largest output."""
@@ -90,12 +103,14 @@ class Classes(Targets):
 
 
 class Numbers(Targets):
-    """Numbers to be predicted. The network learns (y - mean) / deviation; errors and answers are in the units of y.
+    """Numbers to be predicted. The network learns (y - mean) / deviation; errors and answers are in
+    the units of y.
 
     Attributes:
         mean: what is taken off each number, "out".
         deviation: what it is then divided by.
-        centre: of the training samples, in the network's units: R² is taken from there, as far from zero it would drown in rounding.
+        centre: of the training samples, in the network's units: R² is taken from there, as far from
+            zero it would drown in rounding.
         flat: whether y has no axis for its numbers, as each sample or step has one.
     """
 
@@ -118,7 +133,9 @@ class Numbers(Targets):
         numbers = (y.reshape(*y.shape[: y.ndim - (not self.flat)], -1) - self.mean) / self.deviation
         if counts is None:
             return numbers.astype(dtype)
-        return np.concatenate([np.where(counts[..., None], numbers, 0), counts[..., None]], -1).astype(dtype)
+        return np.concatenate(
+            [np.where(counts[..., None], numbers, 0), counts[..., None]], -1
+        ).astype(dtype)
 
     def target(self, y, in_time):
         """See `Targets.target`."""
@@ -126,10 +143,15 @@ class Numbers(Targets):
 
     def score(self, output, signal):
         """See `Task.score`."""
-        scale, centre = (jnp.asarray(a, output.dtype).reshape((1,) * (output.ndim - 1) + (-1,)) for a in (self.deviation, self.centre))
+        scale, centre = (
+            jnp.asarray(a, output.dtype).reshape((1,) * (output.ndim - 1) + (-1,))
+            for a in (self.deviation, self.centre)
+        )
         square, away = (output - signal.target) ** 2, signal.target - centre
         parts = {RMSE.name: square * scale**2, R2.name: jnp.stack([square, away, away**2], -1)}
-        return {name: signal.weigh(part) for name, part in parts.items()} | {LOSS.name: signal.loss(output)}
+        return {name: signal.weigh(part) for name, part in parts.items()} | {
+            LOSS.name: signal.loss(output)
+        }
 
     def answers(self, output):
         """See `Targets.answers`: in the units of y."""
@@ -151,7 +173,11 @@ class Nothing(Targets):
 
     def kept(self, y, counts):
         """See `Targets.kept`: nothing, and in time 1 at steps that count."""
-        return np.zeros((len(y), 0), np.float32) if counts is None else counts[..., None].astype(jnp.zeros(()).dtype)
+        return (
+            np.zeros((len(y), 0), np.float32)
+            if counts is None
+            else counts[..., None].astype(jnp.zeros(()).dtype)
+        )
 
     def target(self, y, in_time):
         """See `Targets.target`."""
@@ -172,7 +198,9 @@ def _shares(counts: Bool[Array, "batch time"]) -> Float[Array, "batch time"]:
     return counted / jnp.sum(counted, 1, keepdims=True)
 
 
-def numbers_in(part: str, y: np.ndarray, counts: Bool[np.ndarray, "samples time"] | None) -> Float[np.ndarray, "samples *rest"]:
+def numbers_in(
+    part: str, y: np.ndarray, counts: Bool[np.ndarray, "samples time"] | None
+) -> Float[np.ndarray, "samples *rest"]:
     """Y as numbers, finite wherever they count.
 
     Raises:
@@ -194,5 +222,9 @@ def numbers_in(part: str, y: np.ndarray, counts: Bool[np.ndarray, "samples time"
         sound |= ~counts.reshape(*counts.shape, *[1] * (y.ndim - 2))
     if not sound.all():
         where = tuple(int(i) for i in np.argwhere(~sound)[0])
-        raise DataError(f"{part}y of sample {where[0]} is {numbers[where]}", "finite numbers", "fill in or drop what is missing")
+        raise DataError(
+            f"{part}y of sample {where[0]} is {numbers[where]}",
+            "finite numbers",
+            "fill in or drop what is missing",
+        )
     return numbers

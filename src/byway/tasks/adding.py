@@ -1,12 +1,13 @@
 """Adding (adding): add the two marked numbers of a sequence.
 
-    x   "time 2": numbers drawn uniformly from [0, 1], and marks: 1 at one step of each half, 0 elsewhere
+    x   "time 2": numbers drawn uniformly from [0, 1], and marks: 1 at one step of each half, 0
+        elsewhere
     y   the sum of the two marked numbers, asked for at the last step; half the squared error
 
 An answer is right where it is less than 0.04 away. Answering 1 always costs a loss of 1/12.
 
-Source   Hochreiter and Schmidhuber, Long short-term memory, Neural Comput. 9:1735, 1997, section 5.4; differs in: the length is
-         fixed, marks are 0 and 1, the sum is not rescaled
+Source   Hochreiter and Schmidhuber, Long short-term memory, Neural Comput. 9:1735, 1997, section
+         5.4; differs in: the length is fixed, marks are 0 and 1, the sum is not rescaled
 """
 
 from typing import ClassVar
@@ -39,4 +40,6 @@ class Adding(DrawnTask):
         half = self.length // 2
         marks = jax.nn.one_hot(jax.random.randint(first, (), 0, half), self.length)
         marks += jax.nn.one_hot(jax.random.randint(second, (), half, self.length), self.length)
-        return jnp.stack([values, marks], 1), *at_the_end(jnp.sum(values * marks)[None], self.length)
+        return jnp.stack([values, marks], 1), *at_the_end(
+            jnp.sum(values * marks)[None], self.length
+        )

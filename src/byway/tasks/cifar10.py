@@ -1,9 +1,11 @@
 """CIFAR-10 (cifar10): colour photographs, 32x32.
 
     x   (32, 32, 3), RGB scaled to [0, 1]
-    y   10 classes; 45,000 train, 5,000 validation (the last of the official training part), 10,000 test
+    y   10 classes; 45,000 train, 5,000 validation (the last of the official training part), 10,000
+        test
 
-Source   Krizhevsky, Learning multiple layers of features from tiny images, 2009; the binary version, which needs no pickle
+Source   Krizhevsky, Learning multiple layers of features from tiny images, 2009; the binary
+         version, which needs no pickle
 """
 
 import tarfile
@@ -53,7 +55,9 @@ def read_binary(path: Path) -> Images:
             test = _member(archive, "test_batch.bin")
     except (tarfile.TarError, EOFError, zlib.error) as problem:
         raise DataError(
-            f"{path} cannot be read: {problem}", "the archive as published", "delete it, so that it is fetched again"
+            f"{path} cannot be read: {problem}",
+            "the archive as published",
+            "delete it, so that it is fetched again",
         ) from problem
     (train_x, train_y), (test_x, test_y) = _split(np.concatenate(train)), _split(test)
     return Images(train_x, train_y, test_x, test_y)
@@ -63,10 +67,18 @@ def _member(archive: tarfile.TarFile, name: str) -> np.ndarray:
     path = f"cifar-10-batches-bin/{name}"
     stream = archive.extractfile(path) if path in archive.getnames() else None
     if stream is None:
-        raise DataError(f"the archive has no {path}", "five training batches and a test batch", "fetch the archive again")
+        raise DataError(
+            f"the archive has no {path}",
+            "five training batches and a test batch",
+            "fetch the archive again",
+        )
     raw = np.frombuffer(stream.read(), np.uint8)
     if raw.size == 0 or raw.size % RECORD:
-        raise DataError(f"{path} holds {raw.size:,} bytes", f"a multiple of {RECORD:,}", "fetch the archive again")
+        raise DataError(
+            f"{path} holds {raw.size:,} bytes",
+            f"a multiple of {RECORD:,}",
+            "fetch the archive again",
+        )
     return raw.reshape(-1, RECORD)
 
 

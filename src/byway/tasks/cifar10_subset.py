@@ -3,8 +3,8 @@
     x   (32, 32, 3), RGB scaled to [0, 1]
     y   10 classes; 17,961 train, 2,000 validation (the last of the training part), 9,968 test
 
-Limits   NOT CIFAR-10: the first 20,000 official training images less 39, and the official test set less 32. Its results must
-         not be quoted as CIFAR-10 results. It has no public address
+Limits   NOT CIFAR-10: the first 20,000 official training images less 39, and the official test set
+         less 32. Its results must not be quoted as CIFAR-10 results. It has no public address
 Source   Krizhevsky, Learning multiple layers of features from tiny images, 2009
 """
 
@@ -18,7 +18,12 @@ from byway.core.hyper import hyper
 from byway.tasks._files import DataFile, locate
 from byway.tasks._images import Images, ImageTask
 
-FILE = DataFile("cifar10", "cifar10_subset.npz", "", "sha256:a12768fd7b544e8ac0a56644c37820b4263991b140a08d36ab59eb02fbe1a05c")
+FILE = DataFile(
+    "cifar10",
+    "cifar10_subset.npz",
+    "",
+    "sha256:a12768fd7b544e8ac0a56644c37820b4263991b140a08d36ab59eb02fbe1a05c",
+)
 
 
 class CIFAR10Subset(ImageTask):
@@ -35,6 +40,15 @@ class CIFAR10Subset(ImageTask):
         path = locate(FILE)
         try:
             with np.load(path, allow_pickle=False) as data:
-                return Images(data["train_images"], data["train_labels"], data["test_images"], data["test_labels"])
+                return Images(
+                    data["train_images"],
+                    data["train_labels"],
+                    data["test_images"],
+                    data["test_labels"],
+                )
         except (KeyError, ValueError, zipfile.BadZipFile) as problem:
-            raise DataError(f"{path} cannot be read: {problem}", "the four arrays of images and labels", "fetch it again") from problem
+            raise DataError(
+                f"{path} cannot be read: {problem}",
+                "the four arrays of images and labels",
+                "fetch it again",
+            ) from problem

@@ -3,8 +3,9 @@
     x   "time symbols+2", one-hot: the pattern, then blanks, then a cue to answer, then blanks
     y   blanks do not count; from the cue on, the pattern, one symbol a step
 
-Source   Hochreiter and Schmidhuber, Long short-term memory, Neural Comput. 9:1735, 1997; in the form of Arjovsky, Shah and Bengio,
-         Unitary evolution recurrent neural networks, 2016, section 5.1; differs in: only the answer counts
+Source   Hochreiter and Schmidhuber, Long short-term memory, Neural Comput. 9:1735, 1997; in the
+         form of Arjovsky, Shah and Bengio, Unitary evolution recurrent neural networks, 2016,
+         section 5.1; differs in: only the answer counts
 """
 
 from typing import ClassVar
@@ -48,7 +49,13 @@ class Copy(DrawnTask):
         """See `DrawnTask.draw`."""
         pattern = jax.random.randint(key, (self.pattern,), 0, self.symbols)
         blank, cue = self.symbols, self.symbols + 1
-        shown = jnp.full(self.length, blank).at[: self.pattern].set(pattern).at[self.pattern + self.delay].set(cue)
+        shown = (
+            jnp.full(self.length, blank)
+            .at[: self.pattern]
+            .set(pattern)
+            .at[self.pattern + self.delay]
+            .set(cue)
+        )
         wanted = jnp.zeros(self.length, int).at[-self.pattern :].set(pattern)
         counts = jnp.zeros(self.length).at[-self.pattern :].set(1 / self.pattern)
         return jax.nn.one_hot(shown, self.symbols + 2), jax.nn.one_hot(wanted, self.symbols), counts

@@ -1,9 +1,12 @@
-"""Your own data (data): a table, images, sequences or arrays, with labels, with numbers to be predicted, or with neither.
+"""Your own data (data): a table, images, sequences or arrays, with labels, with numbers to be
+predicted, or with neither.
 
-x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the training samples: features one by
-    one, images channel by channel. Images are (height, width, channels); sequences (time, features), as long as each likes
-y   labels of any kind, numbered in their order; or, with kind="regression", numbers, standardised too. Of a sequence one, asked
-    for at its last step, or one at each step. Shares of the samples, each class in proportion, make validation and test
+x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the training
+    samples: features one by one, images channel by channel. Images are (height, width, channels);
+    sequences (time, features), as long as each likes
+y   labels of any kind, numbered in their order; or, with kind="regression", numbers, standardised
+    too. Of a sequence one, asked for at its last step, or one at each step. Shares of the samples,
+    each class in proportion, make validation and test
 """
 
 import math
@@ -27,7 +30,8 @@ from byway.tasks._tables import is_quantity
 from byway.tasks._targets import Classes, Nothing, Numbers, Targets
 
 CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabelled"
-# So many different whole numbers, or more than some and a third of the samples, may be either: somebody has to say.
+# So many different whole numbers, or more than some and a third of the samples, may be either:
+# somebody has to say.
 MANY, SOME = 20, 5
 
 
@@ -35,12 +39,14 @@ class Data(Task):
     """Arrays, files and folders as a task; read, checked and parted as soon as it is made.
 
     Args:
-        x: samples, "samples features", "samples height width" or "samples height width channels"; with `sequences`
-            "samples time features", or a list of arrays "time features", of different lengths.
-        y: as many labels (numbers, text or truth values), or, with kind="regression", numbers, "samples" or "samples out". Of
-            sequences one for each, or one for each step: a list of arrays "time ...", or "samples time ...". Nothing, for rules
-            that need no targets.
-        mask: of sequences in one array, which steps count, "samples time", or how many of each there are, "samples".
+        x: samples, "samples features", "samples height width" or "samples height width channels";
+            with `sequences` "samples time features", or a list of arrays "time features", of
+            different lengths.
+        y: as many labels (numbers, text or truth values), or, with kind="regression", numbers,
+            "samples" or "samples out". Of sequences one for each, or one for each step: a list of
+            arrays "time ...", or "samples time ...". Nothing, for rules that need no targets.
+        mask: of sequences in one array, which steps count, "samples time", or how many of each
+            there are, "samples".
         test_x: the test split, where there is one already.
         test_y: its labels or numbers.
         test_mask: its mask.
@@ -53,28 +59,77 @@ class Data(Task):
         classes: the label of each output; empty where y are no labels.
 
     Raises:
-        DataError: the data are missing, broken, of several forms, or too few for the splits; or nobody said what y means.
-        ConfigError: a share that leaves nothing to a split, or a setting that means nothing for such data.
+        DataError: the data are missing, broken, of several forms, or too few for the splits; or
+            nobody said what y means.
+        ConfigError: a share that leaves nothing to a split, or a setting that means nothing for
+            such data.
     """
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(128, 128), epochs=30, batch=32)
-    path: Path | None = hyper(None, "a .csv, .npz or .npy, a folder of .npy, or a folder with a folder of images for each class")
-    kind: str = hyper("", "what y means: classification, regression or unlabelled; labels by default, where there is y")
-    target: str = hyper(
-        "", "the column of a .csv with y, the last by default, several as a,b; or the .npy with those of a .npy, y.npy by default"
+    path: Path | None = hyper(
+        None,
+        "a .csv, .npz or .npy, a folder of .npy, or a folder with a folder of images for each "
+        "class",
     )
-    sequences: bool = hyper(False, "whether samples are sequences, of different lengths perhaps: (time, features) each")
-    group: str = hyper("", "the column of a .csv that says to which sequence each row, a time step, belongs")
-    at_end: bool = hyper(False, "whether a sequence has one y, asked for at its last step, where its shape leaves that open")
-    validation: float = hyper(0.1, "share of the samples kept for validation, unless the data bring a validation part", low=0, high=1)
-    test: float = hyper(0.2, "share of the samples kept for the test, unless the data bring a test part", low=0, high=1)
+    kind: str = hyper(
+        "",
+        "what y means: classification, regression or unlabelled; labels by default, where there "
+        "is y",
+    )
+    target: str = hyper(
+        "",
+        "the column of a .csv with y, the last by default, several as a,b; or the .npy with those "
+        "of a .npy, y.npy by default",
+    )
+    sequences: bool = hyper(
+        False, "whether samples are sequences, of different lengths perhaps: (time, features) each"
+    )
+    group: str = hyper(
+        "", "the column of a .csv that says to which sequence each row, a time step, belongs"
+    )
+    at_end: bool = hyper(
+        False,
+        "whether a sequence has one y, asked for at its last step, where its shape leaves that "
+        "open",
+    )
+    validation: float = hyper(
+        0.1,
+        "share of the samples kept for validation, unless the data bring a validation part",
+        low=0,
+        high=1,
+    )
+    test: float = hyper(
+        0.2,
+        "share of the samples kept for the test, unless the data bring a test part",
+        low=0,
+        high=1,
+    )
     seed: int = hyper(0, "draws which samples those are", low=0)
-    standardise: bool = hyper(True, "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided by 255")
-    side: int = hyper(0, "resize images to this many pixels a side; 0 to leave them as they are", unit="pixel", low=0)
-    background: str = hyper(WHITE, "the colour that lies under transparent images, such as white or #808080")
-    room: int = hyper(0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0)
-    features: int = hyper(0, "outputs of a network on unlabelled data; as many as inputs by default", low=0)
-    loss: str = hyper("", "cross_entropy, by default for labels, after a softmax; or squared_error, by default for numbers")
+    standardise: bool = hyper(
+        True,
+        "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided "
+        "by 255",
+    )
+    side: int = hyper(
+        0,
+        "resize images to this many pixels a side; 0 to leave them as they are",
+        unit="pixel",
+        low=0,
+    )
+    background: str = hyper(
+        WHITE, "the colour that lies under transparent images, such as white or #808080"
+    )
+    room: int = hyper(
+        0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0
+    )
+    features: int = hyper(
+        0, "outputs of a network on unlabelled data; as many as inputs by default", low=0
+    )
+    loss: str = hyper(
+        "",
+        "cross_entropy, by default for labels, after a softmax; or squared_error, by default for "
+        "numbers",
+    )
 
     targets: Targets | None = eqx.field(default=None, repr=False)
     parts: dict[str, tuple[Any, np.ndarray]] | None = eqx.field(default=None, repr=False)
@@ -98,7 +153,9 @@ class Data(Task):
     ):
         known = [field.name for field in hypers(type(self))]
         if unknown := [name for name in hyper if name not in known]:
-            raise ConfigError(f"Data({unknown[0]}=...)", f"one of {', '.join(known)}", "leave it out")
+            raise ConfigError(
+                f"Data({unknown[0]}=...)", f"one of {', '.join(known)}", "leave it out"
+            )
         for name in known:
             setattr(self, name, hyper.get(name, self.__dataclass_fields__[name].default))
         self.path = None if path is None else Path(path)
@@ -110,31 +167,51 @@ class Data(Task):
             "test": Given(test_x, test_y, test_mask),
         }
         given = {part: one for part, one in parts.items() if any(a is not None for a in one)}
-        partly = len({one.y is None for one in given.values()}) > 1 or any(one.x is None for one in given.values())
+        partly = len({one.y is None for one in given.values()}) > 1 or any(
+            one.x is None for one in given.values()
+        )
         if partly or (given and (path is not None or "train" not in given)):
-            raise ConfigError("samples without labels, labels without samples, or both arrays and a path", "x and y, or path", "give one")
+            raise ConfigError(
+                "samples without labels, labels without samples, or both arrays and a path",
+                "x and y, or path",
+                "give one",
+            )
         if self.path is not None:
-            form = Form(self.target, self.side, self.background, self.kind != UNLABELLED, self.group, self.at_end)
+            form = Form(
+                self.target,
+                self.side,
+                self.background,
+                self.kind != UNLABELLED,
+                self.group,
+                self.at_end,
+            )
             self._take(read_samples(self.path, form))
         elif given:
             if self.target or self.side or self.background != WHITE or self.group:
                 raise ConfigError(
-                    "arrays, with a target, side or background, or a group", "none of these: they are for files", "leave it out"
+                    "arrays, with a target, side or background, or a group",
+                    "none of these: they are for files",
+                    "leave it out",
                 )
             self._take(given)
 
     @classmethod
-    def from_frame(cls, frame: Any, target: Any = None, *, group: Any = None, **hyper: Any) -> "Data":
+    def from_frame(
+        cls, frame: Any, target: Any = None, *, group: Any = None, **hyper: Any
+    ) -> "Data":
         """The rows of a pandas data frame.
 
         Args:
             frame: numbers in every column but `target` and `group`.
-            target: the name of the column with y, as it is among `frame.columns`; a list of names for several numbers; none with
-                kind="unlabelled".
-            group: the name of the column that says to which sequence each row, a time step, belongs; None where a row is a sample.
+            target: the name of the column with y, as it is among `frame.columns`; a list of names
+                for several numbers; none with kind="unlabelled".
+            group: the name of the column that says to which sequence each row, a time step,
+                belongs; None where a row is a sample.
             hyper: see `Data`.
         """
-        x, y, groups = from_frame(frame, [] if hyper.get("kind") == UNLABELLED and target is None else target, group)
+        x, y, groups = from_frame(
+            frame, [] if hyper.get("kind") == UNLABELLED and target is None else target, group
+        )
         if groups is None:
             return cls(x, y, **hyper)
         return cls(*grouped(groups, x, y, hyper.get("at_end", False)), sequences=True, **hyper)
@@ -150,10 +227,12 @@ class Data(Task):
         background: str = WHITE,
         **hyper: Any,
     ) -> "Data":
-        """Anything with a length whose items are pairs (x, y) or dicts: a torch dataset, one of Hugging Face, a list.
+        """Anything with a length whose items are pairs (x, y) or dicts: a torch dataset, one of
+        Hugging Face, a list.
 
         Args:
-            dataset: all of it is read. An x may be an array, a tensor on the CPU, or an image of Pillow.
+            dataset: all of it is read. An x may be an array, a tensor on the CPU, or an image of
+                Pillow.
             names: what x and y are called in a dict.
             channels_first: whether images are (channels, height, width), as torch has them.
             test_dataset: the test split, where there is one already.
@@ -193,7 +272,9 @@ class Data(Task):
 
     @property
     def spare(self):
-        """See `Task.spare`: what there was made room for, and the inputs after it that are the same in every training sample."""
+        """See `Task.spare`: what there was made room for, and the inputs after it that are the same
+        in every training sample.
+        """
         if self.in_time:
             return 0
         x, same, first = self._held["train"][0], math.prod(self._held["train"][0].shape[1:]), None
@@ -213,14 +294,17 @@ class Data(Task):
     def batch(self, split, index, key):
         """See `Task.batch`."""
         x, y = (a.at[index].get(mode="promise_in_bounds") for a in split)
-        return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1), self._meaning.signal(y, self.in_time)
+        return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1), self._meaning.signal(
+            y, self.in_time
+        )
 
     def score(self, output, signal):
         """See `Task.score`."""
         return self._meaning.score(output, signal)
 
     def prepare(self, x: Any) -> np.ndarray:
-        """New samples, shaped as the `x` of this task were, as its networks take them: "samples *inputs"; sequences are filled up.
+        """New samples, shaped as the `x` of this task were, as its networks take them: "samples
+        *inputs"; sequences are filled up.
 
         Raises:
             DataError: they are none that this task could have been made from.
@@ -231,7 +315,8 @@ class Data(Task):
         return stored / 255 if new.x.dtype == np.uint8 else stored
 
     def answers(self, output: Any) -> np.ndarray:
-        """What a network's outputs say, "batch out", in the terms of y: labels, or numbers in their own units.
+        """What a network's outputs say, "batch out", in the terms of y: labels, or numbers in their
+        own units.
 
         Args:
             output: as the network leaves it, for samples that `prepare` made ready.
@@ -241,7 +326,11 @@ class Data(Task):
     @property
     def _held(self) -> dict[str, tuple[Any, np.ndarray]]:
         if self.parts is None:
-            raise DataError("the task data without data", "arrays, a file or a folder", "give it a path, with --data.path or path=...")
+            raise DataError(
+                "the task data without data",
+                "arrays, a file or a folder",
+                "give it a path, with --data.path or path=...",
+            )
         return self.parts
 
     @property
@@ -261,30 +350,68 @@ class Data(Task):
         return Split(jnp.asarray(self._stored(x)), jnp.asarray(y))
 
     def _stored(self, x: np.ndarray) -> np.ndarray:
-        """As a split keeps them. In double precision on the way: numbers far from zero would lose their differences."""
+        """As a split keeps them. In double precision on the way: numbers far from zero would lose
+        their differences.
+        """
         held = np.zeros(
-            (len(x), *x.shape[1 : 1 + self.in_time], *self.input_shape), x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype
+            (len(x), *x.shape[1 : 1 + self.in_time], *self.input_shape),
+            x.dtype if x.dtype == np.uint8 else jnp.zeros(()).dtype,
         )
         for at, block in blocks(x):
             with np.errstate(over="ignore"):
-                held[at, self._added :] = block if self.mean is None else (block - self.mean) / self.deviation
+                held[at, self._added :] = (
+                    block if self.mean is None else (block - self.mean) / self.deviation
+                )
             if not np.isfinite(held[at]).all():
-                raise DataError("samples that overflow when they are standardised", "numbers like those of training", "check their units")
+                raise DataError(
+                    "samples that overflow when they are standardised",
+                    "numbers like those of training",
+                    "check their units",
+                )
         return held
 
     def _check_words(self) -> None:
-        """Raise `ConfigError` where settings exclude each other, or one has no meaning beside another."""
+        """Raise `ConfigError` where settings exclude each other, or one has no meaning beside
+        another.
+        """
         if self.kind not in ("", CLASSIFICATION, REGRESSION, UNLABELLED):
-            raise ConfigError(f"kind = {self.kind!r}", f"{CLASSIFICATION}, {REGRESSION} or {UNLABELLED}", "leave it out for labels")
-        if self.loss and (self.loss not in LOSSES or (self.kind == REGRESSION and self.loss != "squared_error") or self.kind == UNLABELLED):
-            wanted = {REGRESSION: "squared_error", UNLABELLED: "none: there is nothing to compare with"}.get(self.kind, ", ".join(LOSSES))
-            raise ConfigError(f"loss = {self.loss!r}{f' for {self.kind}' if self.kind else ''}", wanted, "leave it out for its default")
+            raise ConfigError(
+                f"kind = {self.kind!r}",
+                f"{CLASSIFICATION}, {REGRESSION} or {UNLABELLED}",
+                "leave it out for labels",
+            )
+        if self.loss and (
+            self.loss not in LOSSES
+            or (self.kind == REGRESSION and self.loss != "squared_error")
+            or self.kind == UNLABELLED
+        ):
+            wanted = {
+                REGRESSION: "squared_error",
+                UNLABELLED: "none: there is nothing to compare with",
+            }.get(self.kind, ", ".join(LOSSES))
+            raise ConfigError(
+                f"loss = {self.loss!r}{f' for {self.kind}' if self.kind else ''}",
+                wanted,
+                "leave it out for its default",
+            )
         if self.kind == UNLABELLED and (self.target or self.at_end):
-            raise ConfigError(f"target or at_end for {UNLABELLED} data", "neither: they say where y is", "leave it out")
+            raise ConfigError(
+                f"target or at_end for {UNLABELLED} data",
+                "neither: they say where y is",
+                "leave it out",
+            )
         if self.at_end and not self.in_time:
-            raise ConfigError("at_end for samples without time", "sequences", "leave it out, or add sequences=True")
+            raise ConfigError(
+                "at_end for samples without time",
+                "sequences",
+                "leave it out, or add sequences=True",
+            )
         if self.room and self.in_time:
-            raise ConfigError(f"room = {self.room} for sequences", "none: it is for ff, which sees no time", "leave it out")
+            raise ConfigError(
+                f"room = {self.room} for sequences",
+                "none: it is for ff, which sees no time",
+                "leave it out",
+            )
 
     def _take(self, given: Samples) -> None:
         labelled = given["train"].y is not None
@@ -293,14 +420,23 @@ class Data(Task):
         if self.kind in (CLASSIFICATION, REGRESSION) and not labelled:
             raise ConfigError(f"kind = {self.kind!r}, and no y", "y", "give it, or leave kind out")
         read = {
-            part: usable("" if part == "train" else f"{part} ", *one, self.in_time, self.kind == REGRESSION, self.at_end)
+            part: usable(
+                "" if part == "train" else f"{part} ",
+                *one,
+                self.in_time,
+                self.kind == REGRESSION,
+                self.at_end,
+            )
             for part, one in given.items()
         }
         whole = read.pop("train")
         for part, one in read.items():
             check_like(part, one.x, whole.x, self.in_time)
         strata = self._numbered(whole, read)
-        shares = {part: 0.0 if part in read else share for part, share in (("validation", self.validation), ("test", self.test))}
+        shares = {
+            part: 0.0 if part in read else share
+            for part, share in (("validation", self.validation), ("test", self.test))
+        }
         index = parted(strata, **shares, seed=self.seed)
         trains = np.isin(np.arange(len(strata)), index["train"])
         if self.standardise and whole.x.dtype != np.uint8:
@@ -314,29 +450,51 @@ class Data(Task):
             self.parts[part] = _picked(x, np.arange(len(y))), y
         for name, share in (("validation", self.validation), ("test", self.test)):
             if not len(self.parts[name][0]):
-                raise ConfigError(f"{name} = {share:g} of {len(strata)} samples, which is none", "at least one sample", "raise the share")
+                raise ConfigError(
+                    f"{name} = {share:g} of {len(strata)} samples, which is none",
+                    "at least one sample",
+                    "raise the share",
+                )
         if isinstance(self.targets, Classes):
             self._check_classes(whole.said)
 
     def _numbered(self, whole: Read, held: dict[str, Read]) -> np.ndarray:
-        """Take up what y means. Of each sample a number: in each split are as many with the same one, in proportion."""
+        """Take up what y means. Of each sample a number: in each split are as many with the same
+        one, in proportion.
+        """
         alike = np.zeros(len(whole.x), int)
         if whole.y is None:
-            self.targets = Nothing(outputs=self.features or math.prod(whole.x.shape[1 + self.in_time :]))
+            self.targets = Nothing(
+                outputs=self.features or math.prod(whole.x.shape[1 + self.in_time :])
+            )
             return alike
         if self.features:
-            raise ConfigError(f"features = {self.features} for data with y", "none: y says how many outputs there are", "leave it out")
+            raise ConfigError(
+                f"features = {self.features} for data with y",
+                "none: y says how many outputs there are",
+                "leave it out",
+            )
         if self.kind == REGRESSION:
             return alike
         classes = np.unique(whole.said)
         if len(classes) < 2:
             raise DataError(
-                f"labels of one class, {classes.tolist()[0]!r}", "two classes or more", "check which column or array holds them"
+                f"labels of one class, {classes.tolist()[0]!r}",
+                "two classes or more",
+                "check which column or array holds them",
             )
-        self.targets = Classes(LOSSES[self.loss] if self.loss else CrossEntropy(), tuple(classes.tolist()))
+        self.targets = Classes(
+            LOSSES[self.loss] if self.loss else CrossEntropy(), tuple(classes.tolist())
+        )
         for part, one in held.items():
-            if strange := [label for label in np.unique(one.said).tolist() if label not in self.classes]:
-                raise DataError(f"{part} labels {strange}", f"some of {list(self.classes)}, as in training", "check the two parts")
+            if strange := [
+                label for label in np.unique(one.said).tolist() if label not in self.classes
+            ]:
+                raise DataError(
+                    f"{part} labels {strange}",
+                    f"some of {list(self.classes)}, as in training",
+                    "check the two parts",
+                )
         return np.searchsorted(classes, whole.said) if len(whole.said) == len(alike) else alike
 
     def _held_of(self, read: Read) -> tuple[Any, np.ndarray]:
@@ -348,32 +506,43 @@ class Data(Task):
         """Samples; what fills up sequences is such that it is zero once it is standardised."""
         if read.lengths is None or self.mean is None:
             return read.x
-        return np.where(np.arange(read.x.shape[1])[:, None] < read.lengths[:, None, None], read.x, self.mean)
+        return np.where(
+            np.arange(read.x.shape[1])[:, None] < read.lengths[:, None, None], read.x, self.mean
+        )
 
     def _check_classes(self, said: np.ndarray) -> None:
-        """Raise `DataError` where a class is not trained on, or where y may be numbers to be predicted and nobody said."""
+        """Raise `DataError` where a class is not trained on, or where y may be numbers to be
+        predicted and nobody said.
+        """
         trained = self._held["train"][1]
         counted = np.bincount(trained[trained >= 0], minlength=len(self.classes))
         if not counted.all():
             lost = self.classes[int(np.argmin(counted))]
             raise DataError(
-                f"the class {lost!r} has {int(np.sum(said == lost))} of {len(said)} samples, and none is left to train on",
+                f"the class {lost!r} has {int(np.sum(said == lost))} of {len(said)} samples, and "
+                "none is left to train on",
                 "each class in the training split",
-                'bring more samples of it, leave it out, or lower validation and test; numbers to be predicted need kind="regression"',
+                "bring more samples of it, leave it out, or lower validation and test; numbers to "
+                'be predicted need kind="regression"',
             )
         many = len(self.classes)
         # In a file everything is text; what somebody gave as text is.
-        countable = said.dtype.kind in "iu" or (bool(self.path) and said.dtype.kind == "U" and all(map(is_quantity, self.classes)))
+        countable = said.dtype.kind in "iu" or (
+            bool(self.path) and said.dtype.kind == "U" and all(map(is_quantity, self.classes))
+        )
         if not self.kind and countable and (many > MANY or (many > SOME and 3 * many > len(said))):
             raise DataError(
-                f"{many} different whole numbers as y of {len(said)} samples: labels, or numbers to be predicted?",
+                f"{many} different whole numbers as y of {len(said)} samples: labels, or numbers "
+                "to be predicted?",
                 "a word on what they mean",
                 'say kind="regression" or kind="classification"; on the command line --data.kind',
             )
 
 
 def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:
-    """What y means where it is to be predicted: its mean and deviation over the training samples."""
+    """What y means where it is to be predicted: its mean and deviation over the training
+    samples.
+    """
     y: Any = read.y
     mean, deviation = (a.reshape(-1) for a in moments(*read.steps(y, trains, counted=True)))
     zero, one = np.zeros_like(mean), np.ones_like(mean)
@@ -382,10 +551,12 @@ def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:
 
 
 def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """Which samples go to which split: shares of the whole, to the nearest sample, with each class in proportion.
+    """Which samples go to which split: shares of the whole, to the nearest sample, with each class
+    in proportion.
 
-    Samples stand in a line, those of a class evenly spaced along it, in an order that is drawn; one end of the line is the
-    test split, the other the validation split, so a class with few samples is trained on first.
+    Samples stand in a line, those of a class evenly spaced along it, in an order that is drawn; one
+    end of the line is the test split, the other the validation split, so a class with few samples
+    is trained on first.
 
     Args:
         labels: the number of each sample's class.
@@ -400,7 +571,11 @@ def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dic
         place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
     line = order[np.argsort(place, kind="stable")]
     first, last = round(test * len(line)), len(line) - round(validation * len(line))
-    return {"train": line[first : max(first, last)], "validation": line[max(first, last) :], "test": line[:first]}
+    return {
+        "train": line[first : max(first, last)],
+        "validation": line[max(first, last) :],
+        "test": line[:first],
+    }
 
 
 def _picked(x: Any, numbers: np.ndarray) -> Any:

@@ -1,9 +1,11 @@
 """Delayed exclusive or (delayed_xor): two bits, far apart; say at the end whether they differ.
 
-    x   "time 2": the bits, as +1 or -1, at the first step and at `gap` steps after it, 0 elsewhere; and a mark, 1 at both
+    x   "time 2": the bits, as +1 or -1, at the first step and at `gap` steps after it, 0 elsewhere;
+        and a mark, 1 at both
     y   2 classes, same or different, asked for at the last step
 
-No linear readout of the two bits can answer: the network has to hold the first and combine it with the second.
+No linear readout of the two bits can answer: the network has to hold the first and combine it with
+the second.
 """
 
 from typing import ClassVar
@@ -23,7 +25,9 @@ class DelayedXOR(DrawnTask):
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(32,), epochs=10, batch=32)
     gap: int = hyper(8, "time steps from the first bit to the second", low=1, high=1_000_000)
     wait: int = hyper(4, "time steps from the second bit to the answer", low=0, high=1_000_000)
-    noise: float = hyper(0.1, "standard deviation of the noise on the bits' input at every step", low=0.0)
+    noise: float = hyper(
+        0.1, "standard deviation of the noise on the bits' input at every step", low=0.0
+    )
     samples: int = hyper(5_000, "training sequences", low=1, high=100_000_000)
 
     input_shape: ClassVar[tuple[int, ...]] = (2,)

@@ -1,10 +1,11 @@
 """Handwritten digits, 8x8 (digits): the default task, embedded in scikit-learn, no download.
 
     x   (8, 8, 1), 17 grey levels scaled to [0, 1]
-    y   10 classes; 1,797 images: 1,257 train, 180 validation, 360 test, shuffled once with a fixed seed
+    y   10 classes; 1,797 images: 1,257 train, 180 validation, 360 test, shuffled once with a fixed
+        seed
 
-Source   E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998: the
-         test part, as scikit-learn ships it
+Source   E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+         Repository, 1998: the test part, as scikit-learn ships it
 """
 
 from importlib.util import find_spec
@@ -40,8 +41,14 @@ class Digits(ImageTask):
 
 
 def _file() -> Path:
-    """Where scikit-learn keeps them. Importing it to ask takes longer than the demo takes to learn from them."""
+    """Where scikit-learn keeps them. Importing it to ask takes longer than the demo takes to learn
+    from them.
+    """
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise DataError("digits without scikit-learn", "the file that it ships", "install Byway again, with all it depends on")
+        raise DataError(
+            "digits without scikit-learn",
+            "the file that it ships",
+            "install Byway again, with all it depends on",
+        )
     return Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"

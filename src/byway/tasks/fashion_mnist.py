@@ -1,10 +1,11 @@
 """Fashion-MNIST (fashion_mnist): articles of clothing, 28x28.
 
     x   (28, 28, 1), grey levels scaled to [0, 1]
-    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000 test
+    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000
+        test
 
-Source   Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms, 2017,
-         arXiv 1708.07747
+Source   Xiao, Rasul and Vollgraf, Fashion-MNIST: a novel image dataset for benchmarking machine
+         learning algorithms, 2017, arXiv 1708.07747
 """
 
 from typing import ClassVar

@@ -1,7 +1,8 @@
 """MNIST (mnist): handwritten digits, 28x28.
 
     x   (28, 28, 1), grey levels scaled to [0, 1]
-    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000 test
+    y   10 classes; 55,000 train, 5,000 validation (the last of the official training part), 10,000
+        test
 
 Source   LeCun, Cortes and Burges, The MNIST database of handwritten digits
 """

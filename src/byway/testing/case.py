@@ -41,38 +41,67 @@ class Case:
 
     Attributes:
         rule: the rule.
-        kind: the kind of network, a key of `audit.networks.KINDS`; or any name for the network that `build` makes.
+        kind: the kind of network, a key of `audit.networks.KINDS`; or any name for the network that
+            `build` makes.
         net: the network.
-        in_time: whether a batch is one of sequences: always where f sees them whole, and where steps are carried to the next.
+        in_time: whether a batch is one of sequences: always where f sees them whole, and where
+            steps are carried to the next.
     """
 
     def __init__(self, rule: Rule, kind: str, build: Callable[[], Network] | None = None):
-        self.rule, self.kind, self.net = rule, kind, eqx.filter_jit(build or (lambda: tiny(kind, rule)))()
-        self.in_time = isinstance(rule, SequenceRule) or (isinstance(rule, StepRule) and not self.net.feedforward)
+        self.rule, self.kind, self.net = (
+            rule,
+            kind,
+            eqx.filter_jit(build or (lambda: tiny(kind, rule)))(),
+        )
+        self.in_time = isinstance(rule, SequenceRule) or (
+            isinstance(rule, StepRule) and not self.net.feedforward
+        )
 
     def __str__(self) -> str:
         return f"{self.rule.id} on {self.kind}"
 
     @functools.cached_property
     def batches(self) -> Batches:
-        """Inputs, targets and, in time, what each step counts; of each as many as there are updates."""
-        draw, classes, time = np.random.default_rng(0), self.net[self.net.output].size, (STEPS,) if self.in_time else ()
+        """Inputs, targets and, in time, what each step counts; of each as many as there are
+        updates.
+        """
+        draw, classes, time = (
+            np.random.default_rng(0),
+            self.net[self.net.output].size,
+            (STEPS,) if self.in_time else (),
+        )
         x = draw.normal(size=(UPDATES, BATCH, *time, *self.net[self.net.input].shape))
         target = np.eye(classes)[draw.integers(0, classes, (UPDATES, BATCH, *time))]
         weight = draw.uniform(size=(UPDATES, BATCH, *time))
-        return jnp.asarray(x), jnp.asarray(target), jnp.asarray(weight / weight.sum(2, keepdims=True)) if time else None
+        return (
+            jnp.asarray(x),
+            jnp.asarray(target),
+            jnp.asarray(weight / weight.sum(2, keepdims=True)) if time else None,
+        )
 
     def batch(self, number: int = 0) -> Batches:
         """One of the batches."""
         return jax.tree.map(lambda a: a[number], self.batches)
 
     def signal(self, target: Array, weight: Array | None) -> Signal:
-        """The signal of a batch. An output that projects onwards has a value of its own, not a probability."""
-        return Signal(target, SquaredError() if self.net.outgoing(self.net.output) else CrossEntropy(), weight, Right())
+        """The signal of a batch. An output that projects onwards has a value of its own, not a
+        probability.
+        """
+        return Signal(
+            target,
+            SquaredError() if self.net.outgoing(self.net.output) else CrossEntropy(),
+            weight,
+            Right(),
+        )
 
     def call(self, dtype: Any = None) -> tuple[Network, Array, Signal]:
         """The network, inputs and signal of one call of f, in a precision of choice."""
-        cast = (lambda tree: tree) if dtype is None else lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
+        cast = (
+            (lambda tree: tree)
+            if dtype is None
+            else lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
+        )
         x, target, weight = cast(self.batch())
         signal = self.signal(target, weight)
         if weight is not None and isinstance(self.rule, StepRule):
@@ -86,7 +115,11 @@ class Case:
     @functools.cached_property
     def _starter(self) -> Callable[[Array], Learner]:
         x, target, weight = self.batch()
-        return jax.jit(lambda key: new_learner(self.rule, self.net, OPTIMISERS, x, self.signal(target, weight), key))
+        return jax.jit(
+            lambda key: new_learner(
+                self.rule, self.net, OPTIMISERS, x, self.signal(target, weight), key
+            )
+        )
 
     def step(self, learner: Learner, batch: Batches) -> tuple[Learner, dict[str, Array]]:
         """One batch learned, as training does it."""
@@ -113,7 +146,9 @@ class Case:
     def abreast(self, *seeds: int) -> list[Learner]:
         """All batches learned by several learners at once, under `vmap`."""
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(self.start(seed) for seed in seeds))
-        ends = jax.jit(jax.vmap(lambda learner: jax.lax.scan(self.step, learner, self.batches)[0]))(stacked)
+        ends = jax.jit(jax.vmap(lambda learner: jax.lax.scan(self.step, learner, self.batches)[0]))(
+            stacked
+        )
         return [jax.tree.map(lambda a, i=i: a[i], ends) for i in range(len(seeds))]
 
 
@@ -126,7 +161,9 @@ def with_calls_of_f(rule: Rule) -> tuple[Rule, list[int]]:
         return cls.f(self, *args)
 
     counting = type(cls.__name__, (cls,), {"f": f, "id": rule.id})
-    return counting(**{field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}), calls
+    return counting(
+        **{field.name: getattr(rule, field.name) for field in dataclasses.fields(rule)}
+    ), calls
 
 
 def _score(output, signal):

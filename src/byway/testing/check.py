@@ -54,25 +54,42 @@ class Report:
     @property
     def problems(self) -> list[str]:
         """What does not hold."""
-        return [h.problem for h in self.laws if h.problem] + [str(r) for r in self.checks if not r.holds]
+        return [h.problem for h in self.laws if h.problem] + [
+            str(r) for r in self.checks if not r.holds
+        ]
 
     def __str__(self) -> str:
-        lines = [f"{self.rule}: {'conforms' if not self.problems else 'does not conform'}, on {', '.join(self.networks) or 'no network'}"]
+        lines = [
+            f"{self.rule}: {'conforms' if not self.problems else 'does not conform'}, on "
+            f"{', '.join(self.networks) or 'no network'}"
+        ]
         for law in dict.fromkeys(h.law for h in self.laws):
             tried = [h for h in self.laws if h.law == law]
             lines.append(f"  {'no ' if any(h.problem for h in tried) else 'yes'}  {law}")
-            lines += [f"         {line}" for h in tried if h.problem for line in h.problem.splitlines()]
+            lines += [
+                f"         {line}" for h in tried if h.problem for line in h.problem.splitlines()
+            ]
         for r in self.checks:
             measured = r.problem or f"{r.measured:.3g}"
-            lines.append(f"  {'yes' if r.holds else 'no '}  {r.check.name}: {measured}, wanted {wanted(r.check)} ({r.check.source})")
+            lines.append(
+                f"  {'yes' if r.holds else 'no '}  {r.check.name}: {measured}, wanted "
+                f"{wanted(r.check)} ({r.check.source})"
+            )
         lines += [f"  note: {note}" for note in self.notes]
-        return "\n".join([*lines, f"  {sum(h.seconds for h in self.laws) + sum(r.seconds for r in self.checks):.0f} s"])
+        return "\n".join(
+            [
+                *lines,
+                f"  {sum(h.seconds for h in self.laws) + sum(r.seconds for r in self.checks):.0f} "
+                "s",
+            ]
+        )
 
 
 def check_rule(rule: Rule) -> Report:
     """Hold a rule to the contract on every kind of network that it accepts, and run its own checks.
 
-    One line in a test of yours: `check_rule(MyRule())`. All is done in float64, most in float32 as well; it takes a minute or two.
+    One line in a test of yours: `check_rule(MyRule())`. All is done in float64, most in float32 as
+    well; it takes a minute or two.
 
     Args:
         rule: the rule; its hyper-parameters are used as they are.
@@ -81,7 +98,8 @@ def check_rule(rule: Rule) -> Report:
         What was tried; print it.
 
     Raises:
-        ContractError: something does not hold. Everything is tried before, and the message is the whole report.
+        ContractError: something does not hold. Everything is tried before, and the message is the
+            whole report.
     """
     with jax.enable_x64(True):
         kinds = accepted(rule)
@@ -90,11 +108,17 @@ def check_rule(rule: Rule) -> Report:
         checks, notes = verify(rule), _notes(rule, sound)
     report = Report(rule.id, kinds, held, checks, notes)
     if report.problems:
-        raise ContractError(str(report), "a rule that keeps the contract", "mend the first problem, and run it again")
+        raise ContractError(
+            str(report),
+            "a rule that keeps the contract",
+            "mend the first problem, and run it again",
+        )
     return report
 
 
-def _laws(rule: Rule, kinds: list[str]) -> Iterator[tuple[Callable[..., None], str, str, tuple[Any, ...]]]:
+def _laws(
+    rule: Rule, kinds: list[str]
+) -> Iterator[tuple[Callable[..., None], str, str, tuple[Any, ...]]]:
     """Every law with its name, what it is tried on, and its arguments."""
     for law in laws.BY_ITSELF:
         yield law, law.__name__, "", (rule,)
@@ -112,7 +136,9 @@ def _laws(rule: Rule, kinds: list[str]) -> Iterator[tuple[Callable[..., None], s
 
 def trained_on(rule: Rule, kinds: list[str]) -> list[str]:
     """The small tasks that a rule can be trained on: one of single samples, one of sequences."""
-    return ["digits"] * (learns_samples(rule) and "mlp" in kinds) + ["delayed_xor"] * (rule.in_time and "rnn" in kinds)
+    return ["digits"] * (learns_samples(rule) and "mlp" in kinds) + ["delayed_xor"] * (
+        rule.in_time and "rnn" in kinds
+    )
 
 
 def _try(law: Callable[..., None], name: str, on: str, arguments: tuple[Any, ...]) -> Held:
@@ -122,7 +148,10 @@ def _try(law: Callable[..., None], name: str, on: str, arguments: tuple[Any, ...
     except BywayError as broken:
         problem = str(broken)
     except FAULTS as raised:
-        problem = f"{on or 'by itself'}: raised {type(raised).__name__}: {str(raised).partition(chr(10))[0]}"
+        problem = (
+            f"{on or 'by itself'}: raised {type(raised).__name__}: "
+            f"{str(raised).partition(chr(10))[0]}"
+        )
     return Held(name.replace("_", " "), on, problem, time.perf_counter() - start)
 
 

@@ -19,12 +19,18 @@ from byway.training.step import Optimisers
 
 
 def validated(
-    net: Network, rules: Sequence[Rule], rates: Sequence[float], task: Task, data: dict[str, Split], options: Options
+    net: Network,
+    rules: Sequence[Rule],
+    rates: Sequence[float],
+    task: Task,
+    data: dict[str, Split],
+    options: Options,
 ) -> list[float]:
-    """How trainings score on validation, each on average over its seeds, as `Result.validated` of `fit` would say.
+    """How trainings score on validation, each on average over its seeds, as `Result.validated` of
+    `fit` would say.
 
-    Those whose rules differ in live numbers alone share a program. Where the network has black boxes, which may remember what they were
-    asked, each is trained by itself, one after another.
+    Those whose rules differ in live numbers alone share a program. Where the network has black
+    boxes, which may remember what they were asked, each is trained by itself, one after another.
 
     Args:
         net: the network; each learner draws its own weights.
@@ -44,13 +50,28 @@ def validated(
         for i in numbers:
             rules[i].accepts(net)
         seeds = len(numbers) * options.all_seeds
-        each = [(rules[i], _at(optimisers, rates[i], options.lr_gamma)) for i in numbers for _ in options.all_seeds]
+        each = [
+            (rules[i], _at(optimisers, rates[i], options.lr_gamma))
+            for i in numbers
+            for _ in options.all_seeds
+        ]
         loop = Loop(
-            [rule for rule, _ in each], net, task, splits, [pair for _, pair in each], options.batch, seeds,
-            options.probe, options.every, options.growth, options.rests(splits),
-        )  # fmt: skip
+            [rule for rule, _ in each],
+            net,
+            task,
+            splits,
+            [pair for _, pair in each],
+            options.batch,
+            seeds,
+            options.probe,
+            options.every,
+            options.growth,
+            options.rests(splits),
+        )
         rows, main = train(loop, options.epochs).rows, task.scores[0]
-        first, last = (row.validation[main.name].reshape(len(numbers), -1) for row in (rows[0], rows[-1]))
+        first, last = (
+            row.validation[main.name].reshape(len(numbers), -1) for row in (rows[0], rows[-1])
+        )
         scores[numbers] = [judged(main, *both) for both in zip(first, last, strict=True)]
     return scores.tolist()
 
@@ -71,5 +92,12 @@ def _alike(rules: Sequence[Rule]) -> list[list[int]]:
 def _at(optimisers: Optimisers, rate: float, rate_gamma: float | None) -> Optimisers:
     theta, gamma = optimisers
     if not isinstance(theta, Optimiser) or not isinstance(gamma, Optimiser):
-        raise ConfigError("a learning rate beside an optax transformation", "an optimiser given by name", "for example 'adam'")
-    return Optimisers(dataclasses.replace(theta, rate=rate), dataclasses.replace(gamma, rate=rate if rate_gamma is None else rate_gamma))
+        raise ConfigError(
+            "a learning rate beside an optax transformation",
+            "an optimiser given by name",
+            "for example 'adam'",
+        )
+    return Optimisers(
+        dataclasses.replace(theta, rate=rate),
+        dataclasses.replace(gamma, rate=rate if rate_gamma is None else rate_gamma),
+    )

@@ -1,7 +1,9 @@
-"""Batches on their way to the devices: where the samples lie there, nothing has to move; else some batches at a time are fetched.
+"""Batches on their way to the devices: where the samples lie there, nothing has to move; else some
+batches at a time are fetched.
 
-What is fetched is gathered in the same order, and learned from by the same program, as it would be from memory: so it teaches the same,
-to the bit. It is gathered while the learners are busy with what was gathered before.
+What is fetched is gathered in the same order, and learned from by the same program, as it would be
+from memory: so it teaches the same, to the bit. It is gathered while the learners are busy with
+what was gathered before.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +19,8 @@ from byway.training.layout import Layout
 
 T = TypeVar("T")
 
-# What is fetched at once, for all learners together: so much memory [B], and so many samples that a slow disk gives them in seconds.
+# What is fetched at once, for all learners together: so much memory [B], and so many samples that a
+# slow disk gives them in seconds.
 MOST_BYTES, MOST_SAMPLES = 2**26, 2**16
 
 
@@ -31,9 +34,10 @@ class Window(NamedTuple):
     Attributes:
         first: the number of the first of them in the epoch.
         last: that of the one after them.
-        own: what each learner has for itself, with a leading axis of learners: the samples of its batches where they are fetched, else
-            their numbers, "learners steps batch".
-        shared: what all have in common: the numbers of the samples in each batch, "steps batch"; or the samples.
+        own: what each learner has for itself, with a leading axis of learners: the samples of its
+            batches where they are fetched, else their numbers, "learners steps batch".
+        shared: what all have in common: the numbers of the samples in each batch, "steps batch"; or
+            the samples.
     """
 
     first: int
@@ -43,7 +47,8 @@ class Window(NamedTuple):
 
 
 class Batches:
-    """The batches of an epoch, in windows that come one after another: a single one, unless samples are fetched.
+    """The batches of an epoch, in windows that come one after another: a single one, unless samples
+    are fetched.
 
     Args:
         split: the samples.
@@ -66,31 +71,40 @@ class Batches:
             self._now, self._next = None, None
 
     def at(self, step: int) -> Window:
-        """The window with the update of that number; of several, none before the last that was asked for."""
+        """The window with the update of that number; of several, none before the last that was
+        asked for.
+        """
         if not self._split.fetched:
             return self._whole
         if self._next is None:
-            self._next = ahead(self._fetch, range(step // self._span, -(-self._steps // self._span)))
+            self._next = ahead(
+                self._fetch, range(step // self._span, -(-self._steps // self._span))
+            )
         while self._now is None or self._now.last <= step:
             self._now = next(self._next)
         return self._now
 
     def _fetch(self, number: int) -> Window:
         first, last = number * self._span, min((number + 1) * self._span, self._steps)
-        # Seeds that only fill up the devices, and steps that only fill up the window, learn from nothing.
+        # Seeds that only fill up the devices, and steps that only fill up the window, learn from
+        # nothing.
         empty = self._layout.padded, self._span * self._batch
         own = [np.zeros((*empty, *a.shape[1:]), a.dtype) for a in self._split]
         for one, numbers in enumerate(self._order[:, first:last].reshape(self._seeds, -1)):
             for a, mine in zip(own, self._split, strict=True):
                 a[one, : len(numbers)] = mine[numbers]
-        return Window(first, last, self._layout.place(Split(*(jnp.asarray(a) for a in own))), self._rows)
+        return Window(
+            first, last, self._layout.place(Split(*(jnp.asarray(a) for a in own))), self._rows
+        )
 
 
 def chunks(split: Split, size: int, layout: Layout) -> Iterator[tuple[Split, int, int]]:
-    """A split to be scored in chunks of some samples: all of it at once, unless its samples are fetched.
+    """A split to be scored in chunks of some samples: all of it at once, unless its samples are
+    fetched.
 
     Returns:
-        Samples, the number of their first chunk, and how many are real: the others fill up the last chunk.
+        Samples, the number of their first chunk, and how many are real: the others fill up the last
+        chunk.
     """
     if not split.fetched:
         yield split, 0, split.size

@@ -2,9 +2,10 @@
 
 FOLDER/STEP/    the training after so many batches: every array of every learner, and its `Progress`
 
-A learner holds its own key and the number of its step, from which the order of data and all noise follow, so a training that goes
-on from a checkpoint is the one that never stopped, to the bit. Each is written under another name and renamed when it is whole
-(`training.store`); a kill at any moment leaves the one before.
+A learner holds its own key and the number of its step, from which the order of data and all noise
+follow, so a training that goes on from a checkpoint is the one that never stopped, to the bit. Each
+is written under another name and renamed when it is whole (`training.store`); a kill at any moment
+leaves the one before.
 """
 
 import contextlib
@@ -43,7 +44,8 @@ class Progress:
         seconds: training time so far [s].
         rows: what was measured after each epoch.
         looks: what the microscope saw.
-        scores: training scores of each batch of the epoch that is not over, by metric, "seeds batches".
+        scores: training scores of each batch of the epoch that is not over, by metric, "seeds
+            batches".
     """
 
     step: int = 0
@@ -54,24 +56,35 @@ class Progress:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; scores are kept as arrays, elsewhere."""
-        plain = lambda a: a.tolist() if isinstance(a, np.ndarray) else a  # noqa: E731
-        moments = {name: [dataclasses.asdict(one) for one in getattr(self, name)] for name in ("rows", "looks")}
+        plain = lambda a: a.tolist() if isinstance(a, np.ndarray) else a
+        moments = {
+            name: [dataclasses.asdict(one) for one in getattr(self, name)]
+            for name in ("rows", "looks")
+        }
         return jax.tree.map(plain, {"step": self.step, "seconds": self.seconds, **moments})
 
     @classmethod
     def from_json(cls, held: dict[str, Any], scores: Scores) -> "Progress":
         """What `to_json` gave."""
-        rows = [Row(**row | {part: _arrays(row[part]) for part in ("train", "validation")}) for row in held["rows"]]
-        looks = [Look(**look | {"seen": {k: _arrays(v) for k, v in look["seen"].items()}}) for look in held["looks"]]
+        rows = [
+            Row(**row | {part: _arrays(row[part]) for part in ("train", "validation")})
+            for row in held["rows"]
+        ]
+        looks = [
+            Look(**look | {"seen": {k: _arrays(v) for k, v in look["seen"].items()}})
+            for look in held["looks"]
+        ]
         return cls(held["step"], held["seconds"], rows, looks, scores)
 
 
 class Checkpoints:
-    """The checkpoints of one training; a context, in which no other process may train in the folder.
+    """The checkpoints of one training; a context, in which no other process may train in the
+    folder.
 
     Args:
         folder: where; made, with its parents.
-        made_of: what the training is made of (see `ingredients`): one of something else is not gone on with.
+        made_of: what the training is made of (see `ingredients`): one of something else is not gone
+            on with.
         every: seconds between two of them [s]; ends of epochs count too.
         keep: how many of the latest to keep; 0 for all.
 
@@ -80,7 +93,12 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, made_of: dict[str, Any], every: float = 60.0, keep: int = 1):
-        self.folder, self.made_of, self.every, self.keep = Path(folder).resolve(), made_of, every, keep
+        self.folder, self.made_of, self.every, self.keep = (
+            Path(folder).resolve(),
+            made_of,
+            every,
+            keep,
+        )
         self._saved, self._stack = time.monotonic(), contextlib.ExitStack()
 
     def __enter__(self) -> "Checkpoints":
@@ -95,7 +113,9 @@ class Checkpoints:
 
     def due(self, epoch_ended: bool) -> bool:
         """Whether it is time for another."""
-        return time.monotonic() - self._saved >= (min(GAP, self.every) if epoch_ended else self.every)
+        return time.monotonic() - self._saved >= (
+            min(GAP, self.every) if epoch_ended else self.every
+        )
 
     def save(self, learners: Learner, progress: Progress) -> None:
         """Keep the training as it stands.
@@ -111,15 +131,23 @@ class Checkpoints:
             return
         from byway.training import store
 
-        arrays = {f"learner{name}": a for name, a in _named(learners).items()} | {f"score.{k}": v for k, v in progress.scores.items()}
-        store.write(self._manager, progress.step, arrays, {"made_of": self.made_of, "progress": progress.to_json()})
+        arrays = {f"learner{name}": a for name, a in _named(learners).items()} | {
+            f"score.{k}": v for k, v in progress.scores.items()
+        }
+        store.write(
+            self._manager,
+            progress.step,
+            arrays,
+            {"made_of": self.made_of, "progress": progress.to_json()},
+        )
         self._saved = time.monotonic()
 
     def restore(self, learners: Learner) -> tuple[Learner, Progress] | None:
         """The latest of this training.
 
         Args:
-            learners: fresh ones of the same training, perhaps more than it has seeds: their arrays are replaced.
+            learners: fresh ones of the same training, perhaps more than it has seeds: their arrays
+                are replaced.
 
         Returns:
             The learners and where they are; None where there is none.
@@ -135,19 +163,25 @@ class Checkpoints:
         arrays, held = store.read(self._manager, step)
         here = self.folder / str(step)
         branched = held["made_of"].get(BRANCHED) is not None
-        if not branched and (other := [k for k, v in self.made_of.items() if held["made_of"].get(k) != v]):
+        if not branched and (
+            other := [k for k, v in self.made_of.items() if held["made_of"].get(k) != v]
+        ):
             first = other[0]
             if first == PROGRAM:
                 raise RunError(
-                    f"the checkpoint {here} is of another training: it computes something else, though its settings read the same",
-                    "the same rule, network, task and optimiser, down to their functions and numbers",
+                    f"the checkpoint {here} is of another training: it computes something else, "
+                    "though its settings read the same",
+                    "the same rule, network, task and optimiser, down to their functions and "
+                    "numbers",
                     "undo what was changed in them since, or choose another folder",
                 )
             raise RunError(
-                f"the checkpoint {here} is of another training: its {first} is {held['made_of'].get(first)}"
+                f"the checkpoint {here} is of another training: its {first} is "
+                f"{held['made_of'].get(first)}"
                 + (f", and {', '.join(other[1:])} differ too" if other[1:] else ""),
                 f"{first} {self.made_of[first]}",
-                "go on with the settings that it was made with, or start from it with 'byway branch RUN --set ...'",
+                "go on with the settings that it was made with, or start from it with 'byway "
+                "branch RUN --set ...'",
             )
         kept = {k.removeprefix("learner"): v for k, v in arrays.items() if k.startswith("learner")}
         scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
@@ -166,9 +200,19 @@ def ingredients(data: dict[str, Split], program: str, **settings: Any) -> dict[s
     from importlib.metadata import version
 
     used = {name: version(name) for name in ("byway", "jax", "jaxlib")}
-    where = {"backend": jax.default_backend(), "devices": jax.device_count(), "double precision": jnp.zeros(()).dtype == jnp.float64}
+    where = {
+        "backend": jax.default_backend(),
+        "devices": jax.device_count(),
+        "double precision": jnp.zeros(()).dtype == jnp.float64,
+    }
     crc = {name: f"{split.size} samples, crc {_crc(split):08x}" for name, split in data.items()}
-    return {name: _in_words(value) for name, value in settings.items()} | {"data": crc} | where | used | {PROGRAM: program}
+    return (
+        {name: _in_words(value) for name, value in settings.items()}
+        | {"data": crc}
+        | where
+        | used
+        | {PROGRAM: program}
+    )
 
 
 def choose(folder: Path, step: int | None = None) -> int:
@@ -182,10 +226,16 @@ def choose(folder: Path, step: int | None = None) -> int:
     with store.opened(folder, read_only=True) as manager:
         steps = sorted(manager.all_steps())
     if not steps:
-        raise RunError(f"{folder} has no checkpoint", "one to start from", "let the run get to its first checkpoint")
+        raise RunError(
+            f"{folder} has no checkpoint",
+            "one to start from",
+            "let the run get to its first checkpoint",
+        )
     if step is not None and step not in steps:
         there = f"the checkpoints {', '.join(map(str, steps))}"
-        raise RunError(f"{folder} has {there}", f"that of step {step}", "choose one of these with --at")
+        raise RunError(
+            f"{folder} has {there}", f"that of step {step}", "choose one of these with --at"
+        )
     return steps[-1] if step is None else step
 
 
@@ -210,7 +260,9 @@ def branch(source: Path, target: Path, step: int) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder, made if need be: raise `RunError` if another process does. The system lets go when a process ends, however."""
+    """Hold a folder, made if need be: raise `RunError` if another process does. The system lets go
+    when a process ends, however.
+    """
     from filelock import FileLock, Timeout
 
     try:
@@ -218,10 +270,16 @@ def locked(folder: Path) -> Iterator[None]:
         lock = FileLock(folder / ".lock", timeout=0)
         lock.acquire()
     except Timeout:
-        raise RunError(f"another process is training in {folder}", "one at a time", "wait for it, or choose another folder") from None
+        raise RunError(
+            f"another process is training in {folder}",
+            "one at a time",
+            "wait for it, or choose another folder",
+        ) from None
     except OSError as problem:
         raise RunError(
-            f"{folder} cannot be written: {problem.strerror}", "a folder that can be written", "choose another folder"
+            f"{folder} cannot be written: {problem.strerror}",
+            "a folder that can be written",
+            "choose another folder",
         ) from problem
     try:
         yield
@@ -231,7 +289,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts() -> Iterator[list[int]]:
-    """Note the first Ctrl-C or SIGTERM in a list instead of being torn out of a compiled program; a second one is obeyed at once."""
+    """Note the first Ctrl-C or SIGTERM in a list instead of being torn out of a compiled program; a
+    second one is obeyed at once.
+    """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -251,17 +311,24 @@ def interrupts() -> Iterator[list[int]]:
 
 
 def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, branched: bool) -> Learner:
-    """Fresh learners with the arrays that were kept; those of a branch keep their own learning rates, and moments where none fit."""
+    """Fresh learners with the arrays that were kept; those of a branch keep their own learning
+    rates, and moments where none fit.
+    """
     mine = _named(learners)
-    mine_moments, kept_moments = ({k: v for k, v in some.items() if k.startswith(".moments")} for some in (mine, kept))
+    mine_moments, kept_moments = (
+        {k: v for k, v in some.items() if k.startswith(".moments")} for some in (mine, kept)
+    )
     shapes = [{k: v.shape[1:] for k, v in some.items()} for some in (mine_moments, kept_moments)]
     if branched and shapes[0] != shapes[1]:
         kept = {k: v for k, v in kept.items() if k not in kept_moments} | mine_moments
-    wrong = [k for k in mine if k not in kept or kept[k].shape[1:] != mine[k].shape[1:]] + [k for k in kept if k not in mine]
+    wrong = [k for k in mine if k not in kept or kept[k].shape[1:] != mine[k].shape[1:]] + [
+        k for k in kept if k not in mine
+    ]
     if wrong:
         k = wrong[0]
         raise RunError(
-            f"the checkpoint {here} has {k} of shape {kept[k].shape[1:] if k in kept else '(none)'}",
+            f"the checkpoint {here} has {k} of shape "
+            f"{kept[k].shape[1:] if k in kept else '(none)'}",
             f"{mine[k].shape[1:] if k in mine else 'none'}, as in this network and rule",
             "go on with the network, rule and optimiser that it was made with",
         )
@@ -278,19 +345,25 @@ def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, branched
 def _named(learners: Learner) -> dict[str, np.ndarray]:
     """Every array by its path; a key as the numbers it is made of."""
     paths, _ = jax.tree_util.tree_flatten_with_path(learners)
-    data = lambda a: jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a  # noqa: E731
+    data = lambda a: jax.random.key_data(a) if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else a
     return {jax.tree_util.keystr(path): np.asarray(data(a)) for path, a in paths}
 
 
 def _in_words(value: Any) -> str:
-    """As a person would call it; of what has no plain name its kind, as an address in memory means nothing to the next process."""
+    """As a person would call it; of what has no plain name its kind, as an address in memory means
+    nothing to the next process.
+    """
     if isinstance(value, PLAIN):
         return repr(value)
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_in_words, value))}]"
     if not isinstance(value, eqx.Module):
         return f"some {type(value).__name__}"
-    fields = ", ".join(f"{field.name}={_in_words(getattr(value, field.name))}" for field in dataclasses.fields(value) if field.repr)
+    fields = ", ".join(
+        f"{field.name}={_in_words(getattr(value, field.name))}"
+        for field in dataclasses.fields(value)
+        if field.repr
+    )
     return f"{getattr(value, 'id', type(value).__name__)}({fields})"
 
 

@@ -1,9 +1,10 @@
 """What a run computes, in a few letters: where these are equal, equal arrays come out.
 
-What is computed stands in the lowered programs, whatever it is called and wherever it was said: the stride of a convolution, the levels
-of a quantiser, the slope of an activation, a line of a user's own rule, a rate inside an optimiser, a constant of a module. What is not
-computed does not: names, addresses, comments. What Python answers on the host is in no program; it is known by its code and by what that
-reads.
+What is computed stands in the lowered programs, whatever it is called and wherever it was said: the
+stride of a convolution, the levels of a quantiser, the slope of an activation, a line of a user's
+own rule, a rate inside an optimiser, a constant of a module. What is not computed does not: names,
+addresses, comments. What Python answers on the host is in no program; it is known by its code and
+by what that reads.
 """
 
 import functools
@@ -29,7 +30,11 @@ def fingerprint(*parts: Any) -> str:
     """
     digest = hashlib.blake2b(digest_size=8)
     for part in parts:
-        for piece in _of_program(part) if isinstance(part, jax.stages.Traced) else map(_of_array, jax.tree.leaves(part)):
+        for piece in (
+            _of_program(part)
+            if isinstance(part, jax.stages.Traced)
+            else map(_of_array, jax.tree.leaves(part))
+        ):
             digest.update(len(piece).to_bytes(8, "little") + piece)
     return digest.hexdigest()
 
@@ -49,11 +54,17 @@ def _of_array(a: Any) -> bytes:
 
 
 def _called_on_the_host(jaxpr: Jaxpr) -> Iterator[Any]:
-    """The Python functions that a program calls while it runs, in the order in which they stand in it."""
+    """The Python functions that a program calls while it runs, in the order in which they stand in
+    it.
+    """
     for equation in jaxpr.eqns:
-        for value in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda v: isinstance(v, Jaxpr | ClosedJaxpr)):
+        for value in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda v: isinstance(v, Jaxpr | ClosedJaxpr)
+        ):
             if isinstance(value, Jaxpr | ClosedJaxpr):
-                yield from _called_on_the_host(value.jaxpr if isinstance(value, ClosedJaxpr) else value)
+                yield from _called_on_the_host(
+                    value.jaxpr if isinstance(value, ClosedJaxpr) else value
+                )
             elif isinstance(value, Host):
                 yield value.function
             elif "callback" in equation.primitive.name and callable(value):
@@ -61,30 +72,48 @@ def _called_on_the_host(jaxpr: Jaxpr) -> Iterator[Any]:
 
 
 def _behind(function: Any) -> tuple[Hashable, ...]:
-    """What a function hangs on; of an object that can be called, its class and what it was made with."""
+    """What a function hangs on; of an object that can be called, its class and what it was made
+    with.
+    """
     if isinstance(function, functools.partial):
-        return (*_behind(function.func), *behind(*function.args, *function.keywords, *function.keywords.values()))
+        return (
+            *_behind(function.func),
+            *behind(*function.args, *function.keywords, *function.keywords.values()),
+        )
     if isinstance(function, types.FunctionType | types.BuiltinFunctionType):
         return behind(function)
     owner = function.__self__ if isinstance(function, types.MethodType) else function
     method = function if isinstance(function, types.MethodType) else type(owner).__call__
-    made_with = {name: value for name, value in getattr(owner, "__dict__", {}).items() if name not in written_by(type(owner))}
+    made_with = {
+        name: value
+        for name, value in getattr(owner, "__dict__", {}).items()
+        if name not in written_by(type(owner))
+    }
     return behind(owner, method, type(owner), *made_with, *made_with.values())
 
 
 def _of_code(part: Hashable) -> bytes:
-    """One part of what `behind` finds, in bytes that do not depend on where in which file it stands, nor on the process."""
-    several = lambda parts: [_of_code(one).hex() for one in parts]  # noqa: E731
+    """One part of what `behind` finds, in bytes that do not depend on where in which file it
+    stands, nor on the process.
+    """
+    several = lambda parts: [_of_code(one).hex() for one in parts]
+    # Known by its name, or, where it has none, by its kind.
     match part.get() if isinstance(part, Itself) else part:
         case types.CodeType() as code:
-            said: Any = code.co_code.hex(), several(code.co_consts), code.co_names, code.co_varnames, code.co_freevars
+            said: Any = (
+                code.co_code.hex(),
+                several(code.co_consts),
+                code.co_names,
+                code.co_varnames,
+                code.co_freevars,
+            )
         case frozenset() as those:
             said = sorted(several(those))
         case tuple() as those:
             said = several(those)
         case np.ndarray() | np.generic() | jax.Array() as a:
             return _of_array(a)
-        case thing if isinstance(part, type | Itself):  # known by its name, or, where it has none, by its kind
+        case thing if isinstance(part, type | Itself):
             named: Any = thing if hasattr(thing, "__name__") else type(thing)
             said = getattr(named, "__module__", ""), named.__name__
         case plain:

@@ -63,37 +63,44 @@ def fit(
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
 
     Args:
-        net: the network. Each seed draws its own weights for this topology, unless they were learnt (`result.learner().net`) or loaded
-            (`byway.load`): then each begins with those.
+        net: the network. Each seed draws its own weights for this topology, unless they were learnt
+            (`result.learner().net`) or loaded (`byway.load`): then each begins with those.
         rule: the learning rule.
         task: what to learn.
         epochs: passes over the training split.
         batch: samples in an update.
         seeds: how many learners, seeded first_seed, first_seed + 1, ...
         first_seed: the first of them.
-        optimiser: a name (see `OPTIMISERS`) or any optax transformation, used as it is for theta and gamma; the rule's own by
-            default, which is "adam" for most.
+        optimiser: a name (see `OPTIMISERS`) or any optax transformation, used as it is for theta
+            and gamma; the rule's own by default, which is "adam" for most.
         lr: learning rate of the weights; the rule's own by default.
         lr_gamma: learning rate of the rule's parameters, where they learn; `lr` by default.
-        schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name; the rule's own by default.
+        schedule: "cosine" (to zero over the run) or "constant"; for an optimiser given by name; the
+            rule's own by default.
         probe: validation samples under the microscope; 64 by default.
-        looks: how often the microscope looks, from the start to the last update; by default as often as `default_looks` allows.
+        looks: how often the microscope looks, from the start to the last update; by default as
+            often as `default_looks` allows.
         look_at: the updates after which it looks, if you want to choose them; 0 is the start.
-        every: time steps between updates, for a rule that learns at every step; a whole sequence by default.
+        every: time steps between updates, for a rule that learns at every step; a whole sequence by
+            default.
         growth: what grows the network while it learns, for example `byway.growth("set")`.
-        start: what to begin with instead: the weights of a network of the same shape; those of a learner, and its rule's parameters where
-            they fit this rule; or those of a result, each seed its own. Moments begin anew.
-        progress: whether to draw a progress bar; by default where a person is watching, on a terminal or in a notebook.
+        start: what to begin with instead: the weights of a network of the same shape; those of a
+            learner, and its rule's parameters where they fit this rule; or those of a result, each
+            seed its own. Moments begin anew.
+        progress: whether to draw a progress bar; by default where a person is watching, on a
+            terminal or in a notebook.
         on_row: called after each epoch, with what was measured; first with what a checkpoint holds.
-        on_look: called after each look through the microscope, with what was seen; first with what a checkpoint holds.
+        on_look: called after each look through the microscope, with what was seen; first with what
+            a checkpoint holds.
         data: what `task.load()` gave, to train several rules on one copy.
-        checkpoint: a folder for checkpoints. Where it holds one of the same training that training goes on, and ends as if it had
-            never stopped, to the bit. Ctrl-C saves one first.
+        checkpoint: a folder for checkpoints. Where it holds one of the same training that training
+            goes on, and ends as if it had never stopped, to the bit. Ctrl-C saves one first.
         save_every: seconds between two checkpoints [s], 60 by default; ends of epochs count too.
         keep: how many of the latest to keep, 1 by default; 0 for all.
 
     Returns:
-        Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on the test split.
+        Curves, test scores of the last epoch's weights, and the learners. Nothing is selected on
+        the test split.
 
     Raises:
         RuleError: the rule cannot train this network.
@@ -107,32 +114,84 @@ def fit(
     require(Task, "task", task, "a task", "for example byway.task('digits')")
     data = task.load() if data is None else checked(task, data)
     options = Options.given(
-        epochs=epochs, batch=batch, seeds=seeds, first_seed=first_seed, optimiser=optimiser, lr=lr, lr_gamma=lr_gamma, schedule=schedule,
-        probe=probe, looks=looks, look_at=look_at, every=every, growth=growth, save_every=save_every, keep=keep,
-    )  # fmt: skip
+        epochs=epochs,
+        batch=batch,
+        seeds=seeds,
+        first_seed=first_seed,
+        optimiser=optimiser,
+        lr=lr,
+        lr_gamma=lr_gamma,
+        schedule=schedule,
+        probe=probe,
+        looks=looks,
+        look_at=look_at,
+        every=every,
+        growth=growth,
+        save_every=save_every,
+        keep=keep,
+    )
     if checkpoint is None:
-        require_none("save_every", save_every, "without checkpoints", "name their folder with checkpoint=")
+        require_none(
+            "save_every", save_every, "without checkpoints", "name their folder with checkpoint="
+        )
         require_none("keep", keep, "without checkpoints", "name their folder with checkpoint=")
     optimisers, moments = options.plan(net, rule, task, data)
-    starts = started(start if start is not None else net if net.learnt else None, net, rule, options.all_seeds)
+    starts = started(
+        start if start is not None else net if net.learnt else None, net, rule, options.all_seeds
+    )
     net = net.as_learnt(False)
     for name, listener in (("on_row", on_row), ("on_look", on_look)):
         if listener is not None and not callable(listener):
-            raise ConfigError(f"{name} = {shown(listener)}", "a function, which is told what was measured", f"leave {name} out")
+            raise ConfigError(
+                f"{name} = {shown(listener)}",
+                "a function, which is told what was measured",
+                f"leave {name} out",
+            )
     if checkpoint is not None:
-        require((str, os.PathLike), "checkpoint", checkpoint, "a folder", "leave it out for no checkpoints")
-    loop = Loop(rule, net, task, data, optimisers, batch, options.all_seeds, options.probe, every, growth, options.rests(data), starts)
+        require(
+            (str, os.PathLike),
+            "checkpoint",
+            checkpoint,
+            "a folder",
+            "leave it out for no checkpoints",
+        )
+    loop = Loop(
+        rule,
+        net,
+        task,
+        data,
+        optimisers,
+        batch,
+        options.all_seeds,
+        options.probe,
+        every,
+        growth,
+        options.rests(data),
+        starts,
+    )
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:
-            made_of = ingredients(data, loop.fingerprint(), rule=rule, task=task, net=describe(net), **options.decisive(moments))
-            store = stack.enter_context(Checkpoints(Path(checkpoint), made_of, options.save_every, options.keep))
+            made_of = ingredients(
+                data,
+                loop.fingerprint(),
+                rule=rule,
+                task=task,
+                net=describe(net),
+                **options.decisive(moments),
+            )
+            store = stack.enter_context(
+                Checkpoints(Path(checkpoint), made_of, options.save_every, options.keep)
+            )
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, epochs * loop.steps, progress))
         at = train(loop, epochs, moments, store, asked, advance, on_row, on_look)
-    test, others = loop.score("test"), {name: loop.score(name) for name in data if name not in PARTS}
+    test = loop.score("test")
+    others = {name: loop.score(name) for name in data if name not in PARTS}
     learners = loop.real_learners()
-    said = [rule.advice({k: float(v[i]) for k, v in at.rows[-1].train.items()}) for i in range(seeds)]
+    said = [
+        rule.advice({k: float(v[i]) for k, v in at.rows[-1].train.items()}) for i in range(seeds)
+    ]
     advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
     rate = options.rate(rule) if optimiser is None or isinstance(optimiser, str) else None
     failures = {
@@ -141,9 +200,21 @@ def fit(
         if update >= 0
     }
     return Result(
-        rule, task, loop.seeds, at.rows, at.looks, test, failures, advice, learners,
-        at.rows[-1].seconds, loop.compile_seconds, loop.look_compile_seconds, loop.step_bytes, others,
-    )  # fmt: skip
+        rule,
+        task,
+        loop.seeds,
+        at.rows,
+        at.looks,
+        test,
+        failures,
+        advice,
+        learners,
+        at.rows[-1].seconds,
+        loop.compile_seconds,
+        loop.look_compile_seconds,
+        loop.step_bytes,
+        others,
+    )
 
 
 def train(
@@ -156,7 +227,8 @@ def train(
     on_row: Callable[[Row], None] | None = None,
     on_look: Callable[[Look], None] | None = None,
 ) -> Progress:
-    """Train to the end, from the start or from a checkpoint: in stretches that stop wherever somebody waits for something.
+    """Train to the end, from the start or from a checkpoint: in stretches that stop wherever
+    somebody waits for something.
 
     Args:
         loop: what trains; its learners are replaced.
@@ -174,7 +246,15 @@ def train(
         loop.learners = loop.layout.place(learners)
 
     def measure(train: Scores) -> None:
-        at.rows.append(Row(at.step // loop.steps, at.step, at.seconds, train, loop.score("validation", strict=not at.rows)))
+        at.rows.append(
+            Row(
+                at.step // loop.steps,
+                at.step,
+                at.seconds,
+                train,
+                loop.score("validation", strict=not at.rows),
+            )
+        )
         _tell(on_row, at.rows[-1])
 
     def look() -> None:
@@ -193,17 +273,24 @@ def train(
     stretch = 1
     while at.step < epochs * loop.steps:
         first = at.step % loop.steps
-        last = min([first + stretch, loop.steps, *(first + m - at.step for m in moments if m > at.step)])
+        last = min(
+            [first + stretch, loop.steps, *(first + m - at.step for m in moments if m > at.step)]
+        )
         scores, seconds = loop.train(first, last)
         stretch = max(1, int((last - first) * STRETCH / max(seconds, 1e-6)))
         at.step, at.seconds = at.step + last - first, at.seconds + seconds
-        at.scores = {k: np.concatenate([at.scores[k], v], 1) if k in at.scores else v for k, v in scores.items()}
+        at.scores = {
+            k: np.concatenate([at.scores[k], v], 1) if k in at.scores else v
+            for k, v in scores.items()
+        }
         look()
         ended = last == loop.steps
         if ended:
             measure(loop.finished({k: v.mean(1, dtype=float) for k, v in at.scores.items()}))
             at.scores = {}
-        advance(at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}{_note(loop.task, at.rows[-1])}")
+        advance(
+            at.step, f"epoch {-(-at.step // loop.steps)} of {epochs}{_note(loop.task, at.rows[-1])}"
+        )
         if store is not None and (asked or at.step == epochs * loop.steps or store.due(ended)):
             store.save(loop.real_learners(), at)
         if asked:
@@ -212,11 +299,14 @@ def train(
 
 
 def use_compilation_cache() -> None:
-    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it to "") or there is no place."""
+    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it
+    to "") or there is no place.
+    """
     if jax.config.jax_compilation_cache_dir is not None or (ours := cache_folder()) is None:  # pyright: ignore[reportAttributeAccessIssue]
         return
     folder = ours / "xla"
-    with contextlib.suppress(OSError):  # a home folder that cannot be written: JAX would warn of each program
+    # A home folder that cannot be written: JAX would warn of each program.
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if os.access(folder, os.W_OK):
         jax.config.update("jax_compilation_cache_dir", str(folder))

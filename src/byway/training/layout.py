@@ -1,12 +1,14 @@
 """Where learners run: many of them in one compiled program, on all the cores there are.
 
-On a CPU, learners run one after another on each device (`lax.map`), and the axis of seeds is split over the devices, of which
-`import byway` asks JAX for one a core. Each learner's program is then the one it would have alone, so its results are
-the same bits, and small networks fill the machine. On a GPU or TPU the axis is a `vmap`.
+On a CPU, learners run one after another on each device (`lax.map`), and the axis of seeds is split
+over the devices, of which `import byway` asks JAX for one a core. Each learner's program is then
+the one it would have alone, so its results are the same bits, and small networks fill the machine.
+On a GPU or TPU the axis is a `vmap`.
 
-A learner that is alone leaves the other cores to XLA, which shares out each operation. That serves one large product well, and
-the many small ones of a rule that settles badly: there the samples of its batch are divided among the devices, and only
-the sums over a batch bring them together. Measured in `benchmarks/`.
+A learner that is alone leaves the other cores to XLA, which shares out each operation. That serves
+one large product well, and the many small ones of a rule that settles badly: there the samples of
+its batch are divided among the devices, and only the sums over a batch bring them together.
+Measured in `benchmarks/`.
 """
 
 import dataclasses
@@ -45,15 +47,23 @@ class Layout:
         return self._put(tree, PartitionSpec())
 
     def divide(self, tree: Any) -> Any:
-        """Within a learner's program: let each device have its part of a tree whose arrays have a leading axis of samples."""
-        if not self._alone or self._devices == 1 or any(a.shape[0] % self._devices for a in jax.tree.leaves(tree)):
+        """Within a learner's program: let each device have its part of a tree whose arrays have a
+        leading axis of samples.
+        """
+        if (
+            not self._alone
+            or self._devices == 1
+            or any(a.shape[0] % self._devices for a in jax.tree.leaves(tree))
+        ):
             return tree
         return jax.lax.with_sharding_constraint(tree, self._sharding(PartitionSpec("devices")))
 
     def over(self, function: Callable) -> Callable:
         """`function(learner, shared)` for one learner -> the same for `padded` of them."""
         if self.seeds == 1:
-            return lambda learners, shared: _stack_one(function(jax.tree.map(lambda a: a[0], learners), shared))
+            return lambda learners, shared: _stack_one(
+                function(jax.tree.map(lambda a: a[0], learners), shared)
+            )
         if jax.default_backend() != "cpu":
             return jax.vmap(function, in_axes=(0, None))
 
@@ -63,7 +73,13 @@ class Layout:
         if self._devices == 1:
             return one_after_another
         each, all_ = PartitionSpec("devices"), PartitionSpec()
-        return jax.shard_map(one_after_another, mesh=self._mesh(), in_specs=(each, all_), out_specs=each, check_vma=False)
+        return jax.shard_map(
+            one_after_another,
+            mesh=self._mesh(),
+            in_specs=(each, all_),
+            out_specs=each,
+            check_vma=False,
+        )
 
     @property
     def _alone(self) -> bool:
@@ -82,11 +98,18 @@ class Layout:
         return NamedSharding(self._mesh(), spec)
 
     def _mesh(self):
-        return jax.make_mesh((self._devices,), ("devices",), axis_types=(AxisType.Auto,), devices=jax.devices()[: self._devices])
+        return jax.make_mesh(
+            (self._devices,),
+            ("devices",),
+            axis_types=(AxisType.Auto,),
+            devices=jax.devices()[: self._devices],
+        )
 
 
 def skip_failed(function: Callable, learner: Any, shared: Any) -> Any:
-    """`function(learner, shared) -> (learner, out)`, but a learner that failed stays as it is and its `out` is zero."""
+    """`function(learner, shared) -> (learner, out)`, but a learner that failed stays as it is and
+    its `out` is zero.
+    """
     out = eqx.filter_eval_shape(function, learner, shared)[1]
 
     def stay(learner, shared):

@@ -35,11 +35,13 @@ class Loop:
     """Trains, scores and probes a stack of learners, one for each seed, by compiled programs.
 
     Args:
-        rule: the rule; or one for each learner, which differ in their numbers alone (see `numbers_of`).
+        rule: the rule; or one for each learner, which differ in their numbers alone (see
+            `numbers_of`).
         net: the network; each learner draws its own weights.
         task: what to learn.
         splits: its data.
-        optimisers: for theta and gamma; or a pair for each learner, which differ in their numbers alone.
+        optimisers: for theta and gamma; or a pair for each learner, which differ in their numbers
+            alone.
         batch: samples in an update.
         seeds: the seed of each learner.
         probe: validation samples under the microscope.
@@ -49,9 +51,11 @@ class Loop:
         starts: what each learner begins with, where nothing is drawn.
 
     Attributes:
-        learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced by each epoch.
+        learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced
+            by each epoch.
         numbers: those of each learner's rule, optimisers and growth, arrays with that axis.
-        steps: updates in an epoch; samples that do not fill a batch wait for the next epoch's order.
+        steps: updates in an epoch; samples that do not fill a batch wait for the next epoch's
+            order.
         compile_seconds: time spent compiling the epoch, if that was not done before.
         look_compile_seconds: time spent compiling the microscope; 0 before its first look.
     """
@@ -74,22 +78,42 @@ class Loop:
         self.growth, self.rests = growth, rests
         self.net, self.task, self.batch, self.seeds = net, task, batch, seeds
         rules = [rule] * len(seeds) if isinstance(rule, Rule) else list(rule)
-        pairs = [optimisers] * len(seeds) if isinstance(optimisers, Optimisers) else list(optimisers)
+        pairs = (
+            [optimisers] * len(seeds) if isinstance(optimisers, Optimisers) else list(optimisers)
+        )
         self.rule, self.optimisers = rules[0], pairs[0]
         self.steps = splits["train"].size // batch
         # What Python answers is asked for a whole batch at once.
         self.layout = Layout(len(seeds), self.rule.settles and net.differentiable)
-        self.data = {name: split if split.fetched else self.layout.share(split) for name, split in splits.items()}
+        self.data = {
+            name: split if split.fetched else self.layout.share(split)
+            for name, split in splits.items()
+        }
         self.batches = Batches(self.data["train"], batch, len(seeds), self.layout)
         self.probe = min(probe, splits["validation"].size)
-        numbers, self._mould = self._stacked([(*made, growth) for made in zip(rules, pairs, strict=True)])
-        self._programs = programs(self._mould, self.rule, growth, net, task, Setting(batch, every, self.layout, self.probe, SCORE_BATCH))
+        numbers, self._mould = self._stacked(
+            [(*made, growth) for made in zip(rules, pairs, strict=True)]
+        )
+        self._programs = programs(
+            self._mould,
+            self.rule,
+            growth,
+            net,
+            task,
+            Setting(batch, every, self.layout, self.probe, SCORE_BATCH),
+        )
         self.numbers = self.layout.place(numbers)
         keys = jax.vmap(seeded)(jnp.array(self._filled(seeds), jnp.uint32))
-        self._starts = starts and jax.tree.map(lambda *each: jnp.stack(each), *self._filled(list(starts)))
-        learners = self._answer(self._programs.start, numbers, keys, self._starts, net, splits["train"].first(batch))
+        self._starts = starts and jax.tree.map(
+            lambda *each: jnp.stack(each), *self._filled(list(starts))
+        )
+        learners = self._answer(
+            self._programs.start, numbers, keys, self._starts, net, splits["train"].first(batch)
+        )
         # The ones that only fill up the devices count as failed, so that they are skipped.
-        failed = jnp.where(jnp.arange(self.layout.padded) < len(seeds), -1, 0).astype(learners.failed.dtype)
+        failed = jnp.where(jnp.arange(self.layout.padded) < len(seeds), -1, 0).astype(
+            learners.failed.dtype
+        )
         self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
         self._drawn: tuple[Any, int] = None, 0
         started = time.perf_counter()
@@ -98,7 +122,8 @@ class Loop:
         self._looked, self.look_compile_seconds = False, 0.0
 
     def train(self, first: int = 0, last: int | None = None) -> tuple[dict[str, np.ndarray], float]:
-        """Train every learner for one epoch, or for a stretch of it: how it is cut into stretches changes no bit of what is learnt.
+        """Train every learner for one epoch, or for a stretch of it: how it is cut into stretches
+        changes no bit of what is learnt.
 
         Args:
             first: the update of this epoch to start from, counted from 0.
@@ -117,37 +142,52 @@ class Loop:
     def sound(self, values: dict[str, Any]) -> dict[str, np.ndarray]:
         """Numbers of the seeds asked for, "seeds *rest"; NaN where the learner has failed."""
         alive = self.failed < 0
-        return {k: np.where(alive.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan) for k, v in self._real(values).items()}
+        return {
+            k: np.where(alive.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan)
+            for k, v in self._real(values).items()
+        }
 
     def finished(self, means: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Scores, "seeds" each, from the means of their parts, "seeds *parts"; NaN where the learner has failed."""
+        """Scores, "seeds" each, from the means of their parts, "seeds *parts"; NaN where the
+        learner has failed.
+        """
         scores = {score.name: score for score in self.task.scores}
         made = {}
         for name, parts in self.sound(means).items():
             score = scores.get(name.partition("/")[0])
-            made[name] = parts if score is None else np.array([score.of(one) for one in parts], float)
+            made[name] = (
+                parts if score is None else np.array([score.of(one) for one in parts], float)
+            )
         return made
 
     def score(self, split: str, strict: bool = False) -> dict[str, np.ndarray]:
-        """Scores on a split, "seeds" each; a readout besides the main one adds its own, as "accuracy/head".
+        """Scores on a split, "seeds" each; a readout besides the main one adds its own, as
+        "accuracy/head".
 
         Args:
             split: its name.
-            strict: raise `ConfigError` where a score is no number for any learner, although what they answer are numbers.
+            strict: raise `ConfigError` where a score is no number for any learner, although what
+                they answer are numbers.
         """
         sums, size = [], self.data[split].size
         together = min(SCORE_BATCH, size)
         for some, first, real in chunks(self.data[split], together, self.layout):
             shared = some, *self.layout.share((jnp.int32(first), jnp.int32(real)))
-            found = self._real(self._answer(self._programs.score, self.numbers, self.learners, shared))
+            found = self._real(
+                self._answer(self._programs.score, self.numbers, self.learners, shared)
+            )
             sums.append({k: v[:, : -(-real // together)] for k, v in found.items()})
-        means = {k: np.concatenate([one[k] for one in sums], 1).sum(1, dtype=float) / size for k in sums[0]}
+        means = {
+            k: np.concatenate([one[k] for one in sums], 1).sum(1, dtype=float) / size
+            for k in sums[0]
+        }
         sound = np.isfinite(means.pop(WATCHED)) & (self.failed < 0)
         made = self.finished(means)
         for score in self.task.scores:
             if strict and sound.any() and np.isnan(made[score.name][sound]).all():
                 raise ConfigError(
-                    f"the score {score.name} of the task {self.task.id}, which is {made[score.name][sound][0]} on the {split} split",
+                    f"the score {score.name} of the task {self.task.id}, which is "
+                    f"{made[score.name][sound][0]} on the {split} split",
                     "a number, as the network's outputs are",
                     "look for a division by zero in the task's score, or in what finishes it",
                 )
@@ -160,14 +200,20 @@ class Loop:
             By quantity, by projection, "seeds" each; and the time it took, without compiling [s].
         """
         some = self.layout.share(self.data["validation"].first(self.probe))
-        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, some)  # noqa: E731
+        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, some)
         started = time.perf_counter()
         if not self._looked:
             seen()
-            self._looked, self.look_compile_seconds, started = True, time.perf_counter() - started, time.perf_counter()
+            self._looked, self.look_compile_seconds, started = (
+                True,
+                time.perf_counter() - started,
+                time.perf_counter(),
+            )
         found = seen()
         seconds = time.perf_counter() - started
-        return {quantity: self.sound(one) for quantity, one in jax.device_get(found).items()}, seconds
+        return {
+            quantity: self.sound(one) for quantity, one in jax.device_get(found).items()
+        }, seconds
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
@@ -184,12 +230,15 @@ class Loop:
 
     def fingerprint(self) -> str:
         """What is computed, and from what: the same for the same training in another process."""
-        still = self.net.with_theta(jax.tree.map(jnp.zeros_like, self.net.theta))  # weights are drawn, whatever they are here
+        # Weights are drawn, whatever they are here.
+        still = self.net.with_theta(jax.tree.map(jnp.zeros_like, self.net.theta))
         window, zeros = self.batches.at(0), self.layout.share((jnp.int32(0),) * 4)
         train, scored = self.data["train"], self.data["validation"].first(SCORE_BATCH)
         programs = self._programs
         traced = [
-            programs.start.trace(self.numbers, self.learners.key, self._starts, self.net, train.first(self.batch)),
+            programs.start.trace(
+                self.numbers, self.learners.key, self._starts, self.net, train.first(self.batch)
+            ),
             programs.order(train.size).trace(self.numbers, self.learners, zeros[0]),
             programs.train.trace(self.numbers, self.learners, window.own, (window.shared, *zeros)),
             programs.score.trace(self.numbers, self.learners, (scored, *zeros[:2])),
@@ -198,15 +247,22 @@ class Loop:
 
     @property
     def step_bytes(self) -> int:
-        """Memory of one compiled update of one learner: the learner, its batch and what the step needs besides [B]."""
-        return self._programs.step_bytes(self.numbers, self.learners, self.data["train"].first(self.batch))
+        """Memory of one compiled update of one learner: the learner, its batch and what the step
+        needs besides [B].
+        """
+        return self._programs.step_bytes(
+            self.numbers, self.learners, self.data["train"].first(self.batch)
+        )
 
-    def change(self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None) -> None:
+    def change(
+        self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None
+    ) -> None:
         """Go on with other numbers, in all learners; nothing is compiled anew.
 
         Args:
             rule: the same rule with other live numbers; as it is by default.
-            lr: the learning rate of the weights from here on, which the schedule goes on to lower; of an optimiser given by name.
+            lr: the learning rate of the weights from here on, which the schedule goes on to lower;
+                of an optimiser given by name.
             lr_gamma: that of the rule's own parameters.
 
         Raises:
@@ -215,24 +271,39 @@ class Loop:
         if rule is not None:
             numbers, mould = self._stacked([(rule, self.optimisers, self.growth)] * len(self.seeds))
             if mould != self._mould:
-                raise ConfigError(f"{rule} in place of {self.rule}", "a rule that differs in its live numbers alone", "train it anew")
+                raise ConfigError(
+                    f"{rule} in place of {self.rule}",
+                    "a rule that differs in its live numbers alone",
+                    "train it anew",
+                )
             self.rule, self.numbers = rule, self.layout.place(numbers)
-        moments = tuple((at_rate(theta, lr), at_rate(gamma, lr_gamma)) for theta, gamma in self.learners.moments)
-        self.learners = eqx.tree_at(lambda one: one.moments, self.learners, self.layout.place(moments))
+        moments = tuple(
+            (at_rate(theta, lr), at_rate(gamma, lr_gamma)) for theta, gamma in self.learners.moments
+        )
+        self.learners = eqx.tree_at(
+            lambda one: one.moments, self.learners, self.layout.place(moments)
+        )
 
     def _update(self, first: int, last: int) -> dict[str, np.ndarray]:
-        """Train from one update of the epoch up to another, or up to the end of what has been fetched; the scores of each."""
-        # Drawing the order of a million samples takes as long as learning from many of them: once in an epoch will do.
+        """Train from one update of the epoch up to another, or up to the end of what has been
+        fetched; the scores of each.
+        """
+        # Drawing the order of a million samples takes as long as learning from many of them: once
+        # in an epoch will do.
         learners, upto = self._drawn
         if learners is not self.learners or upto != first:
             self.batches.begin(self._ordered(first))
         window, failed = self.batches.at(first), self.failed >= 0
         start, end = first - window.first, min(last, window.last) - window.first
-        clock = self.layout.share(tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests)))
+        clock = self.layout.share(
+            tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests))
+        )
         shared = window.shared, *clock
-        self.learners, scores = self._answer(self._programs.train, self.numbers, self.learners, window.own, shared)
+        self.learners, scores = self._answer(
+            self._programs.train, self.numbers, self.learners, window.own, shared
+        )
         self._drawn = self.learners, window.first + end
-        alive = lambda v: np.where(failed.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)  # noqa: E731
+        alive = lambda v: np.where(failed.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)
         return {k: alive(v[:, start:end]) for k, v in self._real(scores).items()}
 
     @property
@@ -243,7 +314,9 @@ class Loop:
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""
         draw = self._programs.order(self.data["train"].size)
-        return self.layout.place(draw(self.numbers, self.learners, self.layout.share(jnp.int32(first))))
+        return self.layout.place(
+            draw(self.numbers, self.learners, self.layout.share(jnp.int32(first)))
+        )
 
     def _answer(self, program: Callable, *args: Any) -> Any:
         """What a program returns, when it is there."""
@@ -251,13 +324,27 @@ class Loop:
             return jax.block_until_ready(program(*args))
 
     def _stacked(self, each: list[Made]) -> tuple[list[Array], Mould]:
-        """The numbers of what trains each learner, with a leading axis, and all else of it, which must be the same."""
+        """The numbers of what trains each learner, with a leading axis, and all else of it, which
+        must be the same.
+        """
         numbers, moulds = zip(*map(numbers_of, each), strict=True)
-        if other := next((one for one, mould in zip(each, moulds, strict=True) if one != each[0] and mould != moulds[0]), None):
+        if other := next(
+            (
+                one
+                for one, mould in zip(each, moulds, strict=True)
+                if one != each[0] and mould != moulds[0]
+            ),
+            None,
+        ):
             raise ConfigError(
-                f"{other[0]} beside {each[0][0]}", "rules that differ in their live numbers alone", "train it in another loop"
+                f"{other[0]} beside {each[0][0]}",
+                "rules that differ in their live numbers alone",
+                "train it in another loop",
             )
-        return [jnp.stack([jnp.asarray(a) for a in those]) for those in zip(*self._filled(list(numbers)), strict=True)], moulds[0]
+        return [
+            jnp.stack([jnp.asarray(a) for a in those])
+            for those in zip(*self._filled(list(numbers)), strict=True)
+        ], moulds[0]
 
     def _filled(self, each: list[Any]) -> list[Any]:
         """One for each learner, and for those that fill up the devices the last once more."""

@@ -1,7 +1,8 @@
-"""Optimisers by name, with a schedule: what the command line offers. In Python any optax transformation will do.
+"""Optimisers by name, with a schedule: what the command line offers. In Python any optax
+transformation will do.
 
-A learning rate is a number that evolves with the moments, so that learners of one program may each have their own, and one may be
-changed while it runs without compiling anew.
+A learning rate is a number that evolves with the moments, so that learners of one program may each
+have their own, and one may be changed while it runs without compiling anew.
 """
 
 from collections.abc import Callable
@@ -31,11 +32,15 @@ class AdamEach(NamedTuple):
     nu: optax.Updates
 
 
-def scale_by_adam_each(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) -> optax.GradientTransformation:
-    """Adam (Kingma and Ba 2015) in which a weight that begins anew is corrected for its own start: the count is one for each."""
+def scale_by_adam_each(
+    b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam (Kingma and Ba 2015) in which a weight that begins anew is corrected for its own start:
+    the count is one for each.
+    """
 
     def init(params):
-        zeros = lambda: jax.tree.map(jnp.zeros_like, params)  # noqa: E731
+        zeros = lambda: jax.tree.map(jnp.zeros_like, params)
         return AdamEach(zeros(), zeros(), zeros())
 
     def update(updates, state, params=None):
@@ -43,7 +48,9 @@ def scale_by_adam_each(b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8) ->
         count = jax.tree.map(lambda n: n + 1, state.count)
         mu = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state.mu, updates)
         nu = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g**2, state.nu, updates)
-        made = jax.tree.map(lambda m, v, n: m / (1 - b1**n) / (jnp.sqrt(v / (1 - b2**n)) + eps), mu, nu, count)
+        made = jax.tree.map(
+            lambda m, v, n: m / (1 - b1**n) / (jnp.sqrt(v / (1 - b2**n)) + eps), mu, nu, count
+        )
         return made, AdamEach(count, mu, nu)
 
     return optax.GradientTransformation(init, update)
@@ -98,11 +105,15 @@ class Optimiser(eqx.Module):
         """The state before the first update."""
         return Moments(jnp.asarray(self.rate, float), jnp.int32(0), self._inner.init(params))
 
-    def update(self, updates: PyTree, state: Moments, params: PyTree | None = None) -> tuple[PyTree, Moments]:
+    def update(
+        self, updates: PyTree, state: Moments, params: PyTree | None = None
+    ) -> tuple[PyTree, Moments]:
         """What to add to the parameters, and the state after it."""
         updates, inner = self._inner.update(updates, state.inner, params)
         rate = state.rate * SCHEDULES[self.schedule](self.steps)(state.count)
-        return jax.tree.map(lambda a: a * rate.astype(a.dtype), updates), Moments(state.rate, state.count + 1, inner)
+        return jax.tree.map(lambda a: a * rate.astype(a.dtype), updates), Moments(
+            state.rate, state.count + 1, inner
+        )
 
     @property
     def _inner(self) -> optax.GradientTransformation:
@@ -119,21 +130,32 @@ def optimiser(name: str, rate: float, schedule: str, steps: int) -> Optimiser:
     look_up("optimiser", name, OPTIMISERS)
     look_up("schedule", schedule, SCHEDULES)
     if not is_number(rate) or rate <= 0:
-        raise ConfigError(f"a learning rate of {shown(rate)}", "a positive number", "start from 1e-3 for adam, 1e-1 for sgd")
+        raise ConfigError(
+            f"a learning rate of {shown(rate)}",
+            "a positive number",
+            "start from 1e-3 for adam, 1e-1 for sgd",
+        )
     return Optimiser(name, schedule, max(steps, 1), float(rate))
 
 
 def stepped(
-    one: optax.GradientTransformation | Optimiser, updates: PyTree, state: PyTree, params: PyTree, **more: Array
+    one: optax.GradientTransformation | Optimiser,
+    updates: PyTree,
+    state: PyTree,
+    params: PyTree,
+    **more: Array,
 ) -> tuple[PyTree, PyTree]:
-    """What an optimiser adds to the parameters, and its state after it; `more` goes to the transformations of optax that ask for it."""
+    """What an optimiser adds to the parameters, and its state after it; `more` goes to the
+    transformations of optax that ask for it.
+    """
     if isinstance(one, Optimiser):
         return one.update(updates, state, params)
     return optax.with_extra_args_support(one).update(updates, state, params, **more)
 
 
 def at_rate(moments: PyTree, rate: float | Array | None) -> PyTree:
-    """The moments of an optimiser given by name, at another learning rate; as they are, where none is given or nothing learns by them.
+    """The moments of an optimiser given by name, at another learning rate; as they are, where none
+    is given or nothing learns by them.
 
     Raises:
         ConfigError: they are those of some other optax transformation, whose rate lies hidden.
@@ -141,11 +163,24 @@ def at_rate(moments: PyTree, rate: float | Array | None) -> PyTree:
     if rate is None or moments is None:
         return moments
     if not isinstance(moments, Moments):
-        raise ConfigError("another learning rate for an optax transformation", "an optimiser given by name", "for example 'adam'")
-    return moments._replace(rate=jnp.broadcast_to(rate, moments.rate.shape).astype(moments.rate.dtype))
+        raise ConfigError(
+            "another learning rate for an optax transformation",
+            "an optimiser given by name",
+            "for example 'adam'",
+        )
+    return moments._replace(
+        rate=jnp.broadcast_to(rate, moments.rate.shape).astype(moments.rate.dtype)
+    )
 
 
 def at_rates_of(others: PyTree, tree: PyTree) -> PyTree:
-    """A tree that holds moments, at the learning rates of those in another like it; all else stays as it is."""
-    named = lambda part: isinstance(part, Moments)  # noqa: E731
-    return jax.tree.map(lambda other, one: one._replace(rate=other.rate) if named(one) else one, others, tree, is_leaf=named)
+    """A tree that holds moments, at the learning rates of those in another like it; all else stays
+    as it is.
+    """
+    named = lambda part: isinstance(part, Moments)
+    return jax.tree.map(
+        lambda other, one: one._replace(rate=other.rate) if named(one) else one,
+        others,
+        tree,
+        is_leaf=named,
+    )

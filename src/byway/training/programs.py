@@ -1,4 +1,6 @@
-"""The compiled programs of a training: what one learner does, made into what a stack of them does in one call."""
+"""The compiled programs of a training: what one learner does, made into what a stack of them does
+in one call.
+"""
 
 import contextlib
 import functools
@@ -21,9 +23,20 @@ from byway.metrics.microscope import microscope
 from byway.network.network import Network
 from byway.training.batches import Own
 from byway.training.layout import Layout, skip_failed
-from byway.training.step import NOISE, ORDER, Optimisers, Start, branch, concluded, grown, learn, new_learner
+from byway.training.step import (
+    NOISE,
+    ORDER,
+    Optimisers,
+    Start,
+    branch,
+    concluded,
+    grown,
+    learn,
+    new_learner,
+)
 
-# Under this name, beside a task's scores, goes what shows whether a learner's numbers are still finite; no task's score is called so.
+# Under this name, beside a task's scores, goes what shows whether a learner's numbers are still
+# finite; no task's score is called so.
 WATCHED = "/"
 # Sets of compiled programs that are kept for the next training of their kind.
 KEPT = 8
@@ -50,7 +63,8 @@ class Setting(NamedTuple):
 
 
 class Programs:
-    """What a loop runs, compiled when it is first called. The numbers of rule, optimisers and growth are arguments; all else is fixed.
+    """What a loop runs, compiled when it is first called. The numbers of rule, optimisers and
+    growth are arguments; all else is fixed.
 
     Args:
         mould: rule, optimisers and growth without their numbers.
@@ -61,7 +75,9 @@ class Programs:
     def __init__(self, mould: Mould, task: Callable[[], Task], setting: Setting):
         self._mould, self._task, self._setting = mould, task, setting
         self.start = jax.jit(jax.vmap(self._start, in_axes=(0, 0, 0, None, None)))
-        self.order = functools.lru_cache(lambda size: jax.jit(self._over(functools.partial(self._order, size))))
+        self.order = functools.lru_cache(
+            lambda size: jax.jit(self._over(functools.partial(self._order, size)))
+        )
         self.train = jax.jit(self._over(self._unless_failed), donate_argnums=1)
         self.score = jax.jit(self._over(self._score_one))
         self.look = jax.jit(self._over(self._look_one))
@@ -69,23 +85,42 @@ class Programs:
 
     def step_bytes(self, numbers: list[Array], learners: Learner, train: Split) -> int:
         """Memory of one update of one learner [B]."""
-        shapes = jax.eval_shape(lambda stack: jax.tree.map(lambda a: a[0], stack), (numbers, learners))
+        shapes = jax.eval_shape(
+            lambda stack: jax.tree.map(lambda a: a[0], stack), (numbers, learners)
+        )
         key = *jax.tree.leaves(shapes), jax.tree.structure(shapes)
         if key not in self._bytes:
             x, signal = jax.eval_shape(self._example, shapes[1].net, train)
 
             def step(numbers, one, x, signal):
                 rule, optimisers, growth = self._mould(numbers)
-                return learn(rule, optimisers, one, x, signal, self._measured, self._setting.every, growth)[0]
+                return learn(
+                    rule, optimisers, one, x, signal, self._measured, self._setting.every, growth
+                )[0]
 
-            used = jax.jit(step, donate_argnums=1).lower(*shapes, x, signal).compile().memory_analysis()
+            used = (
+                jax.jit(step, donate_argnums=1)
+                .lower(*shapes, x, signal)
+                .compile()
+                .memory_analysis()
+            )
             # A backend may not say.
-            sizes = (0,) if used is None else (used.temp_size_in_bytes, used.argument_size_in_bytes, used.output_size_in_bytes)
+            sizes = (
+                (0,)
+                if used is None
+                else (
+                    used.temp_size_in_bytes,
+                    used.argument_size_in_bytes,
+                    used.output_size_in_bytes,
+                )
+            )
             self._bytes[key] = sum(sizes) - (0 if used is None else used.alias_size_in_bytes)
         return self._bytes[key]
 
     def _over(self, function: Callable) -> Callable:
-        """`function(made, parts of one ..., shared)` for one learner -> `program(numbers, stacks ..., shared)` for all of them."""
+        """`function(made, parts of one ..., shared)` for one learner -> `program(numbers, stacks
+        ..., shared)` for all of them.
+        """
 
         def one(of_one, shared):
             numbers, *parts = of_one
@@ -95,35 +130,57 @@ class Programs:
         return lambda *args: over(args[:-1], args[-1])
 
     def _example(self, net: Network, train: Split):
-        return self._batch(net, train, jnp.arange(self._setting.batch), jax.random.key(0), jnp.int32(0))
+        return self._batch(
+            net, train, jnp.arange(self._setting.batch), jax.random.key(0), jnp.int32(0)
+        )
 
     def _batch(
-        self, net: Network, split: Split, index: Int[Array, " batch"], key: Key[Array, ""], step: Int[Array, ""]
+        self,
+        net: Network,
+        split: Split,
+        index: Int[Array, " batch"],
+        key: Key[Array, ""],
+        step: Int[Array, ""],
     ) -> tuple[Array, Signal]:
         """Some samples and their signal at a step, in the precision of the network's weights."""
         made = self._task().drift(*self._task().batch(split, index, key), step)
         return in_precision(made, net.dtype)
 
-    def _start(self, numbers: list[Array], key: Key[Array, ""], start: Start | None, net: Network, train: Split) -> Learner:
+    def _start(
+        self,
+        numbers: list[Array],
+        key: Key[Array, ""],
+        start: Start | None,
+        net: Network,
+        train: Split,
+    ) -> Learner:
         rule, optimisers, growth = self._mould(numbers)
         return new_learner(rule, net, optimisers, *self._example(net, train), key, growth, start)
 
-    def _order(self, size: int, made: Made, learner: Learner, first: Int[Array, ""]) -> Int[Array, "steps batch"]:
-        """Which samples each update of an epoch learns from: it follows from the learner's key and its step at the start."""
+    def _order(
+        self, size: int, made: Made, learner: Learner, first: Int[Array, ""]
+    ) -> Int[Array, "steps batch"]:
+        """Which samples each update of an epoch learns from: it follows from the learner's key and
+        its step at the start.
+        """
         batch = self._setting.batch
         order = self._task().order(branch(learner.key, ORDER, learner.step - first), size)
         return order[: size // batch * batch].reshape(-1, batch)
 
     def _unless_failed(self, made: Made, learner: Learner, own: Own, shared: Any):
-        return skip_failed(lambda learner, shared: self._updates(made, learner, *shared), learner, (own, shared))
+        return skip_failed(
+            lambda learner, shared: self._updates(made, learner, *shared), learner, (own, shared)
+        )
 
     def _updates(
         self, made: Made, learner: Learner, own: Own, shared: tuple[Own, Array, Array, Array, Array]
     ) -> tuple[Learner, dict[str, Float[Array, "steps *parts"]]]:
-        """The updates of a window from number `first` (from 0) up to `last`, left out; and the scores of each, zero for the others.
+        """The updates of a window from number `first` (from 0) up to `last`, left out; and the
+        scores of each, zero for the others.
 
-        One program trains whole windows and parts of them: whoever stops to look changes nothing in what is learnt. Of the samples and
-        their numbers in each batch, one is the learner's own, and the other is shared (see `Window`).
+        One program trains whole windows and parts of them: whoever stops to look changes nothing in
+        what is learnt. Of the samples and their numbers in each batch, one is the learner's own,
+        and the other is shared (see `Window`).
         """
         (rule, optimisers, growth), layout = made, self._setting.layout
         held, first, last, done, rests = shared
@@ -131,31 +188,51 @@ class Programs:
         train, order = both
 
         def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = layout.divide(self._batch(learner.net, train, index, branch(learner.key, ORDER, learner.step), learner.step))
-            return learn(rule, optimisers, learner, x, signal, self._measured, self._setting.every, growth)
+            x, signal = layout.divide(
+                self._batch(
+                    learner.net,
+                    train,
+                    index,
+                    branch(learner.key, ORDER, learner.step),
+                    learner.step,
+                )
+            )
+            return learn(
+                rule, optimisers, learner, x, signal, self._measured, self._setting.every, growth
+            )
 
         def one(i, carry):
             learner, scores = carry
             learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
-            if growth is not None:  # by the clock of all seeds: a branch of each would be taken by every one
+            # By the clock of all seeds: a branch of each would be taken by every one.
+            if growth is not None:
                 number = done + i + 1
                 due = (number % growth.every == 0) & (number <= rests)
-                learner = jax.lax.cond(due, functools.partial(grown, growth, optimisers), lambda one: one, learner)
+                learner = jax.lax.cond(
+                    due, functools.partial(grown, growth, optimisers), lambda one: one, learner
+                )
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 
         start = learner.step - first
         shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
         none = {k: jnp.zeros((len(order), *v.shape), v.dtype) for k, v in shapes.items()}
         learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
-        # It is watched before its update: if number i (from 0) is the first that is not finite, update i (from 1) broke it.
+        # It is watched before its update: if number i (from 0) is the first that is not finite,
+        # update i (from 1) broke it.
         sound = jnp.isfinite(scores.pop(WATCHED))
-        whole = jnp.all(jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)]))
+        whole = jnp.all(
+            jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(learner.net.theta)])
+        )
         broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
 
-    def _score_one(self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]) -> dict[str, Float[Array, "chunks *parts"]]:
-        """The sum of each score over each chunk of samples: `first` is the number of the first chunk, `size` how many samples are real."""
+    def _score_one(
+        self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]
+    ) -> dict[str, Float[Array, "chunks *parts"]]:
+        """The sum of each score over each chunk of samples: `first` is the number of the first
+        chunk, `size` how many samples are real.
+        """
         (split, first, size), (rule, *_), task = shared, made, self._task()
         learner = concluded(rule, learner)
         batch = min(self._setting.chunk, split.size)
@@ -167,48 +244,85 @@ class Programs:
         def chunk(args):
             index, real, number = args
             key = branch(learner.key, NOISE, number)
-            x, signal = self._setting.layout.divide(self._batch(learner.net, split, index, key, learner.step))
+            x, signal = self._setting.layout.divide(
+                self._batch(learner.net, split, index, key, learner.step)
+            )
             record = rule.predict(learner.gamma, learner.net, x, key, task.in_time)
             scores = self._per_sample(record.output, signal)
             for name, output in record.readouts.items():
-                scores |= {f"{metric}/{name}": v for metric, v in self._per_sample(output, signal).items() if metric != WATCHED}
-            return {k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0) for k, v in scores.items()}
+                scores |= {
+                    f"{metric}/{name}": v
+                    for metric, v in self._per_sample(output, signal).items()
+                    if metric != WATCHED
+                }
+            return {
+                k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0)
+                for k, v in scores.items()
+            }
 
         return jax.lax.map(chunk, (index, real, first + numbers[:chunks]))
 
-    def _measured(self, output: Array, signal: Signal) -> dict[str, Float[Array, "*batch_and_parts"]]:
-        """What the task scores, and beside it what is finite as long as the learner's numbers are: its loss, or the sum of its output."""
+    def _measured(
+        self, output: Array, signal: Signal
+    ) -> dict[str, Float[Array, "*batch_and_parts"]]:
+        """What the task scores, and beside it what is finite as long as the learner's numbers are:
+        its loss, or the sum of its output.
+        """
         if output.dtype.itemsize < 4:  # too few digits for sums over samples
             output, signal = in_precision((output, signal), jnp.float32)
         scores = {k: v.astype(output.dtype) for k, v in self._task().score(output, signal).items()}
-        return scores | {WATCHED: signal.loss(output) if signal.taught else signal.weigh(jnp.sum(output, -1))}
+        return scores | {
+            WATCHED: signal.loss(output) if signal.taught else signal.weigh(jnp.sum(output, -1))
+        }
 
     def _per_sample(self, output: Array, signal: Signal) -> dict[str, Float[Array, "batch *parts"]]:
-        return {k: v.sum(1) if self._task().in_time else v for k, v in self._measured(output, signal).items()}
+        return {
+            k: v.sum(1) if self._task().in_time else v
+            for k, v in self._measured(output, signal).items()
+        }
 
-    def _look_one(self, made: Made, learner: Learner, split: Split) -> dict[str, dict[str, Float[Array, ""]]]:
+    def _look_one(
+        self, made: Made, learner: Learner, split: Split
+    ) -> dict[str, dict[str, Float[Array, ""]]]:
         key = branch(learner.key, NOISE, 0)
-        x, signal = self._batch(learner.net, split, jnp.arange(self._setting.probe), key, learner.step)
+        x, signal = self._batch(
+            learner.net, split, jnp.arange(self._setting.probe), key, learner.step
+        )
         return microscope(made[0], concluded(made[0], learner), x, signal, key)
 
 
 def in_precision(tree: Any, dtype: Any) -> Any:
     """A tree whose floats are of one type."""
-    return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
+    return jax.tree.map(
+        lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree
+    )
 
 
-def programs(mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting) -> Programs:
-    """The programs of a training: those of an earlier one of the same kind, if they are still kept."""
-    code = behind(type(rule), type(growth), type(task), *mould.fixed, *(population.cell for population in net.populations))
+def programs(
+    mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting
+) -> Programs:
+    """The programs of a training: those of an earlier one of the same kind, if they are still
+    kept.
+    """
+    code = behind(
+        type(rule),
+        type(growth),
+        type(task),
+        *mould.fixed,
+        *(population.cell for population in net.populations),
+    )
     # A task that holds arrays is of its own kind, and they go when it goes.
     same = task if _hashable(task) else Itself(task)
-    with contextlib.suppress(TypeError, ValueError):  # some things have no hash, or no answer to whether they are equal
+    # Some things have no hash, or no answer to whether they are equal.
+    with contextlib.suppress(TypeError, ValueError):
         return _kept(mould, same, setting, code)
     return Programs(mould, lambda: task, setting)
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _kept(mould: Mould, task: Task | Itself, setting: Setting, code: tuple[Hashable, ...]) -> Programs:
+def _kept(
+    mould: Mould, task: Task | Itself, setting: Setting, code: tuple[Hashable, ...]
+) -> Programs:
     return Programs(mould, task.get if isinstance(task, Itself) else lambda: task, setting)
 
 

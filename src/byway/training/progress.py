@@ -1,4 +1,6 @@
-"""A progress bar with time left, drawn only where a person is watching: on a terminal, or in a notebook."""
+"""A progress bar with time left, drawn only where a person is watching: on a terminal, or in a
+notebook.
+"""
 
 import sys
 import time
@@ -21,7 +23,8 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
         wanted: draw it or not; None for only on a terminal or in a notebook.
     """
     notebook = _in_notebook()
-    watched = notebook or (sys.stderr is not None and sys.stderr.isatty())  # a process without a console has no stderr
+    # A process without a console has no stderr.
+    watched = notebook or (sys.stderr is not None and sys.stderr.isatty())
     if not (watched if wanted is None else wanted):
         yield lambda done, note: None
         return
@@ -30,7 +33,13 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
             yield line.tell
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = [
         TextColumn("{task.description:>12}"),
@@ -46,7 +55,9 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
 
 
 def _in_notebook() -> bool:
-    """Whether this process is a notebook's kernel. Nobody who is in one has yet to import IPython."""
+    """Whether this process is a notebook's kernel. Nobody who is in one has yet to import
+    IPython.
+    """
     ipython = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return hasattr(shell, "kernel")
@@ -55,7 +66,8 @@ def _in_notebook() -> bool:
 class _Line:
     """One line below a cell, written anew in its place, and kept in the saved notebook.
 
-    What `rich` draws in a notebook needs ipywidgets, and leaves an empty cell where the notebook is opened again or converted.
+    What `rich` draws in a notebook needs ipywidgets, and leaves an empty cell where the notebook is
+    opened again or converted.
 
     Args:
         title: what is being trained.
@@ -75,7 +87,10 @@ class _Line:
     def __exit__(self, kind, error, trace):
         if kind is None:
             self._done, self._note = self._total, "" if self._first is None else self._note
-        ended = f"{'after' if kind is None else 'stopped after'} {_duration(time.monotonic() - self._began)}"
+        ended = (
+            f"{'after' if kind is None else 'stopped after'} "
+            f"{_duration(time.monotonic() - self._began)}"
+        )
         self._handle.update(self._bundle(ended), raw=True)
 
     def tell(self, done: int, note: str) -> None:
@@ -88,15 +103,26 @@ class _Line:
             self._drawn = now
             began, first = self._first
             left = (now - began) * (self._total - done) / (done - first) if done > first else None
-            self._handle.update(self._bundle("" if left is None else f"{_duration(left)} left"), raw=True)
+            self._handle.update(
+                self._bundle("" if left is None else f"{_duration(left)} left"), raw=True
+            )
 
     def _bundle(self, clock: str) -> dict[str, str]:
         said = ", ".join(part for part in (self._note, clock) if part)
-        bar = f'<progress value="{self._done}" max="{self._total}" aria-label="{escape(self._title)}"'
+        bar = (
+            f'<progress value="{self._done}" max="{self._total}" aria-label="{escape(self._title)}"'
+        )
         style = "flex:0 1 16em;min-width:4em;accent-color:#0072b2"
-        line = f'<strong>{escape(self._title)}</strong>{bar} style="{style}"></progress><span>{escape(said)}</span>'
-        html = f'<div style="display:flex;align-items:center;gap:.8em;font-variant-numeric:tabular-nums">{line}</div>'
-        return {"text/plain": f"{self._title}: {self._done} of {self._total}, {said}", "text/html": html}
+        line = (
+            f"<strong>{escape(self._title)}</strong>{bar} "
+            f'style="{style}"></progress><span>{escape(said)}</span>'
+        )
+        row = "display:flex;align-items:center;gap:.8em;font-variant-numeric:tabular-nums"
+        html = f'<div style="{row}">{line}</div>'
+        return {
+            "text/plain": f"{self._title}: {self._done} of {self._total}, {said}",
+            "text/html": html,
+        }
 
 
 def _duration(seconds: float) -> str:
@@ -106,4 +132,8 @@ def _duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return (
+        f"{whole // 60} min {whole % 60:02} s"
+        if whole < 3600
+        else f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    )

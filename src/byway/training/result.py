@@ -25,7 +25,8 @@ class Result:
         test: scores on the test split after the last epoch; NaN for a seed that failed.
         others: the same on each further split that the task has, by its name.
         failures: by seed, why it stopped early.
-        advice: what the rule has to say of its last epoch, by seed: settling that did not converge, for example.
+        advice: what the rule has to say of its last epoch, by seed: settling that did not converge,
+            for example.
         learners: the trained learners, arrays with a leading axis of seeds.
         seconds: training time of all seeds together [s].
         compile_seconds: time to compile the training program [s].
@@ -55,24 +56,39 @@ class Result:
 
     @property
     def look_seconds(self) -> float:
-        """Time that the microscope took, for all seeds together, without compiling [s]; no part of `seconds`."""
+        """Time that the microscope took, for all seeds together, without compiling [s]; no part of
+        `seconds`.
+        """
         return sum(look.seconds for look in self.looks)
 
     @property
     def main(self) -> np.ndarray:
-        """The task's main score on the test split, of each seed; NaN for a seed that failed, and where the task has none."""
-        return self.test[self.task.scores[0].name] if self.task.scores else np.full(len(self.seeds), np.nan)
+        """The task's main score on the test split, of each seed; NaN for a seed that failed, and
+        where the task has none.
+        """
+        return (
+            self.test[self.task.scores[0].name]
+            if self.task.scores
+            else np.full(len(self.seeds), np.nan)
+        )
 
     def __getattr__(self, name: str) -> np.ndarray:
-        """A score on the test split by its name, of each seed: `result.accuracy`, on a task that has it."""
+        """A score on the test split by its name, of each seed: `result.accuracy`, on a task that
+        has it.
+        """
         test = self.__dict__.get("test", {})
         if name not in test:
-            raise AttributeError(f"a result has no attribute {name!r}; the scores of this one are {', '.join(test) or 'none'}")
+            raise AttributeError(
+                f"a result has no attribute {name!r}; the scores of this one are "
+                f"{', '.join(test) or 'none'}"
+            )
         return test[name]
 
     @property
     def validated(self) -> float:
-        """The main score on validation after the last epoch, on average over seeds (see `judged`)."""
+        """The main score on validation after the last epoch, on average over seeds (see
+        `judged`).
+        """
         main = self.task.scores[0]
         return judged(main, *(self.rows[i].validation[main.name] for i in (0, -1)))
 
@@ -86,7 +102,10 @@ class Result:
 
     def __str__(self) -> str:
         lost = f", {len(self.failures)} failed" if self.failures else ""
-        return f"{self.rule.id} on {self.task.id}: {self._tested()}{len(self.seeds)} seeds in {self.seconds:.1f} s{lost}"
+        return (
+            f"{self.rule.id} on {self.task.id}: {self._tested()}{len(self.seeds)} seeds in "
+            f"{self.seconds:.1f} s{lost}"
+        )
 
     def _tested(self) -> str:
         if not self.task.scores:
@@ -97,13 +116,18 @@ class Result:
             return f"test {score.title} no seed survived, "
         digits = score.digits(good)
         spread = f" ± {good.std(ddof=1):.{digits}f}" if good.size > 1 else ""
-        return f"test {score.title} {good.mean():.{digits}f}{f' {score.unit}' if score.unit else ''}{spread}, "
+        return (
+            f"test {score.title} "
+            f"{good.mean():.{digits}f}{f' {score.unit}' if score.unit else ''}{spread}, "
+        )
 
 
 def judged(main: Score, first: np.ndarray, last: np.ndarray) -> float:
-    """What a training is worth by its main score: the mean over seeds; one that was lost counts as it was before it learned.
+    """What a training is worth by its main score: the mean over seeds; one that was lost counts as
+    it was before it learned.
 
-    A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely bad where nothing is left.
+    A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely
+    bad where nothing is left.
 
     Args:
         main: the score.

@@ -4,7 +4,8 @@ config.toml         every setting, given or default
 versions.json       what ran it, and where
 metrics.jsonl       a line for each rule, seed and epoch
 microscope.jsonl    a line for each rule, seed and look
-results.json        what the task scores; test scores, times and failures of each rule that has finished
+results.json        what the task scores; test scores, times and failures of each rule that has
+                    finished
 audit.json          what each rule's updates read
 checkpoints/RULE/STEP/      the training of a rule after so many batches, whole
 weights/RULE.safetensors    the trained weights, "seeds ..." each
@@ -50,7 +51,15 @@ class Run:
         self.folder, self.finished = folder, finished
 
     @classmethod
-    def begin(cls, folder: Path, task: Task, config: str, overwrite: bool = False, unique: bool = False, **about: Any) -> "Run":
+    def begin(
+        cls,
+        folder: Path,
+        task: Task,
+        config: str,
+        overwrite: bool = False,
+        unique: bool = False,
+        **about: Any,
+    ) -> "Run":
         """A new run.
 
         Args:
@@ -58,7 +67,8 @@ class Run:
             task: what is learned.
             config: the settings, as TOML.
             overwrite: whether a run that lies there already may be replaced.
-            unique: whether to add -2, -3 ... to a name that is taken, as by another process that began at the same moment.
+            unique: whether to add -2, -3 ... to a name that is taken, as by another process that
+                began at the same moment.
             about: what else to note of it.
 
         Raises:
@@ -73,7 +83,10 @@ class Run:
             (run.folder / "weights").mkdir(parents=True)
         except OSError as problem:
             raise _cannot_be_made(run.folder, problem) from problem
-        run.write_json("versions.json", versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")} | about)
+        run.write_json(
+            "versions.json",
+            versions() | {"started": datetime.now(UTC).isoformat(timespec="seconds")} | about,
+        )
         run._replace("config.toml", config)
         run._keep_results(task)
         return run
@@ -86,22 +99,36 @@ class Run:
             RunError: there is none.
         """
         folder = Path(folder)
-        if missing := [name for name in ("versions.json", "config.toml") if not (folder / name).is_file()]:
-            raise RunError(f"{folder} has no {' and no '.join(missing)}", "the folder of a run", "name one that train or compare began")
+        if missing := [
+            name for name in ("versions.json", "config.toml") if not (folder / name).is_file()
+        ]:
+            raise RunError(
+                f"{folder} has no {' and no '.join(missing)}",
+                "the folder of a run",
+                "name one that train or compare began",
+            )
         results = folder / "results.json"
-        return cls(folder, dict(_held(results.read_bytes(), "rules", results)) if results.is_file() else {})
+        return cls(
+            folder, dict(_held(results.read_bytes(), "rules", results)) if results.is_file() else {}
+        )
 
     def checkpoints(self, rule: str) -> Path:
         """Where the checkpoints of a rule are."""
         return self.folder / "checkpoints" / rule
 
     def begin_rule(self, rule: str) -> None:
-        """Forget what was measured of a rule that had not finished: it is measured again, or read from its checkpoint."""
+        """Forget what was measured of a rule that had not finished: it is measured again, or read
+        from its checkpoint.
+        """
         for name in ("metrics.jsonl", "microscope.jsonl"):
             path = self.folder / name
             if path.is_file():
                 lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
-                others = [line for line in lines if line.endswith("\n") and _held(line, "rule", path) != rule]
+                others = [
+                    line
+                    for line in lines
+                    if line.endswith("\n") and _held(line, "rule", path) != rule
+                ]
                 if len(others) < len(lines):
                     self._replace(name, "".join(others))
 
@@ -112,11 +139,19 @@ class Run:
     def add_row(self, rule: str, seeds: list[int], row: Row) -> None:
         """Append what was measured after an epoch, a line a seed."""
         moment = {"epoch": row.epoch, "step": row.step, "seconds": row.seconds}
-        self._append("metrics.jsonl", rule, seeds, moment, {"train": row.train, "validation": row.validation})
+        self._append(
+            "metrics.jsonl", rule, seeds, moment, {"train": row.train, "validation": row.validation}
+        )
 
     def add_look(self, rule: str, seeds: list[int], look: Look) -> None:
         """Append what the microscope saw, a line a seed."""
-        self._append("microscope.jsonl", rule, seeds, {"epoch": look.epoch, "step": look.step, "seconds": look.seconds}, look.seen)
+        self._append(
+            "microscope.jsonl",
+            rule,
+            seeds,
+            {"epoch": look.epoch, "step": look.step, "seconds": look.seconds},
+            look.seen,
+        )
 
     def add_result(self, result: Result, net: Network) -> None:
         """Keep a rule's weights and add it to the finished ones."""
@@ -141,18 +176,35 @@ class Run:
         scores = [score.to_json() for score in task.scores]
         self.write_json("results.json", {"task": task.id, "scores": scores, "rules": self.finished})
 
-    def _append(self, name: str, rule: str, seeds: list[int], moment: dict[str, Any], parts: dict[str, dict[str, np.ndarray]]) -> None:
+    def _append(
+        self,
+        name: str,
+        rule: str,
+        seeds: list[int],
+        moment: dict[str, Any],
+        parts: dict[str, dict[str, np.ndarray]],
+    ) -> None:
         with (self.folder / name).open("a", encoding="utf-8") as stream:
             for i, seed in enumerate(seeds):
                 line = {"rule": rule, "seed": seed, **moment}
-                line |= {part: {k: v[i] for k, v in values.items()} for part, values in parts.items()}
+                line |= {
+                    part: {k: v[i] for k, v in values.items()} for part, values in parts.items()
+                }
                 stream.write(json.dumps(_plain(line)) + "\n")
 
     def _make_way(self, overwrite: bool) -> None:
         if not overwrite:
-            raise RunError(f"{self.folder} exists", "a folder that is not there yet", "choose another with --out, or add --overwrite")
+            raise RunError(
+                f"{self.folder} exists",
+                "a folder that is not there yet",
+                "choose another with --out, or add --overwrite",
+            )
         if not (self.folder / "versions.json").is_file():
-            raise RunError(f"{self.folder} is no run folder", "one that an earlier run made", "choose another with --out")
+            raise RunError(
+                f"{self.folder} is no run folder",
+                "one that an earlier run made",
+                "choose another with --out",
+            )
         with locked(self.folder):
             shutil.rmtree(self.folder)
 
@@ -163,7 +215,9 @@ class Run:
 
 
 def _claimed(folder: Path) -> Path:
-    """This folder, or the first of folder-2, folder-3 ... that was not there: made, so that no other process gets it."""
+    """This folder, or the first of folder-2, folder-3 ... that was not there: made, so that no
+    other process gets it.
+    """
     for number in itertools.count(1):
         mine = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         try:
@@ -177,7 +231,11 @@ def _claimed(folder: Path) -> Path:
 
 
 def _cannot_be_made(folder: Path, problem: OSError) -> RunError:
-    return RunError(f"{folder} cannot be made: {problem.strerror}", "a folder that can be written", "choose another with --out")
+    return RunError(
+        f"{folder} cannot be made: {problem.strerror}",
+        "a folder that can be written",
+        "choose another with --out",
+    )
 
 
 def versions() -> dict[str, Any]:
@@ -199,7 +257,9 @@ def _held(text: str | bytes, name: str, path: Path) -> Any:
         return json.loads(text)[name]
     except (ValueError, LookupError, TypeError) as problem:
         raise RunError(
-            f"{path} is not as a run writes it: {problem}", "the file as the run wrote it", "restore it, or begin another run"
+            f"{path} is not as a run writes it: {problem}",
+            "the file as the run wrote it",
+            "restore it, or begin another run",
         ) from problem
 
 

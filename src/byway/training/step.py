@@ -1,4 +1,6 @@
-"""One batch learned: f and g of each turn of a rule, then optax. A pure function: it can be scanned, mapped and differentiated."""
+"""One batch learned: f and g of each turn of a rule, then optax. A pure function: it can be
+scanned, mapped and differentiated.
+"""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -16,8 +18,8 @@ from byway.core.signal import Signal
 from byway.network.network import Network
 from byway.training.optimisers import Optimiser, stepped
 
-# Every source of randomness of a learner is one of these branches of its key, so that all rules that train one seed
-# see the same initial weights and the same order of data.
+# Every source of randomness of a learner is one of these branches of its key, so that all rules
+# that train one seed see the same initial weights and the same order of data.
 WEIGHTS, GAMMA, ORDER, NOISE, GROWTH = range(5)
 Scores = dict[str, Array]
 
@@ -69,7 +71,9 @@ def new_learner(
         start: weights, and perhaps gamma, that are not to be drawn.
     """
     net = net.redraw(branch(key, WEIGHTS)) if start is None else start.net
-    gamma = rule.init(net, branch(key, GAMMA)) if start is None or start.gamma is None else start.gamma
+    gamma = (
+        rule.init(net, branch(key, GAMMA)) if start is None or start.gamma is None else start.gamma
+    )
     memory = rule.end(rule.start(gamma, net, x.shape[0])[1])
     seen = () if growth is None else growth.start(net)
     bare = Learner(net, gamma, memory, seen, (), jnp.int32(0), key, jnp.int32(-1))
@@ -98,7 +102,8 @@ def learn(
     every: int | None = None,
     growth: Growth | None = None,
 ) -> tuple[Learner, Scores]:
-    """Learn from one batch: one update, or one for each turn of the rule and for every so many steps of a batch of sequences.
+    """Learn from one batch: one update, or one for each turn of the rule and for every so many
+    steps of a batch of sequences.
 
     Args:
         rule: the learning rule.
@@ -107,8 +112,8 @@ def learn(
         x: the inputs.
         signal: their signal.
         score: what to measure of the output that the update came from.
-        every: time steps between updates, for a rule in time, a divisor of the length; a whole sequence by default. With less, what
-            the rule carries was gathered under older weights.
+        every: time steps between updates, for a rule in time, a divisor of the length; a whole
+            sequence by default. With less, what the rule carries was gathered under older weights.
         growth: what watches each call of f and g; when it acts is the loop's business.
 
     Returns:
@@ -131,43 +136,68 @@ def concluded(rule: Rule, learner: Learner) -> Learner:
 
 
 def grown(growth: Growth, optimisers: Optimisers, learner: Learner) -> Learner:
-    """A learner whose network has grown; of weights that began anew nothing is left in moments and memory."""
-    seen, net, fresh = growth.grow(learner.seen, learner.net, branch(learner.key, GROWTH, learner.step))
-    moments = tuple((_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments)
-    return dataclasses.replace(learner, net=net, seen=seen, moments=moments, memory=_renewed(learner.memory, fresh))
+    """A learner whose network has grown; of weights that began anew nothing is left in moments and
+    memory.
+    """
+    seen, net, fresh = growth.grow(
+        learner.seen, learner.net, branch(learner.key, GROWTH, learner.step)
+    )
+    moments = tuple(
+        (_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments
+    )
+    return dataclasses.replace(
+        learner, net=net, seen=seen, moments=moments, memory=_renewed(learner.memory, fresh)
+    )
 
 
-def _forgotten(optimiser: optax.GradientTransformation | Optimiser, moments: PyTree, net: Network, fresh: Fresh) -> PyTree:
+def _forgotten(
+    optimiser: optax.GradientTransformation | Optimiser, moments: PyTree, net: Network, fresh: Fresh
+) -> PyTree:
     """An optimiser's state without what it holds of weights that began anew."""
-    old = lambda name, part, a: fresh.get(name, {}).get(part, jnp.zeros(a.shape, bool))  # noqa: E731
-    masks = {name: {part: old(name, part, a) for part, a in parts.items()} for name, parts in net.theta.items()}
+    old = lambda name, part, a: fresh.get(name, {}).get(part, jnp.zeros(a.shape, bool))
+    masks = {
+        name: {part: old(name, part, a) for part, a in parts.items()}
+        for name, parts in net.theta.items()
+    }
 
     def of(state: PyTree) -> PyTree:
         """In a tree of the optimiser's, whatever is shaped like the weights that it trains."""
         if isinstance(state, dict) and state and state.keys() <= masks.keys():
-            return {name: jax.tree.map(lambda a, new: jnp.where(new, jnp.zeros_like(a), a), state[name], masks[name]) for name in state}
+            return {
+                name: jax.tree.map(
+                    lambda a, new: jnp.where(new, jnp.zeros_like(a), a), state[name], masks[name]
+                )
+                for name in state
+            }
         return state
 
     return jax.tree.map(of, moments, is_leaf=lambda node: isinstance(node, dict))
 
 
 def _renewed(memory: PyTree, fresh: Fresh) -> PyTree:
-    """A rule's memory without what it holds of each weight that began anew: what lies under its projection and part, shaped so."""
+    """A rule's memory without what it holds of each weight that began anew: what lies under its
+    projection and part, shaped so.
+    """
 
     def of(path: tuple[Any, ...], a: Array) -> Array:
         names = [getattr(step, "key", None) for step in path]
         for name, parts in fresh.items():
             for part, new in parts.items():
                 if name in names and part in names and a.shape[a.ndim - new.ndim :] == new.shape:
-                    a = jnp.where(new.reshape((1,) * (a.ndim - new.ndim) + new.shape), jnp.zeros_like(a), a)
+                    a = jnp.where(
+                        new.reshape((1,) * (a.ndim - new.ndim) + new.shape), jnp.zeros_like(a), a
+                    )
         return a
 
     return jax.tree_util.tree_map_with_path(of, memory)
 
 
-def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
+def _applied(
+    rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, update: Update, scores: Scores
+) -> Learner:
     net, gamma = learner.net, learner.gamma
-    more = {"value": scores["loss"]} if "loss" in scores else {}  # some optax transformations ask for it
+    # Some optax transformations ask for it.
+    more = {"value": scores["loss"]} if "loss" in scores else {}
     theta = {name: net.theta[name] for name in update.net}
     theta_moments, gamma_moments = learner.moments[turn]
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
@@ -176,14 +206,25 @@ def _applied(rule: Rule, optimisers: Optimisers, learner: Learner, turn: int, up
         net = net.with_theta(optax.apply_updates(theta, change))
         if update.gamma is not None:
             held = _some(gamma, _named(update.gamma))
-            change, gamma_moments = stepped(optimisers.gamma, update.gamma, gamma_moments, held, **more)
+            change, gamma_moments = stepped(
+                optimisers.gamma, update.gamma, gamma_moments, held, **more
+            )
             held: PyTree = optax.apply_updates(held, change)
             gamma = gamma | held if isinstance(gamma, dict) else held
     if update.change:
         theta = net.theta
-        net = net.with_theta({name: {k: theta[name][k] + a for k, a in parts.items()} for name, parts in update.change.items()})
+        net = net.with_theta(
+            {
+                name: {k: theta[name][k] + a for k, a in parts.items()}
+                for name, parts in update.change.items()
+            }
+        )
     gamma, net = rule.keep(gamma, net)
-    moments = (*learner.moments[:turn], (theta_moments, gamma_moments), *learner.moments[turn + 1 :])
+    moments = (
+        *learner.moments[:turn],
+        (theta_moments, gamma_moments),
+        *learner.moments[turn + 1 :],
+    )
     return dataclasses.replace(learner, net=net, gamma=gamma, moments=moments)
 
 

@@ -1,6 +1,8 @@
-"""Checkpoints on disk: orbax makes each whole or not there at all; in it, one safetensors file, so that nothing that is read is code.
+"""Checkpoints on disk: orbax makes each whole or not there at all; in it, one safetensors file, so
+that nothing that is read is code.
 
-FOLDER/STEP/default/training.safetensors    every array by its name; in its header, what else there is to know, as JSON
+FOLDER/STEP/default/training.safetensors    every array by its name; in its header, what else there
+                                            is to know, as JSON
 """
 
 import contextlib
@@ -27,19 +29,22 @@ HERE = Path(str(ocp.__file__)).parent
 
 
 class _OneFile(ocp.CheckpointHandler):
-    """Arrays and plain values in one file, with a checksum of the arrays: a bit that a disk lost is found."""
+    """Arrays and plain values in one file, with a checksum of the arrays: a bit that a disk lost is
+    found.
+    """
 
     def save(self, directory: os.PathLike[str], args: "_Save") -> None:
-        arrays = {
-            name: np.asarray(a, order="C") for name, a in args.arrays.items()
-        }  # of another order safetensors writes the wrong numbers
+        # Of another order safetensors writes the wrong numbers.
+        arrays = {name: np.asarray(a, order="C") for name, a in args.arrays.items()}
         header = {"about": json.dumps(args.about), "crc": str(_crc(arrays))}
         with open(Path(directory) / FILE, "wb") as file:
             file.write(save(arrays, header))
             file.flush()
             os.fsync(file.fileno())
 
-    def restore(self, directory: os.PathLike[str], args: "_Restore") -> tuple[Arrays, dict[str, Any]]:
+    def restore(
+        self, directory: os.PathLike[str], args: "_Restore"
+    ) -> tuple[Arrays, dict[str, Any]]:
         with safe_open(Path(directory) / FILE, "numpy") as file:
             header, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if header["crc"] != str(_crc(arrays)):
@@ -62,12 +67,18 @@ class _Restore(ocp.args.CheckpointArgs):
 
 @contextlib.contextmanager
 def opened(folder: Path, keep: int = 0, read_only: bool = False) -> Iterator[ocp.CheckpointManager]:
-    """The checkpoints of a folder, of which so many of the latest are kept (0: all); what a kill left half written is cleared away."""
+    """The checkpoints of a folder, of which so many of the latest are kept (0: all); what a kill
+    left half written is cleared away.
+    """
     writing: dict[str, Any] = {"max_to_keep": keep or None, "cleanup_tmp_directories": True}
     reading: dict[str, Any] = {"read_only": True, "create": False, "save_interval_steps": 0}
-    options = ocp.CheckpointManagerOptions(enable_async_checkpointing=False, **(reading if read_only else writing))
+    options = ocp.CheckpointManagerOptions(
+        enable_async_checkpointing=False, **(reading if read_only else writing)
+    )
     with _quiet():
-        manager = ocp.CheckpointManager(Path(folder).resolve(), options=options, item_handlers=_OneFile())
+        manager = ocp.CheckpointManager(
+            Path(folder).resolve(), options=options, item_handlers=_OneFile()
+        )
         try:
             yield manager
         finally:
@@ -76,7 +87,9 @@ def opened(folder: Path, keep: int = 0, read_only: bool = False) -> Iterator[ocp
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what orbax logs: it warns of what is asked for here, and shows what is raised anyway. Other people's logs pass."""
+    """Without what orbax logs: it warns of what is asked for here, and shows what is raised anyway.
+    Other people's logs pass.
+    """
 
     def others(record: logging.LogRecord) -> bool:
         return HERE not in Path(record.pathname).parents
@@ -95,9 +108,11 @@ def write(manager: ocp.CheckpointManager, step: int, arrays: Arrays, about: dict
         manager.save(step, args=_Save(arrays, about), force=True)
     except OSError as problem:
         raise RunError(
-            f"the checkpoint of step {step} cannot be written to {manager.directory}: {str(problem).partition(chr(10))[0]}",
+            f"the checkpoint of step {step} cannot be written to {manager.directory}: "
+            f"{str(problem).partition(chr(10))[0]}",
             "room on a disk that can be written",
-            "make room; 'byway resume RUN' then goes on from the checkpoint before, which is untouched",
+            "make room; 'byway resume RUN' then goes on from the checkpoint before, which is "
+            "untouched",
         ) from problem
 
 
@@ -108,9 +123,11 @@ def read(manager: ocp.CheckpointManager, step: int) -> tuple[Arrays, dict[str, A
         return held
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as problem:
         raise RunError(
-            f"the checkpoint {manager.directory / str(step)} cannot be read: {str(problem).partition(chr(10))[0]}",
+            f"the checkpoint {manager.directory / str(step)} cannot be read: "
+            f"{str(problem).partition(chr(10))[0]}",
             "one as it was written",
-            "restore it from a copy, or delete that folder: the one before it counts then, or the training starts anew",
+            "restore it from a copy, or delete that folder: the one before it counts then, or the "
+            "training starts anew",
         ) from problem
 
 

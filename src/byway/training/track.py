@@ -1,4 +1,5 @@
-"""What is measured, sent on to where people already look: TensorBoard, Weights & Biases, MLflow. The run folder has it all in any case.
+"""What is measured, sent on to where people already look: TensorBoard, Weights & Biases, MLflow.
+The run folder has it all in any case.
 
 A training that goes on from a checkpoint sends what that holds once more, under the same steps.
 """
@@ -63,7 +64,9 @@ class TensorBoard(Tracker):
 
 
 class WandB(Tracker):
-    """A run of Weights & Biases for each learner, grouped by the run folder; where it goes is what `wandb` was told."""
+    """A run of Weights & Biases for each learner, grouped by the run folder; where it goes is what
+    `wandb` was told.
+    """
 
     package = "wandb"
 
@@ -71,7 +74,14 @@ class WandB(Tracker):
         import wandb  # pyright: ignore[reportMissingImports]
 
         config = {**settings, "rule": rule, "seed": seed}
-        self._run = wandb.init(project="byway", group=folder.name, name=f"{rule}-{seed}", dir=folder, config=config, reinit="create_new")
+        self._run = wandb.init(
+            project="byway",
+            group=folder.name,
+            name=f"{rule}-{seed}",
+            dir=folder,
+            config=config,
+            reinit="create_new",
+        )
 
     def log(self, step, values):
         """See `Tracker.log`."""
@@ -83,7 +93,9 @@ class WandB(Tracker):
 
 
 class MLflow(Tracker):
-    """A run of MLflow for each learner, in the experiment "byway"; where it goes is what `mlflow` was told."""
+    """A run of MLflow for each learner, in the experiment "byway"; where it goes is what `mlflow`
+    was told.
+    """
 
     package = "mlflow"
 
@@ -131,14 +143,23 @@ class Tracking:
 
     def _send(self, step: int, parts: Mapping[str, Scores]) -> None:
         for i, pages in enumerate(self._pages):
-            values = {f"{part}/{name}": float(v[i]) for part, scores in parts.items() for name, v in scores.items()}
+            values = {
+                f"{part}/{name}": float(v[i])
+                for part, scores in parts.items()
+                for name, v in scores.items()
+            }
             for page in pages:
-                page.log(step, {name: value for name, value in values.items() if math.isfinite(value)})
+                page.log(
+                    step, {name: value for name, value in values.items() if math.isfinite(value)}
+                )
 
 
 @contextlib.contextmanager
-def tracking(names: Sequence[str], folder: Path, rule: str, seeds: Sequence[int], settings: Mapping[str, Any]) -> Iterator[Tracking]:
-    """Open a page for each learner of a rule with each of some trackers; they are closed at the end, however it comes.
+def tracking(
+    names: Sequence[str], folder: Path, rule: str, seeds: Sequence[int], settings: Mapping[str, Any]
+) -> Iterator[Tracking]:
+    """Open a page for each learner of a rule with each of some trackers; they are closed at the
+    end, however it comes.
 
     Args:
         names: of `TRACKERS`.

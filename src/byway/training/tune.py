@@ -1,9 +1,11 @@
-"""The same search for every rule: so many trials, over the ranges that its fields declare, judged on the validation split alone.
+"""The same search for every rule: so many trials, over the ranges that its fields declare, judged
+on the validation split alone.
 
-The first trial is the rule as it stands, so what is found is never worse than that on what it is judged by. Optuna proposes the
-others (a tree-structured Parzen estimator), several at a time, which are trained side by side (`training.abreast`). A proposal follows from
-the trials of the rounds before and a seed of its own, so a search that was stopped goes on as if it had not been.
-Trials are kept as JSON lines: {"values": {name: number}, "score": number}, null for a score that is no number.
+The first trial is the rule as it stands, so what is found is never worse than that on what it is
+judged by. Optuna proposes the others (a tree-structured Parzen estimator), several at a time, which
+are trained side by side (`training.abreast`). A proposal follows from the trials of the rounds
+before and a seed of its own, so a search that was stopped goes on as if it had not been. Trials are
+kept as JSON lines: {"values": {name: number}, "score": number}, null for a score that is no number.
 """
 
 import dataclasses
@@ -20,7 +22,8 @@ from byway.core.rule import Rule
 RATE = "lr"
 # What was found, in the folder of the search and in those of the runs made with it.
 TUNED = "tuned.json"
-# How far around the rate that a rule starts from, and from which ratio on a range is searched evenly in its logarithm.
+# How far around the rate that a rule starts from, and from which ratio on a range is searched
+# evenly in its logarithm.
 RATE_SPAN, LOG_FROM = 10.0, 10.0
 # Trials of a round. More would share a program better and know less of each other.
 ABREAST = 5
@@ -65,7 +68,8 @@ class Found:
 
 
 def space(rule: Rule, lr: float | None = None) -> dict[str, Range]:
-    """What is searched for a rule: its learning rate, and each hyper-parameter that declares a range.
+    """What is searched for a rule: its learning rate, and each hyper-parameter that declares a
+    range.
 
     Args:
         rule: the rule.
@@ -76,18 +80,24 @@ def space(rule: Rule, lr: float | None = None) -> dict[str, Range]:
     for field in dataclasses.fields(rule):
         if (search := field.metadata.get("search")) is not None:
             held = getattr(rule, field.name)  # which somebody may have set outside
-            ranges[field.name] = Range(min(search[0], held), max(search[1], held), whole=field.type is int)
+            ranges[field.name] = Range(
+                min(search[0], held), max(search[1], held), whole=field.type is int
+            )
     return ranges
 
 
 def start(rule: Rule, lr: float | None = None) -> Values:
     """The values that a rule has as it stands."""
-    return {name: getattr(rule, name) for name in space(rule) if name != RATE} | {RATE: rule.learning_rate if lr is None else lr}
+    return {name: getattr(rule, name) for name in space(rule) if name != RATE} | {
+        RATE: rule.learning_rate if lr is None else lr
+    }
 
 
 def with_values(rule: Rule, values: Values) -> Rule:
     """The rule with hyper-parameters of a trial."""
-    return dataclasses.replace(rule, **{name: value for name, value in values.items() if name != RATE})
+    return dataclasses.replace(
+        rule, **{name: value for name, value in values.items() if name != RATE}
+    )
 
 
 def tune(
@@ -105,14 +115,15 @@ def tune(
 
     Args:
         rule: the rule.
-        score: of the values of several trials, how a training with each scores on validation; not finite where it failed, which is
-            worse than any number.
+        score: of the values of several trials, how a training with each scores on validation; not
+            finite where it failed, which is worse than any number.
         trials: how many there are to be in all.
         path: the file that keeps them.
         lr: the rate in the middle of the range; the rule's own by default.
         higher: whether a higher score is better.
         seed: of the proposals.
-        on_trial: called after each trial, also one of an earlier process, with its number from 1 and its score.
+        on_trial: called after each trial, also one of an earlier process, with its number from 1
+            and its score.
 
     Raises:
         ConfigError: optuna is not installed.
@@ -156,7 +167,10 @@ class _Trials:
 
     def add(self, trials: list[tuple[Values, float]]) -> None:
         """Keep some more."""
-        lines = [json.dumps({"values": values, "score": score if math.isfinite(score) else None}) for values, score in trials]
+        lines = [
+            json.dumps({"values": values, "score": score if math.isfinite(score) else None})
+            for values, score in trials
+        ]
         with self._told(), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
 
@@ -172,13 +186,22 @@ class _Trials:
             yield
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
             fix = "choose another folder with --out, or begin again with --overwrite"
-            raise RunError(f"{self.path} cannot be used: {problem}", "the trials of this search", fix) from problem
+            raise RunError(
+                f"{self.path} cannot be used: {problem}", "the trials of this search", fix
+            ) from problem
 
 
 class _Study:
     """What Optuna makes of the trials so far."""
 
-    def __init__(self, ranges: dict[str, Range], done: list[tuple[Values, float]], higher: bool, seed: int, blind: int):
+    def __init__(
+        self,
+        ranges: dict[str, Range],
+        done: list[tuple[Values, float]],
+        higher: bool,
+        seed: int,
+        blind: int,
+    ):
         try:
             import optuna
         except ImportError:
@@ -186,20 +209,30 @@ class _Study:
         self.ranges, said = ranges, optuna.logging.get_verbosity()
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         try:
-            # Of the trials of its own round it supposes that they turn out badly, so that they do not all lie in one place.
-            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=blind, constant_liar=True)
-            self.study = optuna.create_study(direction="maximize" if higher else "minimize", sampler=sampler)
+            # Of the trials of its own round it supposes that they turn out badly, so that they do
+            # not all lie in one place.
+            sampler = optuna.samplers.TPESampler(
+                seed=seed, n_startup_trials=blind, constant_liar=True
+            )
+            self.study = optuna.create_study(
+                direction="maximize" if higher else "minimize", sampler=sampler
+            )
         finally:
             optuna.logging.set_verbosity(said)
         shapes = {name: self._shape(optuna.distributions, where) for name, where in ranges.items()}
         for values, score in done:
-            self.study.add_trial(optuna.trial.create_trial(params=values, distributions=shapes, value=score))
+            self.study.add_trial(
+                optuna.trial.create_trial(params=values, distributions=shapes, value=score)
+            )
 
     def proposals(self, count: int, first: Values) -> list[Values]:
         """What to try next; at the very start that is `first`, and then what is drawn."""
         if not self.study.trials:
             self.study.enqueue_trial(first)
-        return [{name: self._drawn(trial, name, where) for name, where in self.ranges.items()} for trial in self._asked(count)]
+        return [
+            {name: self._drawn(trial, name, where) for name, where in self.ranges.items()}
+            for trial in self._asked(count)
+        ]
 
     def _asked(self, count: int) -> Iterator[Any]:
         for _ in range(count):

@@ -12,8 +12,19 @@ from byway.core.check import Check
 from byway.core.errors import BywayError
 from byway.core.rule import Rule
 
-# What code that somebody else wrote raises when it is wrong. The machine's own troubles (memory, files) are not among them.
-FAULTS = (BywayError, ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
+# What code that somebody else wrote raises when it is wrong. The machine's own troubles (memory,
+# files) are not among them.
+FAULTS = (
+    BywayError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +51,26 @@ class Result:
         return not self.problem and self.check.holds(self.measured)
 
     def __str__(self) -> str:
-        """For example "bp, mlp: update = autodiff: measured 0.31, wanted ≤ 1e-12 (Rumelhart, Hinton and Williams 1986)"."""
+        """For example "bp, mlp: update = autodiff: measured 0.31, wanted ≤ 1e-12 (Rumelhart, Hinton
+        and Williams 1986)".
+        """
         found, check = self.problem or f"measured {self.measured:.3g}", self.check
         return f"{self.rule}, {check.name}: {found}, wanted {wanted(check)} ({check.source})"
 
     def to_json(self) -> dict[str, Any]:
         """Plain strings, numbers and truths; what is not finite is null."""
-        check = {f.name: getattr(self.check, f.name) for f in dataclasses.fields(Check) if f.name not in ("name", "measure")}
+        check = {
+            f.name: getattr(self.check, f.name)
+            for f in dataclasses.fields(Check)
+            if f.name not in ("name", "measure")
+        }
         measured = self.measured if math.isfinite(self.measured) else None
-        found = {"measured": measured, "holds": self.holds, "problem": self.problem, "seconds": round(self.seconds, 3)}
+        found = {
+            "measured": measured,
+            "holds": self.holds,
+            "problem": self.problem,
+            "seconds": round(self.seconds, 3),
+        }
         return {"rule": self.rule, "check": self.check.name, **found, **check}
 
 
@@ -56,7 +78,13 @@ def wanted(check: Check) -> str:
     """What is wanted in one short phrase, such as "≤ 1e-12", "-0.5 ± 0.06" or "≥ 0.01"."""
     if check.least:
         return f"≥ {check.bound:.3g}" + (f" from {check.wanted:g}" if check.wanted else "")
-    return f"{check.wanted:g} ± {check.bound:.3g}" if check.wanted else f"≤ {check.bound:.3g}" if check.bound else "0"
+    return (
+        f"{check.wanted:g} ± {check.bound:.3g}"
+        if check.wanted
+        else f"≤ {check.bound:.3g}"
+        if check.bound
+        else "0"
+    )
 
 
 def verify(rule: Rule, on_result: Callable[[Result], None] | None = None) -> list[Result]:

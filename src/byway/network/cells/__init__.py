@@ -1,4 +1,6 @@
-"""Cells with a state, one file each, found by listing this folder; and the activations, which are cells without one."""
+"""Cells with a state, one file each, found by listing this folder; and the activations, which are
+cells without one.
+"""
 
 import sys
 
@@ -12,11 +14,17 @@ CELLS = Registry(sys.modules[__name__], StatefulCell)
 
 
 def cell(given: str | Cell) -> Cell:
-    """The cell or activation called so, with its numbers as they stand, or the one given; an unknown name raises, with the nearest ones."""
+    """The cell or activation called so, with its numbers as they stand, or the one given; an
+    unknown name raises, with the nearest ones.
+    """
     if isinstance(given, Cell):
         return given
     if not isinstance(given, str):
-        raise ConfigError(f"a cell {shown(given)}", "a name, an activation or a cell", 'for example "relu", or byway.cell("lif", tau=20.0)')
+        raise ConfigError(
+            f"a cell {shown(given)}",
+            "a name, an activation or a cell",
+            'for example "relu", or byway.cell("lif", tau=20.0)',
+        )
     if given in ACTIVATIONS:
         return ACTIVATIONS[given]
     if given not in CELLS.ids():

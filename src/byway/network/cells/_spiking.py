@@ -13,9 +13,13 @@ class Spiking(StatefulCell):
     """Abstract: a membrane that leaks, and spikes at a threshold."""
 
     tau: float = hyper(20.0, "time constant of the membrane", unit="step", low=1e-3)
-    threshold: float = hyper(0.6, "potential at which a unit spikes, and by which it is reset", low=1e-6)
+    threshold: float = hyper(
+        0.6, "potential at which a unit spikes, and by which it is reset", low=1e-6
+    )
     dampening: float = hyper(0.3, "height of the pseudo-derivative, times the threshold", low=0.0)
-    refractory: int = hyper(0, "steps after a spike in which there is no other", unit="step", low=0, high=1_000_000)
+    refractory: int = hyper(
+        0, "steps after a spike in which there is no other", unit="step", low=0, high=1_000_000
+    )
     scaled: bool = hyper(False, "whether a drive counts 1 - alpha, or 1")
     detached: bool = hyper(True, "whether the derivative of the reset is dropped")
 
@@ -37,7 +41,11 @@ class Spiking(StatefulCell):
     def moved(self, state, u):
         """The potential after a step."""
         z = state["z"]
-        return self.alpha * state["v"] + self.k * u - self.threshold * (jax.lax.stop_gradient(z) if self.detached else z)
+        return (
+            self.alpha * state["v"]
+            + self.k * u
+            - self.threshold * (jax.lax.stop_gradient(z) if self.detached else z)
+        )
 
     def psi(self, state, above):
         """The pseudo-derivative of a spike by how far the potential is above its threshold."""
@@ -50,5 +58,9 @@ class Spiking(StatefulCell):
         if self.refractory:
             z = jnp.where(state["wait"] > 0, 0, z)
             spiked = jax.lax.stop_gradient(z) > 0
-            moved = moved | {"wait": jnp.where(spiked, self.refractory, jnp.maximum(state["wait"] - 1, 0)).astype(z.dtype)}
+            moved = moved | {
+                "wait": jnp.where(
+                    spiked, self.refractory, jnp.maximum(state["wait"] - 1, 0)
+                ).astype(z.dtype)
+            }
         return moved | {"z": z}, z

@@ -1,14 +1,17 @@
 """Adaptive leaky integrate-and-fire units (alif): each spike raises the threshold for a while.
 
-    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta - beta a_{t-1}),   a_t = rho a_{t-1} + z_t
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta), 0 while refractory, stands for dz/dv
-    rho = exp(-1 / tau_adaptation); the rest as in `lif`
+    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta - beta a_{t-1}),
+    a_t = rho a_{t-1} + z_t
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta), 0 while
+    refractory, stands for dz/dv rho = exp(-1 / tau_adaptation); the rest as in `lif`
 
 Shapes   u, v, a, z "batch *units"
 Units    time in steps; theta, beta and v in those of the drive, a in spikes
-Limits   as `lif`. A spike acts on a with its derivative, always: along this path such units remember
-Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nat. Commun. 11:3625, 2020, eqs. 9
-         to 11; differs in: a counts a spike at once and not a step later, and is read a step later: z is the same
+Limits   as `lif`. A spike acts on a with its derivative, always: along this path such units
+         remember
+Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking
+         neurons, Nat. Commun. 11:3625, 2020, eqs. 9 to 11; differs in: a counts a spike at once and
+         not a step later, and is read a step later: z is the same
 """
 
 import math
@@ -47,7 +50,13 @@ class ALIF(Spiking):
     def local(self, state, u):
         """See `Cell.local`."""
         psi = self.psi(state, self.moved(state, u) - self.threshold - self.beta * state["a"])
-        spike = {"v": psi * self.alpha, "a": -psi * self.beta} | ({} if self.detached else {"z": -psi * self.threshold})
+        spike = {"v": psi * self.alpha, "a": -psi * self.beta} | (
+            {} if self.detached else {"z": -psi * self.threshold}
+        )
         carry = {(i, j): d for i in ("a", "z") for j, d in spike.items()}
-        carry |= {("v", "v"): self.alpha, ("a", "a"): self.rho - psi * self.beta} | ({} if self.detached else {("v", "z"): -self.threshold})
-        return Local(carry, {"v": self.k, "a": psi * self.k, "z": psi * self.k}, spike, psi * self.k)
+        carry |= {("v", "v"): self.alpha, ("a", "a"): self.rho - psi * self.beta} | (
+            {} if self.detached else {("v", "z"): -self.threshold}
+        )
+        return Local(
+            carry, {"v": self.k, "a": psi * self.k, "z": psi * self.k}, spike, psi * self.k
+        )

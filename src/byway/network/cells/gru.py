@@ -1,13 +1,16 @@
 """Gated recurrent units (gru).
 
-    z = sigmoid(u_z),   r = sigmoid(u_r),   n = tanh(u_n + r u_h),   h_t = (1 - z) n + z h_{t-1};   post = h
+    z = sigmoid(u_z),   r = sigmoid(u_r),   n = tanh(u_n + r u_h),   h_t = (1 - z) n + z h_{t-1};
+    post = h
 
-Four ports, each with a drive of its own: 0 the update gate, 1 the reset gate, 2 what an input drives, 3 what the layer itself drives, which
-the reset gate scales. A projection of the input feeds the ports 0, 1 and 2, a recurrent one 0, 1 and 3; the builders see to it.
+Four ports, each with a drive of its own: 0 the update gate, 1 the reset gate, 2 what an input
+drives, 3 what the layer itself drives, which the reset gate scales. A projection of the input feeds
+the ports 0, 1 and 2, a recurrent one 0, 1 and 3; the builders see to it.
 
 Shapes   u "batch 4 *units", h "batch *units"
-Source   Cho et al., Learning phrase representations using RNN encoder-decoder for statistical machine translation, 2014, arXiv 1406.1078;
-         differs in: the reset gate scales W_h h + b, as in cuDNN, PyTorch and Keras, and not h
+Source   Cho et al., Learning phrase representations using RNN encoder-decoder for statistical
+         machine translation, 2014, arXiv 1406.1078; differs in: the reset gate scales W_h h + b, as
+         in cuDNN, PyTorch and Keras, and not h
 """
 
 from typing import ClassVar
@@ -44,7 +47,15 @@ class GRU(StatefulCell):
         """See `Cell.local`."""
         z, r, n = _gates(u)
         candidate = (1 - z) * (1 - n**2)  # dh / d(argument of the tanh)
-        drive = jnp.stack([(state["h"] - n) * z * (1 - z), candidate * u[:, OWN] * r * (1 - r), candidate, candidate * r], 1)
+        drive = jnp.stack(
+            [
+                (state["h"] - n) * z * (1 - z),
+                candidate * u[:, OWN] * r * (1 - r),
+                candidate,
+                candidate * r,
+            ],
+            1,
+        )
         return Local({("h", "h"): z}, {"h": drive}, {"h": z}, drive, {"h": 1.0})
 
 

@@ -1,11 +1,14 @@
-"""Leaky units (leaky): a rate unit with a membrane, the discrete form of a continuous-time network (CTRNN).
+"""Leaky units (leaky): a rate unit with a membrane, the discrete form of a continuous-time network
+(CTRNN).
 
     v_t = alpha v_{t-1} + k u_t,   post_t = phi(v_t),   alpha = exp(-1 / tau)
-    k = 1 - alpha, the exact step of tau v' = -v + u; or 1, where `scaled` is off: then v is the filtered sum of its drives
+    k = 1 - alpha, the exact step of tau v' = -v + u; or 1, where `scaled` is off: then v is the
+    filtered sum of its drives
 
 Shapes   u, v, post "batch *units"
 Units    time in steps
-Source   Doya, Recurrent networks: supervised learning, in The handbook of brain theory and neural networks, 2nd ed., 2003
+Source   Doya, Recurrent networks: supervised learning, in The handbook of brain theory and neural
+         networks, 2nd ed., 2003
 """
 
 import math

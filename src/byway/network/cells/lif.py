@@ -1,15 +1,18 @@
 """Leaky integrate-and-fire units (lif).
 
-    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta), and 0 for `refractory` steps after a spike
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), 0 while refractory, stands for dz/dv
-    alpha = exp(-1 / tau);  k = 1, or 1 - alpha where `scaled` is on. The activity is z: 1 for a spike
+    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},
+    z_t = H(v_t - theta), and 0 for `refractory` steps after a spike
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), 0 while refractory, stands for
+    dz/dv alpha = exp(-1 / tau);  k = 1, or 1 - alpha where `scaled` is on. The activity is z: 1 for
+    a spike
 
 Shapes   u, v, z "batch *units"
 Units    time in steps; theta and v in those of the drive
-Limits   the reset acts on v with the spike as it is; its derivative is dropped where `detached` is on, as e-prop and most surrogate
-         gradients have it. What the refractory counter does to the loss has no derivative
-Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking neurons, Nat. Commun. 11:3625, 2020, eqs. 6
-         to 8 and Methods
+Limits   the reset acts on v with the spike as it is; its derivative is dropped where `detached` is
+         on, as e-prop and most surrogate gradients have it. What the refractory counter does to the
+         loss has no derivative
+Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking
+         neurons, Nat. Commun. 11:3625, 2020, eqs. 6 to 8 and Methods
 """
 
 from typing import ClassVar

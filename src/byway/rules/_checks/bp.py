@@ -1,7 +1,13 @@
 """Backprop's recursion is the gradient."""
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import EXACT, convolutional, from_autodiff, from_differences, layered
+from byway.rules._checks.oracle import (
+    EXACT,
+    convolutional,
+    from_autodiff,
+    from_differences,
+    layered,
+)
 
 SOURCE = "Rumelhart, Hinton and Williams 1986"
 
@@ -9,7 +15,12 @@ SOURCE = "Rumelhart, Hinton and Williams 1986"
 def checks(rule):
     """See `Rule.checks`."""
     return [
-        Check("mlp: update = autodiff", lambda: from_autodiff(rule, layered(6, 5, 4, 3)), EXACT, SOURCE),
+        Check(
+            "mlp: update = autodiff",
+            lambda: from_autodiff(rule, layered(6, 5, 4, 3)),
+            EXACT,
+            SOURCE,
+        ),
         Check(
             "mlp, relu, squared error: update = autodiff",
             lambda: from_autodiff(rule, layered(6, 5, 4, 3, phi="relu", loss="squared_error")),
@@ -22,7 +33,22 @@ def checks(rule):
             EXACT,
             SOURCE,
         ),
-        Check("convnet: update = autodiff", lambda: from_autodiff(rule, convolutional()), EXACT, SOURCE),
-        Check("convnet, normalised: update = autodiff", lambda: from_autodiff(rule, convolutional(norm=True)), EXACT, SOURCE),
-        Check("mlp: update = central differences", lambda: from_differences(rule, layered(6, 5, 4, 3)), 1e-6, SOURCE),
+        Check(
+            "convnet: update = autodiff",
+            lambda: from_autodiff(rule, convolutional()),
+            EXACT,
+            SOURCE,
+        ),
+        Check(
+            "convnet, normalised: update = autodiff",
+            lambda: from_autodiff(rule, convolutional(norm=True)),
+            EXACT,
+            SOURCE,
+        ),
+        Check(
+            "mlp: update = central differences",
+            lambda: from_differences(rule, layered(6, 5, 4, 3)),
+            1e-6,
+            SOURCE,
+        ),
     ]

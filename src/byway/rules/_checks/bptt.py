@@ -9,7 +9,22 @@ SOURCE = "Werbos 1990"
 def checks(rule, source: str = SOURCE):
     """See `Rule.checks`."""
     return [
-        Check("one layer: update = autodiff of the unrolled loop", lambda: from_autodiff(rule, in_time(3, 5, 4)), EXACT, source),
-        Check("two layers: update = autodiff of the unrolled loop", lambda: from_autodiff(rule, in_time(3, 5, 4, 2)), EXACT, source),
-        Check("two layers: update = central differences", lambda: from_differences(rule, in_time(3, 5, 4, 2)), 1e-6, source),
+        Check(
+            "one layer: update = autodiff of the unrolled loop",
+            lambda: from_autodiff(rule, in_time(3, 5, 4)),
+            EXACT,
+            source,
+        ),
+        Check(
+            "two layers: update = autodiff of the unrolled loop",
+            lambda: from_autodiff(rule, in_time(3, 5, 4, 2)),
+            EXACT,
+            source,
+        ),
+        Check(
+            "two layers: update = central differences",
+            lambda: from_differences(rule, in_time(3, 5, 4, 2)),
+            1e-6,
+            source,
+        ),
     ]

@@ -1,4 +1,6 @@
-"""The readout of a reservoir is the ridge regression that NumPy finds, and the reservoir forgets where it began."""
+"""The readout of a reservoir is the ridge regression that NumPy finds, and the reservoir forgets
+where it began.
+"""
 
 import dataclasses
 
@@ -19,9 +21,17 @@ def checks(rule):
     """See `Rule.checks`."""
     plain = dataclasses.replace(rule, ridge=1e-3, washout=2)
     return [
-        Check("readout = NumPy's least squares, with the ridge as further rows", lambda: _least_squares(plain), 1e-8, JAEGER),
         Check(
-            "two states, 300 steps later: distance", lambda: _forgets(dataclasses.replace(rule, radius=0.8)), 1e-8, "echo state property"
+            "readout = NumPy's least squares, with the ridge as further rows",
+            lambda: _least_squares(plain),
+            1e-8,
+            JAEGER,
+        ),
+        Check(
+            "two states, 300 steps later: distance",
+            lambda: _forgets(dataclasses.replace(rule, radius=0.8)),
+            1e-8,
+            "echo state property",
         ),
         Check("spectral radius = NumPy's largest eigenvalue", lambda: _radius(rule), 1e-9, JAEGER),
     ]
@@ -44,7 +54,11 @@ def _weights(rule, net, gamma):
 def _least_squares(rule) -> float:
     net, gamma = _reservoir(rule)
     draw = np.random.default_rng(0)
-    x, target, weight = draw.normal(size=(5, 9, 2)), draw.normal(size=(5, 9, 2)), draw.uniform(size=(5, 9))
+    x, target, weight = (
+        draw.normal(size=(5, 9, 2)),
+        draw.normal(size=(5, 9, 2)),
+        draw.uniform(size=(5, 9)),
+    )
     weight = weight / weight.sum(1, keepdims=True)
     signal = Signal(jnp.asarray(target), SquaredError(), jnp.asarray(weight))
 
@@ -65,21 +79,28 @@ def _least_squares(rule) -> float:
             rows.append(np.hstack([h, np.ones((5, 1))]) * share)
             wanted.append(target[:, t] * share)
     penalty = np.sqrt(rule.ridge) * np.eye(8)[:7]
-    true = np.linalg.lstsq(np.vstack([*rows, penalty]), np.vstack([*wanted, np.zeros((7, 2))]), rcond=None)[0]
+    true = np.linalg.lstsq(
+        np.vstack([*rows, penalty]), np.vstack([*wanted, np.zeros((7, 2))]), rcond=None
+    )[0]
     mine = solved()
     return apart(np.vstack([mine["weight"], np.asarray(mine["bias"])[None]]), true)
 
 
 def _forgets(rule) -> float:
     net, gamma = _reservoir(rule)
-    x = jnp.asarray(np.repeat(np.random.default_rng(1).normal(size=(300, 1, 2)), 2, 1))  # both states hear the same
+    # Both states hear the same.
+    x = jnp.asarray(np.repeat(np.random.default_rng(1).normal(size=(300, 1, 2)), 2, 1))
 
     @jax.jit
     def run():
         start = np.random.default_rng(2).normal(size=(2, 7))
         state = net.rest(2)
         state = state._replace(due={"hidden1": {1: jnp.asarray(start)}})
-        return jax.lax.scan(lambda state, x: (rule.f(gamma, net, state, x, None, jax.random.key(0))[0], None), state, x)[0]
+        return jax.lax.scan(
+            lambda state, x: (rule.f(gamma, net, state, x, None, jax.random.key(0))[0], None),
+            state,
+            x,
+        )[0]
 
     h = np.asarray(run().due["hidden1"][1])
     return float(np.linalg.norm(h[0] - h[1]))

@@ -1,4 +1,6 @@
-"""Feedback alignment: backprop where B is the transpose, which it is not at first and comes to resemble."""
+"""Feedback alignment: backprop where B is the transpose, which it is not at first and comes to
+resemble.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,15 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import mlp
-from byway.rules._checks.oracle import EXACT, convolutional, drawn, from_autodiff, gap, layered, taught
+from byway.rules._checks.oracle import (
+    EXACT,
+    convolutional,
+    drawn,
+    from_autodiff,
+    gap,
+    layered,
+    taught,
+)
 
 SOURCE = "Lillicrap, Cownden, Tweed and Akerman 2016"
 
@@ -20,10 +30,25 @@ def checks(rule):
         return from_autodiff(rule, problem, _transposes(problem.net))
 
     return [
-        Check("mlp, B = Wᵀ at each of 5 steps: weights = gradient descent's", lambda: _descent(rule), EXACT, SOURCE),
+        Check(
+            "mlp, B = Wᵀ at each of 5 steps: weights = gradient descent's",
+            lambda: _descent(rule),
+            EXACT,
+            SOURCE,
+        ),
         Check("convnet, B = Wᵀ: update = autodiff", transposed, EXACT, SOURCE),
-        Check("B drawn from the weights' key: cosine to Wᵀ, in standard errors", lambda: _likeness(rule), 4.0, "independence"),
-        Check("linear net: angle of B e to Wᵀ e after 60 steps [°]", lambda: _angle(rule), 45.0, SOURCE),
+        Check(
+            "B drawn from the weights' key: cosine to Wᵀ, in standard errors",
+            lambda: _likeness(rule),
+            4.0,
+            "independence",
+        ),
+        Check(
+            "linear net: angle of B e to Wᵀ e after 60 steps [°]",
+            lambda: _angle(rule),
+            45.0,
+            SOURCE,
+        ),
     ]
 
 
@@ -47,10 +72,17 @@ def _descent(rule) -> float:
 
 
 def _likeness(rule) -> float:
-    """The cosine of two independent random matrices of n entries has a standard deviation of 1 / sqrt(n)."""
-    net, gamma = jax.jit(lambda: (net := mlp(10, 30, 20, 10, key=0), rule.init(net, jax.random.key(0))))()
+    """The cosine of two independent random matrices of n entries has a standard deviation of 1 /
+    sqrt(n).
+    """
+    net, gamma = jax.jit(
+        lambda: (net := mlp(10, 30, 20, 10, key=0), rule.init(net, jax.random.key(0)))
+    )()
     pairs = [(np.ravel(gamma[name]), np.ravel(w)) for name, w in _transposes(net).items()]
-    return max(float(abs(b @ w) / (np.linalg.norm(b) * np.linalg.norm(w)) * np.sqrt(w.size)) for b, w in pairs)
+    return max(
+        float(abs(b @ w) / (np.linalg.norm(b) * np.linalg.norm(w)) * np.sqrt(w.size))
+        for b, w in pairs
+    )
 
 
 def _angle(rule) -> float:
@@ -64,7 +96,13 @@ def _angle(rule) -> float:
     def trained(theta):
         def step(theta, _):
             signal = Signal(jnp.asarray(target), SquaredError())
-            update = taught(rule, net.with_theta(theta), jnp.asarray(x), signal, {"hidden1-output": jnp.asarray(b)})
+            update = taught(
+                rule,
+                net.with_theta(theta),
+                jnp.asarray(x),
+                signal,
+                {"hidden1-output": jnp.asarray(b)},
+            )
             return jax.tree.map(lambda w, d: w - 0.02 * d, theta, update), None
 
         return jax.lax.scan(step, theta, length=60)[0]

@@ -9,7 +9,19 @@ import numpy as np
 
 from byway.core.check import Check
 from byway.network.network import Network
-from byway.rules._checks.oracle import EXACT, Theta, activity, cross_entropy, current, gap, layered, layers, learned, normalised, recorded
+from byway.rules._checks.oracle import (
+    EXACT,
+    Theta,
+    activity,
+    cross_entropy,
+    current,
+    gap,
+    layered,
+    layers,
+    learned,
+    normalised,
+    recorded,
+)
 from byway.rules._checks.oracle import taught as taught_from_rest
 
 SOURCE = "Hinton 2022"
@@ -19,11 +31,23 @@ def checks(rule):
     """See `Rule.checks`."""
     other = dataclasses.replace(rule, threshold=0.4, peer=0.7, decay=0.6)
     return [
-        Check("every layer: update = autodiff of its own loss", lambda: _own_loss(rule), EXACT, SOURCE),
+        Check(
+            "every layer: update = autodiff of its own loss", lambda: _own_loss(rule), EXACT, SOURCE
+        ),
         Check("the same with other hyper-parameters", lambda: _own_loss(other), EXACT, SOURCE),
-        Check("two classes, other weights above: change of the first update", lambda: _leak(rule), 0.0, SOURCE),
+        Check(
+            "two classes, other weights above: change of the first update",
+            lambda: _leak(rule),
+            0.0,
+            SOURCE,
+        ),
         Check("wrong labels that are right, of 2000", lambda: _right(rule), 0.0, SOURCE),
-        Check("g with other weights, the same record: change of updates", lambda: _read(rule), 0.0, SOURCE),
+        Check(
+            "g with other weights, the same record: change of updates",
+            lambda: _read(rule),
+            0.0,
+            SOURCE,
+        ),
     ]
 
 
@@ -39,13 +63,25 @@ def _own_loss(rule) -> float:
         "negative": jnp.asarray(np.asarray(record["negative"].post["input"])[:, :3]),
         "neutral": jnp.full((6, 3), 1 / 3),
     }
-    # What arrives is taken as given: so the gradient of the sum of all losses is each layer's gradient of its own.
-    sent = jax.jit(lambda: {name: _sent(net.theta, order, jnp.concatenate([y, x[:, 3:]], 1)) for name, y in labels.items()})()
+    # What arrives is taken as given: so the gradient of the sum of all losses is each layer's
+    # gradient of its own.
+    sent = jax.jit(
+        lambda: {
+            name: _sent(net.theta, order, jnp.concatenate([y, x[:, 3:]], 1))
+            for name, y in labels.items()
+        }
+    )()
 
     def loss(theta: Theta):
-        total = jnp.mean(cross_entropy(current(sent["neutral"]["hidden2"], theta["hidden2-output"]), signal.target))
+        total = jnp.mean(
+            cross_entropy(
+                current(sent["neutral"]["hidden2"], theta["hidden2-output"]), signal.target
+            )
+        )
         for src, dst in pairwise(order[:-1]):
-            up, down = (current(sent[name][src], theta[f"{src}-{dst}"]) for name in ("positive", "negative"))
+            up, down = (
+                current(sent[name][src], theta[f"{src}-{dst}"]) for name in ("positive", "negative")
+            )
             total = total + _layer_loss(rule, up, down, memory[dst])
         return total
 
@@ -57,20 +93,29 @@ def _sent(theta, order, x):
 
 
 def _layer_loss(rule, up, down, memory):
-    """Logistic losses of both passes, and peer normalisation of the positive one, by the potentials "batch units"."""
+    """Logistic losses of both passes, and peer normalisation of the positive one, by the potentials
+    "batch units".
+    """
     theta = rule.threshold * up.shape[1]
     good, bad = (jnp.sum(jnp.maximum(u, 0) ** 2, 1) for u in (up, down))
-    logistic = jnp.mean(jnp.concatenate([jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))]))
-    passing = up + jax.lax.stop_gradient(jnp.maximum(up, 0) - up)  # a relu whose derivative is one everywhere
+    logistic = jnp.mean(
+        jnp.concatenate([jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))])
+    )
+    # A relu whose derivative is one everywhere.
+    passing = up + jax.lax.stop_gradient(jnp.maximum(up, 0) - up)
     mean = rule.decay * memory + (1 - rule.decay) * jnp.mean(passing, 0)
     return logistic + rule.peer * jnp.mean((jnp.mean(mean) - mean) ** 2)
 
 
 def _leak(rule) -> float:
-    """With two classes the wrong label has no choice, so nothing above can reach the first layer's update."""
+    """With two classes the wrong label has no choice, so nothing above can reach the first layer's
+    update.
+    """
     net, x, signal, _ = layered(8, 6, 5, 2, phi="relu", norm=True)
     first = "input-hidden1"
-    before, after = (taught_from_rest(rule, n, x, signal)[first] for n in (net, _moved(net, keep=first)))
+    before, after = (
+        taught_from_rest(rule, n, x, signal)[first] for n in (net, _moved(net, keep=first))
+    )
     return gap({first: after}, {first: before})
 
 
@@ -87,4 +132,10 @@ def _read(rule) -> float:
 
 
 def _moved(net: Network, keep: str = "") -> Network:
-    return net.with_theta({p.name: {"weight": jnp.asarray(3 * np.asarray(p.weight) - 0.1)} for p in net.projections if p.name != keep})
+    return net.with_theta(
+        {
+            p.name: {"weight": jnp.asarray(3 * np.asarray(p.weight) - 0.1)}
+            for p in net.projections
+            if p.name != keep
+        }
+    )

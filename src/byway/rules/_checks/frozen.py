@@ -9,9 +9,24 @@ SOURCE = "Widrow and Hoff 1960"
 def checks(rule):
     """See `Rule.checks`."""
     return [
-        Check("mlp: readout's update = autodiff", lambda: _readout(rule, layered(6, 5, 4, 3)), EXACT, SOURCE),
-        Check("rnn: readout's update = autodiff", lambda: _readout(rule, in_time(3, 5, 4, 2)), EXACT, SOURCE),
-        Check("other projections that learn", lambda: _others(rule, layered(6, 5, 4, 3)), 0.0, "the control's definition"),
+        Check(
+            "mlp: readout's update = autodiff",
+            lambda: _readout(rule, layered(6, 5, 4, 3)),
+            EXACT,
+            SOURCE,
+        ),
+        Check(
+            "rnn: readout's update = autodiff",
+            lambda: _readout(rule, in_time(3, 5, 4, 2)),
+            EXACT,
+            SOURCE,
+        ),
+        Check(
+            "other projections that learn",
+            lambda: _others(rule, layered(6, 5, 4, 3)),
+            0.0,
+            "the control's definition",
+        ),
     ]
 
 
@@ -21,4 +36,6 @@ def _readout(rule, problem: Problem) -> float:
 
 
 def _others(rule, problem: Problem) -> float:
-    return float(len(taught(rule, problem.net, problem.x, problem.signal).keys() - {"hidden2-output"}))
+    return float(
+        len(taught(rule, problem.net, problem.x, problem.signal).keys() - {"hidden2-output"})
+    )

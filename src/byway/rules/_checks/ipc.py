@@ -1,4 +1,6 @@
-"""Incremental predictive coding, written out in NumPy; and backprop, where weights that hardly move let errors pass through them."""
+"""Incremental predictive coding, written out in NumPy; and backprop, where weights that hardly move
+let errors pass through them.
+"""
 
 import dataclasses
 
@@ -23,10 +25,30 @@ def checks(rule):
     """See `Rule.checks`."""
     few = dataclasses.replace(rule, steps=5, rate=0.3, precision=0.7)
     return [
-        Check("3 batches of 5 steps, cross-entropy: weights = NumPy's", lambda: _by_hand(few, "cross_entropy"), EXACT, SALVATORI),
-        Check("3 batches of 5 steps, squared error: weights = NumPy's", lambda: _by_hand(few, "squared_error"), EXACT, SALVATORI),
-        Check("rate 1, weights still, layer l at step L - l: update = autodiff", lambda: _z_il(rule), EXACT, SONG),
-        Check("graph with cycles: update = slope of the energy, by autodiff", lambda: _slope(few), EXACT, SALVATORI),
+        Check(
+            "3 batches of 5 steps, cross-entropy: weights = NumPy's",
+            lambda: _by_hand(few, "cross_entropy"),
+            EXACT,
+            SALVATORI,
+        ),
+        Check(
+            "3 batches of 5 steps, squared error: weights = NumPy's",
+            lambda: _by_hand(few, "squared_error"),
+            EXACT,
+            SALVATORI,
+        ),
+        Check(
+            "rate 1, weights still, layer l at step L - l: update = autodiff",
+            lambda: _z_il(rule),
+            EXACT,
+            SONG,
+        ),
+        Check(
+            "graph with cycles: update = slope of the energy, by autodiff",
+            lambda: _slope(few),
+            EXACT,
+            SALVATORI,
+        ),
     ]
 
 
@@ -34,7 +56,10 @@ def _by_hand(rule, loss: str) -> float:
     net, x, signal, _ = layered(6, 5, 4, 3, loss=loss)
 
     def optimise(learner, turn, update, scores):
-        theta = {name: {k: learner.net.theta[name][k] - DESCENT * a for k, a in parts.items()} for name, parts in update.net.items()}
+        theta = {
+            name: {k: learner.net.theta[name][k] - DESCENT * a for k, a in parts.items()}
+            for name, parts in update.net.items()
+        }
         return dataclasses.replace(learner, net=learner.net.with_theta(theta))
 
     @jax.jit
@@ -44,11 +69,15 @@ def _by_hand(rule, loss: str) -> float:
             learner, _ = rule.learn(learner, x, signal, jax.random.key(0), optimise)
         return learner.net.theta
 
-    return gap(trained(net), in_numpy(net.theta, np.asarray(x), np.asarray(signal.target), loss, rule, 3))
+    return gap(
+        trained(net), in_numpy(net.theta, np.asarray(x), np.asarray(signal.target), loss, rule, 3)
+    )
 
 
 def in_numpy(theta, x, target, loss: str, rule, batches: int):
-    """A chain of tanh layers trained by gradient descent at DESCENT, in plain loops: what the rule is held against."""
+    """A chain of tanh layers trained by gradient descent at DESCENT, in plain loops: what the rule
+    is held against.
+    """
     names = list(theta)
     w, b = ([np.asarray(theta[name][part]) for name in names] for part in ("weight", "bias"))
     last = len(names) - 1
@@ -59,9 +88,16 @@ def in_numpy(theta, x, target, loss: str, rule, batches: int):
         for _ in range(rule.steps):
             sent = [x, *(np.tanh(one) for one in v)]
             mu = [sent[i] @ w[i] + b[i] for i in range(last + 1)]
-            read = np.exp(mu[last]) / np.exp(mu[last]).sum(1, keepdims=True) if loss == "cross_entropy" else mu[last]
+            read = (
+                np.exp(mu[last]) / np.exp(mu[last]).sum(1, keepdims=True)
+                if loss == "cross_entropy"
+                else mu[last]
+            )
             eps = [v[i] - mu[i] for i in range(last)] + [rule.precision * (target - read)]
-            v = [v[i] + rule.rate * (-eps[i] + (1 - sent[i + 1] ** 2) * (eps[i + 1] @ w[i + 1].T)) for i in range(last)]
+            v = [
+                v[i] + rule.rate * (-eps[i] + (1 - sent[i + 1] ** 2) * (eps[i + 1] @ w[i + 1].T))
+                for i in range(last)
+            ]
             w = [w[i] + DESCENT * sent[i].T @ eps[i] / len(x) for i in range(last + 1)]
             b = [b[i] + DESCENT * eps[i].mean(0) for i in range(last + 1)]
     return {name: {"weight": w[i], "bias": b[i]} for i, name in enumerate(names)}
@@ -101,7 +137,21 @@ def _slope(rule) -> float:
         mu = {name: jnp.zeros_like(a) for name, a in v.items() if name != "input"}
         for name, w in theta.items():
             src, dst = name.split("-")
-            mu[dst] = mu[dst] + (x if src == "input" else PHI["tanh"](v[src])) @ w["weight"] + w.get("bias", jnp.zeros(1))[None, :]
-        return sum((jnp.sum((v[k] - m) ** 2) * (rule.precision if k == "output" else 1.0) for k, m in mu.items()), start=0.0) / 2 / len(x)
+            mu[dst] = (
+                mu[dst]
+                + (x if src == "input" else PHI["tanh"](v[src])) @ w["weight"]
+                + w.get("bias", jnp.zeros(1))[None, :]
+            )
+        return (
+            sum(
+                (
+                    jnp.sum((v[k] - m) ** 2) * (rule.precision if k == "output" else 1.0)
+                    for k, m in mu.items()
+                ),
+                start=0.0,
+            )
+            / 2
+            / len(x)
+        )
 
     return gap(update, jax.jit(jax.grad(energy))(net.theta))

@@ -16,16 +16,35 @@ def checks(rule):
     """See `Rule.checks`."""
     small, large = (dataclasses.replace(rule, sigma=sigma) for sigma in (1e-4, 0.5))
     return [
-        Check("update = (C(noisy) - C(clean)) ξ h / σ, in NumPy", lambda: _definition(large), 1e-10, SOURCE),
-        Check("error of a mean of K draws: slope of log error by log K", lambda: _slope(small), 0.06, "the law of large numbers", -0.5),
-        Check("quadratic loss, σ = 0.5: bias, in standard errors of 2¹⁵ draws", lambda: _bias(large), 4.5, SOURCE),
+        Check(
+            "update = (C(noisy) - C(clean)) ξ h / σ, in NumPy",
+            lambda: _definition(large),
+            1e-10,
+            SOURCE,
+        ),
+        Check(
+            "error of a mean of K draws: slope of log error by log K",
+            lambda: _slope(small),
+            0.06,
+            "the law of large numbers",
+            -0.5,
+        ),
+        Check(
+            "quadratic loss, σ = 0.5: bias, in standard errors of 2¹⁵ draws",
+            lambda: _bias(large),
+            4.5,
+            SOURCE,
+        ),
     ]
 
 
 def _definition(rule) -> float:
     net, x, signal, _ = layered(5, 4, 3, loss="squared_error")
     inputs, target = np.asarray(x), np.asarray(signal.target)
-    noise = {name: np.asarray(xi) for name, xi in recorded(rule, net, x, signal)["noisy"].injected.items()}
+    noise = {
+        name: np.asarray(xi)
+        for name, xi in recorded(rule, net, x, signal)["noisy"].injected.items()
+    }
     (w, b), (v, c) = [[np.asarray(p[k]) for k in ("weight", "bias")] for p in net.theta.values()]
 
     def run(one, two):
@@ -35,8 +54,14 @@ def _definition(rule) -> float:
     h, clean = run(0.0, 0.0)
     worse = ((run(noise["hidden1"], noise["output"])[1] - clean) / rule.sigma**2)[:, None]
     true = {
-        name: {"weight": pre.T @ (worse * noise[dst]) / len(x), "bias": (worse * noise[dst]).mean(0)}
-        for name, pre, dst in (("input-hidden1", inputs, "hidden1"), ("hidden1-output", h, "output"))
+        name: {
+            "weight": pre.T @ (worse * noise[dst]) / len(x),
+            "bias": (worse * noise[dst]).mean(0),
+        }
+        for name, pre, dst in (
+            ("input-hidden1", inputs, "hidden1"),
+            ("hidden1-output", h, "output"),
+        )
     }
     return gap(taught(rule, net, x, signal), true)
 
@@ -60,6 +85,8 @@ def _slope(rule) -> float:
 
 
 def _bias(rule) -> float:
-    """The loss of a linear network is quadratic in the noise, whose odd moments vanish: no bias, however large sigma is."""
+    """The loss of a linear network is quadratic in the noise, whose odd moments vanish: no bias,
+    however large sigma is.
+    """
     draws, true = _draws(rule, layered(5, 3, loss="squared_error"), 2**15)
     return float(np.abs((draws.mean(0) - true) / (draws.std(0) / np.sqrt(len(draws)))).max())

@@ -1,7 +1,9 @@
-"""Forward passes and losses written out again, apart from the networks and rules under test, for autodiff to differentiate.
+"""Forward passes and losses written out again, apart from the networks and rules under test, for
+autodiff to differentiate.
 
-Of Byway a problem takes the shapes and the names of its weights, and nothing else. What need not be differentiated is NumPy's:
-each operation of JAX outside a compiled program costs a compilation, and that is what these checks would spend their time on.
+Of Byway a problem takes the shapes and the names of its weights, and nothing else. What need not be
+differentiated is NumPy's: each operation of JAX outside a compiled program costs a compilation, and
+that is what these checks would spend their time on.
 """
 
 import math
@@ -70,20 +72,33 @@ def normalised(h: Array) -> Array:
 
 
 def current(h: Array, w: dict[str, Array]) -> Array:
-    """What a projection with the weights `w` makes of `h`: a convolution with mean pooling by 2, or a product."""
+    """What a projection with the weights `w` makes of `h`: a convolution with mean pooling by 2, or
+    a product.
+    """
     if w["weight"].ndim == 2:
         return h.reshape(len(h), -1) @ w["weight"] + w.get("bias", jnp.zeros(1))[None, :]
-    u = jax.lax.conv_general_dilated(h, w["weight"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    u = jax.lax.conv_general_dilated(
+        h, w["weight"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
     batch, height, width, out = u.shape
-    return u.reshape(batch, height // 2, 2, width // 2, 2, out).mean((2, 4)) + w["bias"][None, None, None, :]
+    return (
+        u.reshape(batch, height // 2, 2, width // 2, 2, out).mean((2, 4))
+        + w["bias"][None, None, None, :]
+    )
 
 
 def activity(
-    theta: Theta, order: Sequence[str], x: Array, phi: str = "tanh", norm: bool = False, before: Mapping[str, Array] = NOTHING
+    theta: Theta,
+    order: Sequence[str],
+    x: Array,
+    phi: str = "tanh",
+    norm: bool = False,
+    before: Mapping[str, Array] = NOTHING,
 ) -> dict[str, Array]:
     """The activity of every population, run in `order`; the first is the input, the last is linear.
 
-    A projection that points backwards in the order, or to its own population, carries the activity `before`.
+    A projection that points backwards in the order, or to its own population, carries the activity
+    `before`.
     """
     send = normalised if norm else PHI["identity"]
     now = {order[0]: x}
@@ -101,7 +116,14 @@ def layers(hidden: int, name: str = "hidden") -> tuple[str, ...]:
     return ("input", *(f"{name}{i}" for i in range(1, hidden + 1)), "output")
 
 
-def layered(*sizes: int, phi: str = "tanh", loss: str = "cross_entropy", norm: bool = False, batch: int = 5, **options: Any) -> Problem:
+def layered(
+    *sizes: int,
+    phi: str = "tanh",
+    loss: str = "cross_entropy",
+    norm: bool = False,
+    batch: int = 5,
+    **options: Any,
+) -> Problem:
     """A multi-layer perceptron on random samples."""
     net = drawn(mlp, *sizes, activation=phi, norm=norm, **options)
     x, target = samples((batch, sizes[0]), sizes[-1])
@@ -126,7 +148,9 @@ def convolutional(norm: bool = False) -> Problem:
 
 
 def in_time(*sizes: int, loss: str = "cross_entropy", steps: int = 3, batch: int = 4) -> Problem:
-    """A recurrent tanh network on random sequences; each step's loss counts with a weight of its own."""
+    """A recurrent tanh network on random sequences; each step's loss counts with a weight of its
+    own.
+    """
     net = drawn(rnn, *sizes, activation="tanh")
     x, target = samples((batch, steps, sizes[0]), sizes[-1])
     weight = np.random.default_rng(2).uniform(size=(batch, steps))
@@ -138,32 +162,49 @@ def in_time(*sizes: int, loss: str = "cross_entropy", steps: int = 3, batch: int
         total = jnp.zeros(())
         for t in range(steps):
             now = activity(theta, order, x[:, t], before=now)
-            total = total + jnp.sum(BY_EYE[loss](now["output"], target[:, t]) * weight[:, t]) / batch
+            total = (
+                total + jnp.sum(BY_EYE[loss](now["output"], target[:, t]) * weight[:, t]) / batch
+            )
         return total
 
     return Problem(net, x, Signal(target, LOSSES[loss], weight), value)
 
 
 def samples(shape: tuple[int, ...], outputs: int, seed: int = 0) -> tuple[Array, Array]:
-    """Normal inputs "batch *inputs" and one-hot targets; with three axes, "batch time inputs", a target for each step."""
+    """Normal inputs "batch *inputs" and one-hot targets; with three axes, "batch time inputs", a
+    target for each step.
+    """
     draw = np.random.default_rng(seed)
     kinds = draw.integers(0, outputs, shape[:2] if len(shape) == 3 else shape[:1])
     return jnp.asarray(draw.normal(size=shape)), jnp.asarray(np.eye(outputs)[kinds])
 
 
 def drawn(build: Callable[..., Network], *sizes: Any, **options: Any) -> Network:
-    """A network of a builder's shapes, with weights from NumPy: normal, the biases too, so that a forgotten one shows."""
+    """A network of a builder's shapes, with weights from NumPy: normal, the biases too, so that a
+    forgotten one shows.
+    """
     draw = np.random.default_rng(1)
     shapes = eqx.filter_eval_shape(build, *sizes, **options)
     net = jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape, a.dtype)), shapes)
-    scale = {name: {"weight": 1 / math.sqrt(w["weight"].size / w["weight"].shape[-1]), "bias": 0.3} for name, w in net.theta.items()}
+    scale = {
+        name: {"weight": 1 / math.sqrt(w["weight"].size / w["weight"].shape[-1]), "bias": 0.3}
+        for name, w in net.theta.items()
+    }
     return net.with_theta(
-        {name: {part: jnp.asarray(scale[name][part] * draw.normal(size=a.shape)) for part, a in w.items()} for name, w in net.theta.items()}
+        {
+            name: {
+                part: jnp.asarray(scale[name][part] * draw.normal(size=a.shape))
+                for part, a in w.items()
+            }
+            for name, w in net.theta.items()
+        }
     )
 
 
 @eqx.filter_jit
-def recorded(rule: Rule, net: Network, x: Array, signal: Signal | None, gamma: Any = None, key: Any = 0) -> Record:
+def recorded(
+    rule: Rule, net: Network, x: Array, signal: Signal | None, gamma: Any = None, key: Any = 0
+) -> Record:
     """One f from rest: the record."""
     gamma = rule.init(net, jax.random.key(7)) if gamma is None else gamma
     state, _ = rule.start(gamma, net, x.shape[0])
@@ -171,7 +212,9 @@ def recorded(rule: Rule, net: Network, x: Array, signal: Signal | None, gamma: A
 
 
 @eqx.filter_jit
-def learned(rule: Rule, net: Network, record: Record, signal: Signal, gamma: Any = None, memory: Any = None) -> Update:
+def learned(
+    rule: Rule, net: Network, record: Record, signal: Signal, gamma: Any = None, memory: Any = None
+) -> Update:
     """One g: the update."""
     gamma = rule.init(net, jax.random.key(7)) if gamma is None else gamma
     memory = rule.start(gamma, net, record.output.shape[0])[1] if memory is None else memory
@@ -179,8 +222,12 @@ def learned(rule: Rule, net: Network, record: Record, signal: Signal, gamma: Any
 
 
 @eqx.filter_jit
-def taught(rule: Rule, net: Network, x: Array, signal: Signal, gamma: Any = None, key: Any = 0) -> Theta:
-    """One f and one g: the update of the weights. In time, over whole sequences, all on the same weights."""
+def taught(
+    rule: Rule, net: Network, x: Array, signal: Signal, gamma: Any = None, key: Any = 0
+) -> Theta:
+    """One f and one g: the update of the weights. In time, over whole sequences, all on the same
+    weights.
+    """
     gamma = rule.init(net, jax.random.key(7)) if gamma is None else gamma
     carry = Carry(*rule.start(gamma, net, x.shape[0]), ())
     return rule.teach(rule, gamma, net, carry, x, signal, jax.random.key(key))[1].net
@@ -193,10 +240,20 @@ def apart(mine: Any, true: Any) -> float:
 
 
 def gap(update: Mapping[str, Mapping[str, Any]], true: Mapping[str, Mapping[str, Any]]) -> float:
-    """The largest relative distance over all weights and biases; what only one of the two names counts as zero in the other."""
-    named = {(name, part): a for tree in (update, true) for name, w in tree.items() for part, a in w.items()}
+    """The largest relative distance over all weights and biases; what only one of the two names
+    counts as zero in the other.
+    """
+    named = {
+        (name, part): a
+        for tree in (update, true)
+        for name, w in tree.items()
+        for part, a in w.items()
+    }
     none: dict[str, Any] = {}
-    return max(apart(*(tree.get(name, none).get(part, np.zeros(a.shape)) for tree in (update, true))) for (name, part), a in named.items())
+    return max(
+        apart(*(tree.get(name, none).get(part, np.zeros(a.shape)) for tree in (update, true)))
+        for (name, part), a in named.items()
+    )
 
 
 def from_autodiff(rule: Rule, problem: Problem, gamma: Any = None) -> float:
@@ -205,11 +262,15 @@ def from_autodiff(rule: Rule, problem: Problem, gamma: Any = None) -> float:
 
 
 def from_differences(rule: Rule, problem: Problem, count: int = 20, step: float = 1e-5) -> float:
-    """How far a rule's update is from central differences of the loss, by some of the weights: no autodiff at all."""
+    """How far a rule's update is from central differences of the loss, by some of the weights: no
+    autodiff at all.
+    """
     flat, unflatten = ravel(problem.net.theta)
     chosen = np.random.default_rng(0).choice(flat.size, count, replace=False)
     moved = flat + step * np.concatenate([np.eye(flat.size)[chosen], -np.eye(flat.size)[chosen]])
-    up, down = np.split(np.asarray(jax.jit(jax.vmap(lambda flat: problem.loss(unflatten(flat))))(moved)), 2)
+    up, down = np.split(
+        np.asarray(jax.jit(jax.vmap(lambda flat: problem.loss(unflatten(flat))))(moved)), 2
+    )
     mine, _ = ravel(taught(rule, problem.net, problem.x, problem.signal))
     return apart(mine[chosen], (up - down) / (2 * step))
 
@@ -220,6 +281,9 @@ def ravel(tree: Any) -> tuple[np.ndarray, Callable[[Array], Any]]:
     ends = np.cumsum([a.size for a in leaves])[:-1]
 
     def back(flat):
-        return jax.tree.unflatten(structure, [part.reshape(a.shape) for part, a in zip(jnp.split(flat, ends), leaves, strict=True)])
+        return jax.tree.unflatten(
+            structure,
+            [part.reshape(a.shape) for part, a in zip(jnp.split(flat, ends), leaves, strict=True)],
+        )
 
     return np.concatenate([np.ravel(a) for a in leaves]), back

@@ -1,4 +1,6 @@
-"""Predictive coding: the slopes of an energy written out here, backprop where the two must agree, and a closed form."""
+"""Predictive coding: the slopes of an energy written out here, backprop where the two must agree,
+and a closed form.
+"""
 
 import dataclasses
 
@@ -31,7 +33,11 @@ from byway.rules._checks.oracle import (
 )
 from byway.rules._predictive import Energy
 
-WHITTINGTON, SONG, ROSENBAUM = "Whittington and Bogacz 2017", "Song, Lukasiewicz, Xu and Bogacz 2020 (Z-IL)", "Rosenbaum 2022"
+WHITTINGTON, SONG, ROSENBAUM = (
+    "Whittington and Bogacz 2017",
+    "Song, Lukasiewicz, Xu and Bogacz 2020 (Z-IL)",
+    "Rosenbaum 2022",
+)
 SIZES = {"input": 4, "a": 5, "b": 6, "output": 3}
 CYCLES = [("input", "a"), ("a", "a"), ("a", "b"), ("b", "a"), ("b", "output")]
 DEEP = (6, 5, 4, 7, 3)
@@ -41,12 +47,44 @@ def checks(rule):
     """See `Rule.checks`."""
     plain = dataclasses.replace(rule, precision=1.0, tolerance=0.0)
     return [
-        Check("network with cycles: update = slope of the energy, by autodiff", lambda: _slope_of_energy(rule), EXACT, WHITTINGTON),
-        Check("rate 1, layer l read after L - l steps: update = autodiff", lambda: _z_il(plain), EXACT, SONG),
-        Check("predictions kept: update = autodiff", lambda: _fixed_predictions(plain), 1e-10, ROSENBAUM),
-        Check("distance from autodiff: slope by precision, both in logs", lambda: _precision(plain), 0.05, WHITTINGTON, 1.0),
-        Check("precision 1: distance from autodiff", lambda: _from_backprop(plain, 1.0)[0], 0.1, WHITTINGTON, least=True),
-        Check("deep linear net: settled energy = closed form", lambda: _closed_form(plain), 1e-10, "r^T S^-1 r / 2, S = I + sum W W^T"),
+        Check(
+            "network with cycles: update = slope of the energy, by autodiff",
+            lambda: _slope_of_energy(rule),
+            EXACT,
+            WHITTINGTON,
+        ),
+        Check(
+            "rate 1, layer l read after L - l steps: update = autodiff",
+            lambda: _z_il(plain),
+            EXACT,
+            SONG,
+        ),
+        Check(
+            "predictions kept: update = autodiff",
+            lambda: _fixed_predictions(plain),
+            1e-10,
+            ROSENBAUM,
+        ),
+        Check(
+            "distance from autodiff: slope by precision, both in logs",
+            lambda: _precision(plain),
+            0.05,
+            WHITTINGTON,
+            1.0,
+        ),
+        Check(
+            "precision 1: distance from autodiff",
+            lambda: _from_backprop(plain, 1.0)[0],
+            0.1,
+            WHITTINGTON,
+            least=True,
+        ),
+        Check(
+            "deep linear net: settled energy = closed form",
+            lambda: _closed_form(plain),
+            1e-10,
+            "r^T S^-1 r / 2, S = I + sum W W^T",
+        ),
     ]
 
 
@@ -56,12 +94,25 @@ def _energy(v: dict[str, Array], theta: Theta, phi: str = "tanh", precision: flo
     for name, w in theta.items():
         src, dst = name.split("-")
         sent = v[src] if src == "input" else PHI[phi](v[src])
-        mu[dst] = mu.get(dst, jnp.zeros_like(v[dst])) + sent @ w["weight"] + w.get("bias", jnp.zeros(1))[None, :]
-    return sum((jnp.sum((v[k] - m) ** 2) * (precision if k == "output" else 1.0) / 2 for k, m in mu.items()), start=jnp.zeros(()))
+        mu[dst] = (
+            mu.get(dst, jnp.zeros_like(v[dst]))
+            + sent @ w["weight"]
+            + w.get("bias", jnp.zeros(1))[None, :]
+        )
+    return sum(
+        (
+            jnp.sum((v[k] - m) ** 2) * (precision if k == "output" else 1.0) / 2
+            for k, m in mu.items()
+        ),
+        start=jnp.zeros(()),
+    )
 
 
 def _values(phase: Phase, **held: Array) -> dict[str, Array]:
-    return {name: jnp.asarray(np.asarray(phase.u[name]) + np.asarray(phase.injected[name])) for name in phase.u} | held
+    return {
+        name: jnp.asarray(np.asarray(phase.u[name]) + np.asarray(phase.injected[name]))
+        for name in phase.u
+    } | held
 
 
 def _slope_of_energy(rule) -> float:
@@ -70,12 +121,16 @@ def _slope_of_energy(rule) -> float:
     signal = Signal(target, LOSSES["squared_error"])
     settled = recorded(rule, net, x, signal)["settled"]
     v = _values(settled, input=x, output=target)
-    true = jax.jit(jax.grad(lambda theta: _energy(v, theta, precision=rule.precision) / len(x)))(net.theta)
+    true = jax.jit(jax.grad(lambda theta: _energy(v, theta, precision=rule.precision) / len(x)))(
+        net.theta
+    )
     return gap(taught(rule, net, x, signal), true)
 
 
 def _z_il(rule) -> float:
-    """All layers but the last are read as the rule itself reads them; the last before anything has moved."""
+    """All layers but the last are read as the rule itself reads them; the last before anything has
+    moved.
+    """
     problem = layered(*DEEP)
     net, x, signal, _ = problem
     first = jax.jit(lambda net: _start(problem._replace(net=net))[1].injected)(net)
@@ -105,7 +160,9 @@ def _learned_from(rule, problem: Problem, eps: dict[str, Array]) -> Theta:
     def update(net, eps):
         _, first = _start(problem._replace(net=net))
         phase = eqx.tree_at(lambda p: p.injected, first, eps)
-        return learned(rule, net, Record({"settled": phase}, problem.signal.target), problem.signal).net
+        return learned(
+            rule, net, Record({"settled": phase}, problem.signal.target), problem.signal
+        ).net
 
     return update(problem.net, eps)
 
@@ -130,7 +187,10 @@ def _from_backprop(rule, *precisions: float) -> list[float]:
     problem = layered(6, 5, 4, 3)
     true, _ = ravel(problem.gradient())
     settling = [dataclasses.replace(rule, precision=p, rate=0.2, steps=400) for p in precisions]
-    return [apart(ravel(taught(one, problem.net, problem.x, problem.signal))[0] / one.precision, true) for one in settling]
+    return [
+        apart(ravel(taught(one, problem.net, problem.x, problem.signal))[0] / one.precision, true)
+        for one in settling
+    ]
 
 
 def _precision(rule) -> float:

@@ -1,4 +1,6 @@
-"""Real-time recurrent learning has the gradient of the unrolled loop, and keeps nothing of the past."""
+"""Real-time recurrent learning has the gradient of the unrolled loop, and keeps nothing of the
+past.
+"""
 
 import jax
 
@@ -18,11 +20,17 @@ def checks(rule):
 
 
 def _growth(rule) -> float:
-    """What the compiled program needs beside its arguments, for sequences of 64 steps and of 256."""
+    """What the compiled program needs beside its arguments, for sequences of 64 steps and of
+    256.
+    """
     needed = []
     for steps in (64, 256):
         _, x, signal, _ = problem = in_time(3, 5, 2, steps=steps)
-        compiled = jax.jit(lambda net, x, signal: taught(rule, net, x, signal)).lower(problem.net, x, signal).compile()
+        compiled = (
+            jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
+            .lower(problem.net, x, signal)
+            .compile()
+        )
         memory = compiled.memory_analysis()
         needed.append(float("nan") if memory is None else memory.temp_size_in_bytes)
     return (needed[1] - needed[0]) / 192

@@ -1,4 +1,6 @@
-"""Soft winner-take-all Hebbian layers: the equations in NumPy loops, norms that tend to one, patterns that are found."""
+"""Soft winner-take-all Hebbian layers: the equations in NumPy loops, norms that tend to one,
+patterns that are found.
+"""
 
 import dataclasses
 
@@ -18,10 +20,30 @@ def checks(rule):
     """See `Rule.checks`."""
     soft = dataclasses.replace(rule, temperature=0.7, rate=0.3)
     return [
-        Check("mlp: changes of hidden layers = NumPy's, unit by unit", lambda: _by_hand(soft), EXACT, MORAITIS),
-        Check("W . A = (1 - |W|²) sum s u: distance, from what is changed", lambda: _identity(soft), EXACT, "W . A, multiplied out"),
-        Check("six patterns, six units: largest 1 - cosine of a pattern", _found_by(rule), 1e-6, MORAITIS),
-        Check("other targets and other weights above: hidden changes move by", lambda: _isolated(soft), 0.0, "no feedback"),
+        Check(
+            "mlp: changes of hidden layers = NumPy's, unit by unit",
+            lambda: _by_hand(soft),
+            EXACT,
+            MORAITIS,
+        ),
+        Check(
+            "W . A = (1 - |W|²) sum s u: distance, from what is changed",
+            lambda: _identity(soft),
+            EXACT,
+            "W . A, multiplied out",
+        ),
+        Check(
+            "six patterns, six units: largest 1 - cosine of a pattern",
+            _found_by(rule),
+            1e-6,
+            MORAITIS,
+        ),
+        Check(
+            "other targets and other weights above: hidden changes move by",
+            lambda: _isolated(soft),
+            0.0,
+            "no feedback",
+        ),
     ]
 
 
@@ -56,10 +78,14 @@ def by_unit(x, u, w, temperature: float) -> np.ndarray:
 
 
 def _identity(rule) -> float:
-    """Of a layer without bias, whose u is W h: W_k . A_k = sum s_k u_k (1 - |W_k|^2). The scale of the layer is divided out."""
+    """Of a layer without bias, whose u is W h: W_k . A_k = sum s_k u_k (1 - |W_k|^2). The scale of
+    the layer is divided out.
+    """
     problem = layered(6, 5, 3, bias=False)
     free, mine = _changes(rule, problem)
-    w, u = (np.asarray(a) for a in (problem.net.theta["input-hidden1"]["weight"], free.u["hidden1"]))
+    w, u = (
+        np.asarray(a) for a in (problem.net.theta["input-hidden1"]["weight"], free.u["hidden1"])
+    )
     y = np.exp(u / rule.temperature) / np.exp(u / rule.temperature).sum(1, keepdims=True)
     s = np.where(u == u.max(1, keepdims=True), y, -y)
     norm = np.linalg.norm(w, axis=0)
@@ -70,11 +96,17 @@ def _identity(rule) -> float:
 
 def _found_by(rule):
     def worst() -> float:
-        """Orthogonal patterns of length one, and units that begin somewhere near one each: each ends on its own."""
+        """Orthogonal patterns of length one, and units that begin somewhere near one each: each
+        ends on its own.
+        """
         draw = np.random.default_rng(0)
         patterns, _ = np.linalg.qr(draw.normal(size=(8, 6)))
         net = drawn(mlp, 8, 6, 2, activation="identity", bias=False)
-        theta = {"input-hidden1": {"weight": jnp.asarray(1.3 * patterns + 0.1 * draw.normal(size=(8, 6)))}}
+        theta = {
+            "input-hidden1": {
+                "weight": jnp.asarray(1.3 * patterns + 0.1 * draw.normal(size=(8, 6)))
+            }
+        }
         signal = Signal(jnp.asarray(np.eye(2)[np.arange(6) % 2]), CrossEntropy())
         hard = dataclasses.replace(rule, temperature=0.02, rate=0.02)
 
@@ -83,7 +115,9 @@ def _found_by(rule):
             record = hard.f({}, here, (), jnp.asarray(patterns.T), signal, jax.random.key(0))[1]
             return w + hard.g({}, here, (), record, signal)[1].change["input-hidden1"]["weight"]
 
-        w = np.asarray(jax.jit(lambda w: jax.lax.fori_loop(0, 3000, step, w))(theta["input-hidden1"]["weight"]))
+        w = np.asarray(
+            jax.jit(lambda w: jax.lax.fori_loop(0, 3000, step, w))(theta["input-hidden1"]["weight"])
+        )
         cosine = (w * patterns).sum(0) / np.linalg.norm(w, axis=0)
         return float(max((1 - cosine).max(), np.abs(np.linalg.norm(w, axis=0) - 1).max() / 100))
 
@@ -96,6 +130,11 @@ def _isolated(rule) -> float:
     theta = dict(problem.net.theta)
     above = {k: 2 * a for k, a in theta["hidden2-output"].items()}
     other = problem._replace(net=problem.net.with_theta(theta | {"hidden2-output": above}))
-    other = other._replace(signal=Signal(jnp.roll(problem.signal.target, 1, axis=1), problem.signal.criterion))
+    other = other._replace(
+        signal=Signal(jnp.roll(problem.signal.target, 1, axis=1), problem.signal.criterion)
+    )
     _, two = _changes(rule, other)
-    return max(float(np.abs(np.asarray(one[name]["weight"]) - np.asarray(two[name]["weight"])).max()) for name in one)
+    return max(
+        float(np.abs(np.asarray(one[name]["weight"]) - np.asarray(two[name]["weight"])).max())
+        for name in one
+    )

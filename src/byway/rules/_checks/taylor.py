@@ -34,23 +34,50 @@ DFA_TANH = coefficients({(1, 0, 0, 1): -1.0, (1, 2, 0, 1): 1.0})
 
 
 def checks(rule):
-    """See `Rule.checks`; a polynomial that was learned, with coefficients of its own, has no equality to hold."""
+    """See `Rule.checks`; a polynomial that was learned, with coefficients of its own, has no
+    equality to hold.
+    """
     if hasattr(rule, "found"):
         return []
     free = dataclasses.replace(rule, bound=1e6)
     return [
         Check("-1 pre e: update = autodiff of a linear net", lambda: _delta(free), EXACT, WIDROW),
         Check("pre post - post² w: update = Oja's rule", lambda: _oja(free), EXACT, OJA_1982),
-        Check("Oja's rule after 400 steps: cosine to the first principal component", lambda: _principal(free), 1e-3, OJA_1982, 1.0),
-        Check("Oja's rule after 400 steps: length of the weights", lambda: _principal(free, length=True), 1e-2, OJA_1982, 1.0),
-        Check("-1 pre e + pre post² e: update = DFA's, tanh", lambda: _dfa(free), EXACT, "Nokland 2016"),
-        Check("slope by all coefficients, over 20 steps = central differences", lambda: _meta(free), 1e-6, "Confavreux et al. 2020"),
+        Check(
+            "Oja's rule after 400 steps: cosine to the first principal component",
+            lambda: _principal(free),
+            1e-3,
+            OJA_1982,
+            1.0,
+        ),
+        Check(
+            "Oja's rule after 400 steps: length of the weights",
+            lambda: _principal(free, length=True),
+            1e-2,
+            OJA_1982,
+            1.0,
+        ),
+        Check(
+            "-1 pre e + pre post² e: update = DFA's, tanh",
+            lambda: _dfa(free),
+            EXACT,
+            "Nokland 2016",
+        ),
+        Check(
+            "slope by all coefficients, over 20 steps = central differences",
+            lambda: _meta(free),
+            1e-6,
+            "Confavreux et al. 2020",
+        ),
     ]
 
 
 def _gamma(rule, net, hidden, output):
     feedback = jax.jit(lambda: rule.init(net, jax.random.key(7))["feedback"])()
-    return {"theta": {"hidden": jnp.asarray(hidden), "output": jnp.asarray(output)}, "feedback": feedback}
+    return {
+        "theta": {"hidden": jnp.asarray(hidden), "output": jnp.asarray(output)},
+        "feedback": feedback,
+    }
 
 
 def _delta(rule) -> float:
@@ -94,10 +121,18 @@ def _dfa(rule) -> float:
     net, x, signal, _ = layered(6, 5, 4, 3)
     gamma = _gamma(rule, net, DFA_TANH, DELTA)
     order = layers(2)
-    h = {name: np.asarray(a) for name, a in jax.jit(lambda x: activity(net.theta, order, x))(x).items()}
-    e, true = np.exp(h["output"]) / np.exp(h["output"]).sum(1, keepdims=True) - np.asarray(signal.target), {}
+    h = {
+        name: np.asarray(a)
+        for name, a in jax.jit(lambda x: activity(net.theta, order, x))(x).items()
+    }
+    e, true = (
+        np.exp(h["output"]) / np.exp(h["output"]).sum(1, keepdims=True) - np.asarray(signal.target),
+        {},
+    )
     for src, dst in pairwise(order):
-        delta = e if dst == "output" else (e @ np.asarray(gamma["feedback"][dst])) * (1 - h[dst] ** 2)
+        delta = (
+            e if dst == "output" else (e @ np.asarray(gamma["feedback"][dst])) * (1 - h[dst] ** 2)
+        )
         true[f"{src}-{dst}"] = {"weight": h[src].T @ delta / len(x), "bias": delta.mean(0)}
     return gap(taught(rule, net, x, signal, gamma), true)
 
@@ -107,7 +142,8 @@ def _meta(rule) -> float:
     x, target = samples((8, 4), 3, seed=5)
     gamma = _gamma(rule, problem.net, DELTA, DELTA)
     flat, unflatten = ravel(gamma["theta"])
-    # Small random coefficients beside those of the delta rule, so that every power counts and nothing runs away.
+    # Small random coefficients beside those of the delta rule, so that every power counts and
+    # nothing runs away.
     flat = flat + 0.02 * np.random.default_rng(4).normal(size=flat.shape)
 
     def after(flat):

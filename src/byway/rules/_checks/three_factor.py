@@ -1,4 +1,6 @@
-"""Eligibility times reward: on average, taken over all that can be tried, the gradient of the expected reward."""
+"""Eligibility times reward: on average, taken over all that can be tried, the gradient of the
+expected reward.
+"""
 
 import dataclasses
 import itertools
@@ -22,16 +24,31 @@ class Prices(Payoff):
 
     def value(self, output, target):
         """See `Payoff.value`."""
-        return jnp.take(jnp.array([1.0, -0.5, 0.25], output.dtype), jnp.argmax(output + 0 * target, -1))
+        return jnp.take(
+            jnp.array([1.0, -0.5, 0.25], output.dtype), jnp.argmax(output + 0 * target, -1)
+        )
 
 
 def checks(rule):
     """See `Rule.checks`."""
     return [
-        Check("all classes, by their probability: update = autodiff of the expected reward", lambda: _choices(rule), EXACT, WILLIAMS),
-        Check("all noise, by quadrature: the same, tanh units", lambda: _noise(dataclasses.replace(rule, sigma=0.3)), 1e-9, FIETE),
         Check(
-            "three steps: update = NumPy's traces", lambda: _traces(dataclasses.replace(rule, tau=2.0)), EXACT, "e <- e exp(-1 / tau) + z h"
+            "all classes, by their probability: update = autodiff of the expected reward",
+            lambda: _choices(rule),
+            EXACT,
+            WILLIAMS,
+        ),
+        Check(
+            "all noise, by quadrature: the same, tanh units",
+            lambda: _noise(dataclasses.replace(rule, sigma=0.3)),
+            1e-9,
+            FIETE,
+        ),
+        Check(
+            "three steps: update = NumPy's traces",
+            lambda: _traces(dataclasses.replace(rule, tau=2.0)),
+            EXACT,
+            "e <- e exp(-1 / tau) + z h",
         ),
     ]
 
@@ -55,15 +72,32 @@ def _choices(rule) -> float:
         each = []
         for i in range(5):  # each sample is drawn by itself, so each is looked at by itself
             own = {"output": y[i : i + 1]}
-            tried = Phase({"input-output": x[i : i + 1]}, own, own, {"output": 1.0}, {"output": score[i : i + 1]})
-            each.append(_g(rule, net, tried, Signal(target[i : i + 1], CrossEntropy(), payoff=Prices()), mean))
+            tried = Phase(
+                {"input-output": x[i : i + 1]},
+                own,
+                own,
+                {"output": 1.0},
+                {"output": score[i : i + 1]},
+            )
+            each.append(
+                _g(
+                    rule,
+                    net,
+                    tried,
+                    Signal(target[i : i + 1], CrossEntropy(), payoff=Prices()),
+                    mean,
+                )
+            )
         return each, p
 
     mine = {"weight": np.zeros((4, 3)), "bias": np.zeros(3)}
     for choice in range(3):
         each, p = update(choice)
         for i, one in enumerate(each):
-            mine = {k: a + float(p[i, choice]) * np.asarray(one["input-output"][k]) / 5 for k, a in mine.items()}
+            mine = {
+                k: a + float(p[i, choice]) * np.asarray(one["input-output"][k]) / 5
+                for k, a in mine.items()
+            }
     return gap({"w": mine}, {"w": jax.jit(jax.grad(expected))(w)})
 
 
@@ -73,7 +107,9 @@ def _g(rule, net: Network, tried: Phase, signal: Signal, mean: float):
 
 
 def _noise(rule) -> float:
-    """Two tanh units and an output, noise on all three: the expectation is an integral over three numbers."""
+    """Two tanh units and an output, noise on all three: the expectation is an integral over three
+    numbers.
+    """
     net = drawn(mlp, 3, 2, 1, activation="tanh")
     x, target = np.array([[0.3, -0.8, 0.5]]), np.array([[0.7]])
     nodes, weights = np.polynomial.hermite_e.hermegauss(24)
@@ -84,14 +120,22 @@ def _noise(rule) -> float:
 
     @jax.jit
     def expected(theta):
-        h = jnp.tanh(x @ theta["input-hidden1"]["weight"] + theta["input-hidden1"]["bias"][None] + xi[:, :2])
-        y = h @ theta["hidden1-output"]["weight"] + theta["hidden1-output"]["bias"][None] + xi[:, 2:]
+        h = jnp.tanh(
+            x @ theta["input-hidden1"]["weight"] + theta["input-hidden1"]["bias"][None] + xi[:, :2]
+        )
+        y = (
+            h @ theta["hidden1-output"]["weight"]
+            + theta["hidden1-output"]["bias"][None]
+            + xi[:, 2:]
+        )
         return share @ ((y - target)[:, 0] ** 2) / 2
 
     @jax.jit
     def update(net):
         def one(noise):
-            tried = net.forward(jnp.asarray(x), {"hidden1": noise[None, :2], "output": noise[None, 2:]})
+            tried = net.forward(
+                jnp.asarray(x), {"hidden1": noise[None, :2], "output": noise[None, 2:]}
+            )
             return _g(rule, net, tried, signal, -0.1)
 
         each = jax.vmap(one)(jnp.asarray(xi))
@@ -101,7 +145,9 @@ def _noise(rule) -> float:
 
 
 def _traces(rule) -> float:
-    """A unit that is told after each of three steps what it earned: traces by hand, of the noise that f drew."""
+    """A unit that is told after each of three steps what it earned: traces by hand, of the noise
+    that f drew.
+    """
     net = drawn(mlp, 3, 2)
     draw = np.random.default_rng(0)
     x, target = jnp.asarray(draw.normal(size=(4, 3, 3))), jnp.asarray(draw.normal(size=(4, 3, 2)))
@@ -115,7 +161,9 @@ def _traces(rule) -> float:
         for t in range(3):
             state, record = rule.f({}, net, state, x[:, t], signal.at(t), jax.random.key(t))
             memory, update = rule.g({}, net, memory, record, signal.at(t))
-            found.append((record.output, record["tried"].injected["output"], update.net["input-output"]))
+            found.append(
+                (record.output, record["tried"].injected["output"], update.net["input-output"])
+            )
         return found
 
     mine, true, e, b = np.zeros((3, 2)), np.zeros((3, 2)), np.zeros((4, 3, 2)), np.zeros((4, 2))
