@@ -288,14 +288,14 @@ RULES = [
         "rules/eprop.py",
         "return _sum([e * drive, *(held.read[j] * d for j, d in by_part.items())])",
         "return e * drive",
-        _oracle("eprop", "autodiff_of_the_loop_cut_where_units_send"),
+        _oracle("eprop", "the_update_is_autodiff_of_the_loop_cut_where_units_send"),
     ),
     Defect(
         "eprop_filters_what_arrives_a_step_late",
         "rules/eprop.py",
         "(None, local.after, eps)",
         "(None, local.after, held.eps)",
-        _oracle("eprop", "autodiff_of_the_loop_cut_where_units_send"),
+        _oracle("eprop", "the_update_is_autodiff_of_the_loop_cut_where_units_send"),
     ),
     Defect(
         "rtrl_never_hands_its_activity_on",

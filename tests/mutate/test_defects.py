@@ -1,0 +1,23 @@
+"""Every planted defect can be planted, and the tests that are to catch it are there."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.mutate.__main__ import ROOT, misplaced
+from tests.mutate.defects import DEFECTS
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda one: one.name)
+def test_a_defect_has_its_place_and_its_tests(defect):
+    assert misplaced(defect) is None
+    assert defect.tests
+    for test in defect.tests:
+        file, _, name = test.partition("::")
+        assert name.partition("[")[0] in _functions(ROOT / file), test
+
+
+def _functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
