@@ -443,6 +443,97 @@ def test_passes_are_counted_and_not_names(tries, scanned):
     assert (seen.transport, seen.derivative, seen.signal) == ("no", "no", {"loss"})
 
 
+def through_a_table(p, x):
+    """The current by a matrix, mostly zeros, of what the kernel makes of each input by itself."""
+    inputs = x[0].size
+    table = p.forward(jnp.eye(inputs).reshape(inputs, *x.shape[1:])) - p.offset
+    return jnp.tensordot(x.reshape(len(x), inputs), table, 1) + p.offset
+
+
+def channel_by_channel(p, x):
+    return (
+        sum(p.linear(p.weight[:, :, k : k + 1], x[..., k : k + 1]) for k in range(x.shape[-1]))
+        + p.offset
+    )
+
+
+def field_by_field(p, x):
+    """The current as a product with the fields that the kernel meets, one channel after another."""
+    numbers, (high, wide, _, out) = ("NHWC", "HWIO", "NHWC"), p.weight.shape
+    step = (p.stride, p.stride)
+    fields = jax.lax.conv_general_dilated_patches(
+        x, (high, wide), step, p.padding, dimension_numbers=numbers
+    )
+    return fields @ p.weight.transpose(2, 0, 1, 3).reshape(-1, out) + p.offset
+
+
+class Repeating(Feedback):
+    """Shows the network noisy inputs after the input, several in what it calls one phase."""
+
+    tries: ClassVar[int] = 2
+    current: ClassVar = staticmethod(lambda p, x: p.forward(x))
+
+    def f(self, gamma, net, state, x, signal, key):
+        free = net.forward(x)
+        for k in jax.random.split(key, self.tries):
+            noisy = x + jax.random.normal(k, x.shape)
+            known = {p.name: self.current(p, noisy) for p in net.outgoing(net.input)}
+            spread = net.forward(noisy, known=known).post
+            free = carrying(free, **{f"spread {name}": post for name, post in spread.items()})
+        return state, Record({"free": free}, free.post[net.output])
+
+
+STRIDED = {"stride": 2, "padding": "VALID", "pool": 1}
+# Images, more and less than a kernel of 3 sees with pools of 2, in more channels and fewer.
+IMAGES = {
+    "pooled": ((6, 6, 1), {}),
+    "small": ((4, 4, 2), {}),
+    "valid": ((6, 7, 2), {"padding": "VALID"}),
+    "whole": ((5, 4, 3), {"pool": 1}),
+    "strided": ((9, 8, 2), STRIDED),
+    "normalised": ((9, 8, 2), {**STRIDED, "norm": True}),
+}
+
+
+@pytest.mark.parametrize(
+    ("current", "image"),
+    [
+        *((through_a_table, image) for image in IMAGES),
+        *((Repeating.current, image) for image in ("pooled", "strided")),
+        *((channel_by_channel, image) for image in ("valid", "whole")),
+        *((field_by_field, image) for image in ("whole", "strided")),
+    ],
+)
+def test_a_pass_is_one_however_a_convolution_is_worked_out(current, image):
+    rule = type("Repeated", (Repeating,), {"current": staticmethod(current)})()
+    shape, options = IMAGES[image]
+    assert found(rule, byway.convnet(shape, (3,), 4, **options)).phases == 1 + rule.tries
+
+
+class Together(Feedback):
+    """Shows the network two noisy versions of each input after the input, in one batch."""
+
+    def f(self, gamma, net, state, x, signal, key):
+        free = net.forward(x)
+        both = jnp.concatenate([x, x])
+        spread = net.forward(both + jax.random.normal(key, both.shape)).post
+        seen = carrying(free, **{f"spread {name}": post for name, post in spread.items()})
+        return state, Record({"free": seen}, free.post[net.output])
+
+
+def test_a_pass_is_one_by_a_matrix_with_zeros_or_by_what_was_gathered():
+    """A sparse projection gathers for the few samples of a batch; for twice that it is a matrix."""
+    assert found(Together(), byway.mlp(64, 5, 4, fan_in=3)).phases == 3
+
+
+@pytest.mark.parametrize(("classes", "image"), [(4, "normalised"), (10, "pooled"), (10, "whole")])
+def test_labels_shown_through_a_table_are_part_of_a_pass(classes, image):
+    """In forward-forward: 10 are more than a kernel of one channel has synapses."""
+    rule, (shape, options) = byway.rule("ff"), IMAGES[image]
+    net = byway.convnet(shape, (3,), classes, **{**options, **rule.network_options})
+    assert found(rule, net).phases == 3
+
+
 # What is honest on small networks only.
 
 

@@ -14,12 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from byway.audit.axes import (
-    BOTH,
     ELEMENTWISE,
-    FED,
     KEEPS,
-    POST,
-    PRE,
     SAME,
     Axes,
     evened,
@@ -52,6 +48,7 @@ from byway.audit.use import (
     bends,
     current,
     flat_along,
+    products,
     scales,
     spread_along,
     used,
@@ -73,7 +70,8 @@ class Run(NamedTuple):
         at: which one: unique in the program.
         weight: the name of the weight.
         operands: what stands for the very operands, so that the same use written twice counts once.
-        work: how many products were summed for each postsynaptic unit.
+        products: how many products of a weight and an activity it took, loops and all.
+        sums: how many sums it made of them.
         times: how often the loops turn that it stands in.
         chained: whether the operand itself was computed through this weight: then the run goes on,
             and is no new one.
@@ -84,7 +82,8 @@ class Run(NamedTuple):
     at: Place
     weight: str
     operands: tuple[Any, ...]
-    work: float
+    products: int
+    sums: int
     times: int
     chained: bool
     active: bool
@@ -335,7 +334,8 @@ class Reader:
                     ):
                         continue
                     if seen[some].use == FORWARDS and not data.stored:
-                        key, left = self._forwards(site, name, some, left, data, answered)
+                        taken = products(site, i)
+                        key, left = self._forwards(site, name, taken, left, data, answered)
                 elif not name.startswith(RAN) and seen[some].over and not data.stored:
                     crossed |= self._crossed(name, seen[some].over, data)
                     continue
@@ -355,7 +355,7 @@ class Reader:
         self,
         site: Site,
         name: str,
-        some: Axes | None,
+        taken: int,
         left: Axes | None,
         data: Flow,
         answered: set[Place],
@@ -363,7 +363,7 @@ class Reader:
         """What is left of a weight that ran, by its name, and on which axes: the current that it
         caused; or it is still there.
         """
-        at = self._ran(site, name, some, data)
+        at = self._ran(site, name, taken, data)
         if name in self.answering:
             answered.add(at)
         if self.influence.isdisjoint(data.reads) and (data.signalled or not self.plastic):
@@ -377,15 +377,12 @@ class Reader:
             )
         return {(name, label) for label in over} if data.signalled else set()
 
-    def _ran(self, site: Site, name: str, some: Axes | None, data: Flow) -> Place:
-        factors = [factor for one in some or () for factor in one]
-        synapses = math.prod(n for n, label in factors if label in (PRE, FED))
-        units = math.prod(n for n, label in factors if label in (POST, BOTH))
-        at, work = (*self._at, *self._parts), math.prod(site.after) * synapses / units * site.times
+    def _ran(self, site: Site, name: str, taken: int, data: Flow) -> Place:
+        at, times = (*self._at, *self._parts), site.times
         operands = (name, *self._parts, *(origin for origin, _ in site.origins))
-        self.runs[(*at, name)] = Run(
-            at, name, operands, work, site.times, name in data.reads, data.active, data.signalled
-        )
+        counts = taken * times, math.prod(site.after) * times, times
+        known = name in data.reads, data.active, data.signalled
+        self.runs[(*at, name)] = Run(at, name, operands, *counts, *known)
         return at
 
     def _asked(self, site: Site, flows: list[Flow]) -> Flow:

@@ -2,6 +2,7 @@
 left, when its result is known.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -164,6 +165,17 @@ def _convolution(site: Site, i: int, some: Axes) -> Use:
         numbers.out_spec[1]: some[out],
     }
     return Use(FORWARDS, tuple(place.get(k, axis(n)) for k, n in enumerate(after)), over - {POST})
+
+
+def products(site: Site, i: int) -> int:
+    """How many products an equation takes, or adds up, of the entries of operand i."""
+    if site.name == "dot_general":
+        summed, _ = site.params["dimension_numbers"]
+        return math.prod((*site.after, *(site.before[i][k] for k in summed[i])))
+    if site.name == "conv_general_dilated":
+        _, *field = site.params["dimension_numbers"].rhs_spec
+        return math.prod((*site.after, *(site.before[1][k] for k in field)))
+    return math.prod(site.after if site.name in ELEMENTWISE else site.before[i])
 
 
 def _laid_out(site: Site, some: Axes) -> Axes | None:
