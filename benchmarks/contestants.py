@@ -13,10 +13,12 @@ from benchmarks.data import task_and_splits
 from benchmarks.job import Job
 from benchmarks.worker import Contestant
 from byway.core.learner import Learner
-from byway.training.fit import use_compilation_cache
+from byway.system.process import use_compilation_cache
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser
 from byway.training.step import ORDER, Optimisers, branch, learn
+
+byway.use_all_cores()
 
 
 def make_loop(job: Job, seeds: int = 1) -> Loop:

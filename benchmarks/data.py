@@ -7,6 +7,8 @@ from benchmarks.job import Job
 from byway.core.errors import DataError
 from byway.core.task import Split, Task
 
+byway.use_all_cores()
+
 
 def task_and_splits(job: Job) -> tuple[Task, dict[str, Split]]:
     """The task, and its splits with a training split of `job.steps` batches."""

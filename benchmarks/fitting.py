@@ -7,6 +7,8 @@ from pathlib import Path
 import byway
 from benchmarks.job import Job
 
+byway.use_all_cores()
+
 
 def memory(job: dict) -> dict[str, int]:
     """Bytes of one compiled update, of this process when the data are loaded, and of this process

@@ -109,6 +109,7 @@ def train(where: str, folder: str) -> dict[str, float]:
     """One epoch; in another process."""
     import byway
 
+    byway.use_all_cores()
     arrays = {name: np.load(Path(folder) / f"{name}.npy") for name in "xy"}
     task = byway.Data(**arrays) if where == "memory" else byway.Data(path=folder)
     started = time.perf_counter()

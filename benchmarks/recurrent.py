@@ -18,6 +18,8 @@ from byway.network.builders import rnn
 from byway.training.optimisers import optimiser
 from byway.training.step import Optimisers, learn, new_learner
 
+byway.use_all_cores()
+
 Data = tuple[jax.Array, jax.Array, jax.Array]
 
 

@@ -17,8 +17,8 @@ from byway.pages.network import network_page, networks_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import task_page, tasks_page
 from byway.rules import RULES
+from byway.system.process import use_all_cores, use_compilation_cache
 from byway.tasks import TASKS
-from byway.training.fit import use_compilation_cache
 from byway.verify.run import verify
 
 HERE = Path(__file__).parent
@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 
 def on_files(files, config):
     """Add the pages, and name them in the navigation after the page that lists them."""
+    use_all_cores()
     use_compilation_cache()
     # Those of this package alone: the docs should not depend on what else is installed.
     rules = [

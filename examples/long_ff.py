@@ -59,6 +59,7 @@ def main() -> None:
         help="training images kept for validation (5000); 1 trains on 59,999",
     )
     asked = parser.parse_args()
+    byway.use_all_cores()
     task = byway.task("mnist", validation=asked.validation)
     widths, data = [asked.width] * asked.layers, task.load()
     rule = byway.rule("ff")

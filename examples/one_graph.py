@@ -227,6 +227,7 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=EPOCHS)
     options.add_argument("--out", type=Path, default=Path("runs/one_graph.svg"))
     chosen = options.parse_args()
+    byway.use_all_cores()
     result = trained(chosen.seeds, chosen.epochs)
     graphs = graphs_of(result)
     answers = [measured(graph) for graph in graphs]

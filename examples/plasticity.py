@@ -22,6 +22,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--lr", type=float, default=0.01)
     asked = parser.parse_args()
+    byway.use_all_cores()
     task = byway.task("slow_change", samples=asked.samples)
     data, part = task.load(), asked.samples // 15
     optimiser = Optimisers(optax.sgd(asked.lr), optax.sgd(asked.lr))

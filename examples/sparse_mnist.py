@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--fan-in", type=int, default=32)
     asked = parser.parse_args()
+    byway.use_all_cores()
     task = byway.task("mnist")
     data = task.load()
     steps = data["train"].size // 128

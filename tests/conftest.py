@@ -24,6 +24,14 @@ os.environ["BYWAY_RULES"] = os.devnull
 # Before anything imports byway.
 install_import_hook("byway", "strict_types.check")
 
+import byway  # noqa: E402
+
+byway.use_all_cores()
+# Programs that a test starts read where it is from here.
+if folder := byway.use_compilation_cache():
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
 
 TESTS = itertools.count(1)
 

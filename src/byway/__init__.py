@@ -1,22 +1,8 @@
 """Byway: train neural networks without backpropagation, and measure what that costs and buys."""
 
-import contextlib
 import importlib
-import os
-
-import jax
-
-from byway.system.machine import cores
 
 __version__ = "0.1.0"
-
-# One host device for each core that is ours to use, so that seeds can run side by side. JAX takes
-# this only before its first computation; after that, or where the user has chosen a number, seeds
-# share what devices there are.
-_chosen = jax.config.jax_num_cpu_devices >= 0  # pyright: ignore[reportAttributeAccessIssue]
-if not _chosen and "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
-    with contextlib.suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", cores())
 
 _HOME = {
     "fit": "training.fit",
@@ -60,6 +46,9 @@ _HOME = {
     "Growth": "core.growth",
     "Learner": "core.learner",
     "BywayError": "core.errors",
+    "BywayWarning": "core.errors",
+    "use_all_cores": "system.process",
+    "use_compilation_cache": "system.process",
 }
 __all__ = ["rule", "task", "cell", "growth", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 

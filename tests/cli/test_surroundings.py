@@ -22,9 +22,9 @@ from byway.system import machine
 from byway.system.docstring import docstring
 from byway.system.folders import cache_folder, rules_folder
 from byway.system.machine import cores
+from byway.system.process import use_compilation_cache
 from byway.tasks._files import DataFile, locate
 from byway.training import store
-from byway.training.fit import use_compilation_cache
 from byway.training.run import Run
 
 
@@ -98,9 +98,9 @@ def test_cores_are_those_that_the_process_is_bound_to_and_its_quota_pays_for(
 @pytest.mark.skipif(
     not hasattr(os, "sched_setaffinity"), reason="this system binds no process to cores"
 )
-def test_import_takes_no_more_devices_than_cores():
+def test_no_more_devices_are_asked_for_than_cores():
     bind = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
-    found = _python(f"{bind}; import byway, jax; print(jax.device_count())")
+    found = _python(f"{bind}; import byway; print(byway.use_all_cores())")
     assert found.stdout == "1\n", found.stderr
 
 

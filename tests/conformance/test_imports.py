@@ -11,7 +11,7 @@ import byway
 
 ROOT = Path(byway.__file__).parent
 MAY_IMPORT = {
-    "system": set(),
+    "system": {"core"},
     "core": set(),
     "network": {"core"},
     "rules": {"core", "network"},

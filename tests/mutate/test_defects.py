@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import pytest
-
 from tests.mutate.__main__ import ROOT, misplaced
 from tests.mutate.defects import DEFECTS
 

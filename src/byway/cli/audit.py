@@ -13,7 +13,6 @@ from byway.audit.verdict import Verdict, audit
 from byway.cli.table import print_table, terminal
 from byway.core.errors import RuleError
 from byway.rules import RULES
-from byway.training.fit import use_compilation_cache
 
 HEADINGS = [
     "rule",
@@ -55,7 +54,6 @@ class Audit:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Audit, args=list(argv), prog="byway audit")
-    use_compilation_cache()
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     found = []
     for rule in rules:

@@ -21,7 +21,7 @@ from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.training.checkpoint import locked
-from byway.training.fit import fit, use_compilation_cache
+from byway.training.fit import fit
 from byway.training.options import Options, gamma_learns
 from byway.training.run import Run
 from byway.training.track import tracker, tracking
@@ -152,7 +152,6 @@ class Experiment:
 
     def train(self, run: Run) -> None:
         """Train every rule that has not finished, each from its last checkpoint if it has one."""
-        use_compilation_cache()
         seeds = [self.settings.first_seed + i for i in range(self.settings.seeds)]
         with locked(run.folder):
             if not (run.folder / "audit.json").exists():

@@ -1,11 +1,13 @@
 """`byway VERB ...`: finds the verb, runs it, and turns our errors into messages."""
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
 
 from byway.cli.output import forget, spoken
-from byway.core.errors import BywayError, RunError, unknown_name
+from byway.core.errors import BywayError, ConfigError, RunError, unknown_name
+from byway.system.process import use_all_cores, use_compilation_cache
 
 # Each verb's module holds `run(argv)`; the text is what `byway --help` says of it.
 VERBS = {
@@ -77,6 +79,10 @@ def _run(argv: list[str]) -> int:
     try:
         if argv[0] not in VERBS:
             raise unknown_name("verb", argv[0], VERBS)
+        # A verb may be called from a program in which JAX computes already: it keeps its devices.
+        with contextlib.suppress(ConfigError):
+            use_all_cores()
+        use_compilation_cache()
         importlib.import_module(VERBS[argv[0]][0]).run(argv[1:])
     except BywayError as error:
         print(f"byway: {error}", file=sys.stderr)

@@ -21,7 +21,6 @@ from byway.rules.taylor import Taylor
 from byway.tasks import TASKS
 from byway.tasks._classes import SomeClasses
 from byway.tasks._images import ImageTask
-from byway.training.fit import use_compilation_cache
 from byway.training.options import MOST_SEEDS
 
 # Rates that the controls may choose from, on the validation split.
@@ -91,7 +90,6 @@ def run(argv: Sequence[str]) -> None:
     fresh = mlp(
         unseen.input_shape, *asked.trial_hidden, unseen.outputs, activation=asked.activation
     )
-    use_compilation_cache()
     net = mlp(seen.input_shape, *asked.hidden, seen.outputs, activation=asked.activation)
     found = meta_learn(
         Taylor(),

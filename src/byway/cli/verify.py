@@ -14,7 +14,6 @@ from rich.table import Table
 
 from byway.core.errors import RuleError
 from byway.rules import RULES
-from byway.training.fit import use_compilation_cache
 from byway.training.progress import bar
 from byway.verify.run import Result, verify, wanted
 
@@ -39,7 +38,6 @@ class Verify:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Verify, args=list(argv), prog="byway verify")
-    use_compilation_cache()
     rules = [RULES.get(name)() for name in asked.rules or RULES.ids()]
     results: list[Result] = []
 

@@ -49,6 +49,10 @@ class RunError(BywayError):
     """A run folder that cannot be written or read."""
 
 
+class BywayWarning(UserWarning):
+    """What works, but not as well as it could."""
+
+
 def not_installed(package: str, extra: str) -> ConfigError:
     """The error for an optional package that is not there."""
     return ConfigError(

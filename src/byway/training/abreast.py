@@ -10,7 +10,7 @@ from byway.core.hyper import Mould, numbers_of
 from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.network import Network
-from byway.training.fit import train, use_compilation_cache
+from byway.training.fit import train
 from byway.training.loop import Loop
 from byway.training.optimisers import Optimiser
 from byway.training.options import Options
@@ -43,7 +43,6 @@ def validated(
     Raises:
         ConfigError: an optimiser that was not given by name, which has no rate to choose.
     """
-    use_compilation_cache()
     splits = {name: data[name] for name in ("train", "validation")}
     optimisers, scores = options.plan(net, rules[0], task, splits)[0], np.zeros(len(rules))
     for numbers in _alike(rules) if net.differentiable else [[i] for i in range(len(rules))]:

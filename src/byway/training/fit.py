@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import jax
 import numpy as np
 import optax
 
@@ -18,7 +17,6 @@ from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.describe import describe
 from byway.network.network import Network
-from byway.system.folders import cache_folder
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
 from byway.training.loop import Loop
 from byway.training.options import PARTS, Options, checked
@@ -110,7 +108,6 @@ def fit(
         RunError: the folder of checkpoints cannot be used, or holds those of another training.
         KeyboardInterrupt: Ctrl-C or SIGTERM.
     """
-    use_compilation_cache()
     require(Task, "task", task, "a task", "for example byway.task('digits')")
     data = task.load() if data is None else checked(task, data)
     options = Options.given(
@@ -296,21 +293,6 @@ def train(
         if asked:
             raise KeyboardInterrupt
     return at
-
-
-def use_compilation_cache() -> None:
-    """Keep compiled programs on disk between processes, unless the user has chosen where (or set it
-    to "") or there is no place.
-    """
-    if jax.config.jax_compilation_cache_dir is not None or (ours := cache_folder()) is None:  # pyright: ignore[reportAttributeAccessIssue]
-        return
-    folder = ours / "xla"
-    # A home folder that cannot be written: JAX would warn of each program.
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-    if os.access(folder, os.W_OK):
-        jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _note(task: Task, row: Row) -> str:

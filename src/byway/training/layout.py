@@ -1,9 +1,9 @@
 """Where learners run: many of them in one compiled program, on all the cores there are.
 
 On a CPU, learners run one after another on each device (`lax.map`), and the axis of seeds is split
-over the devices, of which `import byway` asks JAX for one a core. Each learner's program is then
-the one it would have alone, so its results are the same bits, and small networks fill the machine.
-On a GPU or TPU the axis is a `vmap`.
+over the devices, of which `byway.use_all_cores` asks JAX for one a core. Each learner's program is
+then the one it would have alone, so its results are the same bits, and small networks fill the
+machine. On a GPU or TPU the axis is a `vmap`.
 
 A learner that is alone leaves the other cores to XLA, which shares out each operation. That serves
 one large product well, and the many small ones of a rule that settles badly: there the samples of

@@ -20,6 +20,7 @@ from byway.core.rule import Rule
 from byway.core.task import Split, Task
 from byway.network.blackbox import failures
 from byway.network.network import Network
+from byway.system.process import warn_of_idle_cores
 from byway.training.batches import Batches, chunks
 from byway.training.fingerprint import fingerprint
 from byway.training.layout import Layout
@@ -83,6 +84,7 @@ class Loop:
         )
         self.rule, self.optimisers = rules[0], pairs[0]
         self.steps = splits["train"].size // batch
+        warn_of_idle_cores(len(seeds))
         # What Python answers is asked for a whole batch at once.
         self.layout = Layout(len(seeds), self.rule.settles and net.differentiable)
         self.data = {
