@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from typing_extensions import override
 
 import byway
 from byway.core.errors import ConfigError, DataError
@@ -200,12 +201,12 @@ class _Table(LabelledTask):
     outputs: int = eqx.field(static=True, default=0)
     spare: int = eqx.field(static=True, default=0)
 
+    @override
     def load(self):
-        """See `Task.load`."""
         return {}
 
+    @override
     def scaled(self, x):
-        """See `LabelledTask.scaled`."""
         return x
 
 

@@ -456,8 +456,8 @@ TRAINING = [
     Defect(
         "a_sequence_starts_where_the_last_one_ended",
         "core/time.py",
-        '        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""\n        return ()',
-        '        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""\n        return memory',
+        '        """A sequence leaves nothing behind but what was learnt."""\n        return ()',
+        '        """A sequence leaves nothing behind but what was learnt."""\n        return memory',
         _oracle("rtrl", "one_update_a_sequence_is_a_step_of_bptt"),
     ),
     Defect(

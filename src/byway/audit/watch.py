@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name as tag
 from jaxtyping import Array
+from typing_extensions import override
 
 from byway.audit.program import POTENTIAL, SLOPE
 from byway.core.signal import Signal
@@ -26,14 +27,13 @@ from byway.network.network import Network
 class WatchedSignal(Signal):
     """A signal whose questions can be told from the rest of the program."""
 
+    @override
     def error(self, output):
-        """See `Signal.error`."""
         return _asked("error", self)(output)
 
+    @override
     def loss(self, output):
-        """See `Signal.loss`; its derivative by the output is the error, and is one more
-        question.
-        """
+        """Its derivative by the output is the error, and is one more question."""
         asked = jax.custom_jvp(_asked("loss", self))
         asked.defjvp(
             lambda outputs, changes: (
@@ -43,12 +43,12 @@ class WatchedSignal(Signal):
         )
         return asked(output)
 
+    @override
     def reward(self, output):
-        """See `Signal.reward`."""
         return _asked("reward", self)(output)
 
+    @override
     def at(self, t):
-        """See `Signal.at`."""
         return watched_signal(super().at(t))
 
 

@@ -16,6 +16,8 @@ import weakref
 from collections.abc import Hashable, Iterator
 from typing import Any
 
+from typing_extensions import override
+
 # Where code lies that stays as it is while Python runs; the standard library and Byway do too.
 INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("purelib", "platlib"))
 FIXED = {*sys.stdlib_module_names, "byway"}
@@ -47,9 +49,11 @@ class Itself:
         except TypeError:
             self.get = lambda: thing
 
+    @override
     def __hash__(self) -> int:
         return self._hash
 
+    @override
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Itself) and self.get() is other.get() is not None
 

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
+from typing_extensions import override
 
 from byway.core.errors import RuleError, ShapeError
 
@@ -37,10 +38,11 @@ class CrossEntropy(Loss):
     sum to one.
     """
 
+    @override
     def value(self, output, target):
-        """See `Loss.value`."""
         return -jnp.sum(target * jax.nn.log_softmax(output, axis=-1), axis=-1)
 
+    @override
     def link(self, output):
         """The softmax."""
         return jax.nn.softmax(output, axis=-1)
@@ -49,10 +51,11 @@ class CrossEntropy(Loss):
 class SquaredError(Loss):
     """Half the squared distance: C = |y - t|^2 / 2."""
 
+    @override
     def value(self, output, target):
-        """See `Loss.value`."""
         return jnp.sum((output - target) ** 2, axis=-1) / 2
 
+    @override
     def link(self, output):
         """The output itself."""
         return output
@@ -64,16 +67,16 @@ LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": Squ
 class NoLoss(Loss):
     """What stands for the loss where there are no targets: whoever asks for it is refused."""
 
+    @override
     def value(self, output, target):
-        """See `Loss.value`."""
         raise _nothing("loss")
 
+    @override
     def link(self, output):
-        """See `Loss.link`."""
         raise _nothing("error")
 
+    @override
     def error(self, output, target):
-        """See `Loss.error`."""
         raise _nothing("error")
 
 
@@ -92,8 +95,8 @@ class Payoff(eqx.Module):
 class Right(Payoff):
     """1 where the largest output is that of the target, 0 elsewhere."""
 
+    @override
     def value(self, output, target):
-        """See `Payoff.value`."""
         return (jnp.argmax(output, -1) == jnp.argmax(target, -1)).astype(output.dtype)
 
 
@@ -102,16 +105,16 @@ class Near(Payoff):
 
     distance: float = eqx.field(static=True)
 
+    @override
     def value(self, output, target):
-        """See `Payoff.value`."""
         return jnp.all(jnp.abs(output - target) < self.distance, -1).astype(output.dtype)
 
 
 class Closeness(Payoff):
     """Minus half the squared distance to the target."""
 
+    @override
     def value(self, output, target):
-        """See `Payoff.value`."""
         return -SquaredError().value(output, target)
 
 

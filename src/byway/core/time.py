@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PyTree
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError
 from byway.core.record import Record
@@ -22,8 +23,9 @@ class _InTime(Rule):
 
     in_time: ClassVar[bool] = True
 
+    @override
     def updates(self, steps, every):
-        """See `Rule.updates`: one for every so many steps."""
+        """One for every so many steps."""
         if every is None or steps is None:
             return 1
         if not 1 <= every <= steps or steps % every:
@@ -31,8 +33,8 @@ class _InTime(Rule):
             raise ConfigError(f"every = {every}", wanted, "leave every out for one update a batch")
         return steps // every
 
+    @override
     def learn(self, learner, x, signal, key, optimise, score=unscored, watch=unwatched, every=None):
-        """See `Rule.learn`."""
         if signal.weight is None:
             return super().learn(learner, x, signal, key, optimise, score, watch)
         every, kept = x.shape[1] if every is None else every, {}
@@ -80,8 +82,9 @@ class StepRule(_InTime):
     networks without cycles.
     """
 
+    @override
     def require_time(self, net, task, in_time):
-        """See `Rule.require_time`: either will do, but a cycle needs time."""
+        """Either will do, but a cycle needs time."""
         if not in_time and not net.feedforward:
             what = "cells with a state" if net.stateful else "a cycle" if net.cyclic else "a delay"
             raise RuleError(
@@ -93,16 +96,18 @@ class StepRule(_InTime):
                 else "choose a task whose samples are sequences",
             )
 
+    @override
     def begin(self, gamma, net, batch, kept):
-        """See `Rule.begin`: a sequence starts with nothing in memory."""
+        """A sequence starts with nothing in memory."""
         return self.start(gamma, net, batch)
 
+    @override
     def end(self, memory):
-        """See `Rule.end`: a sequence leaves nothing behind but what was learnt."""
+        """A sequence leaves nothing behind but what was learnt."""
         return ()
 
+    @override
     def predict(self, gamma, net, x, key, in_time=False):
-        """See `Rule.predict`."""
         if not in_time:
             return super().predict(gamma, net, x, key)
 
@@ -116,6 +121,7 @@ class StepRule(_InTime):
         output, readouts = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), read)
         return Record({}, output, readouts)
 
+    @override
     def teach(
         self,
         pair,
@@ -130,7 +136,7 @@ class StepRule(_InTime):
         first=0,
         steps=None,
     ):
-        """See `Rule.teach`: f and g once for each time step, on the same weights.
+        """Call f and g once for each time step, on the same weights.
 
         Updates and scores are sums over the steps, where the signal's weights make a mean of the
         scores of a sequence; measures are each step's share of the mean over the sequence.
@@ -164,8 +170,8 @@ class SequenceRule(_InTime):
     before left, and nothing goes back from one piece into the one before.
     """
 
+    @override
     def require_time(self, net, task, in_time):
-        """See `Rule.require_time`."""
         if not in_time:
             raise RuleError(
                 f"{self.id} on the task {task}",
@@ -173,10 +179,11 @@ class SequenceRule(_InTime):
                 "use bp, or another task",
             )
 
+    @override
     def begin(self, gamma, net, batch, kept):
-        """See `Rule.begin`."""
         return self.start(gamma, net, batch)[0], kept
 
+    @override
     def teach(
         self,
         pair,
@@ -191,7 +198,7 @@ class SequenceRule(_InTime):
         first=0,
         steps=None,
     ):
-        """See `Rule.teach`; of the steps from `first` on, as many as are asked for."""
+        """Take as many of the steps from `first` on as are asked for."""
         if steps is not None and steps < x.shape[1]:
             x, signal = jax.tree.map(
                 lambda a: jax.lax.dynamic_slice_in_dim(a, first, steps, 1), (x, signal)

@@ -25,6 +25,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.growth import Growth, Source
@@ -49,8 +50,8 @@ class ContinualBackprop(Growth):
         True, "whether the mean of what a unit sent goes into the biases of those that read it"
     )
 
+    @override
     def accepts(self, net):
-        """See `Growth.accepts`."""
         if not _growing(net):
             raise RuleError(
                 "continual_backprop was given a network without hidden units that dense "
@@ -59,6 +60,7 @@ class ContinualBackprop(Growth):
                 "use byway.mlp(...)",
             )
 
+    @override
     def start(self, net):
         """Of every hidden population: utility, mean activity, age, and the part of a unit that is
         due.
@@ -71,6 +73,7 @@ class ContinualBackprop(Growth):
             "due": {h.name: jnp.zeros((), net.dtype) for h in _growing(net)},
         }
 
+    @override
     def watch(self, memory, net, record, update):
         """Utility and mean activity, of the first phase of the record; every unit is an update
         older.
@@ -85,8 +88,8 @@ class ContinualBackprop(Growth):
             age[h.name] = age[h.name] + 1
         return memory | {"utility": utility, "mean": mean, "age": age}
 
+    @override
     def grow(self, memory, net, key):
-        """See `Growth.grow`."""
         fresh = {}
         for h, k in zip(growing := _growing(net), jax.random.split(key, len(growing)), strict=True):
             memory, net, new = self._renewed(memory, net, h, k)

@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.growth import Growth, Source
@@ -34,10 +35,9 @@ class SET(Growth):
     share: float = hyper(0.3, "share of each unit's synapses that is replaced", low=0.0, high=1.0)
     until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
 
+    @override
     def accepts(self, net):
-        """See `Growth.accepts`: some projection with a fixed fan-in, below the number of units
-        there are.
-        """
+        """It takes some projection with a fixed fan-in, below the number of units there are."""
         if not any(self._replaced(p) for p in net.projections):
             raise RuleError(
                 "set was given a network in which no unit could read others than it does",
@@ -46,8 +46,8 @@ class SET(Growth):
                 "set.share",
             )
 
+    @override
     def grow(self, memory, net, key):
-        """See `Growth.grow`."""
         theta, structure, fresh = {}, {}, {}
         for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
             if replaced := self._replaced(p):

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, look_up
 from byway.core.given import is_number, require, require_whole, shown
@@ -54,6 +55,7 @@ class Activation(Cell):
                 "leave it out for 1",
             )
 
+    @override
     def __reduce_ex__(self, protocol):
         """One of ours goes to another process by its name: JAX's functions cannot be sent."""
         known = ACTIVATIONS.get(self.name)
@@ -61,16 +63,16 @@ class Activation(Cell):
         return (activation, (self.name,)) if ours else super().__reduce_ex__(protocol)
 
     @property
+    @override
     def black_box(self):
-        """See `Cell.black_box`."""
         return self.slope is None
 
+    @override
     def step(self, state, u):
-        """See `Cell.step`."""
         return state, self.phi(u)
 
+    @override
     def local(self, state, u):
-        """See `Cell.local`."""
         return Local({}, {}, {}, None if self.slope is None else self.slope(u))
 
 

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.hyper import check_ranges
 from byway.core.registry import snake_case
@@ -97,13 +98,14 @@ class StatefulCell(Cell):
         check_ranges(self)
 
     @property
+    @override
     def name(self) -> str:
         """Its class name in snake case, which is also its file's name."""
         return snake_case(type(self).__name__)
 
     @property
+    @override
     def gain(self) -> float:
-        """See `Cell`."""
         return 1.0
 
 

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.network.populations import Population
@@ -41,6 +42,7 @@ class Conv(Transposed):
 
     axes: ClassVar[tuple[str, ...]] = ("", "", "pre", "post")
 
+    @override
     def __check_init__(self):  # Equinox runs that of the base as well
         if self.padding not in ("SAME", "VALID"):
             raise ConfigError(
@@ -66,36 +68,37 @@ class Conv(Transposed):
             )
 
     @property
+    @override
     def dst_shape(self) -> tuple[int, ...]:
         """The shape of what it makes of `src`."""
         pre = jax.ShapeDtypeStruct((1, *self.src_shape), self.weight.dtype)
         return jax.eval_shape(self.linear, self.weight, pre).shape[1:]
 
     @property
+    @override
     def fan_in(self) -> int:
-        """See `Projection.fan_in`."""
         return math.prod(self.weight.shape[:3])
 
     @property
+    @override
     def fan_out(self) -> int:
-        """See `Projection.fan_out`."""
         return math.prod(self.weight.shape[:2]) * self.weight.shape[3] // self.stride**2 or 1
 
     @property
+    @override
     def offset(self):
-        """See `Projection.offset`."""
         return 0.0 if self.bias is None else self.bias[None, None, None, :]
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         return self.linear(self.weight, pre) + self.offset
 
+    @override
     def outer_bias(self, delta):
-        """See `Transposed.outer_bias`."""
         return delta.sum((0, 1, 2))
 
+    @override
     def linear(self, weight, pre):
-        """See `Transposed.linear`."""
         current = jax.lax.conv_general_dilated(
             pre,
             weight,
@@ -138,6 +141,7 @@ class LocallyConnected(Transposed):
 
     axes: ClassVar[tuple[str, ...]] = ("post", "post", "pre", "post")
 
+    @override
     def __check_init__(self):
         _check_image(self.src, self.src_shape, self.padding, self.stride)
         wanted = fields(self.src_shape, self.kernel, self.stride, self.padding)
@@ -188,43 +192,46 @@ class LocallyConnected(Transposed):
         )
 
     @property
+    @override
     def dst_shape(self) -> tuple[int, ...]:
         """The shape of what it makes of `src`."""
         return (*self.weight.shape[:2], self.weight.shape[3])
 
     @property
+    @override
     def fan_in(self) -> int:
-        """See `Projection.fan_in`."""
         return self.weight.shape[2]
 
     @property
+    @override
     def fan_out(self) -> int:
-        """See `Projection.fan_out`."""
         return self.kernel**2 * self.weight.shape[3] // self.stride**2 or 1
 
     @property
+    @override
     def offset(self):
-        """See `Projection.offset`."""
         return 0.0 if self.bias is None else self.bias[None]
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         return self.linear(self.weight, pre) + self.offset
 
+    @override
     def linear(self, weight, pre):
-        """See `Transposed.linear`."""
         return jnp.einsum("brcf,rcfo->brco", self._fields(pre), weight)
 
+    @override
     def outer_bias(self, delta):
-        """See `Transposed.outer_bias`."""
         return delta.sum(0)
 
+    @override
     def at_pre(self, pre):
-        """See `Projection.at_pre`: "batch row col fan 1"."""
+        """Of shape "batch row col fan 1"."""
         return self._fields(pre)[..., None]
 
+    @override
     def at_post(self, delta):
-        """See `Projection.at_post`: "batch row col 1 out"."""
+        """Of shape "batch row col 1 out"."""
         return delta[:, :, :, None, :]
 
     def _fields(

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import require, shown
@@ -59,30 +60,30 @@ class Layers(Transposed):
     axes: tuple[str, ...] = eqx.field(static=True)
 
     @property
+    @override
     def fan_in(self) -> int:
-        """See `Projection.fan_in`."""
         return self.fans[0]
 
     @property
+    @override
     def fan_out(self) -> int:
-        """See `Projection.fan_out`."""
         return self.fans[1]
 
     @property
+    @override
     def offset(self):
-        """See `Projection.offset`."""
         return 0.0 if self.bias is None else self._from_bias(self.bias)
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         return _through(self.before, self.layer, self.after, self.weight, self.bias, pre)
 
+    @override
     def outer_bias(self, delta):
-        """See `Transposed.outer_bias`."""
         return jax.linear_transpose(self._from_bias, self.bias)(delta.sum(0, keepdims=True))[0]
 
+    @override
     def linear(self, weight, pre):
-        """See `Transposed.linear`."""
         return _through(self.before, self.layer, self.after, weight, _zero(self.bias), pre)
 
     def _from_bias(self, bias):

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError
 from byway.core.given import is_whole, shown
@@ -201,31 +202,31 @@ class Dense(Projection):
     axes: ClassVar[tuple[str, ...]] = ("pre", "post")
 
     @property
+    @override
     def fan_in(self) -> int:
-        """See `Projection.fan_in`."""
         return self.weight.shape[0]
 
     @property
+    @override
     def fan_out(self) -> int:
-        """See `Projection.fan_out`."""
         return self.weight.shape[1]
 
     @property
+    @override
     def offset(self):
-        """See `Projection.offset`."""
         return 0.0 if self.bias is None else self._spread(self.bias[None])
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         return self._spread(pre.reshape(pre.shape[0], -1) @ self.weight) + self.offset
 
+    @override
     def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
         weight = self.weight if weight is None else weight
         return (self._fed(delta) @ weight.T).reshape(delta.shape[0], *self.src_shape)
 
+    @override
     def outer(self, pre, delta):
-        """See `Projection.outer`."""
         batch = pre.shape[0]
         delta = self._fed(delta) / batch
         update = {"weight": pre.reshape(batch, -1).T @ delta}
@@ -233,12 +234,14 @@ class Dense(Projection):
             update["bias"] = delta.sum(0)
         return update
 
+    @override
     def at_pre(self, pre):
-        """See `Projection.at_pre`: "batch pre 1"."""
+        """Of shape "batch pre 1"."""
         return pre.reshape(pre.shape[0], -1, 1)
 
+    @override
     def at_post(self, delta):
-        """See `Projection.at_post`: "batch 1 post"."""
+        """Of shape "batch 1 post"."""
         return self._fed(delta)[:, None, :]
 
     def _spread(self, current: Float[Array, "batch post"]) -> Float[Array, "batch *drive"]:
@@ -285,24 +288,26 @@ class Skip(Projection):
     offset: ClassVar[float] = 0.0
 
     @property
+    @override
     def dst_shape(self) -> tuple[int, ...]:
         """That of `src`."""
         return self.src_shape
 
+    @override
     def redraw(self, key, src, dst):
-        """See `Projection.redraw`: there is nothing to draw."""
+        """There is nothing to draw."""
         return self
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         return pre
 
+    @override
     def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
         return delta
 
+    @override
     def outer(self, pre, delta):
-        """See `Projection.outer`."""
         return {}
 
 
@@ -315,14 +320,14 @@ class Transposed(Projection):
     def linear(self, weight: Array, pre: Float[Array, "batch *pre"]) -> Float[Array, "batch *post"]:
         """The current that `pre` causes through `weight`, without the bias."""
 
+    @override
     def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
         weight = self.weight if weight is None else weight
         pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
         return jax.linear_transpose(lambda pre: self.linear(weight, pre), pre)(delta)[0]
 
+    @override
     def outer(self, pre, delta):
-        """See `Projection.outer`."""
         delta = delta / pre.shape[0]
         update = {
             "weight": jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]

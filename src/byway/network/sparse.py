@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
+from typing_extensions import override
 
 from byway.core.errors import ShapeError
 from byway.core.given import require_whole
@@ -113,39 +114,41 @@ class FixedFanIn(Projection):
         )
 
     @property
+    @override
     def structure(self):
-        """See `Projection.structure`."""
         return {"index": self.index}
 
     @property
+    @override
     def note(self) -> str:
-        """See `Projection.note`."""
         return ", ".join(filter(None, [f"{self.fan_in} of {self.sources} each", super().note]))
 
     @property
+    @override
     def fan_in(self) -> int:
-        """See `Projection.fan_in`."""
         return self.weight.shape[1]
 
     @property
+    @override
     def fan_out(self) -> int:
         """How many units one unit of `src` reaches on average."""
         return max(1, round(self.weight.size / self.sources))
 
     @property
+    @override
     def offset(self):
-        """See `Projection.offset`."""
         return 0.0 if self.bias is None else self.bias.reshape(1, *self.dst_shape)
 
+    @override
     def redraw(self, key, src, dst):
-        """See `Projection.redraw`; the wiring is drawn too, each set of units equally likely."""
+        """The wiring is drawn too, each set of units equally likely."""
         wiring, weights = jax.random.split(key)
         chance = jax.random.uniform(wiring, (len(self.weight), self.sources))
         index = jnp.sort(jax.lax.top_k(chance, self.fan_in)[1], axis=1).astype(self.index.dtype)
         return super().redraw(weights, src, dst).with_structure({"index": index})
 
+    @override
     def forward(self, pre):
-        """See `Projection.forward`."""
         flat = pre.reshape(len(pre), -1)
         current = (
             flat @ self._dense(self.weight)
@@ -154,8 +157,8 @@ class FixedFanIn(Projection):
         )
         return current.reshape(len(pre), *self.dst_shape) + self.offset
 
+    @override
     def backward(self, delta, weight=None):
-        """See `Projection.backward`."""
         weight, flat = self.weight if weight is None else weight, delta.reshape(len(delta), -1)
         if self._by_matrix(len(flat)):
             back = flat @ self._dense(weight).T
@@ -167,8 +170,8 @@ class FixedFanIn(Projection):
             )
         return back.reshape(len(delta), *self.src_shape)
 
+    @override
     def outer(self, pre, delta):
-        """See `Projection.outer`."""
         flat, post = pre.reshape(len(pre), -1), delta.reshape(len(delta), -1) / len(pre)
         if self._by_matrix(len(flat)):
             update = {"weight": jnp.take_along_axis(post.T @ flat, self.index, 1)}
@@ -176,12 +179,14 @@ class FixedFanIn(Projection):
             update = {"weight": jnp.sum(self.at_pre(pre) * post[:, :, None], 0)}
         return update if self.bias is None else update | {"bias": post.sum(0)}
 
+    @override
     def at_pre(self, pre):
-        """See `Projection.at_pre`: "batch post fan"."""
+        """Of shape "batch post fan"."""
         return pre.reshape(len(pre), -1)[:, self.index]
 
+    @override
     def at_post(self, delta):
-        """See `Projection.at_post`: "batch post 1"."""
+        """Of shape "batch post 1"."""
         return delta.reshape(len(delta), -1, 1)
 
     @property

@@ -7,6 +7,8 @@ import graphlib
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from typing_extensions import override
+
 
 class Edge(NamedTuple):
     """One projection, by name.
@@ -61,9 +63,11 @@ class Topology:
         self._key = (self.order, self.edges)
         self._upstream: dict[tuple[str, bool], frozenset[str]] = {}
 
+    @override
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Topology) and self._key == other._key)
 
+    @override
     def __hash__(self) -> int:
         return self._hash
 

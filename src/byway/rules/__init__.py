@@ -2,6 +2,8 @@
 
 import sys
 
+from typing_extensions import override
+
 from byway.core.registry import Registry
 from byway.core.rule import Rule
 from byway.network.network import Network
@@ -11,13 +13,14 @@ from byway.rules._learned import learned, load
 class Rules(Registry):
     """The registry of rules: files, other packages' entry points, and the user's learned rules."""
 
+    @override
     def ids(self):
         """Every name, learned rules last."""
         found = super().ids()
         return found + [name for name in learned() if name not in found]
 
+    @override
     def get(self, name):
-        """See `Registry.get`."""
         if name not in super().ids() and name in (files := learned()):
             return load(files[name])
         return super().get(name)

@@ -1,5 +1,7 @@
 """What the rules that run the network once have in common: everything but gamma and g."""
 
+from typing_extensions import override
+
 from byway.core.record import Record
 from byway.core.rule import Rule
 from byway.rules import able
@@ -10,11 +12,12 @@ class FeedForward(Rule):
     carried along.
     """
 
+    @override
     def accepts(self, net):
-        """See `Rule.accepts`."""
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able)
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
         """One pass: u = W h + b and h = phi(u), population by population."""
         free = net.forward(x)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import jax.numpy as jnp
 from jax.core import Tracer
 from jaxtyping import Array, Bool, Float
+from typing_extensions import override
 
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.hyper import hyper
@@ -28,6 +29,7 @@ class Predictive(Settling):
         1.0, "weight of the output's error beside the hidden ones", low=1e-9, search=(0.1, 10.0)
     )
 
+    @override
     def accepts(self, net):
         """Any network whose units have a slope; what input and output hold is compared as it is, so
         both are linear.
@@ -141,6 +143,7 @@ class Energy(System):
             for p in net.outgoing(name)
         }
 
+    @override
     def phase(self, free: Values) -> Phase:
         """Predictions and errors, given the values of the populations that are not wholly held."""
         net, pre, u, post, slope, eps = self.net, {}, {}, {}, {}, {}
@@ -160,6 +163,7 @@ class Energy(System):
             eps[name] = v[name] - (self.link(u[name]) if name == net.output else u[name])
         return Phase(pre, u, post, slope, eps)
 
+    @override
     def force(self, phase: Phase) -> Values:
         """-dF/dv of the free units: -pi eps + phi'(v) * sum_k W_k^T pi_k eps_k."""
         net, force = self.net, {}

@@ -5,6 +5,8 @@ end as it should.
 import math
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.hyper import hyper
 from byway.core.rule import Rule
 from byway.network.settle import Settled, System, Values, settle
@@ -25,6 +27,7 @@ class Settling(Rule):
         live=False,
     )
 
+    @override
     def advice(self, measures):
         """What to do where settling did not end as it should, by the share of batches in which it
         did not.

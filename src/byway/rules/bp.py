@@ -17,6 +17,8 @@ Source   Rumelhart, Hinton and Williams, Learning representations by back-propag
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedforward import FeedForward
@@ -27,8 +29,8 @@ class BP(FeedForward):
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "none")
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta = chained_deltas(
             net, free, signal.error(record.output), {p.name: p for p in net.projections}
@@ -37,8 +39,8 @@ class BP(FeedForward):
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import bp
 
         return bp.checks(self)

@@ -25,6 +25,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.record import Record
 from byway.core.rule import Claims, Update
@@ -40,14 +41,15 @@ class BPTT(SequenceRule):
         "yes", "yes", "yes", frozenset({"error"}), 1, "none", past="grows", future="yes"
     )
 
+    @override
     def accepts(self, net):
         """Any network without black boxes; one that carries nothing through time learns each step
         by itself.
         """
         net.require_slopes(self.id, able)
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         constants = []
 
         def step(state, x):
@@ -61,8 +63,8 @@ class BPTT(SequenceRule):
         free = eqx.combine(arrays, constants[0])
         return state, Record({"free": free}, jnp.moveaxis(free.post[net.output], 0, 1))
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         arrays, numbers = eqx.partition(record["free"], eqx.is_array)
         error = jnp.moveaxis(signal.error(record.output), 1, 0)
         back = {p.name: p for p in net.projections}
@@ -81,8 +83,8 @@ class BPTT(SequenceRule):
             {p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import bptt
 
         return bptt.checks(self)

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import jax
 import numpy as np
+from typing_extensions import override
 
 from byway.core.rule import Claims, Update
 from byway.rules._feedforward import FeedForward
@@ -33,6 +34,7 @@ class DFA(FeedForward):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
 
+    @override
     def init(self, net, key):
         """Fixed random feedback from the output to every hidden population."""
         outputs = net[net.output].size
@@ -44,8 +46,8 @@ class DFA(FeedForward):
             for h, k in zip(net.hidden, keys, strict=False)
         }
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         error = signal.error(record.output)
         delta = {net.output: error * free.slope[net.output]}
@@ -55,8 +57,8 @@ class DFA(FeedForward):
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import dfa
 
         return dfa.checks(self)

@@ -40,6 +40,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
@@ -68,12 +69,14 @@ class DTP(Rule):
         search=(0.03, 1.0),
     )
 
+    @override
     def accepts(self, net):
         """A network without cycles whose units have a slope."""
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able)
         net.require_activity(self.id, "bp")
 
+    @override
     def init(self, net, key):
         """Random feedback along every projection between hidden populations and from the output; it
         is learned.
@@ -95,16 +98,16 @@ class DTP(Rule):
             },
         }
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         free = net.forward(x)
         output = free.post[net.output]
         if signal is None:
             return state, Record({"free": free}, output)
         return state, Record({"free": free, "noisy": self._noisy(net, free, key)}, output)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free, noisy, error = record["free"], record["noisy"], signal.error(record.output)
         target = free.post | {net.output: record.output - self.step * error}
         delta, learned = {net.output: error * free.slope[net.output]}, {"V": {}, "c": {}}
@@ -129,8 +132,8 @@ class DTP(Rule):
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, learned
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import dtp
 
         return dtp.checks(self)

@@ -37,6 +37,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -73,6 +74,7 @@ class EP(Settling):
         "of beta",
     )
 
+    @override
     def accepts(self, net):
         """Any network whose hidden units are bounded: couplings between units that are not have no
         lowest energy.
@@ -92,8 +94,8 @@ class EP(Settling):
                 f"that takes any: {', '.join(others)}",
             )
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         x = net.place(x)
         # What compares a rule with the true gradient takes the derivative of a prediction, settling
         # and all.
@@ -114,8 +116,8 @@ class EP(Settling):
         phases = {"free": free.last, "pushed": pushed.last, "pulled": pulled.last}
         return state, Record(phases, output, {}, free.measures | {"diverged": diverged})
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         apart = 2 * self.beta if self.symmetric else self.beta
 
         def contrast(p):
@@ -127,6 +129,7 @@ class EP(Settling):
 
         return memory, Update({p.name: contrast(p) for p in net.projections})
 
+    @override
     def advice(self, measures):
         """As of every rule that settles; and what to do where the nudged phases did not come to
         rest.
@@ -140,8 +143,8 @@ class EP(Settling):
             f"lower ep.beta, now {self.beta:g}, or ep.rate, now {self.rate:g}"
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import ep
 
         return ep.checks(self)
@@ -168,6 +171,7 @@ class Coupled(System):
         # What the input sends never changes, so its current is computed once and not at every step.
         self.known = {p.name: p.forward(net[net.input].send(x)) for p in net.outgoing(net.input)}
 
+    @override
     def phase(self, free: Values) -> Phase:
         """The pull on every free unit, given the activity of all of them."""
         net, pre, u, injected = self.net, {}, {}, {}
@@ -189,6 +193,7 @@ class Coupled(System):
             )
         return Phase(pre, u, post, {}, injected)
 
+    @override
     def force(self, phase: Phase) -> Values:
         """phi(u) - s: zero where the energy is stationary."""
         return {name: self.net[name].activate(u) - phase.post[name] for name, u in phase.u.items()}

@@ -43,6 +43,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -104,6 +105,7 @@ class Eprop(StepRule):
         "whether errors come back through the weights themselves, in place of fixed random ones",
     )
 
+    @override
     def accepts(self, net):
         """Hidden units with a state and a slope, a weight for each pair of units, and a readout
         without a state or with a linear one.
@@ -157,6 +159,7 @@ class Eprop(StepRule):
             f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}"
         )
 
+    @override
     def init(self, net, key):
         """Fixed random feedback from the output to every hidden population, of the scale of readout
         weights: normal, variance 1 / units.
@@ -170,6 +173,7 @@ class Eprop(StepRule):
             for h, k in zip(net.hidden, keys, strict=True)
         }
 
+    @override
     def start(self, gamma, net, batch):
         """Rest, and synapses that nothing is owed to."""
         zeros = lambda *shape: jnp.zeros((batch, *shape), net.dtype)
@@ -196,13 +200,13 @@ class Eprop(StepRule):
                 memory[population.name][BIAS] = held(population.drive, population.drive)
         return net.rest(batch), memory
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         state, free = net.step(x, state)
         return state, Record({"free": free}, free.post[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         credit = self._credit(gamma, net, free, signal.error(record.output))
         readout = _local(net, free, net[net.output]) if net[net.output].cell.carries else None
@@ -230,8 +234,8 @@ class Eprop(StepRule):
             after[name] = now
         return after, Update(update)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import eprop
 
         return eprop.checks(self)

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -67,6 +68,7 @@ class ESN(StepRule):
     bias: float = hyper(0.5, "biases are drawn from minus this to this", low=0.0, search=(0.0, 1.0))
     washout: int = hyper(0, "first steps of a sequence that the readout does not learn from", low=0)
 
+    @override
     def accepts(self, net):
         """A linear readout that dense projections feed; everything else may be of any kind."""
         readout = net[net.output]
@@ -87,8 +89,8 @@ class ESN(StepRule):
             f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}"
         )
 
+    @override
     def require_time(self, net, task, in_time):
-        """See `Rule.require_time`."""
         if not in_time:
             given, wanted = (
                 f"{self.id} on the task {task}, whose samples are independent",
@@ -101,6 +103,7 @@ class ESN(StepRule):
                 "are sequences",
             )
 
+    @override
     def init(self, net, key):
         """The scale of each layer's weights to itself, and biases for every hidden population."""
         keys = jax.random.split(jax.random.fold_in(key, BIAS), max(len(net.hidden), 1))
@@ -115,6 +118,7 @@ class ESN(StepRule):
             "scale": {name: self.radius / jnp.where(r > 0, r, 1) for name, r in own.items()},
         }
 
+    @override
     def start(self, gamma, net, batch):
         """Rest, and no products."""
         features = 1 + sum(p.fan_in for p in net.incoming(net.output))
@@ -126,17 +130,19 @@ class ESN(StepRule):
         }
         return net.rest(batch), kept | {"step": zeros()}
 
+    @override
     def begin(self, gamma, net, batch, kept):
-        """See `Rule.begin`: products last."""
+        """Products last from batch to batch."""
         state, memory = self.start(gamma, net, batch)
         return state, memory | kept | {"batches": kept["batches"] + 1}
 
+    @override
     def end(self, memory):
-        """See `Rule.end`: products last."""
+        """Products last from batch to batch."""
         return {name: a for name, a in memory.items() if name != "step"}
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         scaled = {
             name: {"weight": s * net.theta[name]["weight"]} for name, s in gamma["scale"].items()
         }
@@ -146,8 +152,8 @@ class ESN(StepRule):
         state, free = net.with_theta(scaled).step(x, state, bias)
         return state, Record({"free": free}, free.post[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         r = _arrived(net, record["free"]).astype(memory["rr"].dtype)
         target = signal.target.reshape(len(r), -1).astype(r.dtype)
         counts = jnp.ones_like(r[:, 0]) if signal.weight is None else signal.weight.astype(r.dtype)
@@ -156,6 +162,7 @@ class ESN(StepRule):
         products = {"rr": memory["rr"] + weighed @ r, "ry": memory["ry"] + weighed @ target}
         return memory | products | {"step": memory["step"] + 1}, Update({})
 
+    @override
     def conclude(self, gamma, net, memory):
         """The readout, solved; as drawn before anything counted."""
         known, batches = memory["rr"][-1, -1] > 0, jnp.maximum(memory["batches"], 1)
@@ -175,8 +182,8 @@ class ESN(StepRule):
             first += p.fan_in
         return gamma, net.with_theta(theta)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import esn
 
         return esn.checks(self)

@@ -19,6 +19,8 @@ Source   Lillicrap, Cownden, Tweed and Akerman, Random synaptic feedback weights
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedback import drawn_feedback
@@ -30,22 +32,23 @@ class FA(FeedForward):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
 
+    @override
     def init(self, net, key):
         """Fixed random feedback for every projection with weights that does not start at the
         input.
         """
         return drawn_feedback(net, key)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta = chained_deltas(net, free, signal.error(record.output), gamma)
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import fa
 
         return fa.checks(self)

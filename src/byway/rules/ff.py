@@ -40,6 +40,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -66,6 +67,7 @@ class FF(Rule):
         0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0
     )
 
+    @override
     def accepts(self, net):
         """A network without cycles whose hidden layers are relu or black boxes and, like its input,
         send normalised activity.
@@ -91,12 +93,13 @@ class FF(Rule):
                 "widen x",
             )
 
+    @override
     def start(self, gamma, net, batch):
         """The running mean activity of every hidden unit; it starts at one half."""
         return (), {h.name: jnp.full(h.shape, 0.5, net.dtype) for h in net.hidden}
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         x = net.place(x)
         classes = net[net.output].size
         drive = _Drive(net, x)
@@ -120,8 +123,8 @@ class FF(Rule):
         )
         return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         positive, negative, neutral = record["positive"], record["negative"], record["neutral"]
         means, delta = {}, {}
         for h in net.hidden:
@@ -152,8 +155,8 @@ class FF(Rule):
                 update[p.name] = p.outer(pre, delta[p.dst])
         return means, Update(update)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import ff
 
         return ff.checks(self)

@@ -15,6 +15,8 @@ Source   the delta rule of Widrow and Hoff, Adaptive switching circuits, 1960
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.record import Record
 from byway.core.rule import Claims, Update
 from byway.core.time import StepRule
@@ -26,27 +28,28 @@ class Frozen(StepRule):
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
 
+    @override
     def accepts(self, net):
         """Any network: what does not learn may be of any kind, a black box too. In time a random
         recurrent network is a reservoir.
         """
         net.require_slopes(self.id, able, [net.output])
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         state, free = net.step(x, state)
         return state, Record({"free": free}, free.post[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta = signal.error(record.output) * free.slope[net.output]
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import frozen
 
         return frozen.checks(self)

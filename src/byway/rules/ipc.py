@@ -30,6 +30,8 @@ Source   Salvatori et al., A stable, fast, and fully automatic learning algorith
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.core.rule import Claims, Pair, Update
@@ -56,27 +58,29 @@ class IPC(Predictive):
         live=False,
     )
 
+    @override
     def start(self, gamma, net, batch):
         """The values of all populations but the input, from zero."""
         return unheld(net, batch, net.input), ()
 
     @property
+    @override
     def turns(self):
         """Predict once, then move values and weights, `steps` times."""
         return ((self, 1), (Move(self), self.steps))
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         phase = self._predicted(net, net.place(x), state, differentiable=signal is None)
         values = {name: phase.u[name] + phase.injected.get(name, 0.0) for name in state}
         return values, Record({}, phase.u[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         return memory, Update({})
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import ipc
 
         return ipc.checks(self)
@@ -87,6 +91,7 @@ class Move(Pair):
 
     of: IPC
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
         """Values move; the record is of where they were."""
         energy = self.of.energy(net, net.place(x), signal)  # pyright: ignore[reportArgumentType]  it never predicts
@@ -96,6 +101,7 @@ class Move(Pair):
             {"moving": phase}, phase.u[net.output]
         )
 
+    @override
     def g(self, gamma, net, memory, record, signal):
         """The slope of the energy by the weights, where values were."""
         return memory, Update(self.of.slopes(net, record["moving"]))

@@ -27,6 +27,8 @@ Source   Akrout, Wilson, Humphreys, Lillicrap and Tweed, Deep learning without w
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.core.hyper import hyper
 from byway.core.rule import Claims, Update
 from byway.network.chain import chained_deltas
@@ -47,25 +49,27 @@ class KolenPollack(FeedForward):
         search=(1e-5, 1e-2),
     )
 
+    @override
     def init(self, net, key):
         """Random feedback for every projection with weights that does not start at the input."""
         return drawn_feedback(net, key)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta = chained_deltas(net, free, signal.error(record.output), gamma)
         update = {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         return memory, Update(update, {name: update[name]["weight"] for name in gamma})
 
+    @override
     def keep(self, gamma, net):
         """Both of a pair forget the same share."""
         left = 1.0 - self.decay
         weights = {p.name: {"weight": left * p.weight} for p in net.projections if p.name in gamma}
         return {name: left * b for name, b in gamma.items()}, net.with_theta(weights)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import kolen_pollack
 
         return kolen_pollack.checks(self)

@@ -25,6 +25,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
@@ -44,14 +45,15 @@ class NodePerturbation(Rule):
         1, "noisy passes for each sample, whose estimates are averaged", low=1, high=100_000
     )
 
+    @override
     def accepts(self, net):
         """Any network without cycles, black boxes included: only activities and the loss are
         read.
         """
         net.require_feedforward(self.id, able)
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         x = net.place(x)
         clean = net.forward(x)
         output = clean.post[net.output]
@@ -67,8 +69,8 @@ class NodePerturbation(Rule):
         known = {p.name: many(p.forward(clean.pre[p.name])) for p in net.outgoing(net.input)}
         return state, Record({"clean": clean, "noisy": net.forward(many(x), noise, known)}, output)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         clean, noisy = record["clean"], record["noisy"]
         by_draw = lambda a: a.reshape(self.draws, -1, *a.shape[1:])
         worse = (
@@ -83,8 +85,8 @@ class NodePerturbation(Rule):
             {p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections}
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import node_perturbation
 
         return node_perturbation.checks(self)

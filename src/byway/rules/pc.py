@@ -35,6 +35,7 @@ Source   Whittington and Bogacz, An approximation of the error backpropagation a
 from typing import ClassVar
 
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.record import Record
 from byway.core.rule import Claims, Update
@@ -48,8 +49,8 @@ class PC(Predictive):
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"target"}), 1, "none")
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         x = net.place(x)
         if signal is None:
             # What compares a rule with the true gradient takes the derivative of a prediction,
@@ -63,12 +64,12 @@ class PC(Predictive):
             {"settled": settled}, (settled if net.cyclic else first).u[net.output], {}, measures
         )
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         return memory, Update(self.slopes(net, record["settled"]))
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import pc
 
         return pc.checks(self)

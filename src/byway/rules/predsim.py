@@ -32,6 +32,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -67,6 +68,7 @@ class Predsim(FeedForward):
         search=(0.5, 0.999),
     )
 
+    @override
     def accepts(self, net):
         """A network without cycles whose units have a slope, and a target that differs between
         samples in more than its size.
@@ -79,6 +81,7 @@ class Predsim(FeedForward):
                 f"use another rule: {', '.join(name for name in able(net) if name != self.id)}",
             )
 
+    @override
     def init(self, net, key):
         """Two heads for each hidden population, normal with variance 1 / fan_in."""
         keys = jax.random.split(jax.random.fold_in(key, HEADS), (max(len(net.hidden), 1), 2))
@@ -90,8 +93,8 @@ class Predsim(FeedForward):
             for h, k in zip(net.hidden, keys, strict=False)
         }
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta, heads = {net.output: signal.error(record.output) * free.slope[net.output]}, {}
         wanted = _likeness(signal.target)
@@ -112,8 +115,8 @@ class Predsim(FeedForward):
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, heads
         )
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import predsim
 
         return predsim.checks(self)

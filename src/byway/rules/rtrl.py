@@ -28,6 +28,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.record import Record
@@ -42,6 +43,7 @@ class RTRL(StepRule):
 
     claims: ClassVar[Claims] = Claims("yes", "yes", "yes", frozenset({"error"}), 1, "influence")
 
+    @override
     def accepts(self, net):
         """A network of dense projections without normalisation that carries something through time:
         its influence is written out here.
@@ -65,6 +67,7 @@ class RTRL(StepRule):
                 "use bptt there",
             )
 
+    @override
     def start(self, gamma, net, batch):
         """Rest, and no influence of any weight yet: on what recurrent projections carry, and on the
         states of cells.
@@ -85,13 +88,13 @@ class RTRL(StepRule):
             {p.name: {part: none(p.name) for part in p.cell.carries} for p in net.stateful},
         )
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         state, free = net.step(x, state)
         return state, Record({"free": free}, free.post[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free, (past, cells) = record["free"], memory
         influence, states = {net.input: {}}, {}
         for population in net.populations:
@@ -128,8 +131,8 @@ class RTRL(StepRule):
         }
         return ({name: influence[name] for name in past}, states), Update(update)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import rtrl
 
         return rtrl.checks(self)

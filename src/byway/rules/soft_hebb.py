@@ -42,6 +42,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
@@ -67,6 +68,7 @@ class SoftHebb(Rule):
         1.0, "how soft the competition is: 0 leaves one winner", low=1e-6, search=(0.05, 5.0)
     )
 
+    @override
     def accepts(self, net):
         """Networks without cycles whose hidden layers are each fed by one projection with
         weights.
@@ -89,8 +91,8 @@ class SoftHebb(Rule):
                 f"{', '.join(rule for rule in able(net) if rule != self.id)}",
             )
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         pre, u, post, inhibition = {}, {}, {net.input: net.place(x)}, {}
         for population in net.populations:
             name = population.name
@@ -103,8 +105,8 @@ class SoftHebb(Rule):
         free = Phase(pre, u, post, {net.output: net[net.output].slope(u[net.output])}, inhibition)
         return state, Record({"free": free}, post[net.output])
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free = record["free"]
         delta = signal.error(record.output) * free.slope[net.output]
         readout = {p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)}
@@ -115,8 +117,8 @@ class SoftHebb(Rule):
         }
         return memory, Update(readout, change=hidden)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import soft_hebb
 
         return soft_hebb.checks(self)

@@ -33,6 +33,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import ShapeError
 from byway.core.hyper import hyper
@@ -80,10 +81,11 @@ class Taylor(FeedForward):
         1.0, "largest change of a weight in one update, before the learning rate", low=1e-6
     )
 
+    @override
     def accepts(self, net):
-        """See `Rule.accepts`."""
         net.require_feedforward(self.id, able)
 
+    @override
     def init(self, net, key):
         """The coefficients as they stand, and fixed random feedback to every hidden population."""
         dtype, out = net.dtype, net[net.output].size
@@ -97,8 +99,8 @@ class Taylor(FeedForward):
             "feedback": feedback,
         }
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         free, error, update = record["free"], signal.error(record.output), {}
         flat = error.reshape(error.shape[0], -1)
         for p in net.projections:
@@ -114,8 +116,8 @@ class Taylor(FeedForward):
                 )
         return memory, Update(jax.tree.map(lambda a: jnp.clip(a, -self.bound, self.bound), update))
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import taylor
 
         return taylor.checks(self)

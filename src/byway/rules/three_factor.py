@@ -37,6 +37,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
@@ -62,9 +63,11 @@ class ThreeFactor(StepRule):
     )
     window: float = hyper(100.0, "batches that the mean reward is taken over", low=1.0)
 
+    @override
     def accepts(self, net):
         """Any network: only what arrives, the noise and the reward are read."""
 
+    @override
     def start(self, gamma, net, batch):
         """Rest, no eligibility, and no reward yet."""
         eligibility = {
@@ -79,21 +82,23 @@ class ThreeFactor(StepRule):
             "batches": none,
         }
 
+    @override
     def begin(self, gamma, net, batch, kept):
-        """See `Rule.begin`: what was earned before is remembered."""
+        """What was earned before is remembered."""
         state, memory = self.start(gamma, net, batch)
         return state, memory | {"mean": kept["mean"], "batches": kept["batches"] + 1}
 
+    @override
     def end(self, memory):
-        """See `Rule.end`: the mean reward lasts."""
+        """The mean reward lasts."""
         share = 1 / jnp.clip(memory["batches"], 1, self.window)
         return {
             "mean": memory["mean"] + share * (memory["earned"] - memory["mean"]),
             "batches": memory["batches"],
         }
 
+    @override
     def f(self, gamma, net, state, x, signal, key):
-        """See `Rule.f`."""
         if signal is None:
             state, free = net.step(x, state)
             return state, Record({"free": free}, free.post[net.output])
@@ -112,8 +117,8 @@ class ThreeFactor(StepRule):
             tried.injected[net.output] = chosen - signal.criterion.link(output)
         return state, Record({"tried": tried}, output)
 
+    @override
     def g(self, gamma, net, memory, record, signal):
-        """See `Rule.g`."""
         tried, answer = record["tried"], record.output
         tries = {name: noise / self.sigma**2 for name, noise in tried.injected.items()}
         if _chooses(net, signal, net[net.output]):
@@ -143,8 +148,8 @@ class ThreeFactor(StepRule):
             }
         return memory | {"eligibility": eligibility}, Update(update)
 
+    @override
     def checks(self):
-        """See `Rule.checks`."""
         from byway.rules._checks import three_factor
 
         return three_factor.checks(self)

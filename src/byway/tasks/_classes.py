@@ -8,6 +8,7 @@ from typing import ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import ConfigError
 from byway.core.score import Score
@@ -27,6 +28,7 @@ class SomeClasses(Task):
     task: ImageTask
     classes: tuple[int, ...] = eqx.field(static=True)
 
+    @override
     def __check_init__(self):
         if self.task.in_time:
             raise ConfigError(
@@ -43,36 +45,36 @@ class SomeClasses(Task):
             )
 
     @property
+    @override
     def id(self):
-        """See `Task.id`."""
         return f"{self.task.id}[{','.join(map(str, self.classes))}]"
 
     @property
+    @override
     def input_shape(self):
-        """See `Task.input_shape`."""
         return self.task.input_shape
 
     @property
+    @override
     def outputs(self):
-        """See `Task.outputs`."""
         return len(self.classes)
 
     @property
+    @override
     def spare(self):
-        """See `Task.spare`."""
         return self.task.spare
 
+    @override
     def load(self):
-        """See `Task.load`."""
         return {name: self._some(split) for name, split in self.task.load().items()}
 
+    @override
     def batch(self, split, index, key):
-        """See `Task.batch`."""
         x, signal = self.task.batch(split, index, key)
         return x, dataclasses.replace(signal, target=signal.target[:, : self.outputs])
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return self.task.score(output, signal)
 
     def _some(self, split: Split) -> Split:

@@ -6,6 +6,7 @@ from typing import ClassVar, NamedTuple
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, DataError
 from byway.core.task import Split
@@ -49,16 +50,18 @@ class ImageTask(LabelledTask):
         return self.input_shape
 
     @property
+    @override
     def spare(self):
-        """See `Task.spare`: a corner of an image may be given up for the label."""
+        """A corner of an image may be given up for the label."""
         return self.outputs
 
     @abstractmethod
     def read(self) -> Images:
         """Read the official training and test parts."""
 
+    @override
     def load(self):
-        """See `Task.load`. Labels are checked; pixels stay uint8."""
+        """Labels are checked; pixels stay uint8."""
         images = self.read()
         for part, x, y in (
             ("training", images.train_x, images.train_y),
@@ -82,12 +85,12 @@ class ImageTask(LabelledTask):
             "test": Split(jnp.asarray(images.test_x), jnp.asarray(images.test_y)),
         }
 
+    @override
     def scaled(self, x):
-        """See `LabelledTask.scaled`."""
         return x.astype(float) / self.white
 
+    @override
     def check(self, part, split):
-        """See `Task.check`."""
         check_images(part, np.asarray(split.x), np.asarray(split.y), self.image_shape, self.outputs)
 
 
@@ -105,8 +108,8 @@ class IDXTask(ImageTask):
     outputs: ClassVar[int] = 10
     white: ClassVar[int] = 255
 
+    @override
     def read(self):
-        """See `ImageTask.read`."""
         train_x, train_y, test_x, test_y = (read_idx(locate(file)) for file in self.files)
         return Images(train_x[..., None], train_y, test_x[..., None], test_y)
 

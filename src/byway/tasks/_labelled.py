@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import jax
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from byway.core.errors import look_up
 from byway.core.hyper import hyper
@@ -23,6 +24,7 @@ class LabelledTask(Task):
         "cross_entropy", "cross_entropy, after a softmax; or squared_error, to the one-hot label"
     )
 
+    @override
     def __check_init__(self):
         look_up("loss", self.loss, LOSSES)
 
@@ -30,14 +32,14 @@ class LabelledTask(Task):
     def scaled(self, x: Array) -> Float[Array, "batch *inputs"]:
         """Samples of a split, "batch *inputs", as the network takes them."""
 
+    @override
     def batch(self, split, index, key):
-        """See `Task.batch`."""
         x, labels = (a.at[index].get(mode="promise_in_bounds") for a in split)
         target = jax.nn.one_hot(labels, self.outputs, dtype=float)
         return self.scaled(x), Signal(target, LOSSES[self.loss], payoff=self.payoff)
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return {
             ACCURACY.name: signal.weigh(Right().value(output, signal.target)),
             LOSS.name: signal.loss(output),

@@ -9,6 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
+from typing_extensions import override
 
 from byway.core.keys import seeded
 from byway.core.score import ACCURACY, LOSS, Score
@@ -31,8 +32,8 @@ class SequenceTask(Task):
 
     length: eqx.AbstractVar[int]
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return {
             ACCURACY.name: signal.weigh(self.payoff.value(output, signal.target)),
             LOSS.name: signal.loss(output),
@@ -60,8 +61,8 @@ class DrawnTask(SequenceTask):
     ) -> tuple[Float[Array, "time inputs"], Float[Array, "time out"], Float[Array, " time"]]:
         """One sequence: inputs, targets, and what each step counts (sums to one)."""
 
+    @override
     def load(self):
-        """See `Task.load`."""
         rest = max(self.samples // 10, 200)
         ends = {"train": (0, self.samples), "validation": (self.samples, self.samples + rest)}
         ends["test"] = (ends["validation"][1], ends["validation"][1] + rest)
@@ -70,8 +71,8 @@ class DrawnTask(SequenceTask):
             for name, span in ends.items()
         }
 
+    @override
     def batch(self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]):
-        """See `Task.batch`."""
         keys = jax.vmap(lambda n: jax.random.fold_in(seeded(0), n))(split.x[index])
         x, target, weight = jax.vmap(self.draw)(keys)
         return x, Signal(target, self.criterion, weight, self.payoff)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
+from typing_extensions import override
 
 from byway.core.errors import DataError
 from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
@@ -55,7 +56,7 @@ class Targets(eqx.Module):
 
     @abstractmethod
     def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Array]:
-        """See `Task.score`."""
+        """What `Task.score` of a task with such targets gives."""
 
     @abstractmethod
     def answers(self, output: Float[np.ndarray, "*batch out"]) -> np.ndarray:
@@ -75,30 +76,32 @@ class Classes(Targets):
     labels: tuple[Any, ...] = eqx.field(static=True)
 
     @property
+    @override
     def outputs(self):
-        """See `Targets.outputs`."""
         return len(self.labels)
 
+    @override
     def kept(self, y, counts):
-        """See `Targets.kept`: the number of each label, and -1 at steps that do not count."""
+        """The number of each label, and -1 at steps that do not count."""
         numbers = np.minimum(
             np.searchsorted(np.array(self.labels), y), len(self.labels) - 1
         ).astype(np.int32)
         return numbers if counts is None else np.where(counts, numbers, np.int32(-1))
 
+    @override
     def target(self, y, in_time):
-        """See `Targets.target`."""
         return jax.nn.one_hot(y, self.outputs, dtype=float), _shares(y >= 0) if in_time else None
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return {
             ACCURACY.name: signal.weigh(Right().value(output, signal.target)),
             LOSS.name: signal.loss(output),
         }
 
+    @override
     def answers(self, output):
-        """See `Targets.answers`: the label of the largest output."""
+        """The label of the largest output."""
         return np.array(self.labels)[np.argmax(output, -1)]
 
 
@@ -123,12 +126,13 @@ class Numbers(Targets):
     flat: bool = eqx.field(static=True)
 
     @property
+    @override
     def outputs(self):
-        """See `Targets.outputs`."""
         return len(self.mean)
 
+    @override
     def kept(self, y, counts):
-        """See `Targets.kept`: standardised; in time with a last column, 1 at steps that count."""
+        """Standardised; in time with a last column, 1 at steps that count."""
         dtype = jnp.zeros(()).dtype
         numbers = (y.reshape(*y.shape[: y.ndim - (not self.flat)], -1) - self.mean) / self.deviation
         if counts is None:
@@ -137,12 +141,12 @@ class Numbers(Targets):
             [np.where(counts[..., None], numbers, 0), counts[..., None]], -1
         ).astype(dtype)
 
+    @override
     def target(self, y, in_time):
-        """See `Targets.target`."""
         return (y[..., :-1], _shares(y[..., -1] > 0)) if in_time else (y, None)
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         scale, centre = (
             jnp.asarray(a, output.dtype).reshape((1,) * (output.ndim - 1) + (-1,))
             for a in (self.deviation, self.centre)
@@ -153,8 +157,9 @@ class Numbers(Targets):
             LOSS.name: signal.loss(output)
         }
 
+    @override
     def answers(self, output):
-        """See `Targets.answers`: in the units of y."""
+        """In the units of y."""
         numbers = np.asarray(output, float) * self.deviation + self.mean
         return numbers[..., 0] if self.flat else numbers
 
@@ -171,24 +176,26 @@ class Nothing(Targets):
     criterion: Loss = eqx.field(static=True, default=NoLoss())
     outputs: int = eqx.field(static=True, default=1)
 
+    @override
     def kept(self, y, counts):
-        """See `Targets.kept`: nothing, and in time 1 at steps that count."""
+        """Nothing, and in time 1 at steps that count."""
         return (
             np.zeros((len(y), 0), np.float32)
             if counts is None
             else counts[..., None].astype(jnp.zeros(()).dtype)
         )
 
+    @override
     def target(self, y, in_time):
-        """See `Targets.target`."""
         return (y[..., :0], _shares(y[..., 0] > 0)) if in_time else (y, None)
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return {}
 
+    @override
     def answers(self, output):
-        """See `Targets.answers`: the outputs themselves."""
+        """The outputs themselves."""
         return np.asarray(output)
 
 

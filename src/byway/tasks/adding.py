@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.signal import Loss, Near, Payoff, SquaredError
@@ -33,8 +34,8 @@ class Adding(DrawnTask):
     criterion: ClassVar[Loss] = SquaredError()
     payoff: ClassVar[Payoff] = Near(0.04)
 
+    @override
     def draw(self, key):
-        """See `DrawnTask.draw`."""
         numbers, first, second = jax.random.split(key, 3)
         values = jax.random.uniform(numbers, (self.length,))
         half = self.length // 2

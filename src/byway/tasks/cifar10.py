@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import DataError
 from byway.core.hyper import hyper
@@ -38,8 +39,8 @@ class CIFAR10(ImageTask):
     outputs: ClassVar[int] = 10
     white: ClassVar[int] = 255
 
+    @override
     def read(self):
-        """See `ImageTask.read`."""
         return read_binary(locate(FILE))
 
 

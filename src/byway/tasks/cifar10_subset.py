@@ -12,6 +12,7 @@ import zipfile
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import DataError
 from byway.core.hyper import hyper
@@ -35,8 +36,8 @@ class CIFAR10Subset(ImageTask):
     outputs: ClassVar[int] = 10
     white: ClassVar[int] = 255
 
+    @override
     def read(self):
-        """See `ImageTask.read`."""
         path = locate(FILE)
         try:
             with np.load(path, allow_pickle=False) as data:

@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.signal import CrossEntropy, Loss
@@ -31,22 +32,23 @@ class Copy(DrawnTask):
     criterion: ClassVar[Loss] = CrossEntropy()
 
     @property
+    @override
     def length(self):
-        """See `SequenceTask`."""
         return 2 * self.pattern + self.delay
 
     @property
+    @override
     def input_shape(self):
-        """See `Task.input_shape`: the symbols, a blank and the cue."""
+        """The symbols, a blank and the cue."""
         return (self.symbols + 2,)
 
     @property
+    @override
     def outputs(self):
-        """See `Task.outputs`."""
         return self.symbols
 
+    @override
     def draw(self, key):
-        """See `DrawnTask.draw`."""
         pattern = jax.random.randint(key, (self.pattern,), 0, self.symbols)
         blank, cue = self.symbols, self.symbols + 1
         shown = (

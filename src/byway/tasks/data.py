@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hyper, hypers
@@ -245,24 +246,24 @@ class Data(Task):
         return cls(*from_dataset(dataset, *form), test_x=test_x, test_y=test_y, **hyper)
 
     @property
+    @override
     def input_shape(self):
-        """See `Task.input_shape`."""
         first, *rest = self._held["train"][0].shape[1 + self.in_time :]
         return first + self._added, *rest
 
     @property
+    @override
     def outputs(self):
-        """See `Task.outputs`."""
         return self._meaning.outputs
 
     @property
+    @override
     def in_time(self):
-        """See `Task.in_time`."""
         return self.sequences or bool(self.group)
 
     @property
+    @override
     def scores(self):
-        """See `Task.scores`."""
         return self._meaning.scores
 
     @property
@@ -271,8 +272,9 @@ class Data(Task):
         return self.targets.labels if isinstance(self.targets, Classes) else ()
 
     @property
+    @override
     def spare(self):
-        """See `Task.spare`: what there was made room for, and the inputs after it that are the same
+        """The inputs that room was made for, and the inputs after it that are the same
         in every training sample.
         """
         if self.in_time:
@@ -287,19 +289,19 @@ class Data(Task):
             same = int(np.argmax(changes)) if changes.any() else same
         return self._added * math.prod(x.shape[2:]) + same
 
+    @override
     def load(self):
-        """See `Task.load`."""
         return {name: self._split(x, y) for name, (x, y) in self._held.items()}
 
+    @override
     def batch(self, split, index, key):
-        """See `Task.batch`."""
         x, y = (a.at[index].get(mode="promise_in_bounds") for a in split)
         return x.astype(float) / (255 if x.dtype == jnp.uint8 else 1), self._meaning.signal(
             y, self.in_time
         )
 
+    @override
     def score(self, output, signal):
-        """See `Task.score`."""
         return self._meaning.score(output, signal)
 
     def prepare(self, x: Any) -> np.ndarray:

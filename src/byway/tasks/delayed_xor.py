@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.signal import CrossEntropy, Loss
@@ -35,12 +36,12 @@ class DelayedXOR(DrawnTask):
     criterion: ClassVar[Loss] = CrossEntropy()
 
     @property
+    @override
     def length(self):
-        """See `SequenceTask`."""
         return self.gap + self.wait + 1
 
+    @override
     def draw(self, key):
-        """See `DrawnTask.draw`."""
         bits_key, noise_key = jax.random.split(key)
         bits = jax.random.bernoulli(bits_key, shape=(2,))
         when = jnp.array([0, self.gap])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+from typing_extensions import override
 
 from byway.core.errors import DataError
 from byway.core.hyper import hyper
@@ -32,8 +33,8 @@ class Digits(ImageTask):
     outputs: ClassVar[int] = 10
     white: ClassVar[int] = 16
 
+    @override
     def read(self):
-        """See `ImageTask.read`."""
         rows = np.loadtxt(_file(), np.uint8, delimiter=",")
         rows = rows[np.random.default_rng(0).permutation(len(rows))]
         x, y = rows[:, :-1].reshape(-1, *self.input_shape), rows[:, -1]

@@ -10,6 +10,7 @@ import dataclasses
 from typing import ClassVar
 
 import jax
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.task import Suggestion
@@ -28,8 +29,8 @@ class MNISTRows(IDXTask):
     input_shape: ClassVar[tuple[int, ...]] = (28,)
     image_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
 
+    @override
     def batch(self, split, index, key):
-        """See `Task.batch`."""
         x, signal = super().batch(split, index, key)
         rows = self.image_shape[0]
         target, weight = jax.vmap(lambda one: at_the_end(one, rows))(signal.target)

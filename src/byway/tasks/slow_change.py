@@ -19,6 +19,7 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.signal import Signal, SquaredError
@@ -42,8 +43,8 @@ class SlowChange(Task):
     input_shape: ClassVar[tuple[int, ...]] = (SLOW + FAST + 1,)
     outputs: ClassVar[int] = 1
 
+    @override
     def load(self):
-        """See `Task.load`."""
         draw = np.random.default_rng(self.seed)
         weights, signs = (
             draw.choice([-1.0, 1.0], (self.units, SLOW + FAST + 1)),
@@ -70,10 +71,11 @@ class SlowChange(Task):
             made[name] = Split(jnp.asarray(x.astype(np.uint8)), jnp.asarray(y[:, None]))
         return made
 
+    @override
     def order(self, key, size):
-        """See `Task.order`: that of the stream."""
+        """The order of the stream."""
         return jnp.arange(size)
 
+    @override
     def batch(self, split, index, key):
-        """See `Task.batch`."""
         return split.x[index].astype(float), Signal(split.y[index].astype(float), SquaredError())

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array
+from typing_extensions import override
 
 from byway.audit.networks import tiny
 from byway.core.errors import BywayError
@@ -58,6 +59,7 @@ class Case:
             isinstance(rule, StepRule) and not self.net.feedforward
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.rule.id} on {self.kind}"
 

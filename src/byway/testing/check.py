@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
+from typing_extensions import override
 
 from byway.audit.networks import accepted, learns_samples
 from byway.core.errors import BywayError
@@ -58,6 +59,7 @@ class Report:
             str(r) for r in self.checks if not r.holds
         ]
 
+    @override
     def __str__(self) -> str:
         lines = [
             f"{self.rule}: {'conforms' if not self.problems else 'does not conform'}, on "

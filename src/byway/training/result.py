@@ -4,6 +4,7 @@ import dataclasses
 
 import jax
 import numpy as np
+from typing_extensions import override
 
 from byway.core.learner import Learner
 from byway.core.rule import Rule
@@ -92,6 +93,7 @@ class Result:
         main = self.task.scores[0]
         return judged(main, *(self.rows[i].validation[main.name] for i in (0, -1)))
 
+    @override
     def __repr__(self) -> str:
         return f"<Result: {self}>"
 
@@ -100,6 +102,7 @@ class Result:
 
         return result_html(self)
 
+    @override
     def __str__(self) -> str:
         lost = f", {len(self.failures)} failed" if self.failures else ""
         return (

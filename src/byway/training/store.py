@@ -19,6 +19,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+from typing_extensions import override
 
 from byway.core.errors import RunError
 
@@ -33,6 +34,7 @@ class _OneFile(ocp.CheckpointHandler):
     found.
     """
 
+    @override
     def save(self, directory: os.PathLike[str], args: "_Save") -> None:
         # Of another order safetensors writes the wrong numbers.
         arrays = {name: np.asarray(a, order="C") for name, a in args.arrays.items()}
@@ -42,6 +44,7 @@ class _OneFile(ocp.CheckpointHandler):
             file.flush()
             os.fsync(file.fileno())
 
+    @override
     def restore(
         self, directory: os.PathLike[str], args: "_Restore"
     ) -> tuple[Arrays, dict[str, Any]]:

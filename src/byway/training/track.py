@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from byway.core.errors import not_installed, unknown_name
 from byway.training.rows import Look, Row, Scores
 
@@ -53,13 +55,13 @@ class TensorBoard(Tracker):
 
         self._writer = SummaryWriter(str(folder / "tensorboard" / f"{rule}-{seed}"))
 
+    @override
     def log(self, step, values):
-        """See `Tracker.log`."""
         for name, value in values.items():
             self._writer.add_scalar(name, value, step)
 
+    @override
     def close(self):
-        """See `Tracker.close`."""
         self._writer.close()
 
 
@@ -83,12 +85,12 @@ class WandB(Tracker):
             reinit="create_new",
         )
 
+    @override
     def log(self, step, values):
-        """See `Tracker.log`."""
         self._run.log(dict(values), step=step)
 
+    @override
     def close(self):
-        """See `Tracker.close`."""
         self._run.finish()
 
 
@@ -110,13 +112,13 @@ class MLflow(Tracker):
         for name, value in {**settings, "rule": rule, "seed": seed}.items():
             self._client.log_param(self._run, name, str(value)[:500])
 
+    @override
     def log(self, step, values):
-        """See `Tracker.log`."""
         for name, value in values.items():
             self._client.log_metric(self._run, name, value, step=step)
 
+    @override
     def close(self):
-        """See `Tracker.close`."""
         self._client.set_terminated(self._run)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+from typing_extensions import override
 
 from byway.core.check import Check
 from byway.core.errors import BywayError
@@ -50,6 +51,7 @@ class Result:
         """Whether the rule does what it should."""
         return not self.problem and self.check.holds(self.measured)
 
+    @override
     def __str__(self) -> str:
         """For example "bp, mlp: update = autodiff: measured 0.31, wanted ≤ 1e-12 (Rumelhart, Hinton
         and Williams 1986)".

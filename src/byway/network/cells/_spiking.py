@@ -4,6 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.network.cell import StatefulCell, spike
@@ -33,8 +34,8 @@ class Spiking(StatefulCell):
         """What a drive counts."""
         return 1 - self.alpha if self.scaled else 1.0
 
+    @override
     def rest(self, like):
-        """See `Cell.rest`."""
         zero = jnp.zeros_like(like)
         return {"v": zero, "z": zero} | ({"wait": zero} if self.refractory else {})
 

@@ -18,6 +18,7 @@ import math
 from typing import ClassVar
 
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.network.cell import Local
@@ -37,18 +38,18 @@ class ALIF(Spiking):
         """What is left of the adaptation after a step."""
         return math.exp(-1 / self.tau_adaptation)
 
+    @override
     def rest(self, like):
-        """See `Cell.rest`."""
         return super().rest(like) | {"a": jnp.zeros_like(like)}
 
+    @override
     def step(self, state, u):
-        """See `Cell.step`."""
         v = self.moved(state, u)
         after, z = self.fired(state, v - self.threshold - self.beta * state["a"], {"v": v})
         return after | {"a": self.rho * state["a"] + z}, z
 
+    @override
     def local(self, state, u):
-        """See `Cell.local`."""
         psi = self.psi(state, self.moved(state, u) - self.threshold - self.beta * state["a"])
         spike = {"v": psi * self.alpha, "a": -psi * self.beta} | (
             {} if self.detached else {"z": -psi * self.threshold}

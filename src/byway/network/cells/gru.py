@@ -17,6 +17,7 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.network.cell import Local, StatefulCell
 
@@ -29,22 +30,22 @@ class GRU(StatefulCell):
     ports: ClassVar[int] = 4
     carries: ClassVar[tuple[str, ...]] = ("h",)
 
+    @override
     def fed_by(self, recurrent):
-        """See `Cell.fed_by`."""
         return (UPDATE, RESET, OWN) if recurrent else (UPDATE, RESET, INPUT)
 
+    @override
     def rest(self, like):
-        """See `Cell.rest`."""
         return {"h": jnp.zeros_like(like)}
 
+    @override
     def step(self, state, u):
-        """See `Cell.step`."""
         z, _, n = _gates(u)
         h = (1 - z) * n + z * state["h"]
         return {"h": h}, h
 
+    @override
     def local(self, state, u):
-        """See `Cell.local`."""
         z, r, n = _gates(u)
         candidate = (1 - z) * (1 - n**2)  # dh / d(argument of the tanh)
         drive = jnp.stack(

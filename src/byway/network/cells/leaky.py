@@ -15,6 +15,7 @@ import math
 from typing import ClassVar
 
 import jax.numpy as jnp
+from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.network.activations import Activation, activation
@@ -30,6 +31,7 @@ class Leaky(StatefulCell):
     tau: float = hyper(5.0, "time constant of the membrane", unit="step", low=1e-3)
     scaled: bool = hyper(True, "whether a drive counts 1 - alpha, as in the exact step, or 1")
 
+    @override
     def __check_init__(self):
         self._phi  # noqa: B018  says so where there is none
 
@@ -39,21 +41,21 @@ class Leaky(StatefulCell):
         return math.exp(-1 / self.tau)
 
     @property
+    @override
     def black_box(self):
-        """See `Cell.black_box`."""
         return self._phi.black_box
 
+    @override
     def rest(self, like):
-        """See `Cell.rest`."""
         return {"v": jnp.zeros_like(like)}
 
+    @override
     def step(self, state, u):
-        """See `Cell.step`."""
         v = self._moved(state, u)
         return {"v": v}, self._phi.phi(v)
 
+    @override
     def local(self, state, u):
-        """See `Cell.local`."""
         alpha, k = self.alpha, self._k
         if self._phi.slope is None:
             return Local({("v", "v"): alpha}, {"v": k}, {}, None)

@@ -17,6 +17,8 @@ Source   Bellec et al., A solution to the learning dilemma for recurrent network
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from byway.network.cell import Local
 from byway.network.cells._spiking import Spiking
 
@@ -26,13 +28,13 @@ class LIF(Spiking):
 
     carries: ClassVar[tuple[str, ...]] = ("v", "z")
 
+    @override
     def step(self, state, u):
-        """See `Cell.step`."""
         v = self.moved(state, u)
         return self.fired(state, v - self.threshold, {"v": v})
 
+    @override
     def local(self, state, u):
-        """See `Cell.local`."""
         psi = self.psi(state, self.moved(state, u) - self.threshold)
         carry = {("v", "v"): self.alpha, ("z", "v"): psi * self.alpha}
         if not self.detached:

@@ -13,7 +13,6 @@ SOURCE = "Rumelhart, Hinton and Williams 1986"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     return [
         Check(
             "mlp: update = autodiff",

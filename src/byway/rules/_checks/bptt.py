@@ -7,7 +7,6 @@ SOURCE = "Werbos 1990"
 
 
 def checks(rule, source: str = SOURCE):
-    """See `Rule.checks`."""
     return [
         Check(
             "one layer: update = autodiff of the unrolled loop",

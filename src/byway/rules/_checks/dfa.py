@@ -19,7 +19,6 @@ SOURCE = "Nokland 2016"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
 
     def shallow():
         problem = layered(6, 5, 4)

@@ -26,7 +26,6 @@ LEE, MEULEMANS = "Lee, Zhang, Fischer and Bengio 2015", "Meulemans et al. 2020: 
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     return [
         Check(
             "square linear net, feedback = inverse: update = Gauss-Newton's",

@@ -50,7 +50,6 @@ Values = dict[str, Array]
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     plain = dataclasses.replace(rule, rate=0.5, tolerance=0.0, symmetric=True)
     single = dataclasses.replace(plain, symmetric=False)
     return [

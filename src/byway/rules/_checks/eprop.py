@@ -22,7 +22,6 @@ STEPS, BATCH, UNITS, CLASSES = 9, 4, 5, 3
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     random, symmetric = (dataclasses.replace(rule, symmetric=on) for on in (False, True))
     return [
         Check(

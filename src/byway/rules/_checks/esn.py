@@ -18,7 +18,6 @@ JAEGER = "Jaeger 2001"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     plain = dataclasses.replace(rule, ridge=1e-3, washout=2)
     return [
         Check(

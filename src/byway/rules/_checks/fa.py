@@ -23,7 +23,6 @@ SOURCE = "Lillicrap, Cownden, Tweed and Akerman 2016"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
 
     def transposed():
         problem = convolutional()

@@ -28,7 +28,6 @@ SOURCE = "Hinton 2022"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     other = dataclasses.replace(rule, threshold=0.4, peer=0.7, decay=0.6)
     return [
         Check(

@@ -7,7 +7,6 @@ SOURCE = "Widrow and Hoff 1960"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     return [
         Check(
             "mlp: readout's update = autodiff",

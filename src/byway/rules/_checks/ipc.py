@@ -22,7 +22,6 @@ DESCENT = 0.2
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     few = dataclasses.replace(rule, steps=5, rate=0.3, precision=0.7)
     return [
         Check(

@@ -18,7 +18,6 @@ SIZES, STEPS, DECAY = (6, 5, 4, 3), 50, 0.1
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     eager = dataclasses.replace(rule, decay=DECAY)
     still = dataclasses.replace(rule, decay=0.0)
 

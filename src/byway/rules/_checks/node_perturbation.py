@@ -13,7 +13,6 @@ SOURCE = "Werfel, Xie and Seung 2005"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     small, large = (dataclasses.replace(rule, sigma=sigma) for sigma in (1e-4, 0.5))
     return [
         Check(

@@ -44,7 +44,6 @@ DEEP = (6, 5, 4, 7, 3)
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     plain = dataclasses.replace(rule, precision=1.0, tolerance=0.0)
     return [
         Check(

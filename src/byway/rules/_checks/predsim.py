@@ -29,7 +29,6 @@ SOURCE = "Nokland and Eidnes 2019"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     even = dataclasses.replace(rule, beta=0.6)
     return [
         Check(

@@ -12,7 +12,6 @@ SOURCE = "Williams and Zipser 1989"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     return [
         *of_the_gradient(rule, SOURCE),
         Check("memory of a step more [bytes]", lambda: _growth(rule), 1.0, SOURCE),

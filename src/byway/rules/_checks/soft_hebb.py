@@ -17,7 +17,6 @@ MORAITIS = "Moraitis, Toichkin, Journe, Chua and Guo 2022"
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     soft = dataclasses.replace(rule, temperature=0.7, rate=0.3)
     return [
         Check(

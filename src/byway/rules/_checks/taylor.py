@@ -34,9 +34,7 @@ DFA_TANH = coefficients({(1, 0, 0, 1): -1.0, (1, 2, 0, 1): 1.0})
 
 
 def checks(rule):
-    """See `Rule.checks`; a polynomial that was learned, with coefficients of its own, has no
-    equality to hold.
-    """
+    """A polynomial that was learned, with coefficients of its own, has no equality to hold."""
     if hasattr(rule, "found"):
         return []
     free = dataclasses.replace(rule, bound=1e6)

@@ -8,6 +8,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from typing_extensions import override
 
 from byway.core.check import Check
 from byway.core.record import Phase, Record
@@ -22,15 +23,14 @@ WILLIAMS, FIETE = "Williams 1992", "Fiete and Seung 2006"
 class Prices(Payoff):
     """Every class earns something else."""
 
+    @override
     def value(self, output, target):
-        """See `Payoff.value`."""
         return jnp.take(
             jnp.array([1.0, -0.5, 0.25], output.dtype), jnp.argmax(output + 0 * target, -1)
         )
 
 
 def checks(rule):
-    """See `Rule.checks`."""
     return [
         Check(
             "all classes, by their probability: update = autodiff of the expected reward",
