@@ -12,7 +12,7 @@ from benchmarks import floor
 from benchmarks.data import task_and_splits
 from benchmarks.job import Job
 from benchmarks.worker import Contestant
-from byway.core.learner import Learner
+from byway.learning.learner import Learner
 from byway.system.process import use_compilation_cache
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser

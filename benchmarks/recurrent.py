@@ -12,8 +12,8 @@ import byway
 from benchmarks import floor, floor_time
 from benchmarks.job import Job
 from benchmarks.worker import Contestant
-from byway.core.learner import Learner
 from byway.core.signal import Signal, SquaredError
+from byway.learning.learner import Learner
 from byway.network.builders import rnn
 from byway.training.optimisers import optimiser
 from byway.training.step import Optimisers, learn, new_learner

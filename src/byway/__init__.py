@@ -2,9 +2,17 @@
 
 import importlib
 
+from byway.core.display import drawn_by
+
 __version__ = "0.1.0"
 
+drawn_by("byway.notebook")
+
 _HOME = {
+    "rule": "named",
+    "task": "named",
+    "cell": "named",
+    "growth": "named",
     "fit": "training.fit",
     "Result": "training.result",
     "save": "training.weights",
@@ -28,12 +36,12 @@ _HOME = {
     "LocallyConnected": "network.convolutions",
     "FixedFanIn": "network.sparse",
     "Population": "network.populations",
-    "Rule": "core.rule",
-    "StepRule": "core.time",
-    "SequenceRule": "core.time",
-    "Pair": "core.rule",
-    "Claims": "core.rule",
-    "Update": "core.rule",
+    "Rule": "learning.rule",
+    "StepRule": "learning.time",
+    "SequenceRule": "learning.time",
+    "Pair": "learning.rule",
+    "Claims": "learning.rule",
+    "Update": "learning.rule",
     "Check": "core.check",
     "hyper": "core.hyper",
     "Record": "core.record",
@@ -43,14 +51,14 @@ _HOME = {
     "Score": "core.score",
     "Data": "tasks.data",
     "Shards": "tasks._shards",
-    "Growth": "core.growth",
-    "Learner": "core.learner",
+    "Growth": "learning.growth",
+    "Learner": "learning.learner",
     "BywayError": "core.errors",
     "BywayWarning": "core.errors",
     "use_all_cores": "system.process",
     "use_compilation_cache": "system.process",
 }
-__all__ = ["rule", "task", "cell", "growth", *_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name):
@@ -64,50 +72,3 @@ def __getattr__(name):
 
 def __dir__():
     return sorted(__all__)
-
-
-def rule(name: str, **hyper):
-    """The rule called `name`, with its hyper-parameters."""
-    from byway.rules import RULES
-
-    return _made(RULES.get(name), name, hyper)
-
-
-def task(name: str, **hyper):
-    """The task called `name`, with its settings."""
-    from byway.tasks import TASKS
-
-    return _made(TASKS.get(name), name, hyper)
-
-
-def cell(name: str, **hyper):
-    """The cell or activation called `name`, with its numbers."""
-    from byway.network.cells import CELLS
-    from byway.network.cells import cell as find
-
-    return find(name) if name not in CELLS.ids() else _made(CELLS.get(name), name, hyper)
-
-
-def growth(name: str, **hyper):
-    """The growth policy called `name`, with its numbers."""
-    from byway.growths import GROWTHS
-
-    return _made(GROWTHS.get(name), name, hyper)
-
-
-def _made(kind, name, settings):
-    """An instance of a rule or a task with these hyper-parameters; an unknown one raises, with the
-    nearest ones.
-    """
-    from byway.core.errors import ConfigError, unknown_name
-    from byway.core.hyper import hypers
-
-    known = [field.name for field in hypers(kind)]
-    for setting in settings:
-        if setting not in known:
-            if not known:
-                raise ConfigError(
-                    f"{name} with {setting}", f"nothing: {name} has no settings", "leave it out"
-                )
-            raise unknown_name(f"setting of {name}", setting, known)
-    return kind(**settings)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from byway.audit.verdict import Verdict
+from byway.core.display import drawn
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.pages.drawing import MOST, network_svg
@@ -21,6 +22,7 @@ from byway.report.words import MICROSCOPE, VERDICTS
 from byway.training.result import Result
 
 
+@drawn.register
 def result_html(result: Result) -> str:
     """What was trained, how well, what went wrong, and the curves of its main score and of angles
     over training.
@@ -50,6 +52,7 @@ def result_html(result: Result) -> str:
     )
 
 
+@drawn.register
 def network_html(net: Network) -> str:
     """A drawing, and the network in a line."""
     return rendered(
@@ -61,6 +64,7 @@ def network_html(net: Network) -> str:
     )
 
 
+@drawn.register
 def verdict_html(verdict: Verdict) -> str:
     """What was found beside what is claimed, and what each update reads."""
     return rendered(

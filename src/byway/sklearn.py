@@ -15,10 +15,10 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 from typing_extensions import override
 
-import byway
+from byway import named
 from byway.core.errors import ConfigError, DataError
-from byway.core.rule import Rule
 from byway.core.task import Split
+from byway.learning.rule import Rule
 from byway.network.builders import mlp
 from byway.tasks._labelled import LabelledTask
 from byway.training.fit import fit
@@ -121,7 +121,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         rule = (
             self.rule
             if isinstance(self.rule, Rule)
-            else byway.rule(self.rule, **(self.rule_options or {}))
+            else named.rule(self.rule, **(self.rule_options or {}))
         )
         self._room = len(self.classes_) if rule.writes_label else 0
         X = self._with_room(X)

@@ -8,7 +8,7 @@ import jax
 
 import byway
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Rule, Update
+from byway.learning.rule import Claims, Rule, Update
 from byway.network.chain import chained_deltas
 
 

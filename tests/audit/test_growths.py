@@ -8,8 +8,8 @@ import pytest
 
 import byway
 from byway.audit.growth import growth_reads
-from byway.core.growth import Growth
 from byway.growths import GROWTHS
+from byway.learning.growth import Growth
 
 NET = {"set": lambda: byway.mlp(8, 7, 6, 4, fan_in=3)}
 

@@ -11,8 +11,8 @@ import byway
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.network.chain import chained_deltas
 
 

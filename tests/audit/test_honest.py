@@ -12,8 +12,8 @@ import byway
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
-from byway.core.time import SequenceRule, StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import SequenceRule, StepRule
 from byway.network.chain import chained_deltas
 
 # Two directed projections between two populations.

@@ -13,7 +13,7 @@ from byway.audit.jacobian import jacobian
 from byway.audit.networks import KINDS, accepts, tiny
 from byway.audit.verdict import audit
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.builders import graph
 from byway.network.chain import chained_deltas
 from byway.rules import RULES

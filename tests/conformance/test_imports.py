@@ -10,41 +10,29 @@ import pytest
 import byway
 
 ROOT = Path(byway.__file__).parent
-MAY_IMPORT = {
-    "system": {"core"},
-    "core": set(),
-    "network": {"core"},
-    "rules": {"core", "network"},
-    "growths": {"core", "network"},
-    "tasks": {"core", "network"},
-    "metrics": {"core", "network"},
-    "training": {"core", "network", "metrics"},
-    "verify": {"core", "network", "rules", "tasks", "metrics", "audit"},
-    "testing": {"core", "network", "rules", "tasks", "metrics", "audit", "training", "verify"},
-    "meta": {"core", "network", "rules", "tasks", "training"},
-    "audit": {"core", "network", "rules", "tasks", "metrics"},
-    "report": {"core", "network", "metrics", "training"},
-    "pages": {"core", "network", "rules", "growths", "tasks", "metrics", "audit", "verify"},
-    "cli": {
-        "core",
-        "network",
-        "rules",
-        "growths",
-        "tasks",
-        "metrics",
-        "training",
-        "audit",
-        "report",
-        "verify",
-        "meta",
-    },
-}
-# What is around the house is for every room.
-EVERYWHERE = {"system"}
-# Draws what is in the other rooms, which ask it to: only in the middle of a function, so that
-# nothing loads it before.
-LATE = "notebook"
-FILES = sorted(p for p in ROOT.rglob("*.py") if p.parent != ROOT)
+# Each may import those before it, and nothing that stands after it, wherever in a file.
+LAYERS = [
+    "core",
+    "system",
+    "network",
+    "learning",
+    "tasks",
+    "metrics",
+    "audit",
+    "training",
+    "verify",
+    "testing",
+    "rules",
+    "growths",
+    "named",
+    "meta",
+    "report",
+    "pages",
+    "notebook",
+    "sklearn",
+    "cli",
+]
+FILES = sorted(ROOT.rglob("*.py"))
 
 
 # What reads a pickle, starts a program, or listens. Ruff's S rules look at how these and others are
@@ -65,37 +53,70 @@ NEVER = {
 }
 
 
-def imported(path: Path, walk=ast.walk) -> set[str]:
-    """The dotted names that a file imports, wherever in the file, or where `walk` goes."""
+def named(path: Path) -> str:
+    """The dotted name of a module."""
+    parts = ("byway", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {named(path): path for path in FILES}
+
+
+def imported(path: Path) -> set[str]:
+    """The dotted names that a file imports, wherever in it, by a statement or by a name in
+    `import_module`; of `from a import b` that is a.b where it is a module of ours, and a
+    otherwise.
+    """
     found = set()
-    for node in walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.ImportFrom(module=str(module), level=0):
+                names = {f"{module}.{alias.name}" for alias in node.names}
+                found |= names & MODULES.keys() or {module}
+            case ast.ImportFrom():
+                raise AssertionError(f"{path}: imports have whole names")
+            case ast.Import():
+                found |= {alias.name for alias in node.names}
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if ast.unparse(
+                node.func
+            ).endswith("import_module"):
+                found.add(name)
     return found
 
 
-def ours(path: Path, walk=ast.walk) -> set[str]:
-    """Those of ours."""
-    return {name for name in imported(path, walk) if name.split(".")[0] == "byway"}
+IMPORTS = {name: imported(path) & MODULES.keys() for name, path in MODULES.items()}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_point_down(path):
-    room = path.relative_to(ROOT).parts[0]
-    for name in ours(path):
-        if name == "byway":  # its version
-            continue
-        other = name.split(".")[1]
-        assert other in {room, *MAY_IMPORT[room], LATE} | EVERYWHERE, (
-            f"{path.relative_to(ROOT)} imports {name}"
-        )
+def layer(name: str) -> str:
+    """The package, or the file beside the packages, that a module belongs to."""
+    return name.split(".")[1] if "." in name else name
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_no_file_loads_the_notebooks_drawings_before_they_are_asked_for(path):
-    assert f"byway.{LATE}" not in imported(path, ast.iter_child_nodes)
+def test_every_package_stands_in_the_one_list_of_layers():
+    assert {layer(name) for name in MODULES} - {"byway"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("name", sorted(MODULES.keys() - {"byway"}))
+def test_imports_point_down(name):
+    path, place = MODULES[name], LAYERS.index(layer(name))
+    allowed = LAYERS[: place + 1]
+    upwards = {other for other in IMPORTS[name] - {"byway"} if layer(other) not in allowed}
+    assert not upwards, f"{path.relative_to(ROOT)} imports what stands above it"
+    top = name == "byway.cli.main"  # which prints the version
+    assert top or "byway" not in imported(path), "import it from the module that defines it"
+
+
+def test_the_top_imports_almost_nothing_before_it_is_asked_for():
+    assert IMPORTS["byway"] == {"byway.core.display"}
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Neither at the top of a file nor within a function."""
+    left = {name: set(others) - {"byway", name} for name, others in IMPORTS.items()}
+    while free := [name for name, others in left.items() if not others & left.keys()]:
+        for name in free:
+            del left[name]
+    assert not left, f"a circle is among {sorted(left)}"
 
 
 def test_nothing_is_imported_that_reads_pickles_starts_programs_or_listens():
@@ -129,15 +150,11 @@ def test_arrays_are_never_loaded_from_pickles():
 @pytest.mark.parametrize("room", ["rules", "tasks"])
 def test_no_member_imports_a_member(room):
     for path in (ROOT / room).glob("[!_]*.py"):
+        if path.stem.endswith("_checks"):  # of a member
+            continue
         members = {
             name
-            for name in imported(path)
+            for name in imported(path) & MODULES.keys()
             if name.startswith(f"byway.{room}.") and not name.split(".")[2].startswith("_")
         }
         assert members == set(), path.name
-
-
-def test_every_folder_has_its_line_in_the_table():
-    assert {p.name for p in ROOT.iterdir() if p.is_dir() and p.name != "__pycache__"} == set(
-        MAY_IMPORT
-    )

@@ -17,6 +17,8 @@ import byway
 from byway.core.errors import BywayError
 from byway.core.task import Split
 
+byway.use_all_cores()
+
 FOLDER = tempfile.mkdtemp()
 NAN, INF, HUGE = float("nan"), float("inf"), 10**12
 CASES: dict[str, Callable[[], object]] = {}

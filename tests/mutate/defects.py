@@ -455,7 +455,7 @@ TRAINING = [
     ),
     Defect(
         "a_sequence_starts_where_the_last_one_ended",
-        "core/time.py",
+        "learning/time.py",
         '        """A sequence leaves nothing behind but what was learnt."""\n        return ()',
         '        """A sequence leaves nothing behind but what was learnt."""\n        return memory',
         _oracle("rtrl", "one_update_a_sequence_is_a_step_of_bptt"),

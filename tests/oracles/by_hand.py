@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from byway.core.rule import Carry
 from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.learning.rule import Carry
 from byway.network.builders import graph, rnn
 
 PHI = {

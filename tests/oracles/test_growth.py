@@ -13,11 +13,11 @@ from scipy import stats
 
 import byway
 from byway.core.errors import RuleError, UnknownNameError
-from byway.core.growth import Growth
 from byway.core.hyper import hypers
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split
 from byway.growths import GROWTHS
+from byway.learning.growth import Growth
 from byway.network.builders import mlp
 from byway.rules.bp import BP
 from byway.testing.case import with_calls_of_f

@@ -11,8 +11,8 @@ import optax
 import pytest
 
 import byway
-from byway.core.rule import Carry
 from byway.core.signal import Signal
+from byway.learning.rule import Carry
 from byway.network.settle import settle
 from byway.rules._predictive import Energy
 from byway.rules.ipc import IPC

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 import pytest
 
-from byway.core.rule import Update
 from byway.core.signal import CrossEntropy, Signal
+from byway.learning.rule import Update
 from byway.metrics.microscope import QUANTITIES, compare, microscope, true_gradient
 from byway.network.builders import convnet, mlp
 from byway.rules.bp import BP

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 import pytest
 
-from byway.core.rule import Update
 from byway.core.signal import CrossEntropy, Signal
+from byway.learning.rule import Update
 from byway.network.builders import mlp
 from byway.rules.bp import BP
 from byway.rules.dfa import DFA

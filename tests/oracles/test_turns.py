@@ -16,8 +16,8 @@ import pytest
 import byway
 from byway.core.errors import RuleError
 from byway.core.record import Record
-from byway.core.rule import Claims, Pair, Rule, Update
 from byway.core.signal import Signal, SquaredError
+from byway.learning.rule import Claims, Pair, Rule, Update
 from byway.network.builders import mlp
 from byway.rules.bp import BP
 from byway.training.step import Optimisers, concluded, learn, new_learner

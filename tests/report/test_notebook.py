@@ -17,6 +17,7 @@ from nbclient import NotebookClient
 CELLS = [
     """import dataclasses, json, numpy as np, byway
 from byway.audit.verdict import audit
+byway.use_all_cores()
 task = byway.task("digits")
 net = byway.mlp(task.input_shape, 12, task.outputs)
 net""",

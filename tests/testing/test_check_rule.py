@@ -14,7 +14,7 @@ from byway.core.check import Check
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.rules.bp import BP
 from byway.rules.dfa import DFA
 from byway.rules.frozen import Frozen
@@ -207,7 +207,7 @@ def test_a_rule_that_breaks_a_law_by_itself_is_told_so(cls, law, said):
 
 def test_a_range_that_nobody_looks_at_is_found_by_trying(monkeypatch):
     laws.hyper_parameters_explain_themselves_and_keep_their_range(Checked())
-    monkeypatch.setattr("byway.core.rule.check_ranges", lambda owner: None)
+    monkeypatch.setattr("byway.learning.rule.check_ranges", lambda owner: None)
     with pytest.raises(ContractError, match="rate takes -1"):
         laws.hyper_parameters_explain_themselves_and_keep_their_range(Checked())
 

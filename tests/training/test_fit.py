@@ -10,8 +10,8 @@ import optax
 import pytest
 
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
-from byway.core.rule import Update
 from byway.core.task import Split
+from byway.learning.rule import Update
 from byway.network.builders import graph, mlp
 from byway.rules.bp import BP
 from byway.rules.ff import FF

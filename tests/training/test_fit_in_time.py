@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from byway.core.errors import ConfigError, RuleError
-from byway.core.rule import Update
 from byway.core.signal import Signal
+from byway.learning.rule import Update
 from byway.network.builders import graph, mlp, rnn
 from byway.rules.bp import BP
 from byway.rules.bptt import BPTT

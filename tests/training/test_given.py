@@ -14,9 +14,9 @@ from byway.cli import compare
 from byway.cli.experiment import Experiment
 from byway.cli.main import main
 from byway.core.errors import BywayError, ConfigError, ShapeError
-from byway.core.rule import Update
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.core.task import Split, Task
+from byway.learning.rule import Update
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.bp import BP

@@ -19,8 +19,8 @@ import pytest
 import byway
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import hyper, numbers_of
-from byway.core.rule import Carry, Update
 from byway.core.signal import CrossEntropy, Right, Signal
+from byway.learning.rule import Carry, Update
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.bp import BP

@@ -15,8 +15,8 @@ import byway
 from byway.cli.main import main
 from byway.core.errors import RunError
 from byway.core.hyper import hyper, hypers
-from byway.core.rule import Update
 from byway.core.score import ACCURACY, LOSS
+from byway.learning.rule import Update
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.bp import BP

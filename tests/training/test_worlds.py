@@ -14,10 +14,10 @@ import byway
 from byway.audit.networks import tiny
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, RuleError
-from byway.core.rule import Claims, Rule, Update
 from byway.core.score import Score
 from byway.core.signal import Closeness, CrossEntropy, Near, NoLoss, Right, Signal, SquaredError
 from byway.core.task import Split, Task
+from byway.learning.rule import Claims, Rule, Update
 
 RNG = np.random.default_rng(0)
 

@@ -15,8 +15,8 @@ import byway
 from byway.cli.main import main
 from byway.core.check import Check
 from byway.core.record import Record
-from byway.core.rule import Update
 from byway.core.signal import CrossEntropy
+from byway.learning.rule import Update
 from byway.network.chain import chained_deltas
 from byway.rules import RULES
 from byway.rules.bp import BP

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.audit.steps import leaves
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.network.equinox import Layers
 from byway.network.network import Network
 from byway.network.projections import Dense, Projection

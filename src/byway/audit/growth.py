@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from byway.audit.flow import NOTHING, Flow, whole
 from byway.audit.reader import Reader
 from byway.audit.steps import leaves, part
-from byway.core.growth import Growth, Source
 from byway.core.record import Record
-from byway.core.rule import Update
+from byway.learning.growth import Growth, Source
+from byway.learning.rule import Update
 from byway.network.network import Network
 
 # What stands for what, by the first word of a name. The wiring is its own business, as chance is.

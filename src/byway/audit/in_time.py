@@ -14,7 +14,7 @@ import jax
 
 from byway.audit.flow import Flow, in_time
 from byway.audit.steps import Steps
-from byway.core.rule import Answer
+from byway.learning.rule import Answer
 
 # Two lengths of a sequence.
 SHORT, LONG = 3, 5

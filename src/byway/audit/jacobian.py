@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from byway.audit.verdict import Verdict, example
-from byway.core.rule import Rule
-from byway.core.time import StepRule
+from byway.learning.rule import Rule
+from byway.learning.time import StepRule
 from byway.network.network import Network
 
 Norms = dict[str, dict[str, float]]

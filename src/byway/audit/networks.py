@@ -7,7 +7,7 @@ from collections.abc import Callable
 import equinox as eqx
 
 from byway.core.errors import RuleError, look_up
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.network.builders import convnet, graph, mlp, rnn
 from byway.network.network import Network
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import Verdict, audit
-from byway.core.rule import Claims, Rule
+from byway.learning.rule import Claims, Rule
 from byway.system.docstring import headline
 
 HEAD = """# What each rule reads

@@ -21,8 +21,8 @@ from byway.audit.flow import NOTHING, Flow, Known, parameter, union, weight
 from byway.audit.program import Program, trace
 from byway.audit.reader import Contact, Question, Reader, Run
 from byway.audit.watch import watched_network, watched_signal
-from byway.core.rule import Pair, Rule
 from byway.core.signal import Signal
+from byway.learning.rule import Pair, Rule
 from byway.network.network import Network
 from byway.network.projections import Projection
 

@@ -25,9 +25,10 @@ from byway.audit.in_time import LONG, SHORT, kept_of_the_past, needs_future
 from byway.audit.passes import Passes
 from byway.audit.reader import Contact
 from byway.audit.steps import CARRIED, PAST, Round, Steps, leaves
-from byway.core.rule import Claims, Need, Rule
+from byway.core.display import html
 from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
-from byway.core.time import SequenceRule
+from byway.learning.rule import Claims, Need, Rule
+from byway.learning.time import SequenceRule
 from byway.network.network import Network
 
 NEEDS: tuple[Need, ...] = ("target", "error", "loss", "reward")
@@ -89,9 +90,7 @@ class Verdict:
         ]
 
     def _repr_html_(self) -> str:
-        from byway.notebook import verdict_html  # noqa: PLC0415 - it draws what is below it, when asked
-
-        return verdict_html(self)
+        return html(self)
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists, dicts, strings and numbers."""

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import byway
+from byway import named
 from byway.audit.verdict import audit
 from byway.cli.list import about as said
 from byway.cli.settings import NetSettings, plain, to_toml
 from byway.core.errors import BlackBoxError, ConfigError, RunError, look_up
 from byway.core.given import require_none, require_whole
-from byway.core.rule import Rule
 from byway.core.task import Task
-from byway.core.time import SequenceRule, StepRule
+from byway.learning.rule import Rule
+from byway.learning.time import SequenceRule, StepRule
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.rules import RULES
@@ -69,17 +69,17 @@ class Experiment:
                 "leave --tuned out",
             )
         self.rules = [
-            with_values(_member(byway.rule, name, settings), self.tuned.get(name, {}))
+            with_values(_member(named.rule, name, settings), self.tuned.get(name, {}))
             for name in names
         ]
-        self.task: Task = _member(byway.task, settings.task, settings)
+        self.task: Task = _member(named.task, settings.task, settings)
         self.nets = [build(settings.net, self.task, rule) for rule in self.rules]
         self.data = self.task.load()
         self.options: dict[str, Any] = {
             name: getattr(settings, name, None) for name in Options.__dataclass_fields__
         }
         if (growth := self.options["growth"]) is not None:
-            self.options["growth"] = _member(byway.growth, growth, settings)
+            self.options["growth"] = _member(named.growth, growth, settings)
         for name in ("epochs", "batch"):
             self.options[name] = (
                 getattr(self.task.suggests, name)

@@ -14,8 +14,8 @@ from rich.table import Table
 from byway.cli.experiment import Experiment
 from byway.cli.settings import Verb, to_toml
 from byway.core.errors import ConfigError, RunError
-from byway.core.rule import Rule
 from byway.core.score import Score
+from byway.learning.rule import Rule
 from byway.training.abreast import validated
 from byway.training.checkpoint import locked
 from byway.training.options import Options

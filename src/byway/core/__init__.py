@@ -1,1 +1,1 @@
-"""The nouns: rule, record, signal, task, learner. Imports nothing else of ours."""
+"""What all else is said in: record, signal, task, score, errors. Imports nothing else of ours."""

@@ -15,8 +15,9 @@ from byway.core.errors import unknown_name
 class Registry:
     """The members of one kind, found without importing any of them.
 
-    A member is one file of `package` (names that start with an underscore are machinery, not
-    members) or one entry point of the group `package.__name__`, such as `byway.rules`.
+    A member is one file of `package` or one entry point of the group `package.__name__`, such as
+    `byway.rules`. No members are files whose names start with an underscore, which are machinery,
+    or end in `_checks`, which test the member beside them.
     """
 
     def __init__(self, package: ModuleType, base: type):
@@ -55,7 +56,7 @@ class Registry:
         return sorted(
             m.name
             for m in pkgutil.iter_modules(self.package.__path__)
-            if not m.name.startswith("_")
+            if not m.name.startswith("_") and not m.name.endswith("_checks")
         )
 
 

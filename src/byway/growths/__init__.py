@@ -2,7 +2,7 @@
 
 import sys
 
-from byway.core.growth import Growth
 from byway.core.registry import Registry
+from byway.learning.growth import Growth
 
 GROWTHS = Registry(sys.modules[__name__], Growth)

@@ -28,8 +28,8 @@ import numpy as np
 from typing_extensions import override
 
 from byway.core.errors import RuleError
-from byway.core.growth import Growth, Source
 from byway.core.hyper import hyper
+from byway.learning.growth import Growth, Source
 from byway.network.projections import Dense
 
 

@@ -22,8 +22,8 @@ import jax.numpy as jnp
 from typing_extensions import override
 
 from byway.core.errors import RuleError
-from byway.core.growth import Growth, Source
 from byway.core.hyper import hyper
+from byway.learning.growth import Growth, Source
 from byway.network.sparse import FixedFanIn
 
 

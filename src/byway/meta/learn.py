@@ -18,8 +18,8 @@ from jaxtyping import Array, Float, Key, PyTree
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_SEED, is_number, require_whole
 from byway.core.keys import seeded
-from byway.core.rule import Rule
 from byway.core.task import Split, Task
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.progress import bar
 from byway.training.step import Optimisers, learn, new_learner

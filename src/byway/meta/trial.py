@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from byway.core.rule import Rule
 from byway.core.task import Task
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.fit import fit
 from byway.training.result import Result

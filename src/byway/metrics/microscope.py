@@ -23,9 +23,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PyTree
 
-from byway.core.learner import Learner
-from byway.core.rule import Carry, Rule
 from byway.core.signal import Signal
+from byway.learning.learner import Learner
+from byway.learning.rule import Carry, Rule
 
 QUANTITIES = ("angle", "norm_ratio", "sign_agreement", "descent")
 Seen = dict[str, dict[str, Array]]

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.display import html
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.record import Phase
 from byway.network.cell import CellState
@@ -90,9 +91,7 @@ class Network(eqx.Module):
         self.input, self.output, self.learnt = input, output, learnt
 
     def _repr_html_(self) -> str:
-        from byway.notebook import network_html  # noqa: PLC0415 - it draws what is below it, when asked
-
-        return network_html(self)
+        return html(self)
 
     def __getitem__(self, population: str) -> Population:
         """The population called `population`."""

@@ -4,7 +4,7 @@ it.
 
 from collections.abc import Sequence
 
-from byway.core.growth import Growth
+from byway.learning.growth import Growth
 from byway.network.cell import StatefulCell
 from byway.pages.words import card, sentences, settings, table
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from byway.audit.networks import KINDS, accepts
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.network.describe import describe
 from byway.pages.drawing import network_svg
 from byway.pages.words import table

@@ -9,7 +9,7 @@ import jax
 from byway.audit.networks import accepted, learns_samples
 from byway.audit.page import COLUMNS, cells
 from byway.audit.verdict import Verdict
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.pages.words import card, sentences, settings, table
 from byway.verify.run import Result, wanted
 

@@ -5,7 +5,7 @@ import sys
 from typing_extensions import override
 
 from byway.core.registry import Registry
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.rules._learned import learned, load
 
@@ -22,7 +22,7 @@ class Rules(Registry):
     @override
     def get(self, name):
         if name not in super().ids() and name in (files := learned()):
-            return load(files[name])
+            return load(files[name], super().get("taylor"))
         return super().get(name)
 
 

@@ -3,7 +3,7 @@
 from typing_extensions import override
 
 from byway.core.record import Record
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.rules import able
 
 

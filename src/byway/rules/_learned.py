@@ -5,7 +5,6 @@ A file is JSON: {"rule": "taylor", "theta": {role: nested lists}, "found": {how,
 holds numbers and no code.
 """
 
-import importlib
 import json
 import re
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from byway.core.errors import ConfigError, DataError, RunError
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.system.folders import rules_folder
 
 
@@ -29,17 +28,20 @@ def learned() -> dict[str, Path]:
     )
 
 
-def load(path: Path) -> type[Rule]:
+def load(path: Path, taylor: type[Rule]) -> type[Rule]:
     """The rule of a file, as a class of its own.
+
+    Args:
+        path: the file.
+        taylor: the rule whose coefficients it holds.
 
     Raises:
         DataError: the file is not what `save` writes.
     """
-    # Not at the top: this file is read before the folder is.
-    taylor = importlib.import_module("byway.rules.taylor")
+    usual: Mapping[str, np.ndarray] = vars(taylor)["theta"]
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
-        theta = {role: np.asarray(held["theta"][role], float) for role in taylor.Taylor.theta}
+        theta = {role: np.asarray(held["theta"][role], float) for role in usual}
         found = dict(held["found"])
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise DataError(
@@ -48,10 +50,10 @@ def load(path: Path) -> type[Rule]:
             "delete it",
         ) from None
     for role, table in theta.items():
-        if table.shape != taylor.POWERS or not np.all(np.isfinite(table)):
+        if table.shape != usual[role].shape or not np.all(np.isfinite(table)):
             raise DataError(
                 f"{path} has {role} coefficients of shape {table.shape}",
-                f"finite ones of shape {taylor.POWERS}",
+                f"finite ones of shape {usual[role].shape}",
                 "delete the file",
             )
     doc = (
@@ -59,7 +61,7 @@ def load(path: Path) -> type[Rule]:
     )
     return type(
         path.stem,
-        (taylor.Taylor,),
+        (taylor,),
         {"theta": theta, "found": found, "id": path.stem, "__doc__": doc, "__module__": __name__},
     )
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.network.settle import Settled, System, Values, settle
 
 

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedforward import FeedForward
 
@@ -38,9 +38,3 @@ class BP(FeedForward):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import bp
-
-        return bp.checks(self)

@@ -28,8 +28,8 @@ import jax.numpy as jnp
 from typing_extensions import override
 
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
-from byway.core.time import SequenceRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import SequenceRule
 from byway.network.chain import deltas_in_time, nothing_owed
 from byway.rules import able
 
@@ -82,12 +82,6 @@ class BPTT(SequenceRule):
         return memory, Update(
             {p.name: _over_time(p, arrays.pre[p.name], delta[p.dst]) for p in learning}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import bptt
-
-        return bptt.checks(self)
 
 
 def _over_time(p, pre, delta):

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from typing_extensions import override
 
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.rules._feedforward import FeedForward
 
 # Keeps the feedback apart from the weights, even where a caller draws both from one key.
@@ -56,9 +56,3 @@ class DFA(FeedForward):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import dfa
-
-        return dfa.checks(self)

@@ -44,7 +44,7 @@ from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Rule, Update
+from byway.learning.rule import Claims, Rule, Update
 from byway.network.network import Network
 from byway.network.populations import Population
 from byway.rules import able
@@ -131,12 +131,6 @@ class DTP(Rule):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, learned
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import dtp
-
-        return dtp.checks(self)
 
     def _noisy(self, net: Network, free: Phase, key) -> Phase:
         """Every population from the clean ones below it with noise on them: noise goes one layer

@@ -42,8 +42,8 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
 from byway.core.signal import Signal
+from byway.learning.rule import Claims, Update
 from byway.network.cell import Cell
 from byway.network.network import Network
 from byway.network.settle import Settled, System, Values, settle, silence
@@ -142,12 +142,6 @@ class EP(Settling):
             f"a nudged phase diverged in {100 * measures['diverged']:.3g} % of the batches: "
             f"lower ep.beta, now {self.beta:g}, or ep.rate, now {self.rate:g}"
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import ep
-
-        return ep.checks(self)
 
 
 class Coupled(System):

@@ -48,8 +48,8 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.network.cell import Derivative, Local
 from byway.network.network import Network
 from byway.network.populations import Population
@@ -233,12 +233,6 @@ class Eprop(StepRule):
                         )["bias"]
             after[name] = now
         return after, Update(update)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import eprop
-
-        return eprop.checks(self)
 
     def _credit(self, gamma, net, free, error):
         """L: what the activity of each population is worth at this step, "batch *units"; the leak

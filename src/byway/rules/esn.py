@@ -35,8 +35,8 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Update
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.network.activations import Activation
 from byway.network.network import Network
 from byway.network.projections import Dense
@@ -181,12 +181,6 @@ class ESN(StepRule):
                 theta[p.name]["bias"] = jnp.where(known, solved[-1], p.bias)
             first += p.fan_in
         return gamma, net.with_theta(theta)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import esn
-
-        return esn.checks(self)
 
 
 def _solved(products: Float[Array, "n n"], wanted: Float[Array, "n out"]) -> Float[Array, "n out"]:

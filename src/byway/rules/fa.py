@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedback import drawn_feedback
 from byway.rules._feedforward import FeedForward
@@ -46,9 +46,3 @@ class FA(FeedForward):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import fa
-
-        return fa.checks(self)

@@ -45,7 +45,7 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.learning.rule import Claims, Rule, Update
 from byway.rules import able
 
 
@@ -154,12 +154,6 @@ class FF(Rule):
                 pre = jnp.concatenate([positive.pre[p.name], negative.pre[p.name]])
                 update[p.name] = p.outer(pre, delta[p.dst])
         return means, Update(update)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import ff
-
-        return ff.checks(self)
 
     def _judges(self, net) -> list[str]:
         """The layers whose goodness counts when predicting: all but those fed by the input, if

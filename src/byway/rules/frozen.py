@@ -18,8 +18,8 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.rules import able
 
 
@@ -47,9 +47,3 @@ class Frozen(StepRule):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta) for p in net.incoming(net.output)}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import frozen
-
-        return frozen.checks(self)

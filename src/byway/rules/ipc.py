@@ -34,7 +34,7 @@ from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
-from byway.core.rule import Claims, Pair, Update
+from byway.learning.rule import Claims, Pair, Update
 from byway.network.settle import moved
 from byway.rules._predictive import Predictive, unheld
 
@@ -78,12 +78,6 @@ class IPC(Predictive):
     @override
     def g(self, gamma, net, memory, record, signal):
         return memory, Update({})
-
-    @override
-    def checks(self):
-        from byway.rules._checks import ipc
-
-        return ipc.checks(self)
 
 
 class Move(Pair):

@@ -30,7 +30,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedback import drawn_feedback
 from byway.rules._feedforward import FeedForward
@@ -67,9 +67,3 @@ class KolenPollack(FeedForward):
         left = 1.0 - self.decay
         weights = {p.name: {"weight": left * p.weight} for p in net.projections if p.name in gamma}
         return {name: left * b for name, b in gamma.items()}, net.with_theta(weights)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import kolen_pollack
-
-        return kolen_pollack.checks(self)

@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
-from byway.core.rule import Claims, Rule, Update
+from byway.learning.rule import Claims, Rule, Update
 from byway.rules import able
 
 
@@ -84,9 +84,3 @@ class NodePerturbation(Rule):
         return memory, Update(
             {p.name: p.outer(clean.pre[p.name], delta[p.dst]) for p in net.projections}
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import node_perturbation
-
-        return node_perturbation.checks(self)

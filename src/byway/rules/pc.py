@@ -38,7 +38,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.network import Network
 from byway.network.settle import Values
 from byway.rules._predictive import Predictive, unheld
@@ -67,12 +67,6 @@ class PC(Predictive):
     @override
     def g(self, gamma, net, memory, record, signal):
         return memory, Update(self.slopes(net, record["settled"]))
-
-    @override
-    def checks(self):
-        from byway.rules._checks import pc
-
-        return pc.checks(self)
 
 
 def _start(net: Network, x: Float[Array, "batch *inputs"]) -> Values:

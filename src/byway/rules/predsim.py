@@ -36,7 +36,7 @@ from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.network.convolutions import Conv
 from byway.network.network import Network
 from byway.network.populations import Population
@@ -114,12 +114,6 @@ class Predsim(FeedForward):
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, heads
         )
-
-    @override
-    def checks(self):
-        from byway.rules._checks import predsim
-
-        return predsim.checks(self)
 
 
 def _predictor(net: Network, population: Population) -> Dense:

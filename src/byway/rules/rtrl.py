@@ -32,8 +32,8 @@ from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.network.projections import Dense
 from byway.rules import able
 
@@ -130,12 +130,6 @@ class RTRL(StepRule):
             for learns, parts in influence[net.output].items()
         }
         return ({name: influence[name] for name in past}, states), Update(update)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import rtrl
-
-        return rtrl.checks(self)
 
 
 def _on_drive(arriving, ports, derivative):

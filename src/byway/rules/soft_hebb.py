@@ -47,7 +47,7 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
-from byway.core.rule import Claims, Rule, Update
+from byway.learning.rule import Claims, Rule, Update
 from byway.network.projections import Projection
 from byway.rules import able
 
@@ -116,12 +116,6 @@ class SoftHebb(Rule):
             for p in net.incoming(h.name)
         }
         return memory, Update(readout, change=hidden)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import soft_hebb
-
-        return soft_hebb.checks(self)
 
     def _change(
         self, p: Projection, pre: Float[Array, "batch *pre"], u: Float[Array, "batch *post"]

@@ -37,7 +37,7 @@ from typing_extensions import override
 
 from byway.core.errors import ShapeError
 from byway.core.hyper import hyper
-from byway.core.rule import Claims, Update
+from byway.learning.rule import Claims, Update
 from byway.rules import able
 from byway.rules._feedforward import FeedForward
 
@@ -115,12 +115,6 @@ class Taylor(FeedForward):
                     gamma["theta"]["hidden"], p, free.pre[p.name], post, broadcast
                 )
         return memory, Update(jax.tree.map(lambda a: jnp.clip(a, -self.bound, self.bound), update))
-
-    @override
-    def checks(self):
-        from byway.rules._checks import taylor
-
-        return taylor.checks(self)
 
 
 def _polynomial(theta, p, pre, post, error):

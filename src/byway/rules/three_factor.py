@@ -41,9 +41,9 @@ from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.core.record import Record
-from byway.core.rule import Claims, Update
 from byway.core.signal import CrossEntropy, Signal
-from byway.core.time import StepRule
+from byway.learning.rule import Claims, Update
+from byway.learning.time import StepRule
 from byway.network.activations import Activation
 from byway.network.network import Network
 from byway.network.populations import Population
@@ -147,12 +147,6 @@ class ThreeFactor(StepRule):
                 part: -jnp.mean(_times(better, e), 0) for part, e in eligibility[p.name].items()
             }
         return memory | {"eligibility": eligibility}, Update(update)
-
-    @override
-    def checks(self):
-        from byway.rules._checks import three_factor
-
-        return three_factor.checks(self)
 
 
 def _learning(net: Network) -> list[Projection]:

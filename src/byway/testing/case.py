@@ -15,10 +15,10 @@ from typing_extensions import override
 
 from byway.audit.networks import tiny
 from byway.core.errors import BywayError
-from byway.core.learner import Learner
-from byway.core.rule import Rule
 from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
-from byway.core.time import SequenceRule, StepRule, step_of
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
+from byway.learning.time import SequenceRule, StepRule, step_of
 from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
 

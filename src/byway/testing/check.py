@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from byway.audit.networks import accepted, learns_samples
 from byway.core.errors import BywayError
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 from byway.tasks import TASKS
 from byway.testing import laws
 from byway.testing.case import Case, ContractError

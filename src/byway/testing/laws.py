@@ -15,9 +15,9 @@ from byway.audit.networks import KINDS, accepted, accepts, outline
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import numbers_of, unknown_to_python
-from byway.core.rule import Rule
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Task
+from byway.learning.rule import Rule
 from byway.network.builders import mlp, rnn
 from byway.testing.case import BATCH, OPTIMISERS, UPDATES, Case, demand, with_calls_of_f
 from byway.training.loop import Loop

@@ -7,8 +7,8 @@ import numpy as np
 
 from byway.core.errors import ConfigError
 from byway.core.hyper import Mould, numbers_of
-from byway.core.rule import Rule
 from byway.core.task import Split, Task
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.fit import train
 from byway.training.loop import Loop

@@ -24,8 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.errors import RunError
-from byway.core.learner import Learner
 from byway.core.task import Split
+from byway.learning.learner import Learner
 from byway.training.optimisers import at_rates_of
 from byway.training.rows import Look, Row, Scores
 

@@ -11,10 +11,10 @@ import optax
 
 from byway.core.errors import ConfigError
 from byway.core.given import require, require_none, shown
-from byway.core.growth import Growth
-from byway.core.learner import Learner
-from byway.core.rule import Rule
 from byway.core.task import Split, Task
+from byway.learning.growth import Growth
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts

@@ -12,12 +12,12 @@ from jaxtyping import Array
 
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_COUNT
-from byway.core.growth import Growth
 from byway.core.hyper import Mould, numbers_of, unknown_to_python
 from byway.core.keys import seeded
-from byway.core.learner import Learner
-from byway.core.rule import Rule
 from byway.core.task import Split, Task
+from byway.learning.growth import Growth
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.system.process import warn_of_idle_cores

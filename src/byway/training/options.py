@@ -25,11 +25,11 @@ from byway.core.given import (
     require_whole,
     shown,
 )
-from byway.core.growth import Growth
-from byway.core.rule import Rule
 from byway.core.score import Score
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
+from byway.learning.growth import Growth
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.optimisers import optimiser as optimiser_called
 from byway.training.optimisers import stepped

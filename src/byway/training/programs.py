@@ -13,12 +13,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.code import Itself, behind
-from byway.core.growth import Growth
 from byway.core.hyper import Mould
-from byway.core.learner import Learner
-from byway.core.rule import Rule
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
+from byway.learning.growth import Growth
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
 from byway.metrics.microscope import microscope
 from byway.network.network import Network
 from byway.training.batches import Own

@@ -6,10 +6,11 @@ import jax
 import numpy as np
 from typing_extensions import override
 
-from byway.core.learner import Learner
-from byway.core.rule import Rule
+from byway.core.display import html
 from byway.core.score import Score
 from byway.core.task import Task
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
 from byway.training.rows import Look, Row, Scores
 
 
@@ -98,9 +99,7 @@ class Result:
         return f"<Result: {self}>"
 
     def _repr_html_(self) -> str:
-        from byway.notebook import result_html
-
-        return result_html(self)
+        return html(self)
 
     @override
     def __str__(self) -> str:

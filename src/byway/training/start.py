@@ -11,8 +11,8 @@ import numpy as np
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import require
-from byway.core.learner import Learner
-from byway.core.rule import Rule
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.result import Result
 from byway.training.step import Start

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key, PyTree
 
-from byway.core.growth import Fresh, Growth
-from byway.core.learner import Learner
-from byway.core.rule import Rule, Score, Update, unscored, unwatched
 from byway.core.signal import Signal
+from byway.learning.growth import Fresh, Growth
+from byway.learning.learner import Learner
+from byway.learning.rule import Rule, Score, Update, unscored, unwatched
 from byway.network.network import Network
 from byway.training.optimisers import Optimiser, stepped
 

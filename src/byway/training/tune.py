@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from byway.core.errors import RunError, not_installed
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 
 RATE = "lr"
 # What was found, in the folder of the search and in those of the runs made with it.

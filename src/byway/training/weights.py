@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.errors import RunError, ShapeError
-from byway.core.learner import Learner
+from byway.learning.learner import Learner
 from byway.network.network import Network
 from byway.training.result import Result
 

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from byway.core.check import Check
 from byway.core.errors import BywayError
-from byway.core.rule import Rule
+from byway.learning.rule import Rule
 
 # What code that somebody else wrote raises when it is wrong. The machine's own troubles (memory,
 # files) are not among them.

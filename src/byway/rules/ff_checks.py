@@ -9,7 +9,7 @@ import numpy as np
 
 from byway.core.check import Check
 from byway.network.network import Network
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     Theta,
     activity,
@@ -22,7 +22,7 @@ from byway.rules._checks.oracle import (
     normalised,
     recorded,
 )
-from byway.rules._checks.oracle import taught as taught_from_rest
+from byway.rules._oracle import taught as taught_from_rest
 
 SOURCE = "Hinton 2022"
 

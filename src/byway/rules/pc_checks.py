@@ -14,7 +14,7 @@ from byway.core.check import Check
 from byway.core.record import Phase, Record
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import graph
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     PHI,
     Problem,

@@ -9,7 +9,7 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import convnet, mlp
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     apart,
     current,

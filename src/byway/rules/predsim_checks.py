@@ -11,7 +11,7 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import convnet
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     Problem,
     cross_entropy,

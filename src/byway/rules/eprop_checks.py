@@ -13,7 +13,7 @@ from byway.core.check import Check
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import rnn
 from byway.network.cells import CELLS
-from byway.rules._checks.oracle import EXACT, cross_entropy, drawn, gap, samples, taught
+from byway.rules._oracle import EXACT, cross_entropy, drawn, gap, samples, taught
 
 SOURCE = "Bellec et al. 2020"
 LAST = "Bellec et al. 2020: what is left out is what units do to each other"

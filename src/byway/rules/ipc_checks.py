@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
-from byway.core.learner import Learner
-from byway.core.rule import Carry
 from byway.core.signal import LOSSES, Signal
+from byway.learning.learner import Learner
+from byway.learning.rule import Carry
 from byway.network.builders import graph
-from byway.rules._checks.oracle import EXACT, PHI, drawn, gap, layered, samples
+from byway.rules._oracle import EXACT, PHI, drawn, gap, layered, samples
 
 SALVATORI, SONG = "Salvatori et al. 2022 (iPC)", "Song, Lukasiewicz, Xu and Bogacz 2020 (Z-IL)"
 SIZES = {"input": 4, "a": 5, "b": 6, "output": 3}

@@ -9,7 +9,7 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import mlp
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     convolutional,
     drawn,

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Key, PyTree
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
 from byway.core.registry import snake_case
-from byway.core.rule import Update
+from byway.learning.rule import Update
 
 # By projection and part, shaped like theta: which weights began anew.
 Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]

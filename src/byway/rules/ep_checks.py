@@ -14,7 +14,7 @@ from byway.core.check import Check
 from byway.core.signal import LOSSES, Signal
 from byway.network.builders import convnet, graph, mlp
 from byway.network.network import Network
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     BY_EYE,
     EXACT,
     PHI,

@@ -1,7 +1,7 @@
 """Backprop's recursion is the gradient."""
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     convolutional,
     from_autodiff,

@@ -10,8 +10,8 @@ import numpy as np
 import optax
 
 from byway.core.check import Check
-from byway.core.rule import Carry
-from byway.rules._checks.oracle import EXACT, convolutional, from_autodiff, layered
+from byway.learning.rule import Carry
+from byway.rules._oracle import EXACT, convolutional, from_autodiff, layered
 
 AKROUT = "Akrout, Wilson, Humphreys, Lillicrap and Tweed 2019"
 SIZES, STEPS, DECAY = (6, 5, 4, 3), 50, 0.1

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError
 from byway.core.record import Record
-from byway.core.rule import Carry, Rule, unscored, unwatched
+from byway.learning.rule import Carry, Rule, unscored, unwatched
 
 
 class _InTime(Rule):

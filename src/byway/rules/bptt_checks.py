@@ -1,7 +1,7 @@
 """Backpropagation through time is the gradient of the unrolled loop."""
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import EXACT, from_autodiff, from_differences, in_time
+from byway.rules._oracle import EXACT, from_autodiff, from_differences, in_time
 
 SOURCE = "Werbos 1990"
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import (
+from byway.rules._oracle import (
     EXACT,
     apart,
     from_autodiff,

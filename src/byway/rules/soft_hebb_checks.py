@@ -11,7 +11,7 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import mlp
-from byway.rules._checks.oracle import EXACT, apart, drawn, layered, learned, recorded
+from byway.rules._oracle import EXACT, apart, drawn, layered, learned, recorded
 
 MORAITIS = "Moraitis, Toichkin, Journe, Chua and Guo 2022"
 

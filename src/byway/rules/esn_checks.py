@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
-from byway.core.rule import Carry
 from byway.core.signal import Signal, SquaredError
+from byway.learning.rule import Carry
 from byway.network.builders import rnn
-from byway.rules._checks.oracle import apart, drawn
+from byway.rules._oracle import apart, drawn
 
 JAEGER = "Jaeger 2001"
 

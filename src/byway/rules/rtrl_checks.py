@@ -5,8 +5,8 @@ past.
 import jax
 
 from byway.core.check import Check
-from byway.rules._checks.bptt import checks as of_the_gradient
-from byway.rules._checks.oracle import in_time, taught
+from byway.rules._oracle import in_time, taught
+from byway.rules.bptt_checks import checks as of_the_gradient
 
 SOURCE = "Williams and Zipser 1989"
 

@@ -15,7 +15,7 @@ from byway.core.record import Phase, Record
 from byway.core.signal import Closeness, CrossEntropy, Payoff, Signal, SquaredError
 from byway.network.builders import mlp
 from byway.network.network import Network
-from byway.rules._checks.oracle import EXACT, apart, drawn, gap, samples
+from byway.rules._oracle import EXACT, apart, drawn, gap, samples
 
 WILLIAMS, FIETE = "Williams 1992", "Fiete and Seung 2006"
 

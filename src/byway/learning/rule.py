@@ -5,13 +5,16 @@
 
 All chance is in f: g has no key. How a rule is run belongs to its kind: a `Rule` learns from
 independent samples, a `StepRule` from one time step after another, a `SequenceRule` from whole
-sequences (`core/time.py`).
+sequences (`learning/time.py`).
 
 The sign contract: an update is a pseudo-gradient, the ASCENT direction of the loss, averaged over
 the batch. The optimiser subtracts it, so any optax transformation applies to it unchanged.
 """
 
 import dataclasses
+import importlib
+import importlib.util
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -24,10 +27,10 @@ from jaxtyping import Array, Float, Int, Key, PyTree
 from byway.core.check import Check
 from byway.core.errors import RuleError
 from byway.core.hyper import check_ranges, make_live
-from byway.core.learner import Learner
 from byway.core.record import Record
 from byway.core.registry import snake_case
 from byway.core.signal import Signal
+from byway.learning.learner import Learner
 
 Answer = Literal["yes", "no"]
 Need = Literal["target", "error", "loss", "reward"]
@@ -183,9 +186,15 @@ class Rule(Pair):
         return None
 
     def checks(self) -> Sequence[Check]:
-        """The exact tests that this rule brings along, which `byway verify` runs: none, unless it
-        says otherwise.
+        """The exact tests that this rule brings along, which `byway verify` runs.
+
+        They are those of `checks(rule)` in the file beside the rule's own, `dfa_checks.py` beside
+        `dfa.py`; a rule without such a file has none, unless it says otherwise here.
         """
+        for kind in type(self).__mro__[: type(self).__mro__.index(Rule)]:
+            name = f"{kind.__module__}_checks"
+            if name in sys.modules or _exists(name):
+                return importlib.import_module(name).checks(self)
         return ()
 
     @abstractmethod
@@ -381,3 +390,11 @@ class Rule(Pair):
         if len(self.turns) == 1 and self.turns[0][1] == 1:
             return key
         return jax.random.fold_in(jax.random.fold_in(key, turn), time)
+
+
+def _exists(module: str) -> bool:
+    """Whether there is such a module; none is beside what no file holds, as in a notebook."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import Problem, gap, layered, ravel, recorded, taught
+from byway.rules._oracle import Problem, gap, layered, ravel, recorded, taught
 
 SOURCE = "Werfel, Xie and Seung 2005"
 

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array
 
 from byway.core.record import Record
-from byway.core.rule import Carry, Rule, Update
 from byway.core.signal import LOSSES, Signal
+from byway.learning.rule import Carry, Rule, Update
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import NOTHING, Network
 

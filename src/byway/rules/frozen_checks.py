@@ -1,7 +1,7 @@
 """The control: the readout's gradient, and nothing elsewhere."""
 
 from byway.core.check import Check
-from byway.rules._checks.oracle import EXACT, Problem, gap, in_time, layered, taught
+from byway.rules._oracle import EXACT, Problem, gap, in_time, layered, taught
 
 SOURCE = "Widrow and Hoff 1960"
 

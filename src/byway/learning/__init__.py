@@ -1,0 +1,1 @@
+"""What learns: rules, how they are run, growth, and the learner they change."""
