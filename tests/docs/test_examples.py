@@ -11,11 +11,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TUTORIALS = [
-    "docs/write-a-rule.md",
+    "docs/tutorials/write-a-rule.md",
     "docs/tutorials/compare-rules.md",
     "docs/tutorials/what-the-audit-tells.md",
 ]
-PAGES = ["README.md", "docs/your-data.md", "docs/your-network.md", *TUTORIALS]
+# Short answers, whose blocks are run in one process: a page each, in names of its own.
+ANSWERS = sorted(
+    page
+    for page in (ROOT / "docs/how-to").glob("*.md")
+    if page.name not in ("your-data.md", "your-network.md")
+)
+PAGES = ["README.md", "docs/how-to/your-data.md", "docs/how-to/your-network.md", *TUTORIALS]
 BREAK = "=== here the page shows what was printed ==="
 
 
@@ -43,13 +49,28 @@ def test_the_code_on_a_page_runs(page, tmp_path):
         [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    if page in ("README.md", "docs/write-a-rule.md"):
+    if page in ("README.md", "docs/tutorials/write-a-rule.md"):
         assert "test accuracy" in done.stdout
     printed = done.stdout.split(BREAK + "\n")
     for shown, came in zip(
         [content for kind, content in found if kind == "text"], printed, strict=False
     ):
         assert words(came) == words(shown)
+
+
+def test_the_code_of_the_short_answers_runs(capsys):
+    """In this process, as each is a matter of seconds and most of them would be JAX's start."""
+    tried = 0
+    for page in ANSWERS:
+        names: dict = {}
+        for kind, content in blocks(page.read_text(encoding="utf-8")):
+            if kind == "python":
+                capsys.readouterr()
+                exec(content, names)  # noqa: S102
+                tried += 1
+            else:
+                assert words(capsys.readouterr().out) == words(content), page.name
+    assert tried >= 10
 
 
 def test_the_audit_tutorial_shows_one_honest_rule_and_three_that_lie():

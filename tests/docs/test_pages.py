@@ -131,13 +131,13 @@ def test_the_page_of_digits_states_what_is_known_of_it():
 @pytest.mark.parametrize("name", RULE_IDS)
 def test_a_rule_has_its_page(name):
     rule = byway.rule(name)
-    page = rule_page(rule, [], [], [("A title", "../figures.md#a-title")])
+    page = rule_page(rule, [], [], [("A title", "/figures.md#a-title")])
     assert page.startswith(f"# {name}\n")
     for label in ("Limits", "Source"):
         assert f"**{label}.** " in page, label
-    assert "    f:  " in page
-    assert "    g:  " in page
-    assert "- [A title](../figures.md#a-title)" in page
+    assert "\n`f`\n: " in page
+    assert "\n`g`\n: " in page
+    assert "- [A title](/figures.md#a-title)" in page
     assert (
         "byway compare --task "
         f"{'delayed_xor' if name in ('bptt', 'rtrl', 'eprop', 'esn') else 'digits'} --rules "
@@ -251,3 +251,9 @@ def test_a_growth_policy_has_its_page(name):
         and f"`--{name.replace('_', '-')}.every`" in page
         and "**Claims.** Reads" in page
     )
+
+
+def test_every_public_name_has_an_entry_in_the_page_of_the_interface():
+    page = (DOCS / "api.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^\.\. auto\w+:: byway\.(\w+)$", page, flags=re.MULTILINE)
+    assert sorted(entries) == sorted(byway.__all__)

@@ -2,11 +2,11 @@
 accepts.
 """
 
+import dataclasses
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from byway.audit.networks import accepted, tiny
-from byway.audit.verdict import Verdict, audit
+from byway.audit.verdict import Verdict
 from byway.learning.rule import Claims, Rule
 from byway.system.docstring import headline
 
@@ -30,43 +30,53 @@ besides the weights, in gamma, is audited with them.
 **What the audit cannot see.** It knows arrays, or parts of them: if one entry depends on a
 weight, all do. Where it cannot tell how a weight was used it assumes the worst. A dependence
 through a discrete choice, such as a sampled label, is found by the trace and has no derivative.
-[Architecture](architecture.md#the-audit) lists the limits. And the audit judges the program, not
+[Architecture](/architecture.md#the-audit) lists the limits. And the audit judges the program, not
 the physics: an exact sum over a million synapses is as local to it as a product of two numbers.
 """
 COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
 
 
-def audit_page(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> str:
-    """The page, as Markdown, of what `verdicts` found."""
-    return "\n".join([HEAD, *_table(verdicts), *_rules(verdicts)]) + "\n"
+@dataclasses.dataclass(frozen=True)
+class AuditPart:
+    """What the page says of one rule.
+
+    Attributes:
+        rows: its rows of the table, one for each kind of network.
+        section: its updates, one by one.
+    """
+
+    rows: list[str]
+    section: list[str]
 
 
-def verdicts(rules: Iterable[Rule]) -> Iterator[tuple[Rule, str, Verdict]]:
-    """Audit each rule on a tiny network of every kind that it accepts."""
-    for rule in rules:
-        for kind in accepted(rule):
-            yield rule, kind, audit(rule, tiny(kind, rule))
+def audit_page(parts: Sequence[AuditPart]) -> str:
+    """The page, as Markdown, of the parts of all rules."""
+    head = [f"| rule | network | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
+    rows = [row for part in parts for row in part.rows]
+    sections = [line for part in parts for line in part.section]
+    return "\n".join([HEAD, *head, *rows, *sections]) + "\n"
+
+
+def audit_part(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> AuditPart:
+    """What the page says of a rule.
+
+    Args:
+        rule: the rule.
+        verdicts: what the audit found on each kind of network that it accepts.
+    """
+    rows = [
+        f"| [`{rule.id}`](#{rule.id}) | {kind} | {' | '.join(cells(verdict.found))} |"
+        for kind, verdict in verdicts
+    ]
+    section = [f"\n## {rule.id}\n\n{headline(sys.modules[type(rule).__module__])}\n"]
+    for kind, verdict in verdicts:
+        section += _one(kind, verdict)
+    return AuditPart(rows, section)
 
 
 def cells(claims: Claims) -> list[str]:
     """Claims, or what was found in their stead, in words: one for each of `COLUMNS`."""
     return [_say(getattr(claims, column)) for column in COLUMNS]
-
-
-def _table(verdicts: Iterable[tuple[Rule, str, Verdict]]) -> list[str]:
-    lines = [f"| rule | network | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
-    for rule, kind, verdict in verdicts:
-        lines.append(f"| [`{rule.id}`](#{rule.id}) | {kind} | {' | '.join(cells(verdict.found))} |")
-    return lines
-
-
-def _rules(verdicts: Sequence[tuple[Rule, str, Verdict]]) -> Iterator[str]:
-    for name in dict.fromkeys(rule.id for rule, _, _ in verdicts):
-        mine = [(rule, kind, verdict) for rule, kind, verdict in verdicts if rule.id == name]
-        rule = mine[0][0]
-        yield f"\n## {name}\n\n{headline(sys.modules[type(rule).__module__])}\n"
-        for _, kind, verdict in mine:
-            yield from _one(kind, verdict)
 
 
 def _one(kind: str, verdict: Verdict) -> Iterator[str]:

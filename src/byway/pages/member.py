@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from byway.learning.growth import Growth
 from byway.network.cell import StatefulCell
-from byway.pages.words import card, sentences, settings, table
+from byway.pages.words import body, card, sentences, settings, table
 
 CELLS = """Units whose cell has a state live in time: `bptt` and `rtrl` train any of them, from
 its local derivatives, and a random layer of them is a reservoir for `frozen`. An activation is a
@@ -71,7 +71,7 @@ def _page(name: str, owner: StatefulCell | Growth, labels: Sequence[str], flags:
             "",
             f"**{about.headline}**",
             "",
-            about.body,
+            *body(about),
             "",
             *sentences(about, *labels),
             "## Settings",

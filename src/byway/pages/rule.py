@@ -10,10 +10,8 @@ from byway.audit.networks import accepted, learns_samples
 from byway.audit.page import COLUMNS, cells
 from byway.audit.verdict import Verdict
 from byway.learning.rule import Rule
-from byway.pages.words import card, sentences, settings, table
+from byway.pages.words import body, card, sentences, settings, table
 from byway.verify.run import Result, wanted
-
-ANSWERS = ("transport", "locking", "derivative", "signal")
 
 
 def rule_page(
@@ -35,7 +33,7 @@ def rule_page(
     about = card(type(rule))
     lines = [f"# {rule.id}", "", f"**{about.headline}**", ""]
     lines += [f"![How {rule.id} carries its signal]({drawing})", ""] if drawing else []
-    lines += [about.body, ""]
+    lines += [*body(about), ""]
     lines += [
         f"- *{label}*: `{about.facts[label]}`"
         for label in ("Shapes", "Units")
@@ -55,36 +53,30 @@ def rule_page(
     lines += [
         ""
         if figures
-        else "None yet. The [figures](../figures.md) name every rule that was measured.",
+        else "None yet. The [figures](/figures.md) name every rule that was measured.",
         "",
     ]
     return "\n".join(lines + _run(rule))
 
 
 def rules_page(rules: Sequence[Rule]) -> str:
-    """The list of all rules, by what they claim, as Markdown."""
+    """The table of all rules, by what they claim, as Markdown; a script of the docs filters it."""
     lines = [
         "# Rules",
         "",
-        "Each rule is one file of `src/byway/rules/`: its docstring is its card, its class is its "
-        "maths. What it claims of itself is held "
-        "to what [the audit](audit.md) reads from its program; [credit assignment](concepts.md) "
-        "explains the words.",
+        "All of them in one table. Tick what you can live with, and see who is left. What a rule "
+        "claims here is held to what [the audit](audit.md) reads from its program; [credit "
+        "assignment](/concepts.md) explains the words.",
+        "",
+        ":::{container} all-rules",
         "",
     ]
     rows = []
     for rule in rules:
-        answers = dict(zip(COLUMNS, cells(rule.claims), strict=True))
         kinds = ", ".join(f"[{kind}](networks/{kind}.md)" for kind in accepted(rule))
-        rows.append(
-            [
-                f"[`{rule.id}`](rules/{rule.id}.md)",
-                card(type(rule)).headline,
-                *(answers[a] for a in ANSWERS),
-                kinds,
-            ]
-        )
-    return "\n".join(lines + table(["rule", "", *ANSWERS, "networks"], rows))
+        name = f"[`{rule.id}`](rules/{rule.id}.md)"
+        rows.append([name, card(type(rule)).headline, *cells(rule.claims), kinds])
+    return "\n".join([*lines, *table(["rule", "", *COLUMNS, "networks"], rows), ":::", ""])
 
 
 def _audit(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from byway.core.task import Task
 from byway.pages.drawing import images_svg, sequence_svg
-from byway.pages.words import card, sentences, settings, table
+from byway.pages.words import body, card, sentences, settings, table
 from byway.tasks._images import ImageTask
 from byway.tasks._sequences import DrawnTask
 from byway.tasks.data import Data
@@ -31,7 +31,7 @@ def task_page(task: Task) -> str:
         f"**{about.headline}**",
         "",
         *(_samples(task) if here else []),
-        about.body,
+        *body(about),
         "",
     ]
     lines += sentences(about, "Limits", "Source")
@@ -52,7 +52,7 @@ def task_page(task: Task) -> str:
         "",
     ]
     if isinstance(task, Data):
-        lines += ["[Your own data](../your-data.md) has examples.", ""]
+        lines += ["[Your own data](/how-to/your-data.md) has examples.", ""]
     elif not here:
         lines += [
             "Its files are looked for in `$BYWAY_DATA` and in the cache, downloaded where they "

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from byway.core.hyper import hypers
+from byway.pages.tex import equations
 from byway.system.docstring import docstring
 
 FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source)\s{2,}(.*)")
@@ -18,7 +19,7 @@ class Card:
 
     Attributes:
         headline: its first line.
-        body: what follows, Markdown as it stands: equations are indented by four.
+        body: what follows: Markdown, with equations in blocks that are indented by four.
         facts: what is said under each of its last labels, such as "Limits" and "Source".
     """
 
@@ -41,6 +42,19 @@ def card(owner: type) -> Card:
         else:
             body.append(line)
     return Card(headline, "\n".join(body).strip("\n"), facts)
+
+
+def body(about: Card) -> list[str]:
+    """What follows the headline of a card, as Markdown, with its equations typeset."""
+    lines, block = [], []
+    for line in [*about.body.splitlines(), "end"]:
+        if line.startswith("    ") or (block and not line):
+            block.append(line[4:])
+            continue
+        lines += equations(block) if block else []
+        block = []
+        lines.append(line)
+    return lines[:-1]
 
 
 def sentences(about: Card, *labels: str) -> list[str]:
