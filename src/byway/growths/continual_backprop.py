@@ -1,12 +1,14 @@
 """Continual backpropagation (CBP): units of little use begin anew, so that learning does not go
 stale.
 
-    u_i <- decay u_i + (1 - decay) <|h_i|> sum_k |w_ki|
-    the utility of hidden unit i, corrected for its start by 1 - decay^age
-    c += rate * (units older than `maturity`);  while c >= 1: of those the one with the least
-    utility begins anew, c -= 1: weights into it are drawn as at the start, its bias and the weights
-    out of it are 0, u_i = age_i = 0 before that, where `transfer` is on, what it sent on average
-    goes into the biases of those that read it: b_k += w_ki <h_i>
+    u_i <- decay u_i + (1 - decay) <|h_i|> sum_k |w_ki|, the utility of hidden unit i, corrected for
+        its start by 1 - decay^age
+    c += rate * (number of units older than `maturity`)
+    b_k += w_ki <h_i>, where `transfer` is on: what the unit that goes sent on average
+
+While c is at least 1, the unit of least utility among those that are old enough begins anew, and c
+falls by 1: weights into it are drawn as at the start, its bias, the weights out of it, its utility
+and its age become 0.
 
 Any rule trains the network between: of what began anew the moments of the optimiser are forgotten
 (`adam_each` counts steps for each weight). At most one unit of a population begins anew in one

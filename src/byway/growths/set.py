@@ -1,9 +1,9 @@
 """Sparse evolutionary training (SET): each unit drops its weakest synapses and reads as many
 others, drawn at random.
 
-    every so many updates, in each projection with a fixed fan-in K:
-    of each unit drop the round(share K) weights with the smallest |w|; draw as many units that it
-    did not read, each equally likely; their weights begin at 0
+Every so many updates, in each projection with a fixed fan-in K, each unit drops the `share` of its
+K weights that are smallest in size. It draws as many units that it did not read, each equally
+likely, and their weights begin at 0.
 
 The number of synapses stays the same, of the network and of each unit.
 

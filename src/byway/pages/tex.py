@@ -71,10 +71,11 @@ STATEMENT = re.compile(
     r"""
     ("\w+" | [A-Za-z][\w\[\]"\ ]*) :(?!=)      # "noisy": or peers:
     | \(?[A-Za-z][\w'^{}+\-/]*(\([^)]*\))?     # h_l, phi(u), (s_t ...
-      (,\ *\w+)? \s* (=|<-|\+=|~)             # ... and what it is
+      ((,|\ -)\ *[\w^]+\)?)? \s* (=|<-|\+=|~)    # ... and what it is
     """,
     re.VERBOSE,
 )
+SCRIPTED = re.compile(r"\b[A-Za-z]+_(\{|[a-z0-9]{1,2}\b)|\w\^\w")
 LABEL = re.compile(r"(?:(\w):?|([a-z][a-z ]*?)) {2,}(?=\S)")
 
 
@@ -143,6 +144,12 @@ def _begins(line: str, above: str) -> bool:
     """Whether a line begins a statement, rather than going on with the one above it."""
     open_ = sum(above.count(o) - above.count(c) for o, c in ("()", "[]", "{}"))
     return not open_ and (STATEMENT.match(line) is not None or above.endswith("."))
+
+
+def formulas(paragraph: str) -> str:
+    """A paragraph as Markdown: typeset where it holds a name with a script, such as `h_l`."""
+    bare = re.sub(r"`[^`]*`", "", paragraph)
+    return typeset(" ".join(paragraph.split())) if SCRIPTED.search(bare) else paragraph
 
 
 def typeset(statement: str) -> str:

@@ -1,13 +1,14 @@
 """What the pages have in common: docstrings taken apart, tables, hyper-parameters."""
 
 import dataclasses
+import itertools
 import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from byway.core.hyper import hypers
-from byway.pages.tex import equations
+from byway.pages.tex import equations, formulas
 from byway.system.docstring import docstring
 
 FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source)\s{2,}(.*)")
@@ -46,22 +47,23 @@ def card(owner: type) -> Card:
 
 def body(about: Card) -> list[str]:
     """What follows the headline of a card, as Markdown, with its equations typeset."""
-    lines, block = [], []
-    for line in [*about.body.splitlines(), "end"]:
-        if line.startswith("    ") or (block and not line):
-            block.append(line[4:])
-            continue
-        lines += equations(block) if block else []
-        block = []
-        lines.append(line)
-    return lines[:-1]
+    lines, parts = [], [part for part in about.body.split("\n\n") if part]
+    for indented, run in itertools.groupby(parts, lambda part: part.startswith("    ")):
+        if indented:
+            block = "\n".join(run).split("\n")
+            lines += equations([line.removeprefix("    ") for line in block])
+        else:
+            lines += [line for part in run for line in (formulas(part), "")]
+    return lines
 
 
 def sentences(about: Card, *labels: str) -> list[str]:
     """What a card says under some of its labels, each as a paragraph."""
     said = [(label, about.facts[label].rstrip(".")) for label in labels if label in about.facts]
     return [
-        line for label, text in said for line in (f"**{label}.** {text[:1].upper()}{text[1:]}.", "")
+        line
+        for label, text in said
+        for line in (f"**{label}.** {formulas(text[:1].upper() + text[1:])}.", "")
     ]
 
 

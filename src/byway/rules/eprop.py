@@ -9,9 +9,10 @@ running the network, where RTRL pays for the influence of every weight on every 
     g:  eps_t = ds_t/ds_{t-1} eps_{t-1} + ds_t/du_t pre_t,
         e_t = dh_t/ds_{t-1} eps_{t-1} + dh_t/du_t pre_t,   dW = <sum_t L_t e_t>
         L_t = B error_t, by fixed random feedback B from the output to every hidden population; or,
-        where `symmetric` is on, the error sent back along the projections of the same step: W^T
-        error_t next to the output, below it W^T (L_t * dh_t/du_t) a readout with a leak, y_t =
-        kappa y_{t-1} + k u_t, filters e_t as it does u_t: ebar_t = kappa ebar_{t-1} + k e_t
+            where `symmetric` is on, the error sent back along the projections of the same step:
+        L_t = W^T error_t next to the output, and W^T (L_t * dh_t/du_t) below it.
+        ebar_t = kappa ebar_{t-1} + k e_t takes the place of e_t below a readout with a leak, which
+            filters u_t in that way: y_t = kappa y_{t-1} + k u_t
 
 Where the derivatives of a state are constants, as those of the membrane of lif units are, eps
 depends on the presynaptic unit alone: eps_t = alpha eps_{t-1} + k pre_t, a number for each unit and

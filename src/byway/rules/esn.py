@@ -10,8 +10,8 @@ products, is added up as the sequences go by; from them it is solved.
     g:  r_t: what reaches the readout, and a 1 for its bias;   RR <- RR + <w_t r_t r_t^T>,
         RY <- RY + <w_t r_t t_t^T>, after
         `washout` steps; w_t: what a step counts
-    before somebody looks   W_out = (RR / n + ridge I)^-1 RY / n,
-    n the batches so far; its bias is not penalised
+    before somebody looks   W_out = (RR / n + ridge I)^-1 RY / n, with n the batches so far; its
+                            bias is not penalised
 
 Shapes   r "batch features", RR "features features", RY "features out"
 Units    time in steps; activity dimensionless

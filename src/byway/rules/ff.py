@@ -5,10 +5,10 @@ with a wrong label. No error travels between layers. Wrong labels are hard ones:
 softmax head's own belief. A hidden layer may be a black box: the update takes the activity 2 h as
 it is. That is the slope of the goodness by u for relu units; for a black box it is a stand-in.
 
-    f:  z = x with its first C inputs := label;   h_l = relu(W_l n(h_{l-1}) + b_l),
+    f:  z = x, whose first C inputs are set to the label;   h_l = relu(W_l n(h_{l-1}) + b_l),
         n(h) = h / rms(h)
-        three passes: "neutral" (label 1/C each), "positive" (right label), "negative" (wrong label)
-        wrong label ~ softmax(head of the neutral pass) without the right one
+        three passes: "neutral" (1/C for each label), "positive" (the right label), "negative" (a
+            wrong label, drawn from the softmax of the head in the neutral pass)
     g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),
         C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
         delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,

@@ -7,8 +7,8 @@ Where they started apart is forgotten with the rest, and B becomes W.
     f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
     g:  delta_L = e * phi'(u_L),   delta_l = (B_{l+1} delta_{l+1}) * phi'(u_l),
         dW_l = <delta_l h_{l-1}^T>,   dB_l = dW_l^T
-    after each update   W <- (1 - decay) W,   B <- (1 - decay) B,   so
-    W_n - B_n^T = (1 - decay)^n (W_0 - B_0^T)
+    after each update   W <- (1 - decay) W,   B <- (1 - decay) B
+                        W_n - B_n^T = (1 - decay)^n (W_0 - B_0^T), so that the gap closes
 
 Shapes   pre "batch pre", post "batch post", W "pre post", gamma[p] shaped like the weight of p: B^T
          above

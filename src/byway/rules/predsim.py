@@ -8,8 +8,7 @@ to be alike and those of different classes not. The heads learn too; they are ga
     g:  C_l = (1 - beta) <C(V_l h_l + c_l, t)> + beta mean_ij (S(R_l h_l) - S(t))_ij^2
         S_ij(a) = cosine of a_i - mean(a_i) and a_j - mean(a_j), of two samples i and j
         delta_l = phi'(u_l) dC_l/dh_l,   dW_l = <delta_l h_{l-1}^T>;
-        V_l, c_l and R_l descend C_l too
-        the output learns by the delta rule
+        V_l, c_l and R_l descend C_l too, and the output learns by the delta rule.
         R_l is dense, with a bias; of feature maps a 3x3 convolution, of which S sees each channel's
         standard deviation over space, where there are four channels at least
 

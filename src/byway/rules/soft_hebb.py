@@ -10,8 +10,8 @@ them, by the delta rule.
     g:  y = softmax(u_l / temperature) over the units that compete,
         s_k = y_k for the unit of the largest y, -y_k for the others
         A_k = sum over the batch of s_k (h_{l-1} - u_k W_k),
-        change of W_k = rate * sqrt(| |W_k| - 1 |) * A_k / max |A|,
-        added as it is, past the optimiser; biases of hidden layers stay.
+        change_k = rate * sqrt(| |W_k| - 1 |) * A_k / max |A|, which is added to W_k
+            as it is, past the optimiser; biases of hidden layers stay.
         dW_L = <(e * phi'(u_L)) h_{L-1}^T> for the readout
 
 At rate 0 the readout learns alone: with `fit(start=result)` after hidden layers that have learned.

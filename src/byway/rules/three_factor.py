@@ -7,8 +7,8 @@ likely. Nobody says what would have been right.
 
     f:  u_l = W_l h_{l-1} + b_l + sigma xi_l,   h_l = phi(u_l),
         xi_l ~ N(0, 1) for each unit, sample and time step; without noise when it
-        predicts; of a recurrent network one step a call. A linear output scored by cross-entropy
-        has no noise: a ~ softmax(y), one class
+        predicts; of a recurrent network one step a call.
+        a ~ softmax(y), one class, of a linear output that is scored by cross-entropy, without noise
     g:  e_t = exp(-1 / tau) e_{t-1} + z_t h_{l-1}^T,
         z = xi / sigma, or a - softmax(y) of an output that chose
         dW_l = -<sum_t (R_t - Rbar) e_t>,

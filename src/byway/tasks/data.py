@@ -1,12 +1,13 @@
 """Your own data (data): a table, images, sequences or arrays, with labels, with numbers to be
 predicted, or with neither.
 
-x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the training
-    samples: features one by one, images channel by channel. Images are (height, width, channels);
-    sequences (time, features), as long as each likes
-y   labels of any kind, numbered in their order; or, with kind="regression", numbers, standardised
-    too. Of a sequence one, asked for at its last step, or one at each step. Shares of the samples,
-    each class in proportion, make validation and test
+    x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the
+        training samples, features one by one, images channel by channel. Images are (height, width,
+        channels); sequences (time, features), as long as each likes
+    y   labels of any kind, numbered in their order; or, with `kind="regression"`, numbers,
+        standardised too. A sequence has one, asked for at its last step, or one at each step.
+
+Shares of the samples, each class in proportion, make validation and test.
 """
 
 import math

@@ -2,8 +2,9 @@
 
     v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta - beta a_{t-1}),
     a_t = rho a_{t-1} + z_t
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta), 0 while
-    refractory, stands for dz/dv rho = exp(-1 / tau_adaptation); the rest as in `lif`
+    rho = exp(-1 / tau_adaptation); the rest as in `lif`
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta),
+    which stands for dz/dv, and is 0 while refractory
 
 Shapes   u, v, a, z "batch *units"
 Units    time in steps; theta, beta and v in those of the drive, a in spikes

@@ -2,9 +2,9 @@
 
     v_t = alpha v_{t-1} + k u_t - theta z_{t-1},
     z_t = H(v_t - theta), and 0 for `refractory` steps after a spike
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), 0 while refractory, stands for
-    dz/dv alpha = exp(-1 / tau);  k = 1, or 1 - alpha where `scaled` is on. The activity is z: 1 for
-    a spike
+    alpha = exp(-1 / tau);   k = 1, or 1 - alpha where `scaled` is on
+    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), which stands for dz/dv, and is 0
+    while refractory. The activity is z: 1 for a spike
 
 Shapes   u, v, z "batch *units"
 Units    time in steps; theta and v in those of the drive
