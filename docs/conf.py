@@ -10,6 +10,7 @@ sys.path.insert(0, str(HERE))
 import made
 
 import byway
+from byway.core.words import QUESTIONS
 
 project = "Byway"
 author = "the authors of Byway"
@@ -29,7 +30,15 @@ exclude_patterns = ["images"]
 nitpicky = False
 html_math_renderer = "katex"
 
-myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "dollarmath", "html_image"]
+myst_enable_extensions = [
+    "attrs_inline",
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "html_image",
+    "substitution",
+]
+myst_substitutions = QUESTIONS  # {{ transport }}: what it means, in one sentence
 myst_heading_anchors = 3
 myst_dmath_double_inline = False
 copybutton_exclude = ".linenos, .gp, .go"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from byway.audit.verdict import Verdict
+from byway.core.words import QUESTIONS
 from byway.learning.rule import Claims, Rule
 from byway.system.docstring import headline
 
@@ -17,15 +18,10 @@ hand but these lines. Each rule is traced on a tiny network of every kind that i
 the verdicts are read from the program. `byway audit RULE` does the same on your machine; `byway
 audit RULE --json` for programs.
 
-**What the words mean.** *Transport*: an update reads weights other than its own, or its signal
-was carried backwards through them. *Locking*: an update waits for something computed downstream
-of it on the same sample. *Derivative*: an update reads phi'(u), or moves as that does. *Signal*:
-what of the teaching signal its updates are computed from. *Phases*: runs of the network for one
-update. *Memory*: what the rule carries between steps in its state and memory, beyond weights and
-gamma, by how it grows with the network: nothing, about a number a unit or a synapse, or the
-influence of every synapse on every unit. *Past*: whether what is kept grows with the length of a
-sequence. *Future*: whether an update at one time step needs a later one. What a rule learns
-besides the weights, in gamma, is audited with them.
+{words}
+
+What a rule learns besides the weights, in gamma, is audited with them. What it carries is judged by
+how it grows with the network.
 
 **What the audit cannot see.** It knows arrays, or parts of them: if one entry depends on a
 weight, all do. Where it cannot tell how a weight was used it assumes the worst. A dependence
@@ -33,7 +29,7 @@ through a discrete choice, such as a sampled label, is found by the trace and ha
 [Architecture](/architecture.md#the-audit) lists the limits. And the audit judges the program, not
 the physics: an exact sum over a million synapses is as local to it as a product of two numbers.
 """
-COLUMNS = ("transport", "locking", "derivative", "signal", "phases", "memory", "past", "future")
+COLUMNS = tuple(QUESTIONS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +50,8 @@ def audit_page(parts: Sequence[AuditPart]) -> str:
     head = [f"| rule | network | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
     rows = [row for part in parts for row in part.rows]
     sections = [line for part in parts for line in part.section]
-    return "\n".join([HEAD, *head, *rows, *sections]) + "\n"
+    words = "\n".join(f"- **{name}**: {text}" for name, text in QUESTIONS.items())
+    return "\n".join([HEAD.replace("{words}", words), *head, *rows, *sections]) + "\n"
 
 
 def audit_part(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> AuditPart:

@@ -41,15 +41,17 @@ class Claims:
     """What a rule says of itself, in the audit's terms; a test holds the audit's verdict to it.
 
     Attributes:
-        transport: does an update read weights other than its own that its signal had to pass
-            through?
-        locking: must an update wait for something computed downstream of it on the same sample?
-        derivative: does an update read phi'(u)?
-        signal: which parts of the signal its updates are computed from.
-        phases: how many times the network runs for one update.
-        memory: what the rule carries from one step to the next, beyond weights and gamma: nothing,
-            about a number a unit, about a number a synapse, or more ("influence": a number for each
-            unit and synapse).
+        transport: does an update use the weights of another projection, against the direction in
+            which they carry activity?
+        locking: must an update wait for something that is computed downstream of it, from the same
+            sample?
+        derivative: does an update depend on the slope φ′(u) of a unit’s activation?
+        signal: which parts of the teaching signal is an update computed from: the target, the error
+            at the output, the loss or a reward?
+        phases: how many times does the network run for one update?
+        memory: what does the rule carry from one step to the next, besides the weights: nothing,
+            about a number for each unit, one for each synapse, or one for each pair of the two
+            (influence)?
         past: does what the rule keeps grow with the length of a sequence?
         future: does an update at one time step need the input or the target of a later one?
     """

@@ -9,6 +9,7 @@ import jax
 from byway.audit.networks import accepted, learns_samples
 from byway.audit.page import COLUMNS, cells
 from byway.audit.verdict import Verdict
+from byway.core.words import QUESTIONS
 from byway.learning.rule import Rule
 from byway.pages.words import body, card, sentences, settings, table
 from byway.verify.run import Result, wanted
@@ -76,7 +77,9 @@ def rules_page(rules: Sequence[Rule]) -> str:
         kinds = ", ".join(f"[{kind}](networks/{kind}.md)" for kind in accepted(rule))
         name = f"[`{rule.id}`](rules/{rule.id}.md)"
         rows.append([name, card(type(rule)).headline, *cells(rule.claims), kinds])
-    return "\n".join([*lines, *table(["rule", "", *COLUMNS, "networks"], rows), ":::", ""])
+    words = [f"- **{name}**: {text}" for name, text in QUESTIONS.items()]
+    filtered = [*table(["rule", "", *COLUMNS, "networks"], rows), ":::", ""]
+    return "\n".join([*lines, *filtered, "## What the words mean", "", *words, ""])
 
 
 def _audit(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> list[str]:

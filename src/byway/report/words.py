@@ -3,35 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from byway.core.words import MEANING
 from byway.report.summary import BASELINES, Comparison
 
-VERDICTS = {
-    "transport": (
-        "Does an update use the weights of another projection, carried backwards to it? A synapse "
-        "has no way to know them. "
-        "Backprop does; feedback alignment uses fixed random weights instead."
-    ),
-    "locking": (
-        "Must an update wait for something that is computed further downstream, from the same "
-        "sample? If no, each layer can learn "
-        "as soon as it has been active."
-    ),
-    "derivative": (
-        "Does an update use the slope φ′(u) of a unit’s activation? If no, units may be black "
-        "boxes or spikes."
-    ),
-    "signal": (
-        "Which parts of the teaching signal the updates are computed from: the target itself, the "
-        "error vector at the output, or one "
-        "number, the loss or a reward. Less is easier to deliver."
-    ),
-    "phases": "How many times the network runs for one update.",
-    "memory": (
-        "What the rule itself carries from one step to the next, besides the weights: nothing, a "
-        "number for each unit (units) or one "
-        "for each weight (synapses)."
-    ),
-}
+VERDICTS = MEANING
 
 MICROSCOPE = {
     "angle": (
