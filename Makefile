@@ -5,13 +5,14 @@
 # make test-lowest  the exact tests, with the lowest versions that pyproject.toml allows, in an environment of their own
 # make coverage     the tests, and what of the program they do not reach
 # make security     known vulnerabilities of what requirements.lock names; asks a service on the network
+# make package  the sdist and, from it, the wheel, which is installed in an environment of its own and used from elsewhere
 # make docs   build the docs     make bench-peers   what others offer, for make bench to measure too
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-lowest slow coverage check format bench bench-peers docs mutate security clean
+.PHONY: demo test test-lowest slow coverage check format bench bench-peers docs package mutate security clean
 
 demo: $(READY)
 	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
@@ -58,6 +59,15 @@ docs: $(VENV)/.ready-docs $(VENV)/.ready-dev $(VENV)/katex
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs site
 	BYWAY_SITE=site $(BIN)/pytest tests/docs/test_site.py
 
+package:
+	rm -rf dist && $(PYTHON) -m venv --clear .venv-package
+	.venv-package/bin/python -m pip install --quiet build
+	.venv-package/bin/python -m build --outdir dist .
+	.venv-package/bin/python -m pip install --quiet --constraint requirements.lock dist/byway-*.whl
+	cd dist && ../.venv-package/bin/byway list
+	cd dist && ../.venv-package/bin/byway train --task digits --rule dfa --epochs 2 --seeds 2 --out run
+	test -s dist/run/report.html
+
 $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
@@ -87,4 +97,4 @@ $(VENV)/katex: $(VENV)/.ready-docs
 	touch $@
 
 clean:
-	rm -rf .venv* runs site .pytest_cache .ruff_cache .coverage*
+	rm -rf .venv* runs site dist docs/reference .pytest_cache .ruff_cache .coverage*
