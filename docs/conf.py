@@ -63,7 +63,7 @@ html_js_files = [("rules.js", {"defer": "defer"})]
 html_favicon = "images/mark.svg"
 html_show_sourcelink = False
 html_copy_source = False
-html_sidebars = {"index": []}
+html_sidebars = {"index": [], "reference/rules": []}
 html_theme_options = {
     "logo": {
         "image_light": "images/name.svg",
