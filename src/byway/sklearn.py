@@ -33,8 +33,8 @@ class OneClassError(DataError, ValueError):
 
 
 class BywayClassifier(ClassifierMixin, BaseEstimator):
-    """A multi-layer perceptron that learns by any of Byway's rules: `byway.fit` with the manners of
-    scikit-learn.
+    """A multi-layer perceptron that learns by any of Byway's rules: `byway.fit` as a
+    scikit-learn classifier.
 
     It takes tables of numbers, arrays or data frames, and labels of any kind. Scale the inputs
     first, for example with `StandardScaler` in a pipeline. Nothing is kept aside: whoever calls it

@@ -16,12 +16,12 @@ LARGEST_SEED, LARGEST_COUNT = 2**32 - 1, 2**31 - 1
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number: an int of Python or NumPy, and no truth."""
+    """Whether it is a whole number: an int of Python or NumPy, and not a bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool)
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite real number, and no truth."""
+    """Whether it is a finite real number, and not a bool."""
     return (
         isinstance(value, numbers.Real)
         and not isinstance(value, bool | np.bool)

@@ -2,7 +2,7 @@
 
 A rule's floats are live: leaves of its pytree, which a compiled program is given with its other
 arguments, so that another value needs no other program. All else is static, as it decides shapes
-and branches: whole numbers, words, truths, a float on which Python branches; and so are the numbers
+and branches: integers, strings, bools, a float on which Python branches; and so are the numbers
 of tasks and cells.
 """
 

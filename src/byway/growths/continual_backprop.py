@@ -1,4 +1,4 @@
-"""Continual backpropagation (CBP): units of little use begin anew, so that learning does not go
+"""Continual backpropagation (CBP): units of little use are reset, so that learning does not go
 stale.
 
     u_i <- decay u_i + (1 - decay) <|h_i|> sum_k |w_ki|, the utility of hidden unit i, corrected for
@@ -6,12 +6,12 @@ stale.
     c += rate * (number of units older than `maturity`)
     b_k += w_ki <h_i>, where `transfer` is on: what the unit that goes sent on average
 
-While c is at least 1, the unit of least utility among those that are old enough begins anew, and c
+While c is at least 1, the unit of least utility among those that are old enough is reset, and c
 falls by 1: weights into it are drawn as at the start, its bias, the weights out of it, its utility
 and its age become 0.
 
-Any rule trains the network between: of what began anew the moments of the optimiser are forgotten
-(`adam_each` counts steps for each weight). At most one unit of a population begins anew in one
+Any rule trains the network between: of what was reset the moments of the optimiser are forgotten
+(`adam_each` counts steps for each weight). At most one unit of a population is reset in one
 update.
 
 Shapes   utility, age, mean "units" by hidden population; memory's c "" by population
@@ -40,9 +40,9 @@ class ContinualBackprop(Growth):
 
     claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity"})
     every: int = hyper(1, "updates from one time to the next", low=1, high=2**31 - 1)
-    until: float = hyper(1.0, "share of a run after which no unit begins anew", low=0.0, high=1.0)
+    until: float = hyper(1.0, "share of a run after which no unit is reset", low=0.0, high=1.0)
     rate: float = hyper(
-        1e-4, "share of the mature units that begins anew in one update", low=0.0, high=1.0
+        1e-4, "share of the mature units that are reset in one update", low=0.0, high=1.0
     )
     maturity: int = hyper(
         100, "updates for which a unit that began anew is left alone", low=0, high=2**31 - 1
@@ -104,7 +104,7 @@ class ContinualBackprop(Growth):
         return memory, net, fresh
 
     def _renewed(self, memory, net, h, key):
-        """The unit of a population that begins anew, if one is due."""
+        """The unit of a population to reset, if one is due."""
         utility, mean, age = (memory[part][h.name] for part in ("utility", "mean", "age"))
         mature = age > self.maturity
         due = memory["due"][h.name] + self.rate * self.every * jnp.sum(mature).astype(age.dtype)
@@ -141,7 +141,7 @@ class ContinualBackprop(Growth):
 
 
 def _growing(net):
-    """The hidden populations whose units can begin anew."""
+    """The hidden populations whose units can be reset."""
     return [
         h
         for h in net.hidden

@@ -1,4 +1,4 @@
-"""Growth: what changes the wiring of a network, or begins units anew, while any rule trains it."""
+"""Growth: what changes the wiring of a network, or resets units, while any rule trains it."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar, Literal

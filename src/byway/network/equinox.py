@@ -92,7 +92,7 @@ class Layers(Transposed):
 
 
 def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -> Network:
-    """A model of Equinox as a network with the same weights, which computes the same.
+    """An Equinox model as a network with the same weights, which computes the same.
 
     It may be an `equinox.nn.MLP`, one layer, or an `equinox.nn.Sequential` of: layers that are
     linear in their input and in an array called `weight` (and affine in one called `bias`), such as

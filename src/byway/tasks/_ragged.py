@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int
 from byway.core.errors import DataError
 
 WAY = (
-    "give a list of arrays (time, features), or a filled-up array with mask=: lengths, or truths "
+    "give a list of arrays (time, features), or a filled-up array with mask=: lengths, or bools "
     "(samples, time)"
 )
 
@@ -30,7 +30,7 @@ def filled(
         x: a list of arrays "time features" or "time"; or an array "samples time features" or
             "samples time".
         mask: which steps count, "samples time", or how many of each sequence are there, "samples";
-            of a list a list of truths; None for all of them.
+            for a list, a list of bools; None for all of them.
 
     Returns:
         "samples time features", zero after the end of each; which steps count; and how many there
@@ -195,6 +195,6 @@ def _counted(part: str, mask: Any, there: np.ndarray) -> np.ndarray:
     raise DataError(
         f"a {part}mask of type {mask.dtype} and shape {mask.shape} for {samples} sequences of "
         f"{time} steps",
-        f"truths {(samples, time)}, or {(samples,)} lengths from 1 to {time}",
+        f"bools {(samples, time)}, or {(samples,)} lengths from 1 to {time}",
         "leave it out where every step counts",
     )

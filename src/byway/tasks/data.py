@@ -38,7 +38,7 @@ MANY, SOME = 20, 5
 
 
 class Data(Task):
-    """Arrays, files and folders as a task; read, checked and parted as soon as it is made.
+    """Arrays, files and folders as a task; read, checked and split as soon as it is made.
 
     Args:
         x: samples, "samples features", "samples height width" or "samples height width channels";

@@ -60,7 +60,7 @@ class Result:
         return f"{self.rule}, {check.name}: {found}, wanted {wanted(check)} ({check.source})"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain strings, numbers and truths; what is not finite is null."""
+        """Plain strings, numbers and bools; what is not finite is null."""
         check = {
             f.name: getattr(self.check, f.name)
             for f in dataclasses.fields(Check)
