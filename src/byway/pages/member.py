@@ -86,4 +86,4 @@ def _list(title: str, folder: str, owners: dict[str, StatefulCell | Growth], tex
         [f"[`{name}`]({folder}/{name}.md)", card(type(owner)).headline]
         for name, owner in owners.items()
     ]
-    return "\n".join([f"# {title}", "", *table(["name", ""], rows), text])
+    return "\n".join([f"# {title}", "", *table(["name", "what it is"], rows), text])

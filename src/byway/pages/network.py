@@ -112,4 +112,4 @@ def network_page(kind: str, rules: Sequence[Rule]) -> str:
 def networks_page() -> str:
     """The list of all kinds, as Markdown."""
     rows = [[f"[`{kind}`](networks/{kind}.md)", ABOUT[kind].what] for kind in KINDS]
-    return "\n".join(["# Networks", "", *table(["kind", ""], rows)])
+    return "\n".join(["# Networks", "", *table(["kind", "what it is"], rows)])

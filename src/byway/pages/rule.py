@@ -78,7 +78,7 @@ def rules_page(rules: Sequence[Rule]) -> str:
         name = f"[`{rule.id}`](rules/{rule.id}.md)"
         rows.append([name, card(type(rule)).headline, *cells(rule.claims), kinds])
     words = [f"- **{name}**: {text}" for name, text in QUESTIONS.items()]
-    filtered = [*table(["rule", "", *COLUMNS, "networks"], rows), ":::", ""]
+    filtered = [*table(["rule", "what it is", *COLUMNS, "networks"], rows), ":::", ""]
     return "\n".join([*lines, *filtered, "## What the words mean", "", *words, ""])
 
 
@@ -99,7 +99,7 @@ def _audit(rule: Rule, verdicts: Sequence[tuple[str, Verdict]]) -> list[str]:
         "What it claims, and what the audit found in its program when this page was built; "
         f"[update by update](../audit.md#{rule.id}), with what the words mean.",
         "",
-        *table(["", *COLUMNS], rows),
+        *table(["verdict", *COLUMNS], rows),
         *(f"- {note}" for note in notes),
         "",
     ]

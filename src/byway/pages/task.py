@@ -85,7 +85,9 @@ def tasks_page(tasks: Sequence[Task]) -> str:
         ]
         for task in tasks
     ]
-    return "\n".join(["# Tasks", "", *table(["task", "", "one input", "outputs", "in time"], rows)])
+    return "\n".join(
+        ["# Tasks", "", *table(["task", "what it is", "one input", "outputs", "in time"], rows)]
+    )
 
 
 def _sizes(task: Task) -> tuple[str, str]:
