@@ -3,7 +3,9 @@
 from typing import Any, TypeVar
 
 from byway.core.errors import ConfigError, unknown_name
+from byway.core.given import shown
 from byway.core.hyper import hypers
+from byway.core.registry import Registry
 from byway.core.task import Task
 from byway.growths import GROWTHS
 from byway.learning.growth import Growth
@@ -15,6 +17,7 @@ from byway.rules import RULES
 from byway.tasks import TASKS
 
 T = TypeVar("T")
+REGISTRIES: tuple[Registry[Any], ...] = (RULES, TASKS, GROWTHS, CELLS)
 
 
 def rule(name: str, **hyper: Any) -> Rule:
@@ -35,6 +38,33 @@ def cell(name: str, **hyper: Any) -> Cell:
 def growth(name: str, **hyper: Any) -> Growth:
     """The growth policy called `name`, with its numbers."""
     return _made(GROWTHS.get(name), name, hyper)
+
+
+def register(member: type[T]) -> type[T]:
+    """Give a rule, a task, a cell or a growth policy of your own a name, that of its class in snake
+    case: from then on `byway.rule("my_rule")`, `compare` and all else that takes a name know it.
+
+    It is a decorator, too. A class that is written again, as in a notebook, takes the place of the
+    one before.
+
+    Args:
+        member: the class.
+
+    Returns:
+        The class itself.
+
+    Raises:
+        ConfigError: the name is taken, or the class is none of these.
+    """
+    for registry in REGISTRIES:
+        if isinstance(member, type) and issubclass(member, registry.base):
+            registry.add(member)
+            return member
+    raise ConfigError(
+        f"register({shown(member)})",
+        "a class of byway.Rule, byway.Task, byway.Growth or StatefulCell",
+        "write @byway.register above such a class",
+    )
 
 
 def _made(kind: type[T], name: str, settings: dict[str, Any]) -> T:

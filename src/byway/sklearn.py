@@ -1,12 +1,14 @@
 """Byway as a scikit-learn classifier, for pipelines, grid searches and cross-validation."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -19,6 +21,7 @@ from byway import named
 from byway.core.errors import ConfigError, DataError
 from byway.core.task import Split
 from byway.learning.rule import Rule
+from byway.network.activations import Activation
 from byway.network.builders import mlp
 from byway.tasks._labelled import LabelledTask
 from byway.training.fit import fit
@@ -66,17 +69,17 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        rule="dfa",
+        rule: str | Rule = "dfa",
         *,
-        rule_options=None,
-        hidden=(128, 128),
-        activation="relu",
-        epochs=30,
-        batch=32,
-        optimiser="adam",
-        lr=None,
-        schedule=None,
-        random_state=None,
+        rule_options: dict[str, Any] | None = None,
+        hidden: Sequence[int] = (128, 128),
+        activation: str | Activation = "relu",
+        epochs: int = 30,
+        batch: int = 32,
+        optimiser: str | optax.GradientTransformation = "adam",
+        lr: float | None = None,
+        schedule: str | None = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
         # Nothing is checked before `fit`, as is the custom there.
         self.rule = rule
@@ -90,7 +93,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         self.schedule = schedule
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: Any, y: Any) -> "BywayClassifier":
         """Train from a fresh start.
 
         Args:
@@ -105,6 +108,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         checked = validate_data(self, X, y, dtype=_dtype())
         X, y = np.asarray(checked[0]), column_or_1d(checked[1], warn=True)
         check_classification_targets(y)
+        self.classes_: np.ndarray
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise OneClassError(
@@ -163,16 +167,16 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
         self.loss_curve_ = [float(row.train["loss"][0]) for row in result.rows[1:]]
         return self
 
-    def predict(self, X):
+    def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row."""
         best = np.argmax(self._outputs(X), 1)
         return self.classes_[best]
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, "samples classes"."""
         return softmax(self._outputs(X), axis=1)
 
-    def decision_function(self, X):
+    def decision_function(self, X: Any) -> np.ndarray:
         """The network's outputs, "samples classes", whose softmax are the probabilities; of two
         classes their difference, "samples".
         """

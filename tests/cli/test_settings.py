@@ -7,6 +7,7 @@ import pytest
 
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, UnknownNameError
+from byway.rules import RULES
 
 VERB = Verb(
     "test",
@@ -138,3 +139,20 @@ def test_a_missing_file_and_a_forgotten_one(tmp_path):
         parse("--config", str(tmp_path / "nowhere.toml"))
     with pytest.raises(ConfigError, match="without a file"):
         parse("--config")
+
+
+def test_a_rule_of_a_file_has_its_settings_under_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(RULES, "_added", {})
+    (tmp_path / "mine.py").write_text(
+        "from byway.rules.feedback.fa import FA\n"
+        "from byway import hyper\n"
+        "class MyFA(FA):\n"
+        "    gain: float = hyper(1.0, 'scale of what comes back')\n",
+        encoding="utf-8",
+    )
+    verb = Verb("train", "", [("rule", str, "dfa", "the learning rule")])
+    rule = f"{tmp_path}/mine.py:MyFA"
+    settings = verb.read(["--rule", rule, "--my-fa.gain", "2"])
+    assert settings.rule == rule and settings.my_fa.gain == 2.0
+    again = verb.from_dict(tomllib.loads(to_toml(settings)))
+    assert to_toml(again) == to_toml(settings)

@@ -188,7 +188,7 @@ def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
 
 def test_stripped_docstrings_are_read_in_the_source():
     program = (
-        "from byway.system.docstring import docstring as d; import byway.rules.dfa as m, "
+        "from byway.system.docstring import docstring as d; import byway.rules.feedback.dfa as m, "
         "byway.cli.settings as s"
     )
     made = "d(type('Made', (), {'__doc__': 'given'}))"

@@ -25,7 +25,8 @@ CARD = {
     "fashion_mnist": (60_000, 10_000, 0.2860, 0.3530),
 }
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-EMBEDDED = {"digits"}
+# Those that need no file.
+EMBEDDED = {name for name in TASKS.ids() if not issubclass(TASKS.get(name), ImageTask)} | {"digits"}
 # Nothing until somebody gives it samples; its tests are in oracles/test_own_data.py.
 GIVEN = {"data"}
 
@@ -125,6 +126,11 @@ def test_class_id_and_file_have_one_name(name):
     cls = TASKS.get(name)
     assert cls.__module__ == f"byway.tasks.{name}"
     assert cls().id == name
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS.ids() if name not in GIVEN])
+def test_every_task_keeps_the_contract(name, splits_of):
+    byway.check_task(byway.task(name), splits_of(name))
 
 
 @every_classification

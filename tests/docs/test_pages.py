@@ -28,7 +28,7 @@ from byway.tasks._sequences import DrawnTask
 from byway.verify.run import verify
 
 DOCS = Path(__file__).parents[2] / "docs"
-RULE_IDS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
+RULE_IDS = RULES.own()
 SVG = "{http://www.w3.org/2000/svg}"
 
 

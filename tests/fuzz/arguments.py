@@ -212,6 +212,8 @@ for _task, _names in {
     for _name in _names:
         for _value in (-1, NAN, "x", None, [1], True):
             _try(f"task {_task}", byway.task, _task, **{_name: _value})
+for _member in (byway.rule("fa"), "fa", None, int, byway.Network):
+    _try("register", byway.register, _member)
 for _name in ("", "bpp", None, 3, "../x", "BP", "_learned", "_files"):
     _try("rule", byway.rule, _name)
     _try("task", byway.task, _name)

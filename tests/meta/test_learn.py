@@ -16,7 +16,7 @@ from byway.meta.learn import Episode, episode_loss, meta_learn
 from byway.meta.trial import in_words
 from byway.rules import RULES
 from byway.rules._learned import save
-from byway.rules.taylor import DELTA, Taylor, coefficients
+from byway.rules.meta.taylor import DELTA, Taylor, coefficients
 from byway.tasks._classes import SomeClasses
 
 DIGITS = byway.task("digits")

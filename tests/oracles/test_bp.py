@@ -10,7 +10,7 @@ import pytest
 
 from byway.network.activations import ACTIVATIONS
 from byway.network.builders import convnet, graph, mlp
-from byway.rules.bp import BP
+from byway.rules.backprop.bp import BP
 
 EXACT = 1e-12
 

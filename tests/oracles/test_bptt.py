@@ -11,8 +11,8 @@ from jax.flatten_util import ravel_pytree
 
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import convnet, mlp, rnn
-from byway.rules.bp import BP
-from byway.rules.bptt import BPTT
+from byway.rules.backprop.bp import BP
+from byway.rules.time.bptt import BPTT
 
 
 @pytest.mark.parametrize("name", [*by_hand.STACKS, *by_hand.GRAPHS])

@@ -22,8 +22,8 @@ from byway.network.builders import graph, mlp, rnn
 from byway.network.cells import CELLS, cell
 from byway.network.projections import Dense, Skip
 from byway.rules import able
-from byway.rules.bptt import BPTT
-from byway.rules.rtrl import RTRL
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.rtrl import RTRL
 
 STEPS, BATCH = 7, 3
 

@@ -12,8 +12,8 @@ from scipy import stats
 
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, mlp
-from byway.rules.bp import BP
-from byway.rules.dfa import DFA
+from byway.rules.backprop.bp import BP
+from byway.rules.feedback.dfa import DFA
 
 
 def _gradient(net, x, target, phi, loss=by_hand.cross_entropy):

@@ -12,7 +12,7 @@ import pytest
 import byway
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
-from byway.rules.dtp import DTP
+from byway.rules.targets.dtp import DTP
 from byway.training.step import Optimisers, learn, new_learner
 
 EXACT = 1e-12

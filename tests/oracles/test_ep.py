@@ -16,7 +16,7 @@ from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.network import Network
 from byway.network.projections import Skip
-from byway.rules.ep import EP
+from byway.rules.energy.ep import EP
 
 EXACT = 1e-12
 SIZES = {"input": 4, "a": 5, "b": 6, "output": 3}

@@ -22,8 +22,8 @@ from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, graph, mlp, rnn
 from byway.network.projections import Dense
 from byway.network.sparse import FixedFanIn
-from byway.rules.bptt import BPTT
-from byway.rules.eprop import Eprop
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.eprop import Eprop
 from byway.training.step import Optimisers, learn, new_learner
 
 STEPS, BATCH, KAPPA = 12, 4, math.exp(-1 / 4.0)

@@ -13,7 +13,7 @@ import byway
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, ShapeError
 from byway.network.equinox import from_equinox, to_equinox
-from byway.rules.bp import BP
+from byway.rules.backprop.bp import BP
 
 KEYS = list(jax.random.split(jax.random.key(3), 6))
 EXACT = 1e-12

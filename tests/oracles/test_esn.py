@@ -14,7 +14,7 @@ from byway.core.errors import RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import graph, mlp, rnn
 from byway.network.projections import Skip
-from byway.rules.esn import ESN
+from byway.rules.time.esn import ESN
 from byway.training.step import Optimisers, concluded, learn, new_learner
 
 RULE = ESN(ridge=1e-2)

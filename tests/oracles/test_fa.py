@@ -10,7 +10,7 @@ from scipy import stats
 
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, mlp
-from byway.rules.fa import FA
+from byway.rules.feedback.fa import FA
 from byway.training.step import Optimisers, learn, new_learner
 
 

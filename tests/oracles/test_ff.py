@@ -14,7 +14,7 @@ import byway
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, mlp
-from byway.rules.ff import FF
+from byway.rules.local.ff import FF
 
 CLASSES = 3
 

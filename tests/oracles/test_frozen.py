@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, graph, mlp
-from byway.rules.frozen import Frozen
+from byway.rules.control.frozen import Frozen
 from byway.training.step import Optimisers, learn, new_learner
 
 

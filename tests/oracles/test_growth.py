@@ -19,11 +19,11 @@ from byway.core.task import Split
 from byway.growths import GROWTHS
 from byway.learning.growth import Growth
 from byway.network.builders import mlp
-from byway.rules.bp import BP
-from byway.testing.case import with_calls_of_f
+from byway.rules.backprop.bp import BP
 from byway.training.loop import Loop
 from byway.training.optimisers import OPTIMISERS
 from byway.training.step import Optimisers, grown, learn, new_learner
+from byway.verify.case import with_calls_of_f
 
 SPARSE = {"fan_in": 5}
 

@@ -14,8 +14,8 @@ import byway
 from byway.core.signal import Signal
 from byway.learning.rule import Carry
 from byway.network.settle import settle
-from byway.rules._predictive import Energy
-from byway.rules.ipc import IPC
+from byway.rules.energy._predictive import Energy
+from byway.rules.energy.ipc import IPC
 from byway.training.step import Optimisers, learn, new_learner
 
 RATE = 0.2

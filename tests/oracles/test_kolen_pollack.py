@@ -12,9 +12,9 @@ import pytest
 
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, mlp
-from byway.rules.bp import BP
-from byway.rules.fa import FA
-from byway.rules.kolen_pollack import KolenPollack
+from byway.rules.backprop.bp import BP
+from byway.rules.feedback.fa import FA
+from byway.rules.feedback.kolen_pollack import KolenPollack
 from byway.training.step import Optimisers, learn, new_learner
 
 RATE, STEPS = 0.3, 20

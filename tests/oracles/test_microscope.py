@@ -15,12 +15,12 @@ from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.metrics.microscope import QUANTITIES, compare, microscope, true_gradient
 from byway.network.builders import convnet, mlp
-from byway.rules.bp import BP
-from byway.rules.bptt import BPTT
-from byway.rules.dfa import DFA
-from byway.rules.ff import FF
-from byway.rules.frozen import Frozen
-from byway.rules.rtrl import RTRL
+from byway.rules.backprop.bp import BP
+from byway.rules.control.frozen import Frozen
+from byway.rules.feedback.dfa import DFA
+from byway.rules.local.ff import FF
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.rtrl import RTRL
 from byway.training.step import Optimisers, new_learner
 
 SGD = Optimisers(optax.sgd(0.1), optax.sgd(0.1))

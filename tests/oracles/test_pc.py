@@ -16,8 +16,8 @@ from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameErr
 from byway.core.record import Record
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Task
-from byway.rules._predictive import Energy
-from byway.rules.pc import PC
+from byway.rules.energy._predictive import Energy
+from byway.rules.energy.pc import PC
 from byway.tasks._images import ImageTask
 
 EXACT = 1e-12

@@ -12,7 +12,7 @@ import pytest
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, graph, mlp
-from byway.rules.predsim import Predsim
+from byway.rules.local.predsim import Predsim
 from byway.training.step import Optimisers, learn, new_learner
 
 EVEN = Predsim(beta=0.6)

@@ -19,10 +19,10 @@ from byway.core.signal import Signal, SquaredError
 from byway.network.builders import convnet, mlp, rnn
 from byway.network.network import Network
 from byway.network.projections import Dense
-from byway.rules.bp import BP
-from byway.rules.bptt import BPTT
-from byway.rules.frozen import Frozen
-from byway.rules.rtrl import RTRL
+from byway.rules.backprop.bp import BP
+from byway.rules.control.frozen import Frozen
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.rtrl import RTRL
 from byway.training.step import Optimisers, learn, new_learner
 
 CASES = [name for name in (*by_hand.STACKS, *by_hand.GRAPHS) if name != "normalised"]

@@ -16,7 +16,7 @@ from byway.network.builders import convnet, graph, mlp
 from byway.network.convolutions import LocallyConnected
 from byway.network.projections import Skip
 from byway.network.sparse import FixedFanIn
-from byway.rules.soft_hebb import SoftHebb
+from byway.rules.hebbian.soft_hebb import SoftHebb
 from byway.training.step import Optimisers, learn, new_learner
 
 

@@ -13,7 +13,7 @@ from byway.core.signal import SquaredError
 from byway.network.builders import convnet, graph, placed
 from byway.network.convolutions import Conv, LocallyConnected
 from byway.network.sparse import FixedFanIn
-from byway.rules.bp import BP
+from byway.rules.backprop.bp import BP
 
 BATCHES = [1, 7]
 

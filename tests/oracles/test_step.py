@@ -12,10 +12,10 @@ import pytest
 from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.network.builders import mlp
-from byway.rules.bp import BP
-from byway.rules.dfa import DFA
-from byway.rules.fa import FA
-from byway.rules.frozen import Frozen
+from byway.rules.backprop.bp import BP
+from byway.rules.control.frozen import Frozen
+from byway.rules.feedback.dfa import DFA
+from byway.rules.feedback.fa import FA
 from byway.training.step import GAMMA, NOISE, ORDER, WEIGHTS, Optimisers, branch, learn, new_learner
 
 OPTIMISERS = {

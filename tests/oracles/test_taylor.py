@@ -14,7 +14,7 @@ from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.meta.learn import Episode, episode_loss
 from byway.network.builders import convnet, graph, mlp
-from byway.rules.taylor import DELTA, OJA, POWERS, Taylor, coefficients
+from byway.rules.meta.taylor import DELTA, OJA, POWERS, Taylor, coefficients
 from byway.tasks.digits import Digits
 
 FREE = Taylor(bound=1e6)

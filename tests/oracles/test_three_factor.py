@@ -16,7 +16,7 @@ from byway.core.signal import Closeness, CrossEntropy, Near, Right, Signal, Squa
 from byway.core.task import Split, Task
 from byway.network.activations import Activation
 from byway.network.builders import convnet, graph, mlp, rnn
-from byway.rules.three_factor import ThreeFactor
+from byway.rules.hebbian.three_factor import ThreeFactor
 from byway.training.step import Optimisers, learn, new_learner
 
 

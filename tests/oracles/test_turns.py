@@ -19,7 +19,7 @@ from byway.core.record import Record
 from byway.core.signal import Signal, SquaredError
 from byway.learning.rule import Claims, Pair, Rule, Update
 from byway.network.builders import mlp
-from byway.rules.bp import BP
+from byway.rules.backprop.bp import BP
 from byway.training.step import Optimisers, concluded, learn, new_learner
 
 RATE = 0.1

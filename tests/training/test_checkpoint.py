@@ -20,8 +20,8 @@ from byway.cli.main import main
 from byway.core.errors import RunError
 from byway.network.builders import mlp
 from byway.rules import RULES
-from byway.rules.bp import BP
-from byway.rules.dfa import DFA
+from byway.rules.backprop.bp import BP
+from byway.rules.feedback.dfa import DFA
 from byway.training import fit
 from byway.training.checkpoint import Checkpoints, branch, choose, interrupts, locked
 
@@ -112,7 +112,7 @@ def _stop_after(monkeypatch, saves):
 # Of a kind each: what a rule remembers, draws, and sees of time. The others take their turn in
 # `make slow`.
 QUICK = ("ff", "rtrl")
-OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
+OURS = RULES.own()
 
 
 @pytest.mark.parametrize(

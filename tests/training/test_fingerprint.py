@@ -19,8 +19,8 @@ from byway.core.errors import RunError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.core.task import Split, Task
 from byway.network.builders import convnet, graph, mlp
-from byway.rules.bp import BP
-from byway.rules.dfa import DFA
+from byway.rules.backprop.bp import BP
+from byway.rules.feedback.dfa import DFA
 from byway.training.fit import fit
 
 IMAGE = (4, 4, 1)

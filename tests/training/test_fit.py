@@ -13,9 +13,9 @@ from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameErr
 from byway.core.task import Split
 from byway.learning.rule import Update
 from byway.network.builders import graph, mlp
-from byway.rules.bp import BP
-from byway.rules.ff import FF
-from byway.rules.pc import PC
+from byway.rules.backprop.bp import BP
+from byway.rules.energy.pc import PC
+from byway.rules.local.ff import FF
 from byway.training import loop
 from byway.training.fit import fit
 from byway.training.layout import Layout

@@ -11,11 +11,11 @@ from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal
 from byway.learning.rule import Update
 from byway.network.builders import graph, mlp, rnn
-from byway.rules.bp import BP
-from byway.rules.bptt import BPTT
-from byway.rules.dfa import DFA
-from byway.rules.frozen import Frozen
-from byway.rules.rtrl import RTRL
+from byway.rules.backprop.bp import BP
+from byway.rules.control.frozen import Frozen
+from byway.rules.feedback.dfa import DFA
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.rtrl import RTRL
 from byway.tasks.adding import Adding
 from byway.tasks.delayed_xor import DelayedXOR
 from byway.training import loop

@@ -19,7 +19,7 @@ from byway.core.task import Split, Task
 from byway.learning.rule import Update
 from byway.network.builders import mlp
 from byway.rules import RULES
-from byway.rules.bp import BP
+from byway.rules.backprop.bp import BP
 from byway.training.fit import fit
 
 

@@ -23,15 +23,15 @@ from byway.core.signal import CrossEntropy, Right, Signal
 from byway.learning.rule import Carry, Update
 from byway.network.builders import mlp
 from byway.rules import RULES
-from byway.rules.bp import BP
-from byway.rules.ff import FF
-from byway.rules.node_perturbation import NodePerturbation
-from byway.rules.pc import PC
-from byway.testing.case import with_calls_of_f
+from byway.rules.backprop.bp import BP
+from byway.rules.energy.pc import PC
+from byway.rules.local.ff import FF
+from byway.rules.perturbation.node_perturbation import NodePerturbation
 from byway.training.fit import fit
 from byway.training.loop import Loop
 from byway.training.optimisers import optimiser
 from byway.training.step import Optimisers
+from byway.verify.case import with_calls_of_f
 
 BATCH = 5
 STEPS = 24 // BATCH

@@ -19,17 +19,17 @@ from byway.core.score import ACCURACY, LOSS
 from byway.learning.rule import Update
 from byway.network.builders import mlp
 from byway.rules import RULES
-from byway.rules.bp import BP
-from byway.rules.ff import FF
-from byway.rules.node_perturbation import NodePerturbation
-from byway.rules.pc import PC
-from byway.testing.case import with_calls_of_f
+from byway.rules.backprop.bp import BP
+from byway.rules.energy.pc import PC
+from byway.rules.local.ff import FF
+from byway.rules.perturbation.node_perturbation import NodePerturbation
 from byway.training import abreast
 from byway.training.abreast import validated
 from byway.training.options import Options
 from byway.training.result import judged
 from byway.training.step import GAMMA, WEIGHTS, branch
 from byway.training.tune import Range, space, start, tune
+from byway.verify.case import with_calls_of_f
 
 SMALL = ["--rules", "dfa,frozen", "--epochs", "1", "--seeds", "2", "--net.hidden", "6"]
 

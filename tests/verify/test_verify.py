@@ -19,28 +19,28 @@ from byway.core.signal import CrossEntropy
 from byway.learning.rule import Update
 from byway.network.chain import chained_deltas
 from byway.rules import RULES
-from byway.rules.bp import BP
-from byway.rules.bptt import BPTT
-from byway.rules.dfa import DFA
-from byway.rules.dtp import DTP
-from byway.rules.ep import EP
-from byway.rules.eprop import Eprop
-from byway.rules.esn import ESN
-from byway.rules.fa import FA
-from byway.rules.ff import FF
-from byway.rules.frozen import Frozen
-from byway.rules.ipc import IPC
-from byway.rules.kolen_pollack import KolenPollack
-from byway.rules.node_perturbation import NodePerturbation
-from byway.rules.pc import PC
-from byway.rules.predsim import Predsim
-from byway.rules.rtrl import RTRL
-from byway.rules.soft_hebb import SoftHebb
-from byway.rules.taylor import Taylor
-from byway.rules.three_factor import ThreeFactor
+from byway.rules.backprop.bp import BP
+from byway.rules.control.frozen import Frozen
+from byway.rules.energy.ep import EP
+from byway.rules.energy.ipc import IPC
+from byway.rules.energy.pc import PC
+from byway.rules.feedback.dfa import DFA
+from byway.rules.feedback.fa import FA
+from byway.rules.feedback.kolen_pollack import KolenPollack
+from byway.rules.hebbian.soft_hebb import SoftHebb
+from byway.rules.hebbian.three_factor import ThreeFactor
+from byway.rules.local.ff import FF
+from byway.rules.local.predsim import Predsim
+from byway.rules.meta.taylor import Taylor
+from byway.rules.perturbation.node_perturbation import NodePerturbation
+from byway.rules.targets.dtp import DTP
+from byway.rules.time.bptt import BPTT
+from byway.rules.time.eprop import Eprop
+from byway.rules.time.esn import ESN
+from byway.rules.time.rtrl import RTRL
 from byway.verify.run import verify, wanted
 
-OURS = [name for name in RULES.ids() if RULES.get(name).__module__ == f"byway.rules.{name}"]
+OURS = RULES.own()
 EVERY = [(name, check) for name in OURS for check in byway.rule(name).checks()]
 
 
@@ -322,7 +322,7 @@ def installed(tmp_path, monkeypatch):
     """
     code = """
         from byway.core.check import Check
-        from byway.rules.bp import BP
+        from byway.rules.backprop.bp import BP
 
 
         class Mine(BP):

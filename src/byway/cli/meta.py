@@ -17,7 +17,7 @@ from byway.meta.trial import in_words, trial
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules._learned import check_name, save
-from byway.rules.taylor import Taylor
+from byway.rules.meta.taylor import Taylor
 from byway.tasks import TASKS
 from byway.tasks._classes import SomeClasses
 from byway.tasks._images import ImageTask

@@ -20,6 +20,7 @@ import tyro
 
 from byway.core.errors import ConfigError, unknown_name
 from byway.core.hyper import hypers
+from byway.core.registry import called
 from byway.growths import GROWTHS
 from byway.rules import RULES
 from byway.system.docstring import docstring
@@ -192,12 +193,14 @@ class Verb:
             for name in ("rules" if self._several else "rule", "task")
         )
         members = (
-            {name: RULES.get(name) for name in self._split(rules)} if isinstance(rules, str) else {}
+            {called(name): RULES.get(name) for name in self._split(rules)}
+            if isinstance(rules, str)
+            else {}
         )
         # Of another kind they are refused with the rest.
-        members |= {task: TASKS.get(task)} if isinstance(task, str) else {}
+        members |= {called(task): TASKS.get(task)} if isinstance(task, str) else {}
         growth = given.get("growth")
-        return members | ({growth: GROWTHS.get(growth)} if isinstance(growth, str) else {})
+        return members | ({called(growth): GROWTHS.get(growth)} if isinstance(growth, str) else {})
 
     def _settings(self, members: Mapping[str, type]) -> type:
         own = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One exact test. It is run in float64, by `byway verify` and by `byway.testing`.
+    """One exact test. It is run in float64, by `byway verify` and by `byway.check_rule`.
 
     Attributes:
         name: what is measured, in a few words.

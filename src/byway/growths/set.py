@@ -24,6 +24,7 @@ from typing_extensions import override
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.learning.growth import Growth, Source
+from byway.network.projections import Projection
 from byway.network.sparse import FixedFanIn
 
 
@@ -50,7 +51,7 @@ class SET(Growth):
     def grow(self, memory, net, key):
         theta, structure, fresh = {}, {}, {}
         for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
-            if replaced := self._replaced(p):
+            if isinstance(p, FixedFanIn) and (replaced := self._replaced(p)):
                 weakest = jax.lax.top_k(-jnp.abs(p.weight), replaced)[1]
                 rows = jnp.arange(len(p.weight))[:, None]
                 # What is read already cannot be drawn; of the others the largest of independent
@@ -66,7 +67,7 @@ class SET(Growth):
                 }
         return memory, net.with_theta(theta).with_structure(structure), fresh
 
-    def _replaced(self, p) -> int:
+    def _replaced(self, p: Projection) -> int:
         """How many synapses of each unit of a projection are replaced at a time."""
         return (
             min(round(self.share * p.fan_in), p.sources - p.fan_in)

@@ -1,15 +1,17 @@
 """Growth: what changes the wiring of a network, or resets units, while any rule trains it."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
-from jaxtyping import Array, Bool, Key, PyTree
+from jaxtyping import Array, Bool, Key
 
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
 from byway.core.registry import snake_case
+from byway.core.tree import PyTree
 from byway.learning.rule import Update
+from byway.network.network import Network
 
 # By projection and part, shaped like theta: which weights began anew.
 Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]
@@ -35,7 +37,7 @@ class Growth(eqx.Module):
     every: eqx.AbstractVar[int]
     until: eqx.AbstractVar[float]
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         check_ranges(self)
 
     @property
@@ -46,17 +48,19 @@ class Growth(eqx.Module):
         return snake_case(type(self).__name__)
 
     @abstractmethod
-    def accepts(self, net) -> None:
+    def accepts(self, net: Network) -> None:
         """Raise `RuleError` if there is nothing in `net` that could grow so."""
 
-    def start(self, net) -> PyTree:
+    def start(self, net: Network) -> PyTree:
         """What it remembers at the start; nothing by default."""
         return ()
 
-    def watch(self, memory: PyTree, net: Any, record: Record, update: Update) -> PyTree:
+    def watch(self, memory: PyTree, net: Network, record: Record, update: Update) -> PyTree:
         """What it makes of one call of f and g; nothing by default."""
         return memory
 
     @abstractmethod
-    def grow(self, memory: PyTree, net: Any, key: Key[Array, ""]) -> tuple[PyTree, Any, Fresh]:
+    def grow(
+        self, memory: PyTree, net: Network, key: Key[Array, ""]
+    ) -> tuple[PyTree, Network, Fresh]:
         """What it remembers, the network after it, and which weights began anew."""

@@ -1,9 +1,10 @@
 """All that evolves while a network learns."""
 
-from typing import Any
-
 import equinox as eqx
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Int, Key
+
+from byway.core.tree import PyTree
+from byway.network.network import Network
 
 
 class Learner(eqx.Module):
@@ -20,7 +21,7 @@ class Learner(eqx.Module):
         failed: the batch, counted from 1, after which a number was not finite any more, or -1.
     """
 
-    net: Any
+    net: Network
     gamma: PyTree
     memory: PyTree
     seen: PyTree

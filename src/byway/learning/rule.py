@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 from byway.core.check import Check
 from byway.core.errors import RuleError
@@ -30,7 +30,9 @@ from byway.core.hyper import check_ranges, make_live
 from byway.core.record import Record
 from byway.core.registry import snake_case
 from byway.core.signal import Signal
+from byway.core.tree import PyTree
 from byway.learning.learner import Learner
+from byway.network.network import Network
 
 Answer = Literal["yes", "no"]
 Need = Literal["target", "error", "loss", "reward"]
@@ -86,7 +88,7 @@ class Update(eqx.Module):
 class Pair(eqx.Module):
     """One f and one g."""
 
-    def __init_subclass__(cls, **options: Any):
+    def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         make_live(cls)
 
@@ -94,7 +96,7 @@ class Pair(eqx.Module):
     def f(
         self,
         gamma: PyTree,
-        net,
+        net: Network,
         state: PyTree,
         x: Float[Array, "batch *inputs"],
         signal: Signal | None,
@@ -106,7 +108,7 @@ class Pair(eqx.Module):
 
     @abstractmethod
     def g(
-        self, gamma: PyTree, net, memory: PyTree, record: Record, signal: Signal
+        self, gamma: PyTree, net: Network, memory: PyTree, record: Record, signal: Signal
     ) -> tuple[PyTree, Update]:
         """Learn from a record. Never runs the forward network."""
 
@@ -128,7 +130,7 @@ class Carry(NamedTuple):
 # Of an output and a signal, by name, the scores of each sample.
 Score = Callable[[Array, Signal], dict[str, Array]]
 # What growth makes of one call: (what it remembers, network, record, update) -> what it remembers.
-Watch = Callable[[PyTree, Any, Record, Update], PyTree]
+Watch = Callable[[PyTree, Network, Record, Update], PyTree]
 # One step of the optimiser: (learner, number of the turn, update, mean scores) -> learner.
 Optimise = Callable[[Learner, int, Update, dict[str, Array]], Learner]
 
@@ -138,7 +140,7 @@ def unscored(output: Array, signal: Signal) -> dict[str, Array]:
     return {}
 
 
-def unwatched(seen: PyTree, net: Any, record: Record, update: Update) -> PyTree:
+def unwatched(seen: PyTree, net: Network, record: Record, update: Update) -> PyTree:
     """What growth makes of a call where nothing grows."""
     return seen
 
@@ -171,7 +173,7 @@ class Rule(Pair):
     schedule: ClassVar[str] = "cosine"
     network_options: ClassVar[Mapping[str, Any]] = {}
 
-    def __check_init__(self):
+    def __check_init__(self) -> None:
         check_ranges(self)
 
     @property
@@ -200,14 +202,14 @@ class Rule(Pair):
         return ()
 
     @abstractmethod
-    def accepts(self, net) -> None:
+    def accepts(self, net: Network) -> None:
         """Raise `RuleError` if this rule cannot train `net`."""
 
-    def init(self, net, key: Key[Array, ""]) -> PyTree:
+    def init(self, net: Network, key: Key[Array, ""]) -> PyTree:
         """Draw gamma, the rule's own parameters; none by default."""
         return {}
 
-    def start(self, gamma: PyTree, net, batch: int) -> tuple[PyTree, PyTree]:
+    def start(self, gamma: PyTree, net: Network, batch: int) -> tuple[PyTree, PyTree]:
         """The (activity state, rule memory) at the start of a run of `batch` samples; by default
         rest, and nothing to carry.
         """
@@ -222,13 +224,13 @@ class Rule(Pair):
         """
         return ((self, 1),)
 
-    def keep(self, gamma: PyTree, net) -> tuple[PyTree, Any]:
+    def keep(self, gamma: PyTree, net: Network) -> tuple[PyTree, Network]:
         """What has to hold of gamma and the network after each update: bounds, norms, decay;
         everything as it is, by default.
         """
         return gamma, net
 
-    def conclude(self, gamma: PyTree, net, memory: PyTree) -> tuple[PyTree, Any]:
+    def conclude(self, gamma: PyTree, net: Network, memory: PyTree) -> tuple[PyTree, Network]:
         """What is done before somebody looks at the network: a readout solved from what memory
         gathered; nothing, by default.
 
@@ -238,7 +240,7 @@ class Rule(Pair):
 
     # How it is run. Kinds of rule differ in what follows; a rule does not.
 
-    def require_time(self, net, task: str, in_time: bool) -> None:
+    def require_time(self, net: Network, task: str, in_time: bool) -> None:
         """Raise `RuleError` unless a rule of this kind learns from such samples: sequences, or
         independent ones.
         """
@@ -259,7 +261,7 @@ class Rule(Pair):
         """
         return 1
 
-    def begin(self, gamma: PyTree, net, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:
+    def begin(self, gamma: PyTree, net: Network, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:
         """The state and memory that a batch starts from: those of `start`, with what lasted of
         memory from the batch before.
         """
@@ -272,7 +274,7 @@ class Rule(Pair):
     def predict(
         self,
         gamma: PyTree,
-        net: Any,
+        net: Network,
         x: Float[Array, "batch *inputs"],
         key: Key[Array, ""],
         in_time: bool = False,
@@ -295,7 +297,7 @@ class Rule(Pair):
         self,
         pair: Pair,
         gamma: PyTree,
-        net: Any,
+        net: Network,
         carry: Carry,
         x: Float[Array, "batch *inputs"],
         signal: Signal,

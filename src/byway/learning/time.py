@@ -8,12 +8,26 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, Key
 from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError
 from byway.core.record import Record
-from byway.learning.rule import Carry, Rule, unscored, unwatched
+from byway.core.signal import Signal
+from byway.core.tree import PyTree
+from byway.learning.learner import Learner
+from byway.learning.rule import (
+    Carry,
+    Optimise,
+    Pair,
+    Rule,
+    Score,
+    Update,
+    Watch,
+    unscored,
+    unwatched,
+)
+from byway.network.network import Network
 
 
 class _InTime(Rule):
@@ -24,7 +38,7 @@ class _InTime(Rule):
     in_time: ClassVar[bool] = True
 
     @override
-    def updates(self, steps, every):
+    def updates(self, steps: int | None, every: int | None) -> int:
         """One for every so many steps."""
         if every is None or steps is None:
             return 1
@@ -34,7 +48,17 @@ class _InTime(Rule):
         return steps // every
 
     @override
-    def learn(self, learner, x, signal, key, optimise, score=unscored, watch=unwatched, every=None):
+    def learn(
+        self,
+        learner: Learner,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal,
+        key: Key[Array, ""],
+        optimise: Optimise,
+        score: Score = unscored,
+        watch: Watch = unwatched,
+        every: int | None = None,
+    ) -> tuple[Learner, dict[str, Array]]:
         if signal.weight is None:
             return super().learn(learner, x, signal, key, optimise, score, watch)
         every, kept = x.shape[1] if every is None else every, {}
@@ -83,7 +107,7 @@ class StepRule(_InTime):
     """
 
     @override
-    def require_time(self, net, task, in_time):
+    def require_time(self, net: Network, task: str, in_time: bool) -> None:
         """Either will do, but a cycle needs time."""
         if not in_time and not net.feedforward:
             what = "cells with a state" if net.stateful else "a cycle" if net.cyclic else "a delay"
@@ -97,17 +121,24 @@ class StepRule(_InTime):
             )
 
     @override
-    def begin(self, gamma, net, batch, kept):
+    def begin(self, gamma: PyTree, net: Network, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:
         """A sequence starts with nothing in memory."""
         return self.start(gamma, net, batch)
 
     @override
-    def end(self, memory):
+    def end(self, memory: PyTree) -> PyTree:
         """A sequence leaves nothing behind but what was learnt."""
         return ()
 
     @override
-    def predict(self, gamma, net, x, key, in_time=False):
+    def predict(
+        self,
+        gamma: PyTree,
+        net: Network,
+        x: Float[Array, "batch *inputs"],
+        key: Key[Array, ""],
+        in_time: bool = False,
+    ) -> Record:
         if not in_time:
             return super().predict(gamma, net, x, key)
 
@@ -124,18 +155,18 @@ class StepRule(_InTime):
     @override
     def teach(
         self,
-        pair,
-        gamma,
-        net,
-        carry,
-        x,
-        signal,
-        key,
-        score=unscored,
-        watch=unwatched,
-        first=0,
-        steps=None,
-    ):
+        pair: Pair,
+        gamma: PyTree,
+        net: Network,
+        carry: Carry,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal,
+        key: Key[Array, ""],
+        score: Score = unscored,
+        watch: Watch = unwatched,
+        first: Int[Array, ""] | int = 0,
+        steps: int | None = None,
+    ) -> tuple[Carry, Update, dict[str, Array]]:
         """Call f and g once for each time step, on the same weights.
 
         Updates and scores are sums over the steps, where the signal's weights make a mean of the
@@ -171,7 +202,7 @@ class SequenceRule(_InTime):
     """
 
     @override
-    def require_time(self, net, task, in_time):
+    def require_time(self, net: Network, task: str, in_time: bool) -> None:
         if not in_time:
             raise RuleError(
                 f"{self.id} on the task {task}",
@@ -180,24 +211,24 @@ class SequenceRule(_InTime):
             )
 
     @override
-    def begin(self, gamma, net, batch, kept):
+    def begin(self, gamma: PyTree, net: Network, batch: int, kept: PyTree) -> tuple[PyTree, PyTree]:
         return self.start(gamma, net, batch)[0], kept
 
     @override
     def teach(
         self,
-        pair,
-        gamma,
-        net,
-        carry,
-        x,
-        signal,
-        key,
-        score=unscored,
-        watch=unwatched,
-        first=0,
-        steps=None,
-    ):
+        pair: Pair,
+        gamma: PyTree,
+        net: Network,
+        carry: Carry,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal,
+        key: Key[Array, ""],
+        score: Score = unscored,
+        watch: Watch = unwatched,
+        first: Int[Array, ""] | int = 0,
+        steps: int | None = None,
+    ) -> tuple[Carry, Update, dict[str, Array]]:
         """Take as many of the steps from `first` on as are asked for."""
         if steps is not None and steps < x.shape[1]:
             x, signal = jax.tree.map(

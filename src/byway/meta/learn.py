@@ -13,12 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from byway.core.errors import ConfigError
 from byway.core.given import LARGEST_SEED, is_number, require_whole
 from byway.core.keys import seeded
 from byway.core.task import Split, Task
+from byway.core.tree import PyTree
 from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.training.progress import bar

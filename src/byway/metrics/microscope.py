@@ -21,9 +21,10 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, Key
 
 from byway.core.signal import Signal
+from byway.core.tree import PyTree
 from byway.learning.learner import Learner
 from byway.learning.rule import Carry, Rule
 

@@ -9,7 +9,7 @@ its name.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -56,8 +56,12 @@ class Cell(eqx.Module):
             derivatives; none where there is no state.
     """
 
-    name: eqx.AbstractVar[str]
-    gain: eqx.AbstractVar[float]
+    if TYPE_CHECKING:  # to a type checker an abstract variable is an argument of every cell
+        name: str = eqx.field(init=False)
+        gain: float = eqx.field(init=False)
+    else:
+        name: eqx.AbstractVar[str]
+        gain: eqx.AbstractVar[float]
     ports: ClassVar[int] = 1
     carries: ClassVar[tuple[str, ...]] = ()
 

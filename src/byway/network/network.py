@@ -5,7 +5,7 @@ allowed.
 import functools
 import math
 import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -64,7 +64,14 @@ class Network(eqx.Module):
     topology: Topology = eqx.field(static=True, repr=False)
     learnt: bool = eqx.field(static=True, repr=False)
 
-    def __init__(self, populations, projections, input, output, learnt=False):
+    def __init__(
+        self,
+        populations: Sequence[Population],
+        projections: Sequence[Projection],
+        input: str,
+        output: str,
+        learnt: bool = False,
+    ):
         named = {p.name: p for p in populations}
         if len(named) < len(populations):
             raise ShapeError(

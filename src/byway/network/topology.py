@@ -40,14 +40,14 @@ class Topology:
 
     def __init__(self, names: Sequence[str], edges: Sequence[Edge]):
         order = _upstream_first(names, edges)
-        self.cyclic = order is None
+        self.cyclic: bool = order is None
         if order is None:  # what takes time by its own word need not be put in order
             order = _upstream_first(names, [edge for edge in edges if not edge.delay]) or tuple(
                 names
             )
-        self.order = order
-        self.place = {name: i for i, name in enumerate(self.order)}
-        self.edges = tuple(sorted(edges, key=lambda edge: self.place[edge.dst]))
+        self.order: tuple[str, ...] = order
+        self.place: dict[str, int] = {name: i for i, name in enumerate(self.order)}
+        self.edges: tuple[Edge, ...] = tuple(sorted(edges, key=lambda edge: self.place[edge.dst]))
         self.incoming: dict[str, tuple[int, ...]] = self._by_end("dst")
         self.outgoing: dict[str, tuple[int, ...]] = self._by_end("src")
         backwards = {
@@ -55,7 +55,7 @@ class Topology:
             for e in self.edges
             if e.delay is None and self.place[e.src] >= self.place[e.dst]
         }
-        self.delays = {
+        self.delays: dict[str, int] = {
             e.name: e.delay or backwards[e.name]
             for e in self.edges
             if e.delay or e.name in backwards

@@ -10,17 +10,17 @@ from byway.network.network import Network
 from byway.rules._learned import learned, load
 
 
-class Rules(Registry):
+class Rules(Registry[Rule]):
     """The registry of rules: files, other packages' entry points, and the user's learned rules."""
 
     @override
-    def ids(self):
+    def ids(self) -> list[str]:
         """Every name, learned rules last."""
         found = super().ids()
         return found + [name for name in learned() if name not in found]
 
     @override
-    def get(self, name):
+    def get(self, name: str) -> type[Rule]:
         if name not in super().ids() and name in (files := learned()):
             return load(files[name], super().get("taylor"))
         return super().get(name)

@@ -12,10 +12,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int
 
 from byway.core.errors import ConfigError, look_up
 from byway.core.given import is_number, shown
+from byway.core.tree import PyTree
 
 
 class AdamEach(NamedTuple):

@@ -1,6 +1,7 @@
 """What a training leaves behind."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -74,17 +75,26 @@ class Result:
             else np.full(len(self.seeds), np.nan)
         )
 
-    def __getattr__(self, name: str) -> np.ndarray:
-        """A score on the test split by its name, of each seed: `result.accuracy`, on a task that
-        has it.
-        """
-        test = self.__dict__.get("test", {})
-        if name not in test:
-            raise AttributeError(
-                f"a result has no attribute {name!r}; the scores of this one are "
-                f"{', '.join(test) or 'none'}"
-            )
-        return test[name]
+    if TYPE_CHECKING:  # by the name of any other score, a type checker is asked for `test`
+
+        @property
+        def accuracy(self) -> np.ndarray:
+            """The share of test samples that each seed answers right."""
+            ...
+
+    else:
+
+        def __getattr__(self, name: str) -> np.ndarray:
+            """A score on the test split by its name, of each seed: `result.accuracy`, on a task
+            that has it.
+            """
+            test = self.__dict__.get("test", {})
+            if name not in test:
+                raise AttributeError(
+                    f"a result has no attribute {name!r}; the scores of this one are "
+                    f"{', '.join(test) or 'none'}"
+                )
+            return test[name]
 
     @property
     def validated(self) -> float:

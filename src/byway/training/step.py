@@ -9,9 +9,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Int, Key
 
 from byway.core.signal import Signal
+from byway.core.tree import PyTree
 from byway.learning.growth import Fresh, Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule, Score, Update, unscored, unwatched
@@ -203,7 +204,8 @@ def _applied(
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
     with jax.numpy_dtype_promotion("standard"):
         change, theta_moments = stepped(optimisers.theta, update.net, theta_moments, theta, **more)
-        net = net.with_theta(optax.apply_updates(theta, change))
+        moved: PyTree = optax.apply_updates(theta, change)
+        net = net.with_theta(moved)
         if update.gamma is not None:
             held = _some(gamma, _named(update.gamma))
             change, gamma_moments = stepped(

@@ -1,1 +1,3 @@
-"""The exact tests that rules bring along, run on this machine."""
+"""Whether what is said of rules and tasks is so: the exact tests of a rule, the laws that every
+rule and every task has to keep, and oracles to hold them to.
+"""

@@ -3,6 +3,7 @@ cells without one.
 """
 
 import sys
+from typing import Any
 
 from byway.core.errors import ConfigError, unknown_name
 from byway.core.given import shown
@@ -29,4 +30,5 @@ def cell(given: str | Cell) -> Cell:
         return ACTIVATIONS[given]
     if given not in CELLS.ids():
         raise unknown_name("cell", given, [*ACTIVATIONS, *CELLS.ids()])
-    return CELLS.get(given)()
+    found: Any = CELLS.get(given)
+    return found()

@@ -1,0 +1,77 @@
+"""Byway: train neural networks without backpropagation, and measure what that costs and buys.
+
+All that `import byway` offers. Each name is imported when it is first used.
+"""
+
+# Train, and keep what was learnt.
+from byway.core.check import Check as Check
+
+# What goes wrong, and what could go better.
+from byway.core.errors import BywayError as BywayError
+from byway.core.errors import BywayWarning as BywayWarning
+from byway.core.hyper import hyper as hyper
+from byway.core.record import Phase as Phase
+from byway.core.record import Record as Record
+from byway.core.score import Score as Score
+from byway.core.signal import Signal as Signal
+from byway.core.task import Task as Task
+
+# To grow a network while it learns.
+from byway.learning.growth import Growth as Growth
+from byway.learning.learner import Learner as Learner
+from byway.learning.rule import Claims as Claims
+from byway.learning.rule import Pair as Pair
+
+# To write a rule: the pair f and g, and what they hand each other.
+from byway.learning.rule import Rule as Rule
+from byway.learning.rule import Update as Update
+from byway.learning.time import SequenceRule as SequenceRule
+from byway.learning.time import StepRule as StepRule
+
+# Rules, tasks, cells and growth policies by their names: rule("dfa", ...); names for your own.
+from byway.named import cell as cell
+from byway.named import growth as growth
+from byway.named import register as register
+from byway.named import rule as rule
+from byway.named import task as task
+
+# What a unit does with its drive.
+from byway.network.activations import Activation as Activation
+from byway.network.activations import quantised as quantised
+from byway.network.blackbox import host as host
+
+# Networks: built, brought from Equinox, and what they are made of.
+from byway.network.builders import convnet as convnet
+from byway.network.builders import graph as graph
+from byway.network.builders import mlp as mlp
+from byway.network.builders import rnn as rnn
+from byway.network.cell import Cell as Cell
+from byway.network.cell import Local as Local
+from byway.network.convolutions import Conv as Conv
+from byway.network.convolutions import LocallyConnected as LocallyConnected
+from byway.network.equinox import from_equinox as from_equinox
+from byway.network.equinox import to_equinox as to_equinox
+from byway.network.network import Network as Network
+from byway.network.populations import Population as Population
+from byway.network.projections import Dense as Dense
+from byway.network.projections import Skip as Skip
+from byway.network.sparse import FixedFanIn as FixedFanIn
+from byway.sklearn import BywayClassifier as BywayClassifier
+
+# What is set for the whole process, when it is asked for.
+from byway.system.process import use_all_cores as use_all_cores
+from byway.system.process import use_compilation_cache as use_compilation_cache
+from byway.tasks._shards import Shards as Shards
+
+# To bring a task: own data, or a class.
+from byway.tasks.data import Data as Data
+from byway.training.fit import fit as fit
+from byway.training.result import Result as Result
+from byway.training.weights import load as load
+from byway.training.weights import save as save
+
+# Whether a rule or a task of your own keeps the contract.
+from byway.verify.rule import check_rule as check_rule
+from byway.verify.task import check_task as check_task
+
+__version__: str

@@ -1,0 +1,1 @@
+"""Errors sent back by weights that are not the transposed ones."""

@@ -1,0 +1,1 @@
+"""What met at a synapse, with a reward or without."""

@@ -1,0 +1,1 @@
+"""Each layer has a loss of its own, and nothing comes from above."""

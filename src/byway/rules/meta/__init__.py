@@ -1,0 +1,1 @@
+"""Rules whose formula is itself learned."""

@@ -1,0 +1,1 @@
+"""Noise, and what it did to the loss."""

@@ -1,0 +1,1 @@
+"""Layers told what their activity should have been."""

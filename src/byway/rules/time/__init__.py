@@ -1,0 +1,1 @@
+"""Credit over the steps of a sequence."""

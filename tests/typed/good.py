@@ -1,0 +1,98 @@
+"""What a user writes: training, reading a result, and a rule of their own."""
+
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float, Key
+from typing_extensions import override
+
+import byway
+
+
+class MyDFA(byway.Rule):
+    """Direct feedback alignment."""
+
+    claims: ClassVar[byway.Claims] = byway.Claims(
+        transport="no",
+        locking="yes",
+        derivative="yes",
+        signal=frozenset({"error"}),
+        phases=1,
+        memory="none",
+    )
+    gain: float = byway.hyper(1.0, "scale of the feedback", low=0.0)
+
+    @override
+    def accepts(self, net: byway.Network) -> None:
+        net.require_feedforward(self.id)
+
+    @override
+    def init(self, net: byway.Network, key: Key[Array, ""]) -> dict[str, Array]:
+        keys = jax.random.split(key, len(net.hidden))
+        shape = (net[net.output].size,)
+        return {
+            h.name: self.gain * jax.random.normal(k, (*shape, h.size))
+            for h, k in zip(net.hidden, keys, strict=True)
+        }
+
+    @override
+    def f(
+        self,
+        gamma: Any,
+        net: byway.Network,
+        state: Any,
+        x: Float[Array, "batch *inputs"],
+        signal: byway.Signal | None,
+        key: Key[Array, ""],
+    ) -> tuple[Any, byway.Record]:
+        phase = net.forward(x)
+        return state, byway.Record({"free": phase}, phase.post[net.output])
+
+    @override
+    def g(
+        self,
+        gamma: Any,
+        net: byway.Network,
+        memory: Any,
+        record: byway.Record,
+        signal: byway.Signal,
+    ) -> tuple[Any, byway.Update]:
+        free = record["free"]
+        error = signal.error(record.output)
+        delta: dict[str, Array] = {net.output: error}
+        for h in net.hidden:
+            delta[h.name] = (error @ gamma[h.name]) * free.slope[h.name]
+        return memory, byway.Update(
+            {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}
+        )
+
+    @override
+    def checks(self) -> list[byway.Check]:
+        return [byway.Check("nothing", lambda: 0.0, 1e-12, "a definition")]
+
+
+byway.use_all_cores()
+folder = byway.use_compilation_cache()
+if folder is not None:
+    print(folder.name)
+task = byway.task("digits")
+net = byway.mlp(task.input_shape, 128, 128, task.outputs, activation="tanh")
+for rule in (MyDFA(gain=2.0), byway.rule("dfa"), byway.rule("pc", steps=5)):
+    result = byway.fit(net, rule, task, epochs=3, seeds=8, lr=0.01)
+    print(result, result.accuracy.mean(), result.seeds[0] + 1)
+    for row in result.rows:
+        print(row.epoch, float(np.mean(row.validation["accuracy"])))
+    learner = result.learner(0)
+    byway.save(learner, "net.safetensors")
+    print(byway.load(net, "net.safetensors").projections[0].name)
+print(byway.rnn(2, 8, 1, activation=byway.cell("lif", tau=20.0)).hidden)
+print(byway.graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]).output)
+print(byway.convnet((8, 8, 1), (4, 4), 10).input)
+print(byway.growth("set", share=0.1).until, byway.quantised(4).slope, byway.__version__.upper())
+classifier = byway.BywayClassifier("dfa", hidden=(8,)).fit(np.zeros((4, 2)), np.zeros(4))
+print(classifier.predict(np.zeros((4, 2))))
+try:
+    byway.rule("bpp")
+except byway.BywayError as error:
+    print(error.given, error.wanted, error.fix)
