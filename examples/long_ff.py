@@ -18,7 +18,7 @@ import argparse
 import optax
 
 import byway
-from byway.training.rows import Row
+from byway.training.history import Reading
 
 BATCH = 100
 RATE, HEAD_RATE = 1e-3, 1e-2
@@ -72,10 +72,10 @@ def main() -> None:
     )
     updates = asked.epochs * (data["train"].size // BATCH)
 
-    def tell(row: Row) -> None:
-        good, loss = 100 * row.validation["accuracy"].mean(), row.train.get("loss")
+    def tell(row: Reading) -> None:
+        good, loss = 100 * row["validation/accuracy"].mean(), row.get("train/loss")
         print(
-            f"epoch {row.epoch:3d}, {row.seconds:6.0f} s: validation {good:.2f} %, loss "
+            f"epoch {row.epoch:3.0f}, {row.seconds:6.0f} s: validation {good:.2f} %, loss "
             f"{'' if loss is None else loss.mean():.4}",
             flush=True,
         )
@@ -90,7 +90,7 @@ def main() -> None:
         optimiser=optimiser(updates),
         looks=0,
         data=data,
-        on_row=tell,
+        on_epoch=tell,
     )
     print(result)
     print(

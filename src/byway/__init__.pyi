@@ -10,11 +10,19 @@ from byway.core.check import Check as Check
 from byway.core.errors import BywayError as BywayError
 from byway.core.errors import BywayWarning as BywayWarning
 from byway.core.hyper import hyper as hyper
+from byway.core.metric import Metric as Metric
 from byway.core.record import Phase as Phase
 from byway.core.record import Record as Record
 from byway.core.score import Score as Score
 from byway.core.signal import Signal as Signal
 from byway.core.task import Task as Task
+
+# Several rules side by side: runs, in memory and on disk.
+from byway.experiment.compare import compare as compare
+from byway.experiment.compare import train as train
+from byway.experiment.run import Run as Run
+from byway.experiment.run import open as open
+from byway.experiment.tuning import tune as tune
 
 # To grow a network while it learns.
 from byway.learning.growth import Growth as Growth
@@ -66,7 +74,10 @@ from byway.tasks._shards import Shards as Shards
 # To bring a task: own data, or a class.
 from byway.tasks.data import Data as Data
 from byway.training.fit import fit as fit
+from byway.training.history import Reading as Reading
+from byway.training.outcome import Outcome as Outcome
 from byway.training.result import Result as Result
+from byway.training.stop import Stop as Stop
 from byway.training.weights import load as load
 from byway.training.weights import save as save
 

@@ -4,22 +4,33 @@ whatever theme it stands in, without script.
 It is made of the parts of the report: the same table, charts and words.
 """
 
-from pathlib import Path
-
 import jax
 import numpy as np
 
 from byway.audit.verdict import Verdict
 from byway.core.display import drawn
+from byway.core.metric import Metric
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.pages.drawing import MOST, network_svg
-from byway.report.charts import Chart, Series, angle_axis, line_chart, styles, update_axis
-from byway.report.page import ends, rendered, score_charts
-from byway.report.run import Curves, Finished, Looks, Run
-from byway.report.summary import columns, compare, mean_and_spread
-from byway.report.words import MICROSCOPE, VERDICTS
+from byway.report.charts import (
+    Chart,
+    Series,
+    line_chart,
+    line_styles,
+    metric_axis,
+    styles,
+    update_axis,
+)
+from byway.report.page import capital, ends, rendered, score_charts
+from byway.report.table import Table
+from byway.report.words import VERDICTS, reading
+from byway.runs.outcomes import Outcomes
+from byway.runs.statistics import mean_and_spread
+from byway.training.outcome import Outcome
 from byway.training.result import Result
+
+BAND = " Line and band: mean ± standard deviation over seeds."
 
 
 @drawn.register
@@ -27,27 +38,48 @@ def result_html(result: Result) -> str:
     """What was trained, how well, what went wrong, and the curves of its main score and of angles
     over training.
     """
-    run, rule = _as_run(result), result.rule.id
-    rows = compare(run)
-    band = " Line and band: mean ± standard deviation over seeds." if len(result.seeds) > 1 else ""
+    run = Outcomes({result.label: result})
+    table, band = Table(run), BAND if len(result.seeds) > 1 else ""
     charts = [
         (chart, f"{what}{band}")
         for score in run.scores[:1]
-        for what, chart in score_charts(run, score, styles([rule]))
+        for what, chart in score_charts(run, score, styles(run))
     ]
-    charts += [
-        (chart, f"{MICROSCOPE['angle'][1]}{band}") for chart in _angles(result, run.looks[rule])
-    ]
+    charts += [(chart, f"{what}{band}") for what, chart in _metric_charts(result)]
     return rendered(
         "result.html.j2",
-        rule=rule,
-        task=run.task,
-        network=run.finished[rule].network,
-        epochs=result.rows[-1].epoch,
+        rule=result.label,
+        task=result.task_id,
+        network=result.network,
+        epochs=result.epochs,
         seeds=len(result.seeds),
-        facts=[(column.heading, column.cell(rows[0])) for column in columns(rows) if column.alone],
+        facts=[
+            (column.heading, table.cell(result.label, name))
+            for name, column in table.columns.items()
+            if column.alone
+        ],
         failures=result.failures,
         advice=result.advice,
+        charts=charts,
+    )
+
+
+@drawn.register
+def run_html(run: Outcomes) -> str:
+    """The comparison table, what it says, and the curves of the main score."""
+    table, style = Table(run), styles(run)
+    charts = [
+        (chart, f"{what}{BAND}")
+        for score in run.scores[:1]
+        for what, chart in score_charts(run, score, style, timed=True)
+    ]
+    return rendered(
+        "run.html.j2",
+        task=run.task_id,
+        columns=table.filled(),
+        rows=list(table.rows.values()),
+        reading=reading(table) if table.rows else [],
+        unfinished=list(run.unfinished),
         charts=charts,
     )
 
@@ -72,75 +104,34 @@ def verdict_html(verdict: Verdict) -> str:
     )
 
 
-def _as_run(result: Result) -> Run:
-    """The result as the report reads a run folder with one rule."""
-    rule = result.rule.id
-    finished = Finished(
-        seeds=result.seeds,
-        test=result.test,
-        seconds=result.seconds,
-        compile_seconds=result.compile_seconds,
-        looks=len(result.looks),
-        look_seconds=result.look_seconds,
-        step_bytes=result.step_bytes,
-        failures=result.failures,
-        network=describe(result.learners.net),
-        others=result.others,
-        scores=result.task.scores,
-    )
-    rows, looks = result.rows, result.looks
-    validation = {
-        name: np.stack([row.validation[name] for row in rows], 1) for name in rows[-1].validation
-    }
-    curves = Curves(
-        result.seeds,
-        np.array([r.epoch for r in rows]),
-        np.array([r.seconds for r in rows], float),
-        validation,
-    )
-    angles = {
-        name: np.stack([look.seen["angle"][name] for look in looks], 1)
-        for name in (looks[-1].seen["angle"] if looks else ())
-    }
-    seen = Looks(np.array([look.step for look in looks], int), {"angle": angles})
-    return Run(
-        Path(),
-        result.task.id,
-        result.task.scores,
-        "",
-        {},
-        {},
-        {rule: finished},
-        [],
-        {rule: curves},
-        {rule: seen},
-        {},
-        {},
-    )
-
-
-def _angles(result: Result, looks: Looks) -> list[Chart]:
-    """A chart with a line for each projection, from the input on; none where the angle was never
-    defined.
+def _metric_charts(outcome: Outcome) -> list[tuple[str, Chart]]:
+    """Of each metric worth a column a chart with a line for each projection, from the input on;
+    none where it was never defined.
     """
-    seen, names = looks.seen["angle"], [p.name for p in result.learners.net.projections]
+    return [
+        (metric.meaning, chart)
+        for metric in outcome.metrics
+        if metric.column and (chart := _metric_chart(outcome, metric)) is not None
+    ]
+
+
+def _metric_chart(outcome: Outcome, metric: Metric) -> Chart | None:
+    curves = outcome.history.group(metric.name)
     series = [
-        Series(name, looks.steps.astype(float), *mean_and_spread(seen[name]))
-        for name in names
-        if name in seen
+        Series(name, c.steps.astype(float), *mean_and_spread(metric.scale * c.values))
+        for name in outcome.projections
+        if (c := curves.get(name)) is not None
     ]
     series = [s for s in series if np.isfinite(s.mean).any()]
     if not series:
-        return []
-    label = f"{MICROSCOPE['angle'][0]} against update. At the last look: {ends(series, '°')}."
-    return [
-        line_chart(
-            series,
-            styles([s.name for s in series]),
-            update_axis(series),
-            angle_axis(series),
-            label,
-            names=True,
-            level=90,
-        )
-    ]
+        return None
+    said = f"{capital(metric.title)} against update. At the last look: {ends(series, metric.unit)}."
+    return line_chart(
+        series,
+        line_styles([s.name for s in series]),
+        update_axis(series),
+        metric_axis(metric, series),
+        said,
+        names=True,
+        level=None if metric.level is None else metric.scale * metric.level,
+    )

@@ -164,7 +164,7 @@ class BywayClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(advice, ConvergenceWarning, stacklevel=2)
         learner = result.learner()
         self.rule_, self.net_, self.gamma_ = rule, learner.net, learner.gamma
-        self.loss_curve_ = [float(row.train["loss"][0]) for row in result.rows[1:]]
+        self.loss_curve_ = result.history["train/loss"].values[0].tolist()
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -62,10 +62,11 @@ def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(
     tmp_path, capfd, monkeypatch
 ):
     """It works for the frozen control, and breaks in the second epoch of the rule after it."""
-    folder, began = tmp_path / "run", '{"rule": "node_perturbation", "seed": 0, "epoch": 1'
+    folder, began = tmp_path / "run", '"epoch": 1.0'
+    history = folder / "jobs" / "node_perturbation" / "0-1" / "history.jsonl"
 
     def fails_late(u):
-        if (folder / "metrics.jsonl").exists() and began in (folder / "metrics.jsonl").read_text():
+        if history.exists() and began in history.read_text():
             raise OSError("the lamp went out")
         return np.maximum(u, 0)
 
@@ -87,9 +88,9 @@ def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(
     assert "byway: the black box 'lamp' raised OSError: the lamp went out" in said
     assert f"all that was measured is in {folder}" in said
     assert "Traceback" not in said
-    assert list(json.loads((folder / "results.json").read_text())["rules"]) == ["frozen"]
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [(r["rule"], r["seed"], r["epoch"]) for r in rows if r["rule"] != "frozen"] == [
-        ("node_perturbation", seed, epoch) for epoch in (0, 1) for seed in (0, 1)
+    assert [path.parents[1].name for path in folder.rglob("outcome.json")] == ["frozen"]
+    rows = [json.loads(line) for line in history.read_text().splitlines()]
+    assert [(row["seed"], row["epoch"]) for row in rows] == [
+        (seed, epoch) for epoch in (0, 1) for seed in (0, 1)
     ]
     assert main(["report", str(folder)]) == 0

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-import byway
 from byway.cli.main import main
 from byway.cli.output import spoken
 from byway.core.errors import RunError
 from byway.rules import RULES
 from byway.rules._learned import learned, save
+from byway.runs.folder import RunFolder
 from byway.system import machine
 from byway.system.docstring import docstring
 from byway.system.folders import cache_folder, rules_folder
@@ -25,7 +25,6 @@ from byway.system.machine import cores
 from byway.system.process import use_compilation_cache
 from byway.tasks._files import DataFile, locate
 from byway.training import store
-from byway.training.run import Run
 
 
 def _python(program, *argv):
@@ -175,7 +174,7 @@ def test_an_output_without_room_is_said():
 
 def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
     wanted = tmp_path / "runs" / "train-digits-now"
-    begun = [Run.begin(wanted, byway.task("digits"), "", unique=True).folder for _ in range(3)]
+    begun = [RunFolder.begin(wanted, {}, unique=True).path for _ in range(3)]
     assert begun == [
         wanted,
         wanted.with_name("train-digits-now-2"),
@@ -183,16 +182,16 @@ def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
     ]
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(RunError, match="cannot be made"):
-        Run.begin(tmp_path / "file" / "x", byway.task("digits"), "", unique=True)
+        RunFolder.begin(tmp_path / "file" / "x", {}, unique=True)
 
 
 def test_stripped_docstrings_are_read_in_the_source():
     program = (
         "from byway.system.docstring import docstring as d; import byway.rules.feedback.dfa as m, "
-        "byway.cli.settings as s"
+        "byway.experiment.networks as s"
     )
     made = "d(type('Made', (), {'__doc__': 'given'}))"
-    ask = f"{program}; import json; print(json.dumps([d(m), d(m.DFA), d(s.Training), {made}]))"
+    ask = f"{program}; import json; print(json.dumps([d(m), d(m.DFA), d(s.NetSettings), {made}]))"
     stripped, whole = (_python(ask, *flags) for flags in (["-OO"], []))
     assert stripped.stdout == whole.stdout and "given" in stripped.stdout, stripped.stderr
     assert docstring(type("Made", (), {})) == ""

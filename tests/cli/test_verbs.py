@@ -4,16 +4,21 @@ mistakes.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import byway
 from byway.audit.verdict import audit
+from byway.cli.compare import VERB
+from byway.cli.experiment import made
 from byway.cli.main import VERBS, main
 
 SMALL = ["--epochs", "2", "--seeds", "2", "--net.hidden", "12", "9", "--probe", "20"]
@@ -42,29 +47,41 @@ def test_a_run_folder_holds_everything(finished):
     folder, _ = finished
     assert sorted(p.name for p in folder.iterdir()) == [
         ".lock",
-        "audit.json",
-        "checkpoints",
         "config.toml",
-        "metrics.jsonl",
-        "microscope.jsonl",
+        "jobs",
         "report.html",
-        "results.json",
-        "versions.json",
-        "weights",
+        "run.json",
     ]
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    assert [(r["rule"], r["seed"], r["epoch"]) for r in rows] == [
-        (rule, seed, epoch) for rule in ("bp", "frozen") for epoch in (0, 1, 2) for seed in (0, 1)
-    ]
-    looks = [json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()]
-    last = [look for look in looks if look["step"] == 78]
-    assert [(look["rule"], look["seed"], look["epoch"]) for look in last] == [
-        (r, s, 2.0) for r in ("bp", "frozen") for s in (0, 1)
-    ]
-    assert max(last[0]["angle"].values()) < 0.01
-    results = json.loads((folder / "results.json").read_text())["rules"]["bp"]
-    assert results["looks"] == 8 and results["look_seconds"] > 0
-    weights = load_file(folder / "weights" / "bp.safetensors")
+    about = json.loads((folder / "run.json").read_text())
+    assert about["format"] == 1 and about["asked"] == ["bp", "frozen"] and about["jax"]
+    assert [p.name for p in sorted((folder / "jobs").iterdir())] == ["bp", "frozen"]
+    for rule in ("bp", "frozen"):
+        job = folder / "jobs" / rule / "0-1"
+        assert sorted(p.name for p in job.iterdir()) == [
+            "audit.json",
+            "checkpoints",
+            "history.jsonl",
+            "job.json",
+            "outcome.json",
+            "weights.safetensors",
+        ]
+        rows = [json.loads(line) for line in (job / "history.jsonl").read_text().splitlines()]
+        scored = [row for row in rows if "validation/accuracy" in row["values"]]
+        assert [(row["seed"], row["step"], row["epoch"]) for row in scored] == [
+            (seed, 39 * epoch, epoch) for epoch in (0, 1, 2) for seed in (0, 1)
+        ]
+        looks = [row for row in rows if "angle/hidden2-output" in row["values"]]
+        assert len(looks) == 8 * 2
+        assert [(row["seed"], row["step"], row["epoch"]) for row in looks[-2:]] == [
+            (seed, 78, 2.0) for seed in (0, 1)
+        ]
+        outcome = json.loads((job / "outcome.json").read_text())
+        assert outcome["looks"] == 8 and outcome["look_seconds"] > 0
+    rows = (folder / "jobs" / "bp" / "0-1" / "history.jsonl").read_text().splitlines()
+    values = [json.loads(row)["values"].items() for row in rows]
+    angles = [v for some in values for name, v in some if name.startswith("angle/")]
+    assert len(angles) == 8 * 2 * 3 and max(angles) < 0.01
+    weights = load_file(folder / "jobs" / "bp" / "0-1" / "weights.safetensors")
     assert {k: v.shape for k, v in weights.items()} == {
         "input-hidden1.weight": (2, 64, 12),
         "input-hidden1.bias": (2, 12),
@@ -78,13 +95,10 @@ def test_a_run_folder_holds_everything(finished):
 def test_the_weights_give_the_accuracy_that_was_reported(finished):
     """Read back with NumPy alone: the file, the results and the data agree."""
     folder, _ = finished
-    import byway
-
     test = byway.task("digits").load()["test"]
-    w = load_file(folder / "weights" / "frozen.safetensors")
-    reported = json.loads((folder / "results.json").read_text())["rules"]["frozen"]["test"][
-        "accuracy"
-    ]
+    w = load_file(folder / "jobs" / "frozen" / "0-1" / "weights.safetensors")
+    outcome = json.loads((folder / "jobs" / "frozen" / "0-1" / "outcome.json").read_text())
+    reported = outcome["test"]["accuracy"]
     for seed in (0, 1):
         h = np.asarray(test.x, np.float64).reshape(-1, 64) / 16
         for name in ("input-hidden1", "hidden1-hidden2", "hidden2-output"):
@@ -116,8 +130,52 @@ def test_the_settings_in_a_run_folder_repeat_it_to_the_bit(finished, tmp_path):
     ]
     subprocess.run(command, capture_output=True, check=True)
     for rule in ("bp", "frozen"):
-        name = f"weights/{rule}.safetensors"
+        name = f"jobs/{rule}/0-1/weights.safetensors"
         assert (folder / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+
+
+def test_a_run_that_was_moved_is_reported_as_before(finished, tmp_path, capsys):
+    folder, _ = finished
+    there = shutil.copytree(folder, tmp_path / "a" / "moved")
+    before = (there / "report.html").read_bytes()
+    (there / "report.html").unlink()
+    elsewhere = shutil.move(there, tmp_path / "b")
+    assert main(["report", str(elsewhere)]) == 0
+    assert (elsewhere / "report.html").read_bytes() == before
+    assert f"report: {elsewhere}" in capsys.readouterr().out
+    assert b"First-layer weights" in before and str(folder).encode() not in before
+    assert main(["resume", str(elsewhere)]) == 0
+    assert "has finished" in capsys.readouterr().out
+    assert (elsewhere / "report.html").read_bytes() == before
+
+
+def test_a_rate_of_one_rule_alone(tmp_path, capsys):
+    """By a flag and by a file: of that rule, and of no other."""
+    folder = tmp_path / "run"
+    quick = ["--epochs", "1", "--seeds", "1", "--net.hidden", "4", "--looks", "0"]
+    told = ["--rules", "frozen,dfa", "--lr", "0.5", "--dfa.lr", "0.01", "--out", str(folder)]
+    assert main(["compare", *told, *quick]) == 0
+    settings = {
+        rule: json.loads((folder / "jobs" / rule / "0-0" / "job.json").read_text())["settings"]
+        for rule in ("frozen", "dfa")
+    }
+    assert (settings["frozen"]["lr"], settings["dfa"]["lr"]) == (0.5, 0.01)
+    assert "lr 0.01" in (folder / "report.html").read_text(encoding="utf-8")
+    kept = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
+    assert kept["lr"] == 0.5 and kept["dfa"] == {"lr": 0.01}
+    own = tmp_path / "own.toml"
+    own.write_text('rules = "frozen,dfa,ff"\n[dfa]\nlr = 0.02\n[ff]\npeer = 0.1\nlr = 0.03\n')
+    read = VERB.read(["--config", str(own), "--ff.lr", "0.04"])
+    experiment = made(VERB.names(read), read)
+    rates = {one.label: experiment.plan(one).settings(one.rule) for one in experiment.entries}
+    # What each rule says of itself, but for the two.
+    assert {label: found["lr"] for label, found in rates.items()} == {
+        "frozen": byway.rule("frozen").learning_rate,
+        "dfa": 0.02,
+        "ff": 0.04,
+        "frozen@ff": byway.rule("frozen").learning_rate,
+    }
+    assert rates["ff"]["rule"]["peer"] == 0.1 and "lr" not in rates["ff"]["rule"]
 
 
 def fails(capsys, *argv):
@@ -130,7 +188,7 @@ def fails(capsys, *argv):
     [
         (["compaer"], ["'compaer'", "'compare'"]),
         (["compare", "--rules", "bp,dfaa"], ["'dfaa'", "'dfa'"]),
-        (["compare", "--rules", ""], ["(none)", "one or more"]),
+        (["compare", "--rules", ""], ["no rules", "one or more"]),
         (["compare", "--rules", "bp,bp"], ["bp, bp", "each once"]),
         (["train", "--rule", "backprop"], ["'backprop'", "bp"]),
         (["train", "--task", "minst"], ["'minst'", "'mnist'"]),
@@ -205,7 +263,7 @@ def test_a_mistake_is_explained(capsys, tmp_path, monkeypatch, argv, parts):
     said = fails(capsys, *argv)
     assert all(part in said for part in parts), said
     assert all(word in said for word in ("wanted:", "do:"))
-    assert list(tmp_path.glob("runs/*/results.json")) == []
+    assert list(tmp_path.rglob("*.json")) == []
 
 
 def test_an_unknown_flag_names_the_nearest(capsys):
@@ -217,9 +275,10 @@ def test_an_unknown_flag_names_the_nearest(capsys):
 
 def test_an_existing_folder_is_never_written_over_by_chance(finished, tmp_path, capsys):
     folder, _ = finished
-    before = (folder / "metrics.jsonl").read_bytes()
+    history = folder / "jobs" / "bp" / "0-1" / "history.jsonl"
+    before = history.read_bytes()
     assert "exists" in fails(capsys, "train", "--out", str(folder))
-    assert (folder / "metrics.jsonl").read_bytes() == before
+    assert history.read_bytes() == before
     mine = tmp_path / "thesis"
     mine.mkdir()
     (mine / "chapter1.tex").write_text("precious")
@@ -231,14 +290,14 @@ def test_overwrite_replaces_a_run(tmp_path, capsys):
     folder = str(tmp_path / "run")
     assert main(["train", "--rule", "bp", "--out", folder, *SMALL]) == 0
     assert main(["train", "--rule", "frozen", "--out", folder, "--overwrite", *SMALL]) == 0
-    assert list(json.loads((tmp_path / "run" / "results.json").read_text())["rules"]) == ["frozen"]
+    assert [p.name for p in (tmp_path / "run" / "jobs").iterdir()] == ["frozen"]
 
 
 def test_a_mistake_with_overwrite_leaves_the_old_run(tmp_path, capsys):
     folder = tmp_path / "run"
     assert main(["train", "--rule", "bp", "--out", str(folder), *SMALL]) == 0
     fails(capsys, "train", "--rule", "bp", "--batch", "100000", "--out", str(folder), "--overwrite")
-    assert (folder / "results.json").is_file()
+    assert (folder / "jobs" / "bp" / "0-1" / "outcome.json").is_file()
 
 
 @pytest.mark.slow
@@ -257,7 +316,7 @@ def test_killed_in_the_middle_what_was_measured_is_there(tmp_path, capsys):
         str(folder),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    metrics = folder / "metrics.jsonl"
+    metrics = folder / "jobs" / "bp" / "0-7" / "history.jsonl"
     deadline = time.monotonic() + 120
     while not (metrics.is_file() and metrics.read_text().count("\n") > 30):
         assert process.poll() is None
@@ -347,18 +406,18 @@ def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
     ]
     assert main(["compare", *asked, *small]) == 0
     assert "rtrl on delayed_xor: test accuracy" in capsys.readouterr().out
-    weights = load_file(folder / "weights" / "rtrl.safetensors")
+    weights = load_file(folder / "jobs" / "rtrl" / "0-0" / "weights.safetensors")
     assert {k: v.shape for k, v in weights.items() if k.endswith("weight")} == {
         "input-hidden1.weight": (1, 2, 3),
         "hidden1-hidden1.weight": (1, 3, 3),
         "hidden1-output.weight": (1, 3, 2),
     }
-    audited = json.loads((folder / "audit.json").read_text())
-    assert {name: one["network"] for name, one in audited.items()} == {
-        "rtrl": "rnn",
-        "frozen": "rnn",
-    }
-    assert all(one["agrees"] for one in audited.values())
+    jobs = {job.parent.name: job for job in folder.glob("jobs/*/0-0")}
+    assert jobs.keys() == {"rtrl", "frozen"}
+    for job in jobs.values():
+        network = json.loads((job / "job.json").read_text())["network"]
+        assert "hidden1 3" in network
+        assert json.loads((job / "audit.json").read_text())["agrees"]
     assert "every = 2" in (folder / "config.toml").read_text()
 
 
@@ -370,7 +429,7 @@ def test_what_is_audited_is_what_trains(tmp_path, monkeypatch):
         audited.append({p.name: p.size for p in net.populations})
         return audit(rule, net)
 
-    monkeypatch.setattr("byway.cli.experiment.audit", spy)
+    monkeypatch.setattr("byway.experiment.experiment.audit", spy)
     small = [
         "--epochs",
         "1",

@@ -29,9 +29,11 @@ LAYERS = [
     "growths",
     "named",
     "meta",
+    "runs",
     "report",
     "pages",
     "notebook",
+    "experiment",
     "sklearn",
     "cli",
 ]

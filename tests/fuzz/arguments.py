@@ -51,8 +51,9 @@ def _fit_changed(part, change):
 
 
 SETTINGS = {
-    **dict.fromkeys(("epochs", "seeds"), (-1, 0, NAN, INF, 1.5, "3", None, True, HUGE, [3])),
-    "batch": (-1, 0, NAN, 1.5, "3", None, True, HUGE),
+    "epochs": (-1, 0, NAN, INF, 1.5, "3", True, HUGE, [3]),
+    "seeds": (-1, 0, NAN, INF, 1.5, "3", None, True, HUGE, [3]),
+    "batch": (-1, 0, NAN, 1.5, "3", True, HUGE),
     "probe": (-1, 0, NAN, 1.5, "3", [3], True, HUGE),
     "first_seed": (-1, 1.5, NAN, "0", 2**32, None, True),
     "lr": (-1.0, 0.0, NAN, INF, "x", [1], True),
@@ -70,12 +71,79 @@ SETTINGS = {
     "net": (3, None, "mlp"),
     "rule": ("bp", None, 3, BywayError),
     "task": ("digits", None, 3),
-    "on_row": (3,),
+    "on_epoch": (3,),
     "on_look": ("x",),
+    "sedes": (8,),
+    "growth": ("set", 3),
 }
 for _name, _values in SETTINGS.items():
     for _value in _values:
         _try("fit", _fit, **{_name: _value})
+
+
+def _experiment(call):
+    def made(**options):
+        quick = {"epochs": 1, "batch": 8, "looks": 0, "seeds": 1, "data": _splits()}
+        net = byway.mlp((8, 8, 1), 5, 10)
+        return call(**{"net": net, "progress": False} | quick | options)
+
+    return made
+
+
+# What `compare`, `train` and `tune` are told besides.
+STUDY = {
+    "net": (3, "mlp", lambda task, rule: 3, byway.mlp((8, 8, 1), 5, 9)),
+    "task": (3, None, "digit"),
+    "seeds": (0, -1, NAN, "3", None),
+    "lr": (NAN, -1.0, "x"),
+    "sedes": (8,),
+    "data": ({}, 3),
+}
+STUDIES = {
+    **STUDY,
+    "rates": ({"dfa": NAN}, {"dfa": "x"}, {"dfaa": 0.1}, 3),
+    "track": (("nope",), ("tensorboard",), 3),
+    "tuned": ("nowhere", 3),
+    "out": (3, "/dev/null/run", FOLDER),
+    "overwrite": (True, "yes"),
+    "keep": (2,),
+    "save_every": (1.0,),
+    "on_epoch": (3,),
+    "on_look": ("x",),
+}
+RULES = (
+    ["bpp"],
+    [3],
+    [],
+    3,
+    "bp",
+    None,
+    ["bp", "bp"],
+    {"a": "bp"},
+    {"a": 3},
+    {},
+    {3: byway.rule("bp")},
+    {"../bp": byway.rule("bp")},
+    {"a/b": byway.rule("bp")},
+    {"frozen@bp": byway.rule("bp")},
+    {"": byway.rule("bp")},
+)
+for _verb, _rules, _options in (
+    ("compare", "rules", STUDIES),
+    ("train", "rule", STUDIES),
+    ("tune", "rules", STUDY | {"trials": (0, -1, NAN, "3"), "out": ("/dev/null/run", 3)}),
+):
+    for _name, _values in _options.items():
+        for _value in _values:
+            _told = {_rules: ["dfa"] if _rules == "rules" else "dfa", _name: _value}
+            _try(_verb, _experiment(getattr(byway, _verb)), **_told)
+for _value in RULES:
+    _try("compare", _experiment(byway.compare), rules=_value)
+    _try("tune", _experiment(byway.tune), rules=_value)
+for _value in ("bpp", 3, None, ["bp", "dfa"]):
+    _try("train", _experiment(byway.train), rule=_value)
+for _value in ("nowhere", FOLDER, 3, None, "/dev/null"):
+    _try("open", byway.open, _value)
 
 CHANGES = {
     "a label too high": lambda x, y: (x, y.at[0].set(200)),

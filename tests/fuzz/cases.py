@@ -174,36 +174,49 @@ CONFIGS = [
     ),
 ]
 
-# What a file of a run may hold after an accident, and each file that is read again.
+# What a file of a run may hold after an accident, and each file that is read again; of JSON lines
+# two of them, of a JSON file the first.
 BROKEN = {
     "nothing": b"",
-    "half": b'{"task": "digits", "rules": {"bp": {"se',
+    "half": b'{"format": 1, "label": "bp", "se',
     "no text": bytes(range(128, 200)),
     "null": b"null\n",
     "a number": b"3\n",
     "a list": b"[1, 2]\n{}\n",
     "other keys": b'{"spam": 1}\n{"spam": 2}\n',
-    "other kinds": b'{"rule": [], "rules": {"bp": 3}, "task": {}, "bp": 4, "seed": "x"}\n{}\n',
-    "deeper": b'{"rules": {"bp": {"seeds": ["x"], "test": {}}}, "bp": {"verdict": 3}, '
-    b'"rule": 1, "seed": 0, "epoch": {}}\n{}\n',
+    "other kinds": b'{"format": [], "label": [], "seeds": 3, "test": [], "verdict": 3, '
+    b'"step": "x", "seed": [], "values": 4, "settings": "x"}\n{}\n',
+    "deeper": b'{"format": 1, "asked": 3, "label": "bp", "rule_id": "bp", "task_id": "digits", '
+    b'"seeds": ["x"], "test": {"accuracy": 3}, "verdict": {}, "updates": {"a": 3}, "findings": [], '
+    b'"seed": 0, "step": 1, "epoch": {}, "seconds": 0.0, "values": {}}\n{}\n',
 }
+JOB = "jobs/bp/0-2"
 RUN_FILES = (
-    "results.json",
-    "metrics.jsonl",
-    "microscope.jsonl",
-    "audit.json",
-    "versions.json",
+    "run.json",
     "config.toml",
-    "weights/bp.safetensors",
+    *(f"{JOB}/{part}.json" for part in ("job", "outcome", "audit")),
+    f"{JOB}/history.jsonl",
+    f"{JOB}/weights.safetensors",
 )
-# What is no accident there: an empty list of rows, settings that name no rule, other things to know
-# of the machine.
+# What is no accident there: an empty history, one that was cut short, an outcome of which nothing
+# is known, settings, which a report shows and does not read.
 SOUND = {
-    *(("microscope.jsonl", "nothing"), ("metrics.jsonl", "nothing"), ("config.toml", "nothing")),
-    *(("metrics.jsonl", "half"), ("microscope.jsonl", "half")),
-    *(("versions.json", name) for name in ("other keys", "other kinds", "deeper")),
+    *((f"{JOB}/history.jsonl", name) for name in ("nothing", "half")),
+    (f"{JOB}/outcome.json", "other keys"),
+    *(("config.toml", name) for name in BROKEN if name != "no text"),
 }
 FILES = [(file, name) for file in RUN_FILES for name in BROKEN if (file, name) not in SOUND]
+# What a run that is resumed reads: of its settings, and of a job that has finished.
+RESUMED = [(file, name) for file, name in FILES if file.endswith(("run.json", "outcome.json"))] + [
+    ("config.toml", name) for name in BROKEN
+]
+
+
+def broken(file, name):
+    """What is in a file after an accident."""
+    return BROKEN[name].split(b"\n")[0] if file.endswith(".json") else BROKEN[name]
+
+
 LEARNED = [*BROKEN, "too short", "not finite"]
 IDX = {
     "nothing": b"",

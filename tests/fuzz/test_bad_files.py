@@ -1,6 +1,4 @@
-"""Files that somebody else wrote, or that were cut short: learned rules, runs to go on with,
-data.
-"""
+"""Files that somebody else wrote, or that were cut short: learned rules, runs to resume, data."""
 
 import gzip
 import json
@@ -10,7 +8,7 @@ import pytest
 from byway.cli.main import main
 from byway.core.errors import DataError
 from byway.tasks._files import read_idx
-from fuzz.cases import BROKEN, IDX, LEARNED
+from fuzz.cases import BROKEN, IDX, JOB, LEARNED, RESUMED, broken
 
 TABLE = [[[[0.0] * 2] * 2] * 3] * 2
 LATER = {
@@ -38,14 +36,17 @@ def test_a_broken_learned_rule_is_named(tmp_path, monkeypatch, capsys, name):
     assert "mine.json" in explained(capsys, "audit", "mine")
 
 
-@pytest.mark.parametrize("name", [name for name in BROKEN if name != "other kinds"])
-def test_a_run_whose_results_are_broken_is_not_gone_on_with(tmp_path, capsys, name):
-    for file, text in (("versions.json", "{}"), ("config.toml", 'rule = "bp"\n')):
-        (tmp_path / file).write_text(text)
-    (tmp_path / "results.json").write_bytes(
-        BROKEN[name].replace(b'"rules": {"bp"', b'"rulez": {"bp"')
-    )
-    assert "results.json" in explained(capsys, "resume", str(tmp_path))
+@pytest.mark.parametrize(("file", "name"), RESUMED)
+def test_a_run_that_is_broken_is_not_resumed(tmp_path, capsys, file, name):
+    folder = tmp_path / JOB
+    folder.mkdir(parents=True)
+    (tmp_path / "run.json").write_text('{"format": 1}')
+    (tmp_path / "config.toml").write_text('rule = "bp"\nseeds = 3\n')
+    known = {"label": "bp", "rule_id": "bp", "task_id": "digits", "seeds": [0, 1, 2]}
+    (folder / "job.json").write_text(json.dumps(known))
+    (folder / "outcome.json").write_text("{}")
+    (tmp_path / file).write_bytes(broken(file, name))
+    assert file in explained(capsys, "resume", str(tmp_path))
 
 
 @pytest.mark.parametrize("name", IDX)

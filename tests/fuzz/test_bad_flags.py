@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from byway.cli.main import main
 from fuzz.arguments import CASES
-from fuzz.cases import COMMANDS, CONFIGS, FILES, IDX, LEARNED, WHOLE
+from fuzz.cases import COMMANDS, CONFIGS, FILES, IDX, LEARNED, RESUMED, WHOLE
 
 
 def mostly_slow(cases):
@@ -77,6 +77,6 @@ def test_how_many_bad_inputs_there_are():
     """The figures of docs/reliability.md; the three lists of files are tried by `test_bad_files`
     and `test_report_bad_files`.
     """
-    files = len(FILES) + len(LEARNED) + 8 + 3 * len(IDX)
-    assert (len(COMMANDS), len(CONFIGS), len(CASES), files) == (156, 108, 576, 95)
+    files = len(FILES) + len(LEARNED) + len(RESUMED) + 3 * len(IDX)
+    assert (len(COMMANDS), len(CONFIGS), len(CASES), files) == (156, 108, 707, 110)
     assert len(COMMANDS) + len(CONFIGS) + len(CASES) + files >= 300

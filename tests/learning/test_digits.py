@@ -40,9 +40,9 @@ def test_feedback_alignment_comes_to_point_downhill():
     """Lillicrap et al. 2016, figure 2: in hidden layers the angle to the true gradient falls below
     90 degrees, and keeps falling.
     """
-    looks = _trained("fa").looks
+    angles = _trained("fa").history.group("angle")
     for name in ("input-hidden1", "hidden1-hidden2"):
-        start, end = looks[0].seen["angle"][name], looks[-1].seen["angle"][name]
+        start, end = angles[name].values[:, 0], angles[name].last
         fall = start - end
         assert np.all(end < 90)
         assert fall.mean() > 3 * fall.std(ddof=1) / np.sqrt(SEEDS)

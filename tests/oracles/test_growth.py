@@ -252,7 +252,7 @@ def test_a_growing_run_that_was_stopped_is_the_same_bits(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         byway.fit(
-            net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0, on_row=stop
+            net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0, on_epoch=stop
         )
     resumed = byway.fit(net, BP(), task, **options, checkpoint=tmp_path / "c", save_every=0.0)
     for a, b in zip(

@@ -321,12 +321,12 @@ class Calling(BP):
 @pytest.mark.parametrize("rule", [Settling(), Calling()], ids=["settles", "host"])
 def test_nothing_is_said_where_autodiff_cannot_go_back(rule):
     _, seen = _seen(rule, mlp(6, 5, 3), *_static(6, 3))
-    assert seen == {quantity: {} for quantity in QUANTITIES}
+    assert seen == {metric.name: {} for metric in QUANTITIES}
 
 
 def test_nothing_is_said_of_a_network_with_a_black_box():
     _, seen = _seen(Frozen(), mlp(6, 5, 3, activation="quantised"), *_static(6, 3))
-    assert seen == {quantity: {} for quantity in QUANTITIES}
+    assert seen == {metric.name: {} for metric in QUANTITIES}
 
 
 class Faulty(BP):

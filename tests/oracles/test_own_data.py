@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 import byway
-from byway.cli.experiment import Experiment
+from byway.cli.experiment import made
+from byway.cli.flags import Flag
 from byway.cli.main import main
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, DataError
@@ -816,7 +817,7 @@ def test_folders_that_will_not_do_are_refused(tmp_path):
 def test_a_table_from_the_command_line(tmp_path, capsys):
     """The flags reach the task, the network fits it, and the settings read back."""
     _write_csv(tmp_path / "t.csv")
-    verb = Verb("test", "For a test.", [("rule", str, "bp", "rule")])
+    verb = Verb("test", "For a test.", [Flag("rule", str, "bp", "rule")])
     argv = [
         "--task",
         "data",
@@ -830,9 +831,12 @@ def test_a_table_from_the_command_line(tmp_path, capsys):
         "9",
     ]
     asked = verb.read(argv)
-    experiment = Experiment(["bp"], asked)
+    experiment = made(["bp"], asked)
     assert [experiment.data[name].size for name in ("train", "validation", "test")] == [26, 4, 10]
-    assert (experiment.nets[0]["input"].size, experiment.nets[0]["output"].size) == (3, 3)
+    assert (experiment.entries[0].net["input"].size, experiment.entries[0].net["output"].size) == (
+        3,
+        3,
+    )
     (tmp_path / "config.toml").write_text(to_toml(asked))
     assert plain(verb.read(["--config", str(tmp_path / "config.toml")])) == plain(asked)
     assert main(["train", "--task", "data", "--data.path", str(tmp_path / "none.csv")]) == 2

@@ -11,7 +11,8 @@ from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score, root_mean_squared_error
 
 import byway
-from byway.cli.experiment import Experiment
+from byway.cli.experiment import made
+from byway.cli.flags import Flag
 from byway.cli.settings import Verb
 from byway.core.errors import ConfigError, DataError
 
@@ -502,7 +503,7 @@ def test_flags_reach_the_task(tmp_path):
     table = pd.DataFrame(np.column_stack([X, Y]), columns=["a", "b", "c", "y"])
     table["who"] = np.repeat(np.arange(10), 4)
     table.to_csv(tmp_path / "t.csv", index=False)
-    verb = Verb("test", "For a test.", [("rule", str, "bptt", "rule")])
+    verb = Verb("test", "For a test.", [Flag("rule", str, "bptt", "rule")])
     flags = [
         "--task",
         "data",
@@ -516,6 +517,10 @@ def test_flags_reach_the_task(tmp_path):
         "2",
         "--data.path",
     ]
-    experiment = Experiment(["bptt"], verb.read([*flags, str(tmp_path / "t.csv")]))
-    assert experiment.task.in_time and experiment.task.outputs == 1 and experiment.nets[0].cyclic
+    experiment = made(["bptt"], verb.read([*flags, str(tmp_path / "t.csv")]))
+    assert (
+        experiment.task.in_time
+        and experiment.task.outputs == 1
+        and experiment.entries[0].net.cyclic
+    )
     assert [s.name for s in experiment.task.scores] == ["rmse", "r2", "loss"]

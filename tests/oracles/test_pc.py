@@ -443,7 +443,7 @@ def _fit(digits, rule, **change):
 
 def _agrees(result, seed, names):
     """The advice tells the share and the residual that were measured, and the setting to change."""
-    train, said = result.rows[-1].train, result.advice[seed]
+    train, said = result.history.last("train"), result.advice[seed]
     share, residual = re.search(
         r"in (\S+) % of the batches .* was (\S+) of the first", said
     ).groups()
@@ -455,7 +455,7 @@ def _agrees(result, seed, names):
 def test_too_large_a_rate_is_said_of_the_seeds_that_it_is_too_large_for(digits):
     """At a rate between, whether settling diverges hangs on the weights that a seed drew."""
     result = _fit(digits, PC(rate=0.41, steps=60), seeds=6)
-    share = result.rows[-1].train["unsettled"]
+    share = result.history["train/unsettled"].last
     assert 0 < np.count_nonzero(share) < 6 and not result.failures
     assert set(result.advice) == set(np.flatnonzero(share))
     for seed in result.advice:
@@ -514,7 +514,7 @@ def test_one_batch_that_diverged_shows():
         progress=False,
     )
     for seed in (0, 1):
-        assert result.rows[-1].train["unsettled"][seed] == pytest.approx(1 / 240)
+        assert result.history["train/unsettled"].last[seed] == pytest.approx(1 / 240)
         assert "0.417 % of the batches" in result.advice[seed]
 
 

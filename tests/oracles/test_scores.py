@@ -1,5 +1,6 @@
 """Scores of whole splits against scikit-learn, and what cannot be a score."""
 
+import json
 import math
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 from sklearn.metrics import r2_score, root_mean_squared_error
 
 from byway.core.errors import ConfigError
-from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score, declared
+from byway.core.metric import Metric, Scale
+from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
+from byway.metrics.microscope import QUANTITIES
 
 RNG = np.random.default_rng(0)
 
@@ -60,12 +63,15 @@ def test_a_score_in_a_sentence(score, value, text):
     assert score.said(value) == text
 
 
-def test_declarations_read_back_as_they_were_written_and_old_folders_have_those_that_are_known():
-    scores = (RMSE, R2, Score("own", "Own", "m/s", 3.6, best=2.0))
-    assert declared([score.to_json() for score in scores]) == scores
-    assert declared([RMSE.to_json() | {"since": "a later version"}]) == (RMSE,)
-    assert declared(None, ["loss", "accuracy/head", "accuracy", "nobody knows"]) == (ACCURACY, LOSS)
-    assert declared(None, ["nobody knows"]) == () == declared([])
+def test_declarations_read_back_as_they_were_written_and_what_is_not_known_is_left_out():
+    for score in (ACCURACY, RMSE, R2, Score("own", "Own", "m/s", 3.6, best=2.0, counts=True)):
+        held = json.loads(json.dumps(score.to_json()))
+        assert Score.from_json(held) == score
+        assert Score.from_json(held | {"since": "a later version"}) == score
+        assert Score.from_json(held | {"axis": {"kind": "Spiral", "turns": 3}}).axis == Scale()
+    assert Score.from_json({"name": "own"}) == Score("own")
+    for metric in QUANTITIES:
+        assert Metric.from_json(json.loads(json.dumps(metric.to_json()))) == metric
 
 
 @pytest.mark.parametrize(

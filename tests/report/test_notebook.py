@@ -25,25 +25,29 @@ net""",
     net, byway.rule("dfa"), task, epochs=3, batch=32, lr=0.01, seeds=2, looks=3, probe=16
 )""",
     """result""",
-    """seen = [look.seen["angle"]["input-hidden1"].tolist() for look in result.looks]
-rows = [row.validation["accuracy"].tolist() for row in result.rows]
-steps = result.rows[-1].step
+    """seen = result.history["angle/input-hidden1"].values.T.tolist()
+curve = result.history["validation/accuracy"]
+rows, steps = curve.values.T.tolist(), int(curve.steps[-1])
 test = result.accuracy.tolist()
 print(json.dumps({"test": test, "rows": rows, "angle": seen, "steps": steps}))""",
     """lost = np.full(2, np.nan)
-rows = [dataclasses.replace(row, validation={"accuracy": lost}) for row in result.rows]
+history = type(result.history).of({
+    name: dataclasses.replace(curve, values=np.full_like(curve.values, np.nan))
+    for name, curve in result.history.items() if name == "validation/accuracy"
+})
 failures = dict.fromkeys(result.seeds, "a number stopped being finite at update 1")
-dataclasses.replace(result, test={"accuracy": lost}, rows=rows, looks=[], failures=failures)""",
+dataclasses.replace(result, test={"accuracy": lost}, history=history, failures=failures)""",
     """failures = {0: "<script>a && b</script>"}
 dataclasses.replace(result, failures=failures, advice={1: "try <i>this</i>"})""",
     """audit(byway.rule("dfa"), byway.mlp(5, 4, 3))""",
+    """byway.Run({"dfa": result, "<i>again": dataclasses.replace(result, label="<i>again")})""",
     """from byway.training.progress import bar
 with bar("quiet", 2, False) as tell:
     tell(1, "a note")
 with bar("resumed at its end", 2) as tell:
     pass""",
 ]
-DRAWN, TRAINED, SHOWN, NUMBERS, LOST, HOSTILE, AUDITED, SILENT = range(len(CELLS))
+DRAWN, TRAINED, SHOWN, NUMBERS, LOST, HOSTILE, AUDITED, COMPARED, SILENT = range(len(CELLS))
 
 
 class Watched(NotebookClient):
@@ -149,6 +153,7 @@ def test_no_cell_is_blank_or_noisy(notebook):
         [block],
         [block],
         [block],
+        [block],
         [bar],
     ]
     for output in (o for some in outputs for o in some if "data" in o):
@@ -235,3 +240,15 @@ def test_a_verdict_shows_what_dfa_reads(notebook):
         "record.free.slope.hidden1",
         "signal.error",
     ]
+
+
+def test_a_run_shows_its_table_what_it_says_and_the_curves(notebook, numbers):
+    text = html(notebook[0][COMPARED])
+    test = [100 * value for value in numbers["test"]]
+    heads = re.findall(r'<th scope="col">(.*?)</th>', text)
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in text.split('<th scope="row">')[1:]]
+    assert heads[:2] == ["rule", "test accuracy [%]"] and len(rows) == 2
+    told = f"{statistics.mean(test):.2f} ± {statistics.stdev(test):.2f}"
+    assert [row[0] for row in rows] == [told] * 2
+    assert "Backprop has no result here" in text and "&lt;i&gt;again" in text
+    assert len(charts(text)) == 2  # against epochs, and against time

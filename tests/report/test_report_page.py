@@ -2,8 +2,8 @@
 
 import base64
 import io
-import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 from itertools import pairwise
@@ -15,23 +15,15 @@ from PIL import Image
 
 import byway.report
 from byway.core.score import ACCURACY
-from byway.metrics.microscope import QUANTITIES
-from byway.report.charts import (
-    HUES,
-    angle_axis,
-    descent_axis,
-    even_ticks,
-    ratio_axis,
-    score_axis,
-    share_axis,
-    styles,
-    update_axis,
-)
+from byway.metrics.microscope import ANGLE, DESCENT, NORM_RATIO, QUANTITIES, SIGN_AGREEMENT
+from byway.report.charts import HUES, even_ticks, line_chart, metric_axis, styles, update_axis
 from byway.report.charts import Series as Line
 from byway.report.page import write_page
 from byway.report.pictures import BROKEN, NEGATIVE, POSITIVE, ZERO, as_images, colours, png
-from byway.report.run import read_run
-from byway.report.summary import compare
+from byway.report.table import Table
+from byway.runs.folder import read
+from byway.runs.outcomes import Outcomes
+from byway.training.outcome import Outcome
 
 VOID = {"meta", "link", "img", "br", "path", "circle"}
 
@@ -64,11 +56,15 @@ class Page(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
-@pytest.fixture
-def text(folder):
-    path = write_page(folder)
+def page_of(folder):
+    path = write_page(read(folder), folder / "report.html")
     assert path == folder / "report.html"
     return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def text(folder):
+    return page_of(folder)
 
 
 def test_the_page_stands_on_its_own(text, folder):
@@ -142,48 +138,67 @@ def test_charts_stay_on_their_canvas(text):
                 assert ((numbers >= 0) & (numbers <= [width, height])).all()
 
 
-def test_a_run_with_one_epoch_one_seed_and_no_audit(folder):
-    (folder / "audit.json").unlink()
-    results = json.loads((folder / "results.json").read_text())
-    entry = results["rules"]["dfa"] | {
-        "seeds": [0],
-        "test": {"accuracy": [0.9], "loss": [1.0]},
-        "failures": {},
-    }
-    (folder / "results.json").write_text(json.dumps(results | {"rules": {"dfa": entry}}))
-    lines = [
-        line
-        for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1]
-        if json.loads(line)["seed"] == 0
-    ]
-    (folder / "metrics.jsonl").write_text(
-        "\n".join(line for line in lines if json.loads(line)["epoch"] < 2) + "\n"
-    )
-    words = " ".join(Page(write_page(folder).read_text(encoding="utf-8")).words)
+def test_a_run_with_one_epoch_one_seed_and_no_audit(folder, edit, edit_lines):
+    for rule in ("bp", "frozen", "ff", "hebb"):
+        shutil.rmtree(folder / "jobs" / rule)
+    job = folder / "jobs" / "dfa" / "0-2"
+    (job / "audit.json").unlink()
+    with edit(job / "job.json") as held:
+        held["seeds"] = [0]
+    with edit(job / "outcome.json") as held:
+        held |= {"test": {"accuracy": [0.9], "loss": [1.0]}, "failures": {}}
+    early = lambda line: line if line["seed"] == 0 and line["step"] < 20 else None
+    edit_lines(job / "history.jsonl", early)
+    text = page_of(folder)
+    words = " ".join(Page(text).words)
     assert "This run holds no audit" in words
-    assert "Behind it" not in words
+    assert "Behind it" not in words and "beat" not in words.partition("How to read")[0].partition(
+        "The comparison"
+    )[0].replace("beats frozen", "")
+    # What was measured once is drawn, too: the accuracy after the one epoch against time.
+    timed = chart_of(text, "Validation accuracy against training time")
+    assert extents(timed) == [pytest.approx((8.0, 0.0), abs=0.2)]
 
 
-def test_a_run_in_which_every_number_was_lost(folder):
-    results = json.loads((folder / "results.json").read_text())
-    results["rules"] = {
-        "bp": results["rules"]["bp"]
-        | {"test": {"accuracy": [None] * 3}, "failures": {"0": "a", "1": "b", "2": "c"}}
-    }
-    (folder / "results.json").write_text(json.dumps(results))
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()[:-1]]
-    lost = [row | {"validation": dict.fromkeys(row["validation"])} for row in rows]
-    (folder / "metrics.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
-    looks = [
-        json.loads(line) for line in (folder / "microscope.jsonl").read_text().splitlines()[:-1]
-    ]
-    lost = [
-        look | {quantity: dict.fromkeys(look[quantity]) for quantity in QUANTITIES}
-        for look in looks
-    ]
-    (folder / "microscope.jsonl").write_text("\n".join(map(json.dumps, lost)) + "\n")
-    text = write_page(folder).read_text(encoding="utf-8")
-    assert "no seed of 3 finished" in text
+def chart_of(text, label):
+    found = re.search(rf'<svg class="chart"[^>]*aria-label="{label}.*?</svg>', text, re.DOTALL)
+    return ET.fromstring(found[0])
+
+
+def extents(chart):
+    """How wide and how high each line is drawn [px]."""
+    lines = [path.get("d") for path in chart.iter("path") if path.get("class") == "line"]
+    places = [np.array(re.findall(r"-?[\d.]+", line), float).reshape(-1, 2) for line in lines]
+    return [tuple(np.ptp(place, axis=0).tolist()) for place in places]
+
+
+def style_of(*rules):
+    one = lambda rule: Outcome(label=rule, rule_id=rule, task_id="digits", seeds=[0])
+    return styles(Outcomes({rule: one(rule) for rule in rules}))
+
+
+def test_a_curve_of_one_point_is_drawn():
+    """A path that goes nowhere has no ink: it is as wide as a few pixels, and in its place."""
+    line = Line("bp", np.array([3.0]), np.array([50.0]), np.array([np.nan]))
+    two = Line("dfa", np.array([1.0, 3.0]), np.array([50.0, 60.0]), np.full(2, np.nan))
+    x, y = update_axis([line, two]), metric_axis(ANGLE, [line, two])
+    chart = line_chart([line, two], style_of("bp", "dfa"), x, y, "one point")
+    one, other = (
+        np.array(re.findall(r"-?[\d.]+", drawn.line), float).reshape(-1, 2) for drawn in chart.lines
+    )
+    assert 4 <= np.ptp(one[:, 0]) <= 12 and np.ptp(one[:, 1]) == 0
+    assert one.mean(0).tolist() == pytest.approx([other[1, 0], other[0, 1]], abs=0.2)
+
+
+def test_a_run_in_which_every_number_was_lost(folder, edit, edit_lines):
+    for rule in ("frozen", "dfa", "ff", "hebb"):
+        shutil.rmtree(folder / "jobs" / rule)
+    job = folder / "jobs" / "bp" / "0-2"
+    with edit(job / "outcome.json") as held:
+        held |= {"test": {"accuracy": [None] * 3}, "failures": {"0": "a", "1": "b", "2": "c"}}
+    edit_lines(job / "history.jsonl", lambda line: line | {"values": dict.fromkeys(line["values"])})
+    text = page_of(folder)
+    assert "no seed of 3 finished" in text and "nan" not in text.lower()
     assert "No seed of backprop finished." in text
 
 
@@ -217,17 +232,20 @@ def test_the_microscope_shows_four_quantities_of_each_projection_from_the_input_
     assert "took bp 0.03\u00a0s, frozen 0.03\u00a0s and dfa 0.03\u00a0s" in text
 
 
-def test_a_run_without_a_microscope_has_no_such_section(folder):
-    """As one that never looked, or from before there was one."""
-    (folder / "microscope.jsonl").unlink()
-    results = json.loads((folder / "results.json").read_text())
-    for entry in results["rules"].values():
-        for name in ("looks", "look_seconds", "look_compile_seconds"):
-            del entry[name]
-    (folder / "results.json").write_text(json.dumps(results))
-    text = write_page(folder).read_text(encoding="utf-8")
+def test_a_run_without_a_microscope_has_no_such_section(folder, edit, edit_lines):
+    """As one that never looked."""
+    scores = ("train/", "validation/")
+    for path in folder.rglob("history.jsonl"):
+        edit_lines(
+            path,
+            lambda line: line if next(iter(line["values"])).startswith(scores) else None,
+        )
+    for path in folder.rglob("outcome.json"):
+        with edit(path) as held:
+            held |= {"looks": 0, "look_seconds": 0.0, "look_compile_seconds": 0.0}
+    text = page_of(folder)
     assert 'id="microscope"' not in text
-    assert compare(read_run(folder))[0].angle is None
+    assert Table(read(folder)).rows["bp"].means == {}
 
 
 def _line(*mean):
@@ -237,9 +255,10 @@ def _line(*mean):
 @pytest.mark.parametrize(
     "values", [(1.0, 1.0), (0.03, 40.0), (1e-9, 2.0), (np.nan, 3.0), (0.0, 0.0)]
 )
-@pytest.mark.parametrize("make", [ratio_axis, descent_axis, angle_axis, share_axis, update_axis])
-def test_every_axis_of_the_microscope_holds_what_is_on_it(make, values):
-    axis = make([_line(*values)])
+@pytest.mark.parametrize("metric", [*QUANTITIES, None], ids=lambda m: m.name if m else "update")
+def test_every_axis_of_the_microscope_holds_what_is_on_it(metric, values):
+    line = _line(*values)
+    axis = update_axis([line]) if metric is None else metric_axis(metric, [line])
     places = [axis.at(v, 0, 1000) for v in (*values, axis.low, axis.high) if np.isfinite(v)]
     assert axis.low < axis.high
     assert all(0 <= place <= 1000 for place in places)
@@ -247,17 +266,40 @@ def test_every_axis_of_the_microscope_holds_what_is_on_it(make, values):
 
 
 def test_descent_is_drawn_on_both_sides_of_zero():
-    axis = descent_axis([_line(-2.0, 0.0, 2.0)])
+    axis = metric_axis(DESCENT, [_line(-2.0, 0.0, 2.0)])
     at = [axis.at(v, 0, 1000) for v in (-2, -0.2, 0, 0.2, 2)]
     assert at[2] == 500
     np.testing.assert_allclose([at[0] + at[4], at[1] + at[3]], 1000)
     assert at[3] - at[2] > 200  # a tenth is far from nothing
 
 
-def test_names_are_text_and_never_markup(folder):
-    results = (folder / "results.json").read_text()
-    (folder / "results.json").write_text(results.replace('"dfa"', '"<script>x"'))
-    assert "<script" not in write_page(folder).read_text(encoding="utf-8")
+def test_an_axis_is_where_its_metric_says():
+    """Declared ends, and further where a line is beyond; the levels are the first ticks."""
+    angle, ratio = metric_axis(ANGLE, [_line(10.0, 80.0)]), metric_axis(NORM_RATIO, [_line(1.0)])
+    assert (angle.low, angle.high, angle.ticks[0]) == (0.0, 120.0, 90.0)
+    assert metric_axis(ANGLE, [_line(10.0, 170.0)]).high > 170
+    assert (ratio.low, ratio.high, ratio.ticks[0]) == (0.5, 2.0, 1.0)
+    assert ratio.at(1.0, 0, 1000) == 500  # as far from a half as from two
+    signs = metric_axis(SIGN_AGREEMENT, [_line(50.0, 90.0)])
+    assert (signs.low, signs.high, signs.ticks[0]) == (40.0, 100.0, 50.0)
+    assert [axis.title for axis in (angle, ratio, signs)] == [
+        "angle to the true gradient [°]",
+        "norm ratio, log scale",
+        "sign agreement [%]",
+    ]
+
+
+def test_names_are_text_and_never_markup(folder, edit):
+    for part in ("job.json", "audit.json"):
+        path = folder / "jobs" / "dfa" / "0-2" / part
+        path.write_text(path.read_text(encoding="utf-8").replace('"dfa"', '"<script>x"'), "utf-8")
+    with edit(folder / "jobs" / "dfa" / "0-2" / "job.json") as held:
+        held["network"] = held["task_id"] = "<script>y"
+        held["settings"] |= {"<script>z": "<script>"}
+        held["metrics"][0]["title"] = "<script>m"
+    with edit(folder / "run.json") as about:
+        about |= {"<script>k": "<script>v", "verb": "<script>w"}
+    assert "<script" not in page_of(folder)
 
 
 def test_weights_are_the_pixels_they_should_be(folder, text):
@@ -318,7 +360,7 @@ def test_png_is_what_a_reader_of_png_reads():
 
 def test_each_halving_of_the_error_is_as_far():
     line = Line("bp", np.arange(3.0), np.array([10.0, 90.0, 99.0]), np.full(3, np.nan))
-    axis = score_axis(ACCURACY, [line])
+    axis = metric_axis(ACCURACY, [line])
     at = [axis.at(v, 0, 1000) for v in (60, 80, 90, 95, 97.5)]
     np.testing.assert_allclose(np.diff(at), np.diff(at)[0], atol=0.2)
     assert axis.low <= 10
@@ -327,7 +369,7 @@ def test_each_halving_of_the_error_is_as_far():
 
 @pytest.mark.parametrize("values", [[100.0, 100.0], [0.0, 0.0], [50.0, 100.0]])
 def test_the_accuracy_axis_at_its_ends(values):
-    axis = score_axis(ACCURACY, [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))])
+    axis = metric_axis(ACCURACY, [Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))])
     assert 0 <= axis.low < axis.high <= 100
     assert all(0 <= axis.at(v, 0, 1) <= 1 for v in values)
 
@@ -337,7 +379,7 @@ def test_a_line_without_any_error_lies_at_the_mark_of_100_and_nothing_else_does(
         Line("bp", np.arange(2.0), np.array(values), np.full(2, np.nan))
         for values in ([50.0, 100.0], [50.0, 82.0])
     ]
-    axis = score_axis(ACCURACY, lines)
+    axis = metric_axis(ACCURACY, lines)
     marks = dict(axis.marks(300, 0, 24))
     assert marks[axis.at(100, 300, 0)] == "100" and [*marks.values()].count("100") == 1
     assert axis.at(82, 300, 0) > axis.at(90, 300, 0) > axis.at(100, 300, 0) == 0
@@ -351,8 +393,9 @@ def test_even_ticks():
 
 def test_thirty_rules_look_different():
     rules = ["bp", "frozen", *(f"rule{i}" for i in range(30))]
-    assert len(set(styles(rules).values())) == len(rules)
-    assert {s.hue for s in styles(rules).values()} == {
+    style = style_of(*rules)
+    assert len(set(style.values())) == len(rules)
+    assert {s.hue for s in style.values()} == {
         "ink",
         "grey",
         *(f"s{i}" for i in range(HUES)),

@@ -5,20 +5,22 @@ lacks is absent.
 import dataclasses
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from byway.cli.main import main
 from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
-from byway.report.charts import Series, score_axis, styles
+from byway.report.charts import Series, metric_axis, styles
 from byway.report.forest import forest
 from byway.report.page import write_page
-from byway.report.run import Finished, Run, read_run
 from byway.report.runs import Runs, difference
-from byway.report.summary import Wins, columns, compare, paired_interval, wins
+from byway.report.table import Table
 from byway.report.words import reading
+from byway.runs.folder import read
+from byway.runs.outcomes import Outcomes
+from byway.runs.statistics import Wins, paired_interval, wins
+from byway.training.outcome import Outcome
 
 # By seed. dfa does worse than backprop on each, frozen much worse; hebb does better.
 ERRORS = {
@@ -32,43 +34,40 @@ SCORES = (dataclasses.replace(RMSE, unit="mm"), R2)
 
 def made(path, source, errors=ERRORS, scores=SCORES):
     """The known run folder as one of a regression."""
-    shutil.copytree(source, path)
-    results = json.loads((path / "results.json").read_text())
-    one = results["rules"]["bp"] | {"seeds": [0, 1, 2], "failures": {}}
-    rules = {}
-    for rule, values in errors.items():
-        test = {"rmse": values, "r2": [None if v is None else 1 - v / 100 for v in values]}
-        rules[rule] = one | {
-            "test": test,
-            "others": {"shifted": {"rmse": [2 * v for v in values], "r2": [0.0] * 3}},
-        }
-    (path / "results.json").write_text(
-        json.dumps({"task": "heights", "scores": [s.to_json() for s in scores], "rules": rules})
-    )
+    job = json.loads((source / "jobs" / "bp" / "0-2" / "job.json").read_text())
+    outcome = json.loads((source / "jobs" / "bp" / "0-2" / "outcome.json").read_text())
+    path.mkdir()
+    about = json.loads((source / "run.json").read_text()) | {"task": "heights"}
+    (path / "run.json").write_text(json.dumps(about | {"asked": [*errors]}))
     (path / "config.toml").write_text(
         f'rules = "{",".join(errors)}"\nseeds = 3\ntask = "heights"\n'
     )
-    lines = []
     for rule, values in errors.items():
+        folder = path / "jobs" / rule / "0-2"
+        folder.mkdir(parents=True)
+        named = {"label": rule, "rule_id": rule, "task_id": "heights"}
+        named["control"] = None if rule == "frozen" else "frozen"
+        declared = {"scores": [s.to_json() for s in scores], "metrics": []}
+        (folder / "job.json").write_text(json.dumps(job | named | declared))
+        test = {"rmse": values, "r2": [None if v is None else 1 - v / 100 for v in values]}
+        others = {"shifted": {"rmse": [2 * v for v in values], "r2": [0.0] * 3}}
+        (folder / "outcome.json").write_text(json.dumps(outcome | {"test": test, "others": others}))
+        lines = []
         for epoch in range(3):
             for seed, value in enumerate(values):
                 scores_then = {
-                    "rmse": value + 100 / (1 + epoch),
-                    "r2": 1 - value / 100 - 2.0 / (1 + epoch),
+                    "validation/rmse": value + 100 / (1 + epoch),
+                    "validation/r2": 1 - value / 100 - 2.0 / (1 + epoch),
                 }
-                row = {
-                    "rule": rule,
+                line = {
                     "seed": seed,
-                    "epoch": epoch,
                     "step": epoch,
+                    "epoch": epoch,
                     "seconds": float(epoch),
-                    "train": {},
-                    "validation": scores_then,
+                    "values": scores_then,
                 }
-                lines.append(json.dumps(row))
-    (path / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    for name in ("audit.json", "microscope.jsonl"):
-        (path / name).unlink()
+                lines.append(json.dumps(line))
+        (folder / "history.jsonl").write_text("\n".join(lines) + "\n")
     return path
 
 
@@ -78,14 +77,14 @@ def heights(folder, tmp_path):
 
 
 def test_the_table_goes_by_the_error(heights):
-    rows = compare(read_run(heights))
-    bp, frozen, dfa, hebb = rows
+    table = Table(read(heights))
+    bp, frozen, dfa, hebb = rows = [*table.rows.values()]
     assert (bp.main.mean, bp.main.deviation) == (pytest.approx(52), pytest.approx(2))
     assert (bp.wins, dfa.wins, hebb.wins, frozen.wins) == (Wins(3, 3), Wins(3, 3), Wins(3, 3), None)
     assert dfa.difference == paired_interval(
         np.array([1.0, 1.5, 1.0])
     ) and hebb.difference == paired_interval(np.array([-1.0, -1.5, -1.0]))
-    table = {column.heading: [column.cell(row) for row in rows] for column in columns(rows)}
+    table = {one.heading: [one.cell(row) for row in rows] for one in table.columns.values()}
     assert list(table)[:7] == [
         "rule",
         "test RMSE [mm]",
@@ -106,7 +105,7 @@ def test_the_words_go_by_the_error(heights):
     """Student's t with two degrees of freedom is 4.3027: 1.1667 ± 4.3027 * 0.28868 / sqrt(3), 18.5
     ± 4.3027 * 1.8028 / sqrt(3).
     """
-    said = reading(compare(read_run(heights)))
+    said = reading(Table(read(heights)))
     assert said == [
         "bp, dfa and hebb beat the frozen control on every seed.",
         "Backprop’s test RMSE is 52.0 mm.",
@@ -117,15 +116,15 @@ def test_the_words_go_by_the_error(heights):
 
 
 def test_the_chart_of_differences_and_the_page_go_by_the_error(heights):
-    run = read_run(heights)
-    chart = forest(run, compare(run), styles([*ERRORS]))
+    run = read(heights)
+    chart = forest(run, Table(run), styles(run))
     assert chart.worse == "Right" and chart.x_title == "test RMSE minus that of bp, same seed [mm]"
     assert {row.name: row.mean > chart.zero for row in chart.rows} == {
         "frozen": True,
         "dfa": True,
         "hebb": False,
     }
-    page = write_page(heights).read_text(encoding="utf-8")
+    page = write_page(run, heights / "report.html").read_text(encoding="utf-8")
     assert "Right of the dotted line is worse than backprop" in page and "Less is better." in page
     assert (
         "Validation RMSE against epoch." in page
@@ -146,19 +145,15 @@ def test_the_verb_prints_it(heights, capsys):
     )
 
 
-def _finished(values, scores=(RMSE,)):
-    return Finished(
-        list(range(len(values))),
-        {scores[0].name: np.array(values, float)},
-        1.0,
-        1.0,
-        0,
-        0.0,
-        1,
-        {},
-        "",
-        {},
-        scores,
+def _finished(values, score=RMSE, label="mine"):
+    return Outcome(
+        label=label,
+        rule_id=label,
+        task_id="heights",
+        seeds=list(range(len(values))),
+        scores=(score,),
+        test={score.name: np.array(values, float)},
+        control=None if label == "frozen" else "frozen",
     )
 
 
@@ -167,22 +162,21 @@ def test_a_seed_that_was_lost_is_worse_than_any_that_was_not(score):
     """Five seeds: won, lost, tied, the control lost, both lost."""
     nan, sign = np.nan, 1 if score.higher else -1
     mine, control = (
-        _finished([sign * 2.0, nan, 1.0, 1.0, nan], (score,)),
-        _finished([sign * 1.0, 1.0, 1.0, nan, nan], (score,)),
+        _finished([sign * 2.0, nan, 1.0, 1.0, nan], score),
+        _finished([sign * 1.0, 1.0, 1.0, nan, nan], score),
     )
     assert wins(mine, control, score) == Wins(2, 5)
-    assert wins(mine, _finished([], (score,)), score) is None
+    assert wins(mine, _finished([], score), score) is None
 
 
 def run_of(**finished):
-    made = {name: _finished(values) for name, values in finished.items()}
-    return Run(Path(), "heights", (RMSE,), "", {}, {}, made, [], {}, {}, {}, {})
+    return Outcomes({label: _finished(values, RMSE, label) for label, values in finished.items()})
 
 
 def test_what_is_said_of_a_rule_that_lost_seeds_says_on_how_many():
     nan = np.nan
     said = reading(
-        compare(run_of(bp=[2.0, 2.0, 2.1, 2.0], frozen=[9.0] * 4, mine=[1.0, 1.1, nan, nan]))
+        Table(run_of(bp=[2.0, 2.0, 2.1, 2.0], frozen=[9.0] * 4, mine=[1.0, 1.1, nan, nan]))
     )
     assert said[0] == "bp beats the frozen control on every seed; mine on 2 of 4."
     assert (
@@ -208,43 +202,36 @@ def test_what_is_said_of_a_rule_that_lost_seeds_says_on_how_many():
     ],
 )
 def test_one_seed_is_not_every_seed(mine, said):
-    assert reading(compare(run_of(bp=[2.0], frozen=[3.0], mine=[mine])))[0] == said
-    nobody = reading(compare(run_of(bp=[4.0], frozen=[3.0])))[0]
+    assert reading(Table(run_of(bp=[2.0], frozen=[3.0], mine=[mine])))[0] == said
+    nobody = reading(Table(run_of(bp=[4.0], frozen=[3.0])))[0]
     assert nobody.startswith("On the one seed there is, no rule did better")
 
 
-def test_a_run_whose_scores_nobody_declared_and_nobody_knows_has_a_table_without_them(
-    folder, capsys
-):
-    results = json.loads((folder / "results.json").read_text())
-    for entry in results["rules"].values():
-        entry["test"] = {"beauty": [0.1, 0.2, 0.3]}
-    (folder / "results.json").write_text(json.dumps(results))
-    (folder / "metrics.jsonl").write_text(
-        (folder / "metrics.jsonl")
-        .read_text()
-        .replace('"accuracy"', '"beauty"')
-        .replace('"loss"', '"charm"')
-    )
-    rows = compare(read_run(folder))
-    assert [column.name for column in columns(rows)][:2] == ["rule", "training time"] and rows[
-        0
-    ].survived == 3
-    assert "no result" in reading(rows)[1]
+def test_a_run_whose_scores_nobody_declared_has_a_table_without_them(folder, capsys, edit):
+    for path in folder.rglob("job.json"):
+        with edit(path) as held:
+            held["scores"] = []
+    for path in folder.rglob("*.json*"):
+        text = path.read_text(encoding="utf-8").replace('"accuracy"', '"beauty"')
+        path.write_text(text.replace("/accuracy", "/beauty").replace("/loss", "/charm"), "utf-8")
+    table = Table(read(folder))
+    assert [*table.columns][:2] == ["rule", "training time"]
+    assert (table.rows["bp"].survived, table.rows["dfa"].survived) == (3, 2)
+    assert "no result" in reading(table)[1]
     assert main(["report", str(folder)]) == 0 and main(["runs", str(folder)]) == 0
     assert "–" in capsys.readouterr().out
 
 
-def test_a_declared_score_that_a_run_lacks_is_absent(heights):
-    results = json.loads((heights / "results.json").read_text())
-    results["scores"] = [LOSS.to_json(), *results["scores"]]
-    (heights / "results.json").write_text(json.dumps(results))
-    rows = compare(read_run(heights))
-    cells = [column.cell(rows[0]) for column in columns(rows)]
+def test_a_declared_score_that_a_run_lacks_is_absent(heights, edit):
+    for path in heights.rglob("job.json"):
+        with edit(path) as held:
+            held["scores"] = [LOSS.to_json(), *held["scores"]]
+    table = Table(read(heights))
+    cells = [column.cell(table.rows["bp"]) for column in table.columns.values()]
     assert (
         cells[:4] == ["bp", "no seed of 3 finished", "baseline", "0 of 3"] and "52.0 ± 2.0" in cells
     )
-    write_page(heights)
+    write_page(read(heights), heights / "report.html")
     assert {g.states["failed"] for g in Runs([heights]).groups()} == {3}
 
 
@@ -253,9 +240,9 @@ def test_runs_of_several_tasks_in_one_list(folder, heights, capsys, tmp_path):
     each task first.
     """
     broken = shutil.copytree(folder, tmp_path / "broken")
-    (broken / "results.json").write_text("{")
+    (broken / "jobs" / "dfa" / "0-2" / "outcome.json").write_text("{")
     runs = Runs([folder, heights, broken])
-    assert len(runs.broken) == 1 and "results.json" in runs.broken[0]
+    assert len(runs.broken) == 1 and "outcome.json" in runs.broken[0]
     groups = {(g.task, g.rule): g for g in runs.groups()}
     assert (
         groups["heights", "dfa"].test == {0: 51.0, 1: 53.5, 2: 55.0}
@@ -302,12 +289,11 @@ def test_runs_of_several_tasks_in_one_list(folder, heights, capsys, tmp_path):
     assert order[:4] == ["hebb", "bp", "dfa", "frozen"]
 
 
-def test_a_score_called_like_a_column_has_one_of_its_own(folder, tmp_path):
+def test_a_score_called_like_a_column_has_one_of_its_own(folder, tmp_path, edit):
     run = made(tmp_path / "clash", folder, scores=(Score("rmse", higher=False), Score("seconds")))
-    results = json.loads((run / "results.json").read_text())
-    for entry in results["rules"].values():
-        entry["test"]["seconds"] = [7.0] * 3
-    (run / "results.json").write_text(json.dumps(results))
+    for path in run.rglob("outcome.json"):
+        with edit(path) as held:
+            held["test"]["seconds"] = [7.0] * 3
     runs = Runs([run])
     runs.where("seconds_score = 7 AND seconds < 5")
     assert len(runs.groups()) == 4
@@ -335,7 +321,7 @@ def _series(*values):
     ],
 )
 def test_an_axis_is_even_in_the_logarithm_of_what_is_missing(score, values):
-    axis = score_axis(score, _series(*values))
+    axis = metric_axis(score, _series(*values))
     assert axis.low <= min(values) and max(values) <= axis.high
     best = score.best
     missing = np.abs(best - np.array([v for v in values if v != best]))
@@ -349,10 +335,10 @@ def test_an_axis_is_even_in_the_logarithm_of_what_is_missing(score, values):
 
 def test_an_axis_without_a_best_or_beyond_it_is_even():
     for score, values in ((Score("own"), (-5.0, 10.0)), (LOSS, (-5.0, 10.0))):
-        axis = score_axis(score, _series(*values))
+        axis = metric_axis(score, _series(*values))
         assert (
             axis.low < -5
             and axis.high > 10
             and axis.at(2.5, 0, 1000) == pytest.approx(500, abs=0.1)
         )
-    assert score_axis(RMSE, []).low < score_axis(RMSE, []).high
+    assert metric_axis(RMSE, []).low < metric_axis(RMSE, []).high

@@ -8,7 +8,7 @@ from byway.cli.table import GAP, fitting
 FIGURES = [
     "92.00 ± 2.00",
     "89.50 ± 3.54 (2 of 3 seeds)",
-    "−1.50 (−20.56 to +17.56)",
+    "−1.50 (−20.58 to +17.58)",
     "474 kB",
     "2 of 3",
     "3.75",

@@ -1,14 +1,15 @@
 """Many runs as one table, of folders whose every number is known."""
 
 import csv
+import math
 import shutil
 
 import duckdb
 import pytest
 
 from byway.cli.main import main
-from byway.report.runs import Runs, difference, folders
-from byway.report.summary import paired_interval
+from byway.report.runs import Runs, difference
+from byway.runs.folder import folders
 
 
 @pytest.fixture
@@ -17,8 +18,7 @@ def two(folder, tmp_path):
     both = tmp_path / "both"
     shutil.copytree(folder, both / "a")
     shutil.copytree(folder, both / "deep" / "b")
-    results = both / "deep" / "b" / "results.json"
-    results.write_text(results.read_text().replace('"dfa"', '"other"'))
+    (both / "deep" / "b" / "jobs" / "dfa" / "0-2" / "outcome.json").unlink()
     return both
 
 
@@ -38,12 +38,13 @@ def test_a_group_for_each_rule_of_each_run(two):
 
 def test_differences_are_taken_seed_by_seed_across_runs(two):
     groups = {(g.run.rpartition("/")[2], g.rule): g for g in Runs([two]).groups()}
-    import numpy as np
-
-    # dfa of the one run against bp of the other, by seed: 87 - 90 and 92 - 92; seed 2 failed.
-    assert difference(groups["a", "dfa"], groups["b", "bp"]) == paired_interval(
-        np.array([0.0, -3.0])
-    )
+    # dfa of the one run against bp of the other, by seed: 87 - 90 and 92 - 92; seed 2 failed. With
+    # one degree of freedom t is Cauchy; one of 400 images is a quarter of a point, and the two
+    # roundings of a difference have the variance of a sixth of its square.
+    half = math.tan(math.pi * 0.475) * math.sqrt((4.5 + 0.25**2 / 6) / 2)
+    got = difference(groups["a", "dfa"], groups["b", "bp"])
+    assert (got.mean, got.n) == (pytest.approx(-1.5), 2)
+    assert (got.low, got.high) == (pytest.approx(-1.5 - half), pytest.approx(-1.5 + half))
     assert difference(groups["a", "dfa"], groups["b", "dfa"]) is None
 
 
@@ -56,36 +57,37 @@ def test_a_condition_leaves_what_it_holds_for(two):
     ]
 
 
-def test_the_rate_is_the_one_that_was_found_or_set_or_the_rules_own(two, capsys):
-    """Tuned for dfa in one run; set for every rule in the other."""
-    (two / "a" / "tuned.json").write_text(
-        '{"dfa": {"values": {"lr": 0.0125, "scale": 2.0}}, "pc": {"values": {"lr": 9.0}}}'
-    )
-    config = two / "deep" / "b" / "config.toml"
-    config.write_text("lr = 0.5\n" + config.read_text())
-    rates = {(g.run.rpartition("/")[2], g.rule): g.lr for g in Runs([two]).groups()}
-    assert rates["a", "dfa"] == 0.0125 and rates["a", "bp"] is None and rates["b", "bp"] == 0.5
+def test_the_rate_and_the_budget_are_the_resolved_ones(two, capsys, edit):
+    """Of each rule its own; none where the optimiser has no name."""
+    with edit(two / "a" / "jobs" / "dfa" / "0-2" / "job.json") as held:
+        held["settings"]["lr"] = 0.0125
+    for path in (two / "deep").rglob("job.json"):
+        with edit(path) as held:
+            del held["settings"]["lr"], held["settings"]["optimiser"]
+    runs = Runs([two])
+    rates = {(g.run.rpartition("/")[2], g.rule): g.lr for g in runs.groups()}
+    assert rates["a", "dfa"] == 0.0125 and rates["a", "bp"] == 0.01 and rates["b", "bp"] is None
+    runs.where("optimiser = 'adam' AND epochs = 2 AND batch = 32 AND schedule = 'cosine'")
+    assert {g.run.rpartition("/")[2] for g in runs.groups()} == {"a"}
     assert main(["runs", str(two / "a")]) == 0
     assert "0.0125" in capsys.readouterr().out
-    (two / "a" / "tuned.json").unlink()
-    assert main(["runs", str(two / "a")]) == 0
+    assert main(["runs", str(two / "deep")]) == 0
     assert " lr" not in capsys.readouterr().out
 
 
 def test_the_table_as_csv_and_parquet_has_a_row_for_each_seed(two, tmp_path):
-    """Three seeds of bp, frozen, dfa, ff and hebb in the one run; in the other also of the rule
-    that dfa's result was renamed to.
-    """
+    """Three seeds of bp, frozen, dfa, ff and hebb in each of the two."""
     runs = Runs([two])
     for name in ("table.csv", "table.parquet"):
         runs.export(tmp_path / name)
     rows = list(csv.DictReader((tmp_path / "table.csv").read_text().splitlines()))
-    assert len(rows) == 33 and {row["state"] for row in rows} == {"finished", "failed", "stopped"}
+    assert len(rows) == 30 and {row["state"] for row in rows} == {"finished", "failed", "stopped"}
     again = duckdb.sql(
-        f"SELECT count(*), sum(accuracy) FROM '{tmp_path / 'table.parquet'}'"
+        f"SELECT count(*), sum(accuracy), sum(angle) FROM '{tmp_path / 'table.parquet'}'"
     ).fetchall()[0]
-    assert again[0] == 33
-    assert again[1] == pytest.approx(2 * (90 + 92 + 94 + 3 * 80 + 92 + 87))
+    assert again[0] == 30
+    assert again[1] == pytest.approx(2 * (90 + 92 + 94 + 3 * 80) + 92 + 87)
+    assert again[2] == pytest.approx(2 * (80 + 60))  # of hidden projections, by both runs of dfa
 
 
 def test_the_verb(two, capsys, tmp_path):

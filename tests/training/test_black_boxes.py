@@ -62,10 +62,10 @@ def test_a_fault_in_compiled_training_comes_out_as_itself_and_the_rows_before_it
     sound = Layout(seeds).padded + seeds * 2 * STEPS + Layout(seeds).padded
     chip, rows = Chip(sound + 3, function), []
     with pytest.raises(BlackBoxError, match=f"the black box 'chip' {said}") as found:
-        trained(boxed(chip), blobs, seeds=seeds, on_row=rows.append)
+        trained(boxed(chip), blobs, seeds=seeds, on_epoch=rows.append)
     assert "finite real numbers of shape" in found.value.wanted
     assert [row.epoch for row in rows] == [0, 1]
-    assert all(np.all(np.isfinite(v)) for v in rows[-1].validation.values())
+    assert all(np.all(np.isfinite(v)) for v in rows[-1].values.values())
     assert chip.calls == sound + 3  # once it has failed it is left alone
     assert "Traceback" not in capfd.readouterr().err
 
@@ -85,7 +85,7 @@ def test_a_device_is_called_once_for_each_pass(blobs, seeds):
     devices. Compiling calls nothing.
     """
     chip, counts = Chip(), []
-    trained(boxed(chip), blobs, seeds=seeds, on_row=lambda row: counts.append(chip.calls))
+    trained(boxed(chip), blobs, seeds=seeds, on_epoch=lambda row: counts.append(chip.calls))
     assert counts[0] == Layout(seeds).padded
     assert np.diff(counts).tolist() == [seeds * 2 * STEPS + Layout(seeds).padded] * EPOCHS
 
@@ -95,7 +95,9 @@ def test_forward_forward_calls_a_device_twice_a_step(blobs):
     for each of three labels.
     """
     chip, counts = Chip(), []
-    trained(boxed(chip, norm=True), blobs, name="ff", on_row=lambda row: counts.append(chip.calls))
+    trained(
+        boxed(chip, norm=True), blobs, name="ff", on_epoch=lambda row: counts.append(chip.calls)
+    )
     assert counts[0] == 1 + 3
     assert np.diff(counts).tolist() == [2 * STEPS + 1 + 3] * EPOCHS
 
@@ -126,8 +128,8 @@ def test_a_learner_that_diverges_fails_alone_and_not_as_a_fault_of_the_box(blobs
 
 def test_the_microscope_does_not_look_where_there_is_no_true_gradient(blobs):
     """Nor does it use up a pass of the box, which may drift."""
-    assert trained(boxed(Chip()), blobs).looks == []
-    assert trained(byway.mlp(4, 5, 3), blobs).looks[0].seen["angle"].keys() == {
+    assert trained(boxed(Chip()), blobs).looks == 0
+    assert trained(byway.mlp(4, 5, 3), blobs).history.group("angle").keys() == {
         "input-hidden1",
         "hidden1-output",
     }

@@ -22,7 +22,7 @@ from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.backprop.bp import BP
 from byway.rules.feedback.dfa import DFA
-from byway.training import fit
+from byway.training import course, fit
 from byway.training.checkpoint import Checkpoints, branch, choose, interrupts, locked
 
 EPOCHS, BATCH, SEEDS = 2, 5, 3
@@ -43,6 +43,8 @@ BITS = [
     "--save-every",
     "0",
 ]
+
+HISTORY = "jobs/*/*/history.jsonl"
 
 
 # Other processes compute as this one does.
@@ -89,8 +91,11 @@ def _bits(tree):
 
 
 def _measured(result):
-    rows = [(r.epoch, r.step, _bits((r.train, r.validation))) for r in result.rows]
-    return rows, [(look.step, _bits(look.seen)) for look in result.looks], _bits(result.test)
+    curves = {
+        name: (c.steps.tolist(), c.epochs.tolist(), _bits(c.values))
+        for name, c in result.history.items()
+    }
+    return curves, result.looks, _bits(result.test)
 
 
 def _stop_after(monkeypatch, saves):
@@ -106,7 +111,7 @@ def _stop_after(monkeypatch, saves):
             raise Stopped
 
     monkeypatch.setattr(Checkpoints, "save", save)
-    monkeypatch.setattr(fit, "STRETCH", 0.0)
+    monkeypatch.setattr(course, "STRETCH", 0.0)
 
 
 # Of a kind each: what a rule remembers, draws, and sees of time. The others take their turn in
@@ -137,10 +142,10 @@ def test_what_a_checkpoint_holds_is_told_again_and_nothing_is_trained_twice(
     problem, rows, looks = _problem("bp", blobs), [], []
     first = _fit(problem, checkpoint=tmp_path)
     monkeypatch.setattr(fit.Loop, "train", lambda *args: pytest.fail("it had finished"))
-    second = _fit(problem, checkpoint=tmp_path, on_row=rows.append, on_look=looks.append)
-    assert [row.step for row in rows] == [0, 4, 8] and [look.step for look in looks] == [
-        look.step for look in first.looks
-    ]
+    second = _fit(problem, checkpoint=tmp_path, on_epoch=rows.append, on_look=looks.append)
+    assert [row.step for row in rows] == [0, 4, 8]
+    told = first.history.group("angle").values()
+    assert all([look.step for look in looks] == curve.steps.tolist() for curve in told)
     assert _measured(second) == _measured(first) and second.seconds == first.seconds
 
 
@@ -158,7 +163,7 @@ def test_a_learner_that_failed_before_the_stop_stays_failed(blobs, tmp_path, mon
 
 
 def test_the_latest_are_kept_and_ends_of_epochs_have_one(blobs, tmp_path, monkeypatch):
-    monkeypatch.setattr(fit, "STRETCH", 1e6)
+    monkeypatch.setattr(course, "STRETCH", 1e6)
     steps = lambda folder: sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
     for keep, wanted in ((1, [8]), (2, [4, 8]), (0, [1, 4, 8])):
         _fit(
@@ -310,10 +315,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     )
     _wait_for(
         process,
-        lambda: (
-            (run / "metrics.jsonl").is_file()
-            and (run / "metrics.jsonl").read_text().count("\n") > 100
-        ),
+        lambda: any(path.read_text().count("\n") > 100 for path in run.glob(HISTORY)),
     )
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
@@ -322,26 +324,24 @@ def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
         f"byway: stopped; 'byway resume {run}' goes on from there" in said
         and "Traceback" not in said
     )
-    (step,) = (int(p.name) for p in (run / "checkpoints" / "dfa").iterdir() if p.name.isdigit())
-    assert step >= _rows(run)[-1]["step"] > 39 * 40
+    (step,) = (int(p.name) for p in run.glob("jobs/dfa/0-*/checkpoints/*") if p.name.isdigit())
+    assert step >= _lines(run)[-1]["step"] > 39 * 40
 
 
 def _kill(tmp_path, kills, epochs, seed):
     """Kill a run again and again, then let it end; how often a checkpoint was being written."""
     draw, run, torn = np.random.default_rng(seed), tmp_path / "run", 0
     verb = ["train", *BITS, "--epochs", str(epochs), "--out", str(run)]
-    metrics = run / "metrics.jsonl"
-    writing = lambda: any("tmp" in p.name for p in run.glob("checkpoints/dfa/*"))
+    writing = lambda: any("tmp" in p.name for p in run.glob("jobs/dfa/*/checkpoints/*"))
+    size = lambda: sum(path.stat().st_size for path in run.glob(HISTORY))
     for _ in range(kills):
-        seen = metrics.stat().st_size if metrics.is_file() else 0
+        seen = size()
         process = _started(*verb)
         moment = draw.choice(["early", "learning", "writing"], p=[0.3, 0.4, 0.3])
         if moment == "early":  # while it starts, compiles, reads the checkpoint
             time.sleep(draw.uniform(0, 6))
         else:
-            _wait_for(
-                process, lambda seen=seen: metrics.is_file() and metrics.stat().st_size > seen
-            )
+            _wait_for(process, lambda seen=seen: size() > seen)
             time.sleep(draw.uniform(0, 0.5))
         if moment == "writing":
             _wait_for(process, writing, pause=0.0)
@@ -389,12 +389,11 @@ sys.exit(main(sys.argv[1:]))
         check=False,
         env=AS_HERE,
     )
-    assert done.returncode == 130 and json.loads((run / "results.json").read_text())[
-        "rules"
-    ].keys() == {"bp"}
-    stamp = (run / "weights" / "bp.safetensors").stat().st_mtime_ns
+    assert done.returncode == 130 and byway.open(run).finished.keys() == {"bp"}
+    (weights,) = run.glob("jobs/bp/*/weights.safetensors")
+    stamp = weights.stat().st_mtime_ns
     assert main(["resume", str(run)]) == 0
-    assert (run / "weights" / "bp.safetensors").stat().st_mtime_ns == stamp
+    assert weights.stat().st_mtime_ns == stamp
     assert main(["compare", *options, "--out", str(tmp_path / "straight")]) == 0
     _same_runs(run, tmp_path / "straight")
     capsys.readouterr()
@@ -429,12 +428,12 @@ def test_a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was(parent, tmp
         == 0
     )
     assert _contents(parent) == before
-    rows = _rows(tmp_path / "b")
-    assert [row["epoch"] for row in rows if row["seed"] == 0] == [0, 1, 2, 3]
+    curve = byway.open(tmp_path / "b")["dfa"].history["validation/accuracy"]
+    assert curve.epochs.tolist() == [0, 1, 2, 3]
     # At so small a rate nothing moves any more: from the checkpoint on, accuracy stays.
-    end = [row["validation"]["accuracy"] for row in rows if row["seed"] == 0]
+    end = curve.values[0].tolist()
     assert end[1] == end[2] == end[3] != end[0]
-    about = json.loads((tmp_path / "b" / "versions.json").read_text())
+    about = byway.open(tmp_path / "b").about
     assert about["branched_from"] == str(parent) and about["branched_at"] == {"dfa": 39}
 
 
@@ -454,7 +453,8 @@ def test_another_optimiser_starts_with_moments_of_its_own(parent, tmp_path):
         )
         == 0
     )
-    assert len(_rows(tmp_path / "b")) == 8
+    curve = byway.open(tmp_path / "b")["dfa"].history["validation/accuracy"]
+    assert curve.values.shape == (2, 4)
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_a_branch_that_cannot_be(parent, tmp_path, flags, said, capsys):
 
 def test_resume_of_what_is_no_run(tmp_path, capsys):
     assert main(["resume", str(tmp_path)]) == 2
-    assert "has no versions.json" in capsys.readouterr().err
+    assert "has no run.json" in capsys.readouterr().err
 
 
 def _started(*argv):
@@ -504,8 +504,10 @@ def _contents(folder):
     }
 
 
-def _rows(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def _lines(run):
+    return [
+        json.loads(line) for path in run.glob(HISTORY) for line in path.read_text().splitlines()
+    ]
 
 
 def _same_as_never_stopped(run, epochs, tmp_path):
@@ -515,26 +517,20 @@ def _same_as_never_stopped(run, epochs, tmp_path):
 
 
 def _same_runs(one, other):
-    drop = lambda row: {k: v for k, v in row.items() if k != "seconds"}
-    for name in ("metrics.jsonl", "microscope.jsonl"):
-        mine, theirs = (
-            [drop(json.loads(line)) for line in (run / name).read_text().splitlines()]
-            for run in (one, other)
-        )
-        assert mine == theirs, name
-    for path in (one / "weights").iterdir():
-        mine, theirs = load_file(path), load_file(other / "weights" / path.name)
-        assert {k: v.tobytes() for k, v in mine.items()} == {
-            k: v.tobytes() for k, v in theirs.items()
+    mine, theirs = byway.open(one), byway.open(other)
+    assert list(mine) == list(theirs)
+    for label, outcome in theirs.items():
+        held = mine[label]
+        assert held.history.keys() == outcome.history.keys()
+        for name, curve in outcome.history.items():
+            assert held.history[name].steps.tolist() == curve.steps.tolist(), name
+            assert held.history[name].values.tobytes() == curve.values.tobytes(), name
+        assert _bits(held.test) == _bits(outcome.test)
+        weights = [next(run.glob(f"jobs/{label}/*/weights.safetensors")) for run in (one, other)]
+        arrays = [load_file(path) for path in weights]
+        assert {k: v.tobytes() for k, v in arrays[0].items()} == {
+            k: v.tobytes() for k, v in arrays[1].items()
         }
-    test = [
-        {
-            rule: held["test"]
-            for rule, held in json.loads((run / "results.json").read_text())["rules"].items()
-        }
-        for run in (one, other)
-    ]
-    assert test[0] == test[1]
 
 
 def test_a_second_ctrl_c_is_obeyed_at_once_and_another_thread_has_no_signals():

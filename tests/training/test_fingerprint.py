@@ -237,7 +237,7 @@ net = byway.mlp(task.input_shape, 3, 10, activation=byway.host("box", answer))
 chosen = optax.chain(optax.adam(1e-3), optax.add_noise(0.1, 0.5, 0))
 result = byway.fit(
     net, byway.rule("node_perturbation"), task, data=data, epochs=1, batch=10, progress=False,
-    optimiser=chosen, checkpoint=sys.argv[1], on_row=lambda row: print(row.step, flush=True),
+    optimiser=chosen, checkpoint=sys.argv[1], on_epoch=lambda row: print(row.step, flush=True),
 )
 """
 

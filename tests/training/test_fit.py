@@ -12,6 +12,7 @@ import pytest
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.task import Split
 from byway.learning.rule import Update
+from byway.metrics.microscope import QUANTITIES
 from byway.network.builders import graph, mlp
 from byway.rules.backprop.bp import BP
 from byway.rules.energy.pc import PC
@@ -19,7 +20,7 @@ from byway.rules.local.ff import FF
 from byway.training import loop
 from byway.training.fit import fit
 from byway.training.layout import Layout
-from byway.training.options import default_looks
+from byway.training.plan import default_looks
 from byway.training.step import GAMMA, WEIGHTS, branch
 
 EPOCHS, BATCH = 3, 5
@@ -106,7 +107,7 @@ def three(blobs):
 @pytest.fixture(scope="session")
 def broken(blobs):
     seen = []
-    return _fit(Breaking(), blobs, seeds=3, on_row=seen.append), seen
+    return _fit(Breaking(), blobs, seeds=3, on_epoch=seen.append), seen
 
 
 def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
@@ -117,16 +118,10 @@ def test_three_seeds_are_three_runs_bit_for_bit(blobs, three):
         assert {k: v[seed] for k, v in three.test.items()} == {
             k: v[0] for k, v in alone.test.items()
         }
-        for row, single in zip(three.rows, alone.rows, strict=True):
-            for part in ("train", "validation"):
-                assert {k: v[seed] for k, v in getattr(row, part).items()} == {
-                    k: v[0] for k, v in getattr(single, part).items()
-                }
-        for look, single in zip(three.looks, alone.looks, strict=True):
-            for quantity, found in look.seen.items():
-                assert {k: v[seed] for k, v in found.items()} == {
-                    k: v[0] for k, v in single.seen[quantity].items()
-                }
+        assert three.history.keys() == alone.history.keys()
+        for name, curve in three.history.items():
+            np.testing.assert_array_equal(curve.values[seed], alone.history[name].values[0])
+            np.testing.assert_array_equal(curve.steps, alone.history[name].steps)
 
 
 @pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
@@ -136,9 +131,9 @@ def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_de
     task, net = blobs, mlp(4, 6, 3, activation="tanh")
     two = fit(net, PC(), task, epochs=2, batch=batch, seeds=2)
     one = fit(net, PC(), task, epochs=2, batch=batch)
-    assert one.rows[-1].train.keys() == two.rows[-1].train.keys()
-    for name, value in one.rows[-1].train.items():
-        np.testing.assert_allclose(value[0], two.rows[-1].train[name][0], rtol=1e-10)
+    assert one.history.group("train").keys() == two.history.group("train").keys() != set()
+    for name, curve in one.history.group("train").items():
+        np.testing.assert_allclose(curve.last[0], two.history[f"train/{name}"].last[0], rtol=1e-10)
     for mine, theirs in zip(
         jax.tree.leaves(one.learner().net), jax.tree.leaves(two.learner().net), strict=True
     ):
@@ -162,44 +157,33 @@ def test_learners_that_fill_up_devices_are_never_seen(three):
     assert all(a.shape[0] == 3 for a in jax.tree.leaves(three.learners))
     assert three.learners.failed.tolist() == [-1] * 3
     assert three.learners.step.tolist() == [EPOCHS * STEPS] * 3
-    for row in three.rows:
-        assert all(v.shape == (3,) for part in (row.train, row.validation) for v in part.values())
-        assert np.all(np.isfinite(list(row.validation.values())))
-    assert all(
-        v.shape == (3,)
-        for look in three.looks
-        for found in look.seen.values()
-        for v in found.values()
-    )
+    for name, curve in three.history.items():
+        assert curve.values.shape == (3, len(curve.steps)), name
+        assert np.all(np.isfinite(curve.values)), name
     assert three.failures == {}
     assert three.accuracy.shape == (3,)
 
 
-def test_rows_count_epochs_and_updates(blobs, three):
-    assert [(r.epoch, r.step) for r in three.rows] == [
-        (0, 0),
-        (1, STEPS),
-        (2, 2 * STEPS),
-        (3, 3 * STEPS),
-    ]
-    assert three.rows[0].train == {} and three.rows[0].seconds == 0
-    assert 0 < three.rows[1].seconds < three.rows[3].seconds == three.seconds
+def test_curves_count_epochs_and_updates(blobs, three):
+    validation, train = (three.history[f"{part}/loss"] for part in ("validation", "train"))
+    assert validation.epochs.tolist() == [0, 1, 2, 3] and train.epochs.tolist() == [1, 2, 3]
+    assert validation.steps.tolist() == [0, STEPS, 2 * STEPS, 3 * STEPS]
+    seconds = validation.seconds
+    assert seconds[0] == 0 < seconds[1] < seconds[3] == three.seconds
 
 
 def test_the_microscope_looks_from_the_start_to_the_end_and_more_often_early(three):
-    at = [look.step for look in three.looks]
-    assert at == sorted({round(EPOCHS * STEPS * (i / 7) ** 2) for i in range(8)})
-    assert (at[0], at[-1], three.looks[-1].epoch) == (0, EPOCHS * STEPS, EPOCHS)
-    assert three.looks[0].seen.keys() == {"angle", "norm_ratio", "sign_agreement", "descent"}
-    for look in three.looks:
-        np.testing.assert_allclose([*look.seen["angle"].values()], np.zeros((2, 3)), atol=1e-6)
-        assert look.seen["angle"].keys() == {"input-hidden1", "hidden1-output"}
-    assert (
-        three.look_seconds
-        == sum(look.seconds for look in three.looks)
-        > 0
-        < three.look_compile_seconds
-    )
+    for metric in QUANTITIES:
+        curves = three.history.group(metric.name)
+        assert curves.keys() == {"input-hidden1", "hidden1-output"}
+        for curve in curves.values():
+            at = curve.steps.tolist()
+            assert at == sorted({round(EPOCHS * STEPS * (i / 7) ** 2) for i in range(8)})
+            assert (at[0], at[-1], curve.epochs[-1]) == (0, EPOCHS * STEPS, EPOCHS)
+    for curve in three.history.group("angle").values():
+        np.testing.assert_allclose(curve.values, 0, atol=1e-6)
+    assert three.looks == len(three.history["angle/input-hidden1"].steps)
+    assert three.look_seconds > 0 < three.look_compile_seconds
 
 
 def test_looking_changes_nothing(blobs, three):
@@ -209,31 +193,29 @@ def test_looking_changes_nothing(blobs, three):
         _fit(BP(), blobs, seeds=3, looks=0),
         _fit(BP(), blobs, seeds=3, look_at=range(EPOCHS * STEPS + 1), on_look=heard.append),
     )
-    assert never.looks == [] and never.look_seconds == never.look_compile_seconds == 0
-    assert (
-        [look.step for look in always.looks]
-        == [look.step for look in heard]
-        == [*range(EPOCHS * STEPS + 1)]
-    )
+    assert never.looks == 0 == never.look_seconds == never.look_compile_seconds == 0
+    every = [*range(EPOCHS * STEPS + 1)]
+    assert always.history["angle/input-hidden1"].steps.tolist() == every
+    assert [look.step for look in heard] == every and all(look.look for look in heard)
     for other in (never, always):
         _same(other.learners.net.theta, three.learners.net.theta)
         _same(other.test, three.test)
-        for row, mine in zip(other.rows, three.rows, strict=True):
-            _same(row.validation, mine.validation)
-            for name, scores in mine.train.items():  # a mean of parts, added in another order
-                np.testing.assert_allclose(row.train[name], scores, rtol=1e-12)
-    _same(always.looks[-1].seen, three.looks[-1].seen)
+        for name, curve in three.history.group("validation").items():
+            _same(other.history[f"validation/{name}"].values, curve.values)
+        for name, curve in three.history.group("train").items():
+            mine = other.history[f"train/{name}"].values  # a mean of parts, added in another order
+            np.testing.assert_allclose(mine, curve.values, rtol=1e-12)
+    for metric in QUANTITIES:
+        _same(always.history.last(metric.name), three.history.last(metric.name))
 
 
 def test_a_failure_between_two_looks_is_dated_as_ever(blobs, broken):
     looked = _fit(Breaking(), blobs, seeds=3, look_at=[2, 4, 5, 6, 7, 12])
     assert looked.failures == broken[0].failures
-    lost = [bool(np.isnan(look.seen["angle"]["input-hidden1"][1])) for look in looked.looks]
+    curve = looked.history["angle/input-hidden1"]
     # The look after update 5 shows what update 6 will be.
-    assert lost == [look.step >= 5 for look in looked.looks]
-    assert np.all(
-        np.isfinite([look.seen["angle"]["input-hidden1"][[0, 2]] for look in looked.looks])
-    )
+    assert np.isnan(curve.values[1]).tolist() == [step >= 5 for step in curve.steps]
+    assert np.all(np.isfinite(curve.values[[0, 2]]))
 
 
 @pytest.mark.parametrize(
@@ -274,8 +256,8 @@ def test_the_curve_ends_at_the_validation_scores_of_the_weights_handed_back(blob
     """Rules are tuned by it, so it must be of no other split."""
     for i in range(3):
         accuracy, loss = _scored(three, i, blobs.load()["validation"])
-        assert three.rows[-1].validation["accuracy"][i] == pytest.approx(accuracy, rel=1e-12)
-        assert three.rows[-1].validation["loss"][i] == pytest.approx(loss, rel=1e-10)
+        assert three.history["validation/accuracy"].last[i] == pytest.approx(accuracy, rel=1e-12)
+        assert three.history["validation/loss"].last[i] == pytest.approx(loss, rel=1e-10)
 
 
 def test_until_the_end_nothing_reads_the_test_split(blobs, three):
@@ -285,8 +267,9 @@ def test_until_the_end_nothing_reads_the_test_split(blobs, three):
     data = blobs.load()
     other = _fit(BP(), blobs, seeds=3, data=data | {"test": Split(-data["test"].x, data["test"].y)})
     _same(other.learners.net.theta, three.learners.net.theta)
-    _same([row.validation for row in other.rows], [row.validation for row in three.rows])
-    _same([look.seen for look in other.looks], [look.seen for look in three.looks])
+    assert other.history.keys() == three.history.keys()
+    for name, curve in three.history.items():
+        _same(other.history[name].values, curve.values)
     assert not np.any(other.test["loss"] == three.test["loss"])
 
 
@@ -306,7 +289,7 @@ def test_a_seed_that_diverges_is_stopped_and_explained(broken):
     assert np.isnan(result.accuracy[1]) and np.isnan(result.test["loss"][1])
     assert int(result.learner(1).step) <= 2 * STEPS, "it went on after the epoch in which it failed"
     assert "1 failed" in str(result)
-    assert all(np.isnan(v[1]) for v in result.rows[-1].train.values())
+    assert all(np.isnan(v[1]) for v in result.history.last("train").values())
 
 
 def test_other_seeds_do_not_notice_the_one_that_diverged(three, broken):
@@ -319,7 +302,7 @@ def test_other_seeds_do_not_notice_the_one_that_diverged(three, broken):
         )
         for mine, other in (
             (result.test, three.test),
-            (result.rows[-1].train, three.rows[-1].train),
+            (result.history.last("train"), three.history.last("train")),
         ):
             assert {k: v[i] for k, v in mine.items()} == pytest.approx(
                 {k: v[i] for k, v in other.items()}, rel=1e-12
@@ -332,7 +315,7 @@ def test_a_seed_that_failed_has_no_validation_score(broken):
     """
     _, rows = broken
     for row in rows[2:]:
-        assert np.all(np.isnan([v[1] for v in row.validation.values()]))
+        assert np.all(np.isnan([v[1] for name, v in row.items() if name.startswith("validation/")]))
 
 
 @pytest.mark.parametrize("at", [5, 7])

@@ -56,17 +56,17 @@ def test_real_time_recurrent_learning_trains_as_backprop_through_time_does(unrol
     for name, w in unrolled.learners.net.theta.items():
         for k, a in w.items():
             np.testing.assert_allclose(online.learners.net.theta[name][k], a, rtol=1e-9, atol=1e-12)
-    for mine, other in zip(online.rows, unrolled.rows, strict=True):
-        assert (mine.epoch, mine.step) == (other.epoch, other.step)
-        for part in ("train", "validation"):
-            assert getattr(mine, part).keys() == getattr(other, part).keys()
-            for metric, v in getattr(other, part).items():
-                np.testing.assert_allclose(getattr(mine, part)[metric], v, rtol=1e-9)
-    for mine, other in zip(online.looks, unrolled.looks, strict=True):
-        for name, angle in mine.seen["angle"].items():
-            np.testing.assert_allclose(angle, 0, atol=1e-6)
-            np.testing.assert_allclose(other.seen["angle"][name], 0, atol=1e-6)
-            np.testing.assert_allclose(mine.seen["norm_ratio"][name], 1, rtol=1e-9)
+    assert online.history.keys() == unrolled.history.keys()
+    for name, mine in online.history.items():
+        other = unrolled.history[name]
+        assert mine.steps.tolist() == other.steps.tolist()
+        assert mine.epochs.tolist() == other.epochs.tolist()
+        if name.startswith(("train/", "validation/")):
+            np.testing.assert_allclose(mine.values, other.values, rtol=1e-9)
+    for name, angle in online.history.group("angle").items():
+        np.testing.assert_allclose(angle.values, 0, atol=1e-6)
+        np.testing.assert_allclose(unrolled.history[f"angle/{name}"].values, 0, atol=1e-6)
+        np.testing.assert_allclose(online.history[f"norm_ratio/{name}"].values, 1, rtol=1e-9)
     np.testing.assert_allclose(online.test["loss"], unrolled.test["loss"], rtol=1e-9)
 
 
@@ -110,9 +110,9 @@ def test_the_control_leaves_the_reservoir_as_it_was_drawn():
         assert np.allclose(end[name]["weight"], start[name]["weight"], rtol=1e-12, atol=0) == (
             name != "hidden1-output"
         )
-    seen = result.looks[-1].seen
-    assert seen["angle"].keys() == {"hidden1-output"}
-    np.testing.assert_allclose(seen["angle"]["hidden1-output"], 0, atol=1e-6)
+    seen = result.history.last("angle")
+    assert seen.keys() == {"hidden1-output"}
+    np.testing.assert_allclose(seen["hidden1-output"], 0, atol=1e-6)
 
 
 class Drift(RTRL):

@@ -15,7 +15,7 @@ from byway.core.errors import ConfigError, DataError
 from byway.core.score import LOSS, R2, RMSE, Score
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Task
-from byway.training.rows import Row
+from byway.training.history import History, Reading
 
 # More than are scored at once, and no multiple of it.
 SIZES = {
@@ -80,7 +80,7 @@ def test_scores_are_those_of_the_whole_split(result):
         net = result.learner(i).net
         for name, held in (
             ("test", result.test),
-            ("validation", result.rows[-1].validation),
+            ("validation", result.history.last("validation")),
             ("shifted", result.others["shifted"]),
         ):
             split = result.task.load()[name]
@@ -106,8 +106,10 @@ def test_scores_of_training_are_those_of_all_samples_of_the_epoch_not_means_of_b
     for i in range(2):
         net = result.learner(i).net
         output = net.forward(split.x).post[net.output]
-        assert result.rows[-1].train["r2"][i] == pytest.approx(r2_score(split.y, output), rel=1e-10)
-        assert result.rows[-1].train["rmse"][i] == pytest.approx(
+        assert result.history["train/r2"].last[i] == pytest.approx(
+            r2_score(split.y, output), rel=1e-10
+        )
+        assert result.history["train/rmse"].last[i] == pytest.approx(
             root_mean_squared_error(split.y, output), rel=1e-10
         )
 
@@ -133,9 +135,13 @@ def test_a_task_that_says_nothing_of_scores_has_its_loss():
 
 
 def test_a_seed_that_was_lost_counts_as_it_was_before_it_learned(result):
-    lost = {**result.rows[-1].validation, "rmse": np.array([np.nan, 1.0])}
-    again = dataclasses.replace(result, rows=[result.rows[0], Row(2, 10, 1.0, {}, lost)])
-    assert again.validated == pytest.approx((result.rows[0].validation["rmse"][0] + 1.0) / 2)
+    first = result.history["validation/rmse"].values[:, 0]
+    readings = [
+        Reading(0, 0.0, 0.0, {"validation/rmse": first}),
+        Reading(10, 2.0, 1.0, {"validation/rmse": np.array([np.nan, 1.0])}),
+    ]
+    again = dataclasses.replace(result, history=History(readings))
+    assert again.validated == pytest.approx((first[0] + 1.0) / 2)
 
 
 def test_extra_splits_change_nothing_of_what_is_learnt(result):

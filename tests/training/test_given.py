@@ -11,7 +11,7 @@ import pytest
 
 import byway
 from byway.cli import compare
-from byway.cli.experiment import Experiment
+from byway.cli.experiment import made
 from byway.cli.main import main
 from byway.core.errors import BywayError, ConfigError, ShapeError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
@@ -93,13 +93,13 @@ def test_a_rate_of_gamma_is_taken_where_gamma_learns(blobs):
 def test_beside_rules_whose_gamma_learns_the_others_have_no_rate_for_it(monkeypatch):
     found = RULES.get
     monkeypatch.setattr(RULES, "get", lambda name: Shifting if name == "fa" else found(name))
-    plan = lambda *names: Experiment(
+    plan = lambda *names: made(
         [*names], compare.VERB.read(["--rules", ",".join(names), "--lr-gamma", "0.1"])
     )
     with pytest.raises(ConfigError, match=r"lr_gamma = 0\.1 for bp"):
         plan("bp", "dfa")
     both = plan("bp", "fa")
-    assert [both.options_of(rule)["lr_gamma"] for rule in both.rules] == [None, 0.1]
+    assert [entry.options.get("lr_gamma") for entry in both.entries] == [None, 0.1]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,10 @@ def test_what_would_be_broadcast_is_refused(change, said, rule):
 
 def test_a_task_that_hands_out_what_it_promises_is_learnt():
     result = fit(mlp(3, 4, 1), BP(), Line(), epochs=30, batch=5, lr=1e-2, looks=0, progress=False)
-    assert result.rows[-1].validation["loss"][0] < 0.5 * result.rows[0].validation["loss"][0]
+    assert (
+        result.history["validation/loss"].last[0]
+        < 0.5 * result.history["validation/loss"].values[:, 0][0]
+    )
 
 
 @pytest.mark.parametrize("criterion", [SquaredError(), CrossEntropy()])

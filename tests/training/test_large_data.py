@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import byway
-from byway.cli.experiment import Experiment
+from byway.cli.experiment import made
+from byway.cli.flags import Flag
 from byway.cli.settings import Verb
 from byway.core.errors import ConfigError, DataError
 from byway.core.task import Split
@@ -25,7 +26,7 @@ CUTS = {"1": slice(0, 20), "2": slice(20, 21), "10": slice(21, 83)}
 def test_the_order_of_samples_is_drawn_once_an_epoch(blobs, monkeypatch):
     """Drawing it in every stretch kept a million samples from ever finishing an epoch."""
     drawn, ordered = [], Loop._ordered
-    monkeypatch.setattr("byway.training.fit.STRETCH", 0.0)  # every stretch is a single update
+    monkeypatch.setattr("byway.training.course.STRETCH", 0.0)  # every stretch is a single update
     monkeypatch.setattr(
         Loop, "_ordered", lambda self, first: drawn.append(first) or ordered(self, first)
     )
@@ -61,8 +62,7 @@ def _everything(result):
         for a in jax.tree.leaves(result.learners)
     ]
     measured = (
-        [(row.train, row.validation) for row in result.rows],
-        [look.seen for look in result.looks],
+        {name: curve.values for name, curve in result.history.items()},
         result.test,
     )
     return [np.asarray(a) for a in (*learners, *jax.tree.leaves(measured))]
@@ -148,7 +148,7 @@ def test_parts_of_their_own_stay_on_disk_too(tmp_path):
 def test_stopped_and_gone_on_with(tmp_path, monkeypatch):
     """In the middle of an epoch, of a window, and of the order of its samples."""
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 37)
-    monkeypatch.setattr("byway.training.fit.STRETCH", 0.0)
+    monkeypatch.setattr("byway.training.course.STRETCH", 0.0)
     task = byway.Data(**_on_disk(tmp_path, X)["folder of shards"])
 
     def stop_at(step):
@@ -162,7 +162,7 @@ def test_stopped_and_gone_on_with(tmp_path, monkeypatch):
     for at in (3, 13):
         with pytest.raises(KeyboardInterrupt):
             _train(task, on_look=stop_at(at), **options)
-    assert (tmp_path / "kept" / "12").is_dir()
+    assert (tmp_path / "kept" / "13").is_dir()  # whatever a callback raises, nothing is lost
     _assert_same(_train(task, **options), _train(byway.Data(X, Y), look_at=[0, 3, 5, 13, 25]))
 
 
@@ -240,12 +240,12 @@ def test_shards_are_one_array():
 
 def test_from_the_command_line(tmp_path):
     _on_disk(tmp_path, X)
-    verb = Verb("test", "For a test.", [("rule", str, "bp", "rule")])
+    verb = Verb("test", "For a test.", [Flag("rule", str, "bp", "rule")])
     for path, *more in (("many",), ("one/x.npy",), ("one/x.npy", "--data.target", "y.npy")):
-        experiment = Experiment(
+        experiment = made(
             ["bp"], verb.read(["--task", "data", "--data.path", str(tmp_path / path), *more])
         )
-        assert experiment.data["train"].fetched and experiment.nets[0]["input"].size == 4
+        assert experiment.data["train"].fetched and experiment.entries[0].net["input"].size == 4
 
 
 def _spoilt(folder, change):

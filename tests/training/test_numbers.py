@@ -322,8 +322,8 @@ def test_code_that_changed_is_compiled_anew(blobs, monkeypatch, where, name, new
     first = _fit(Reading(), blobs, lr=0.5)
     monkeypatch.setattr(where, name, new)
     second = _fit(Reading(), blobs, lr=0.5)
-    assert first.rows[-1].validation["loss"] != first.rows[0].validation["loss"]
-    assert second.rows[-1].validation["loss"] == second.rows[0].validation["loss"]
+    assert first.history["validation/loss"].last != first.history["validation/loss"].values[:, 0]
+    assert second.history["validation/loss"].last == second.history["validation/loss"].values[:, 0]
 
 
 def test_a_task_that_holds_arrays_keeps_its_programs_and_is_not_kept_by_them(compiled):
@@ -350,5 +350,5 @@ def test_a_rule_may_hold_what_has_no_hash(blobs, kind):
             return memory, Update(jax.tree.map(lambda a: a * float(self.factors[0]), update.net))
 
     still, moving = (_fit(Holding(kind([factor, 1.0])), blobs, lr=0.5) for factor in (0.0, 1.0))
-    assert still.rows[-1].validation["loss"] == still.rows[0].validation["loss"]
-    assert moving.rows[-1].validation["loss"] != moving.rows[0].validation["loss"]
+    assert still.history["validation/loss"].last == still.history["validation/loss"].values[:, 0]
+    assert moving.history["validation/loss"].last != moving.history["validation/loss"].values[:, 0]

@@ -42,9 +42,8 @@ def test_a_failed_learner_leaves_no_number(blobs):
         **QUIET | {"epochs": 3},
     )
     assert sorted(lost.failures) == [0, 1]
-    assert np.isnan(lost.test["loss"]).all() and all(
-        np.isnan(row.train["loss"]).all() for row in lost.rows[1:]
-    )
+    assert np.isnan(lost.test["loss"]).all()
+    assert np.isnan(lost.history["train/loss"].values).all()
 
 
 @pytest.mark.parametrize("kind", ["rbg", "unsafe_rbg"])
@@ -81,7 +80,10 @@ def test_a_network_trains_in_its_own_precision(dtype, optimiser, blobs):
         **QUIET | {"epochs": 30},
     )
     assert {a.dtype for a in _weights(result)} == {jnp.dtype(dtype)}
-    assert result.rows[-1].train["loss"].mean() < 0.5 * result.rows[0].validation["loss"].mean()
+    assert (
+        result.history["train/loss"].last.mean()
+        < 0.5 * result.history["validation/loss"].values[:, 0].mean()
+    )
 
 
 @pytest.mark.slow
@@ -134,8 +136,8 @@ def test_a_plateau_is_seen_where_optax_sees_it(blobs):
     (theta, _), *_ = result.learner().moments
     state = plateau.init(jnp.zeros(()))
     with jax.numpy_dtype_promotion("standard"):
-        for row in result.rows[1:]:
-            _, state = plateau.update(jnp.zeros(()), state, value=row.train["loss"][0])
+        for loss in result.history["train/loss"].values[0]:
+            _, state = plateau.update(jnp.zeros(()), state, value=loss)
     assert theta[1].scale == state.scale < 1
 
 

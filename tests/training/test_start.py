@@ -36,7 +36,7 @@ def _loss(theta, split):
 
 
 def _first(result):
-    return result.rows[0].validation["loss"]
+    return result.history["validation/loss"].values[:, 0]
 
 
 def _weights(net):
@@ -65,7 +65,9 @@ def test_a_network_that_learned_goes_on_from_what_it_learned(blobs, trained):
 def test_a_network_from_a_file_does_too(blobs, trained, tmp_path):
     byway.save(trained.learner(1), tmp_path / "one.safetensors")
     again = _fit(blobs, net=byway.load(NET, tmp_path / "one.safetensors"))
-    np.testing.assert_array_equal(_first(again), [trained.rows[-1].validation["loss"][1]] * SEEDS)
+    np.testing.assert_array_equal(
+        _first(again), [trained.history["validation/loss"].last[1]] * SEEDS
+    )
 
 
 def test_a_network_that_is_drawn_again_begins_anew(blobs, trained):
@@ -86,7 +88,9 @@ def test_any_weights_can_be_begun_with(blobs):
 
 
 def test_of_a_result_each_seed_goes_on_from_its_own(blobs, trained):
-    np.testing.assert_array_equal(_first(_fit(blobs, trained)), trained.rows[-1].validation["loss"])
+    np.testing.assert_array_equal(
+        _first(_fit(blobs, trained)), trained.history["validation/loss"].last
+    )
 
 
 def test_seeds_that_begin_alike_see_the_samples_in_their_own_order(blobs, trained):

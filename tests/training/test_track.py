@@ -28,20 +28,12 @@ SMALL = [
 def _sent(run, seed):
     """By step, what the run folder says of one seed, under the names that are sent."""
     steps = {}
-    for file, parts in (
-        ("metrics.jsonl", ("train", "validation")),
-        ("microscope.jsonl", ("angle", "norm_ratio", "sign_agreement", "descent")),
-    ):
-        for line in (run / file).read_text().splitlines():
-            row = json.loads(line)
-            if row["seed"] == seed:
-                values = {
-                    f"{part}/{name}": value
-                    for part in parts
-                    for name, value in row[part].items()
-                    if value is not None
-                }
-                steps.setdefault(row["step"], {}).update(values)
+    for path in run.glob("jobs/*/*/history.jsonl"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            held = json.loads(line)
+            if held["seed"] == seed:
+                values = {name: v for name, v in held["values"].items() if v is not None}
+                steps.setdefault(held["step"], {}).update(values)
     return steps
 
 

@@ -5,6 +5,7 @@ verb.
 import dataclasses
 import json
 import math
+import tomllib
 
 import jax
 import jax.numpy as jnp
@@ -25,10 +26,10 @@ from byway.rules.local.ff import FF
 from byway.rules.perturbation.node_perturbation import NodePerturbation
 from byway.training import abreast
 from byway.training.abreast import validated
-from byway.training.options import Options
+from byway.training.plan import Plan
 from byway.training.result import judged
 from byway.training.step import GAMMA, WEIGHTS, branch
-from byway.training.tune import Range, space, start, tune
+from byway.training.tune import Range, search, space, start
 from byway.verify.case import with_calls_of_f
 
 SMALL = ["--rules", "dfa,frozen", "--epochs", "1", "--seeds", "2", "--net.hidden", "6"]
@@ -46,7 +47,7 @@ def each(score):
 
 def test_it_finds_the_top_of_a_hill(tmp_path):
     seen = []
-    found = tune(
+    found = search(
         FF(),
         each(peak),
         40,
@@ -70,12 +71,12 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(tmp_path):
         return each(peak)(trials)
 
     killed.rounds = 1
-    whole = tune(FF(), each(peak), 12, tmp_path / "whole.jsonl")
+    whole = search(FF(), each(peak), 12, tmp_path / "whole.jsonl")
     with pytest.raises(KeyboardInterrupt):
-        tune(FF(), killed, 12, tmp_path / "cut.jsonl")
+        search(FF(), killed, 12, tmp_path / "cut.jsonl")
     again = []
     assert (
-        tune(
+        search(
             FF(),
             lambda trials: again.extend(trials) or each(peak)(trials),
             12,
@@ -86,7 +87,9 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(tmp_path):
     assert len(again) == 7
     assert (tmp_path / "cut.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert (
-        tune(FF(), lambda trials: pytest.fail("nothing is left to do"), 12, tmp_path / "cut.jsonl")
+        search(
+            FF(), lambda trials: pytest.fail("nothing is left to do"), 12, tmp_path / "cut.jsonl"
+        )
         == whole
     )
 
@@ -95,15 +98,15 @@ def test_it_goes_on_as_if_it_had_not_been_stopped(tmp_path):
 @pytest.mark.parametrize("torn", ["", '{"values": {"lr": 0.0'])
 def test_a_file_cut_anywhere_is_gone_on_with(tmp_path, kept, torn):
     """In mid-round too, and in a line that was being written."""
-    whole = tune(FF(), each(peak), 12, tmp_path / "whole.jsonl")
+    whole = search(FF(), each(peak), 12, tmp_path / "whole.jsonl")
     lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "cut.jsonl").write_text("".join(lines[:kept]) + torn)
-    assert tune(FF(), each(peak), 12, tmp_path / "cut.jsonl") == whole
+    assert search(FF(), each(peak), 12, tmp_path / "cut.jsonl") == whole
     assert (tmp_path / "cut.jsonl").read_text() == "".join(lines)
 
 
 def test_less_may_be_better(tmp_path):
-    found = tune(
+    found = search(
         FF(),
         each(lambda values: math.nan if values["lr"] > 0.005 else -peak(values)),
         30,
@@ -115,12 +118,12 @@ def test_less_may_be_better(tmp_path):
 
 
 def test_where_nothing_is_better_the_rule_stays_as_it_stands(tmp_path):
-    found = tune(PC(), each(lambda values: 0.5), 6, tmp_path / "pc.jsonl")
+    found = search(PC(), each(lambda values: 0.5), 6, tmp_path / "pc.jsonl")
     assert found.values == start(PC()) == {"lr": 1e-3, "steps": 20, "rate": 0.05, "precision": 1.0}
 
 
 def test_a_trial_that_failed_is_no_best(tmp_path):
-    found = tune(
+    found = search(
         BP(),
         each(lambda values: math.nan if values["lr"] > 1e-3 else 0.1),
         8,
@@ -171,7 +174,7 @@ def test_a_file_that_is_no_search(tmp_path, content):
     else:
         (tmp_path / "bp.jsonl").write_text(content)
     with pytest.raises(RunError, match="cannot be used"):
-        tune(BP(), each(lambda values: 0.0), 1, tmp_path / "bp.jsonl")
+        search(BP(), each(lambda values: 0.0), 1, tmp_path / "bp.jsonl")
 
 
 class Breaking(BP):
@@ -192,17 +195,12 @@ class Breaking(BP):
         return memory + 1, Update(jax.tree.map(lambda a: factor * a, update.net))
 
 
-def _options(**change):
-    given = (
-        dict.fromkeys(Options.__dataclass_fields__)
-        | {"epochs": 3, "batch": 5, "seeds": 2, "first_seed": 0, "looks": 0}
-        | change
-    )
-    return given, Options.given(**given)
+def _plan(task, **change):
+    given = {"epochs": 3, "batch": 5, "seeds": 2, "first_seed": 0, "looks": 0} | change
+    return given, Plan(task, given)
 
 
 def _by_fit(net, rule, rate, task, given):
-    given = {name: value for name, value in given.items() if value is not None}
     return byway.fit(net, rule, task, **given | {"lr": rate}, progress=False)
 
 
@@ -223,7 +221,7 @@ def test_trials_side_by_side_are_trainings_by_fit(blobs, case):
         scores = (LOSS, ACCURACY)
 
     blobs, net = ByLoss(), mlp(4, 6, 3, activation="tanh")
-    given, options = _options(optimiser="sgd")
+    given, options = _plan(blobs, optimiser="sgd")
     rules, rates = zip(*CASES[case], strict=True)
     together = validated(net, rules, rates, blobs, blobs.load(), options)
     alone = [_by_fit(net, rule, rate, blobs, given) for rule, rate in CASES[case]]
@@ -262,7 +260,7 @@ def test_a_lost_seed_counts_as_it_was_before_it_learned():
 
 def test_trials_that_differ_in_numbers_share_one_program(blobs):
     rule, traced = with_calls_of_f(NodePerturbation())
-    net, (_, options) = mlp(4, 6, 3), _options()
+    net, (_, options) = mlp(4, 6, 3), _plan(blobs)
 
     def go(draws, *sigmas):
         rules = [dataclasses.replace(rule, sigma=s, draws=draws) for s in sigmas]
@@ -284,10 +282,10 @@ def test_where_there_is_a_black_box_each_trial_has_it_to_itself(blobs, monkeypat
     )
     net = mlp(4, 6, 3, activation=byway.host("relu", lambda u: np.maximum(u, 0)))
     rules = [NodePerturbation(sigma=s) for s in (0.1, 0.2)]
-    boxed = validated(net, rules, [1e-2, 1e-2], blobs, blobs.load(), _options()[1])
+    boxed = validated(net, rules, [1e-2, 1e-2], blobs, blobs.load(), _plan(blobs)[1])
     assert loops == [[0.1, 0.1], [0.2, 0.2]]
     assert boxed == pytest.approx(
-        validated(mlp(4, 6, 3), rules, [1e-2, 1e-2], blobs, blobs.load(), _options()[1]), rel=1e-9
+        validated(mlp(4, 6, 3), rules, [1e-2, 1e-2], blobs, blobs.load(), _plan(blobs)[1]), rel=1e-9
     )
 
 
@@ -370,11 +368,11 @@ def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path
     results = [by_fit(trial["values"]) for trial in trials]
     for trial, result in zip(trials, results, strict=True):
         assert trial["score"] == pytest.approx(
-            result.rows[-1].validation["accuracy"].mean(), rel=1e-12
+            result.history["validation/accuracy"].last.mean(), rel=1e-12
         )
     assert (
         len({trial["score"] for trial in trials}) > 1
-        and trials[0]["score"] != results[0].rows[0].validation["accuracy"].mean()
+        and trials[0]["score"] != results[0].history["validation/accuracy"].values[:, 0].mean()
     )
     best = max(trials, key=lambda trial: trial["score"])
     assert (
@@ -397,9 +395,8 @@ def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path
         str(run),
     ]
     assert main(["compare", *small, *flags]) == 0
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    last = [row["validation"]["loss"] for row in rows if row["epoch"] == 4]
-    np.testing.assert_allclose(last, results[1].rows[-1].validation["loss"], rtol=1e-12)
+    last = byway.open(run)["node_perturbation"].history["validation/loss"].last
+    np.testing.assert_allclose(last, results[1].history["validation/loss"].last, rtol=1e-12)
 
 
 def test_a_comparison_takes_what_was_found_and_keeps_a_copy(tmp_path, capsys):
@@ -411,23 +408,19 @@ def test_a_comparison_takes_what_was_found_and_keeps_a_copy(tmp_path, capsys):
     )
     run = tmp_path / "run"
     assert main(["compare", *SMALL, "--tuned", str(tmp_path), "--out", str(run)]) == 0
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    gain = {
-        r: np.ptp(
-            [row["validation"]["accuracy"] for row in rows if row["rule"] == r and row["seed"] == 0]
-        )
-        for r in ("dfa", "frozen")
-    }
+    curves = {label: one.history["validation/accuracy"] for label, one in byway.open(run).items()}
+    gain = {label: np.ptp(curve.values[0]) for label, curve in curves.items()}
     assert gain["dfa"] == 0 < gain["frozen"]
     file.unlink()
     capsys.readouterr()
     assert main(["resume", str(run)]) == 0
-    assert (
-        main(
-            ["compare", *SMALL, "--rules", "bp", "--tuned", str(run), "--out", str(tmp_path / "b")]
-        )
-        == 2
-    )
-    assert "without bp" in capsys.readouterr().err
+    settings = tomllib.loads((run / "config.toml").read_text(encoding="utf-8"))
+    assert settings["dfa"]["lr"] == 1e-30 and settings["frozen"]["lr"] == 1e-2
+    one = {"bp": {"values": {"lr": 0.1}}}
+    file.write_text(json.dumps(one))
+    flags = ["--tuned", str(tmp_path), "--out", str(tmp_path / "b")]
+    assert main(["compare", *SMALL, *flags]) == 2
+    assert "without " in capsys.readouterr().err
+    file.unlink()
     assert main(["compare", *SMALL, "--tuned", str(tmp_path), "--out", str(tmp_path / "b")]) == 2
     assert "is no result of a search" in capsys.readouterr().err

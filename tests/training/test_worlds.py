@@ -193,8 +193,8 @@ def test_without_targets_nothing_is_scored_and_everything_can_be_shown(tmp_path)
     """
     task = Cloud()
     result = fitted(Hebb(), task, batch=1, epochs=1, optimiser=optax.sgd(0.01), looks=3)
-    assert result.test == {} and result.looks == [] and np.isnan(result.main).all()
-    assert str(result).startswith("hebb on cloud: 1 seeds in ") and "hebb" in result._repr_html_()
+    assert result.test == {} and result.looks == 0 and np.isnan(result.main).all()
+    assert str(result).startswith("hebb on cloud: 1 seed in ") and "hebb" in result._repr_html_()
     net, learner = byway.mlp(3, 4, 2), result.learner()
     assert not np.array_equal(
         learner.net.theta["input-hidden1"]["weight"], net.theta["input-hidden1"]["weight"]
@@ -289,12 +289,12 @@ def test_a_world_that_changes_is_seen_and_scored_as_it_is_at_each_step():
     to 2, the mean is the step.
     """
     result = fitted(Show(), Turning(), batch=3)
-    assert [row.validation["seen"][0] for row in result.rows] == [0, 4, 8] and result.main[0] == 8
+    assert result.history["validation/seen"].values[0].tolist() == [0, 4, 8] and result.main[0] == 8
     first = [start * step for start, step in zip([1, 4, 7, 10] * 2, range(8), strict=True)]
     expected = 0.0
     for value in first:
         expected = 100 * expected + value
     assert np.asarray(result.learner().memory)[0] == expected
-    assert result.rows[1].train["seen"][0] == np.mean(
+    assert result.history["train/seen"].values[:, 0][0] == np.mean(
         [step * (start + 1) for start, step in zip([1, 4, 7, 10], range(4), strict=True)]
     )

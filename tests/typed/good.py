@@ -81,8 +81,8 @@ net = byway.mlp(task.input_shape, 128, 128, task.outputs, activation="tanh")
 for rule in (MyDFA(gain=2.0), byway.rule("dfa"), byway.rule("pc", steps=5)):
     result = byway.fit(net, rule, task, epochs=3, seeds=8, lr=0.01)
     print(result, result.accuracy.mean(), result.seeds[0] + 1)
-    for row in result.rows:
-        print(row.epoch, float(np.mean(row.validation["accuracy"])))
+    curve = result.history["validation/accuracy"]
+    print(curve.epochs[-1], float(curve.values.mean()), curve.last.mean())
     learner = result.learner(0)
     byway.save(learner, "net.safetensors")
     print(byway.load(net, "net.safetensors").projections[0].name)
@@ -90,6 +90,12 @@ print(byway.rnn(2, 8, 1, activation=byway.cell("lif", tau=20.0)).hidden)
 print(byway.graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]).output)
 print(byway.convnet((8, 8, 1), (4, 4), 10).input)
 print(byway.growth("set", share=0.1).until, byway.quantised(4).slope, byway.__version__.upper())
+run = byway.compare(["bp", MyDFA(gain=2.0)], net, task, epochs=3, seeds=4, out="runs/mine")
+found = run.difference("my_dfa", "bp")
+print(run, run["bp"].history["train/loss"].values.shape, None if found is None else found.low)
+print(run.report("page.html").name, run.save("runs/other"), byway.open("runs/mine").scores)
+print(byway.train("dfa", seeds=2, lr=0.01)["dfa"].seconds)
+print(byway.tune(["bp"], trials=3)["bp"].values["lr"])
 classifier = byway.BywayClassifier("dfa", hidden=(8,)).fit(np.zeros((4, 2)), np.zeros(4))
 print(classifier.predict(np.zeros((4, 2))))
 try:

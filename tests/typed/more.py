@@ -98,8 +98,10 @@ def back(of: byway.Result, model: eqx.Module) -> eqx.Module:
     return byway.to_equinox(of.learner(0).net, model)
 
 
-def tell(row: Any) -> None:
-    print(row.epoch)
+def tell(reading: byway.Reading) -> None:
+    print(reading.epoch, reading["validation/loss"].mean())
+    if reading.epoch > 2:
+        raise byway.Stop("enough")
 
 
 x, y = np.zeros((30, 4)), np.zeros(30, int)
@@ -110,15 +112,18 @@ result = byway.fit(
     Online(),
     data,
     growth=Prune(every=10),
-    on_row=tell,
+    on_epoch=tell,
     checkpoint=Path("here"),
     start=net,
     looks=0,
 )
 answers = data.answers(np.zeros((3, 2)))
 print(answers.shape, result.test["loss"].mean(), result.failures, result.advice)
-for look in result.looks:
-    print(look.step, look.seen["angle"])
+for name, angle in result.history.group("angle").items():
+    print(name, angle.steps, angle.last)
+run = byway.Run({"online": result})
+outcome: byway.Outcome = run["online"]
+print(outcome.label, byway.Metric("f1", best=1.0).heading, run.plot(), run.to_frame())
 for population in net.populations:
     print(population.name, population.cell.name, population.cell.gain, population.size)
 for projection in net.projections:

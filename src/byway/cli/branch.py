@@ -8,12 +8,11 @@ from typing import Annotated, Any
 
 import tyro
 
-from byway.cli.experiment import Experiment
-from byway.cli.report import show
+from byway.cli.experiment import begun, going, made
 from byway.cli.resume import settings_of
 from byway.core.errors import ConfigError, RunError
+from byway.runs.folder import RunFolder
 from byway.training.checkpoint import branch, choose
-from byway.training.run import Run
 
 # What a checkpoint cannot be gone on with if it changes: who learns what, in which order.
 FIXED = ("rule", "rules", "task", "seeds", "first_seed", "batch", "net")
@@ -45,34 +44,32 @@ class Branch:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Branch, args=list(argv), prog="byway branch")
-    old = Run.again(asked.folder)
-    names, settings = settings_of(
-        asked.folder / "config.toml", **dict(_change(text) for text in asked.set)
-    )
-    experiment = Experiment(
-        names, dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite)
-    )
-    begun = [rule.id for rule in experiment.rules if old.checkpoints(rule.id).is_dir()]
-    if not begun:
+    old = RunFolder.again(asked.folder)
+    names, settings = settings_of(asked.folder, **dict(_change(text) for text in asked.set))
+    settings = dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite)
+    experiment = made(names, settings)
+    jobs = {entry.label: old.job(entry.label, experiment.seeds) for entry in experiment.entries}
+    jobs = {label: job for label, job in jobs.items() if job.checkpoints.is_dir()}
+    if not jobs:
         raise RunError(
             f"{asked.folder} has no checkpoint",
             "one to start from",
             "let the run get to its first checkpoint",
         )
-    steps = {name: choose(old.checkpoints(name), asked.at) for name in begun}
-    for name, step in steps.items():
+    steps = {label: choose(job.checkpoints, asked.at) for label, job in jobs.items()}
+    for label, step in steps.items():
         if step >= experiment.steps:
             raise ConfigError(
-                f"the checkpoint of {name} after {step:,} batches, with settings that end at "
+                f"the checkpoint of {label} after {step:,} batches, with settings that end at "
                 f"{experiment.steps:,}",
                 "something left to learn",
                 "add --set epochs=..., or choose an earlier one with --at",
             )
-    new = experiment.begin("branch", branched_from=str(asked.folder), branched_at=steps)
-    for name, step in steps.items():
-        branch(old.checkpoints(name), new.checkpoints(name), step)
-    experiment.train(new)
-    show(new.folder)
+    about = {"branched_from": str(asked.folder), "branched_at": steps}
+    new = begun(experiment, "branch", settings, **about)
+    for label, step in steps.items():
+        branch(jobs[label].checkpoints, new.job(label, experiment.seeds).checkpoints, step)
+    going(experiment, new)
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -1,11 +1,11 @@
 """`byway compare`: several rules, the same task, seeds, order of data and budget."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from byway.cli.experiment import Experiment
-from byway.cli.report import show
+from byway.cli.experiment import trained
+from byway.cli.flags import Flag
 from byway.cli.settings import Verb
+from byway.experiment.compare import USUAL
 
 DOC = """Train several rules side by side and report what each costs and buys.
 
@@ -15,18 +15,17 @@ checkpoints, the audit and report.html; 'byway resume' goes on with one that was
 Settings come from defaults, then from --config FILE.toml, then from flags; the run folder keeps
 them all as config.toml."""
 OWN = [
-    (
+    Flag(
         "rules",
         str,
-        "bp,frozen,fa,dfa,ff",
-        "rules to compare, separated by commas; 'byway list' names them.",
+        ",".join(USUAL),
+        "rules to compare, separated by commas; 'byway list' names them",
     ),
-    ("seeds", int, 8, "how many networks to train by each rule, each from its own random start."),
-    (
-        "tuned",
-        Path | None,
-        None,
-        "the folder of a 'byway tune', whose findings each rule is trained with.",
+    Flag(
+        "seeds",
+        int,
+        8,
+        "how many networks to train by each rule, each from its own random start",
     ),
 ]
 VERB = Verb("compare", DOC, OWN)
@@ -34,8 +33,4 @@ VERB = Verb("compare", DOC, OWN)
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    settings = VERB.read(argv)
-    experiment = Experiment(VERB.names(settings), settings)
-    folder = experiment.begin("compare")
-    experiment.train(folder)
-    show(folder.folder)
+    trained("compare", VERB.read(argv), VERB)

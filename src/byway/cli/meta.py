@@ -21,7 +21,7 @@ from byway.rules.meta.taylor import Taylor
 from byway.tasks import TASKS
 from byway.tasks._classes import SomeClasses
 from byway.tasks._images import ImageTask
-from byway.training.options import MOST_SEEDS
+from byway.training.plan import MOST_SEEDS
 
 # Rates that the controls may choose from, on the validation split.
 RATES = (0.03, 0.1, 0.3, 1.0)

@@ -8,10 +8,10 @@ from typing import Annotated
 import tyro
 
 from byway.cli.table import print_table, terminal
-from byway.report.page import write_page
-from byway.report.run import read_run
-from byway.report.summary import NONE, columns, compare
+from byway.experiment.run import Run
+from byway.report.table import Table
 from byway.report.words import reading
+from byway.runs.folder import read
 
 # Sentences are no wider than is good to read.
 READABLE = 100
@@ -30,24 +30,16 @@ class Report:
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    show(tyro.cli(Report, args=list(argv), prog="byway report").folder)
+    folder = tyro.cli(Report, args=list(argv), prog="byway report").folder
+    show(Run.of(read(folder, finished=True)))
 
 
-def show(folder: Path) -> None:
-    """Print the comparison table of a run folder and what it says, write its page, and say where it
-    is.
-    """
-    run = read_run(folder)
-    compared = compare(run)
-    kept = [
-        column for column in columns(compared) if any(column.cell(row) != NONE for row in compared)
-    ]
-    console, cells = terminal(), [[column.cell(row) for column in kept] for row in compared]
-    print_table(
-        console,
-        [column.heading for column in kept],
-        cells,
-        [i for i, column in enumerate(kept) if column.words],
-    )
-    console.print(" ".join(reading(compared)), width=min(console.width, READABLE), markup=False)
-    console.print(f"report: {write_page(folder)}", soft_wrap=True, markup=False)
+def show(run: Run) -> None:
+    """Print the comparison table of a run and what it says, write its page, and say where it is."""
+    table, console = Table(run), terminal()
+    columns = table.filled()
+    cells = [[column.cell(row) for column in columns] for row in table.rows.values()]
+    words = [i for i, column in enumerate(columns) if column.words]
+    print_table(console, [column.heading for column in columns], cells, words)
+    console.print(" ".join(reading(table)), width=min(console.width, READABLE), markup=False)
+    console.print(f"report: {run.report()}", soft_wrap=True, markup=False)

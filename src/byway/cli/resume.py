@@ -8,11 +8,10 @@ from typing import Annotated, Any
 import tyro
 
 from byway.cli import compare, train
-from byway.cli.experiment import Experiment
-from byway.cli.report import show
+from byway.cli.experiment import going, made
 from byway.cli.settings import from_toml
-from byway.training.run import Run
-from byway.training.tune import TUNED
+from byway.core.errors import RunError
+from byway.runs.folder import CONFIG, RunFolder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,24 +31,30 @@ class Resume:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Resume, args=list(argv), prog="byway resume")
-    again = Run.again(asked.folder)
-    experiment = Experiment(*settings_of(asked.folder / "config.toml"))
-    if all(rule.id in again.finished for rule in experiment.rules):
+    again = RunFolder.again(asked.folder)
+    experiment = made(*settings_of(asked.folder))
+    if all(again.job(entry.label, experiment.seeds).finished for entry in experiment.entries):
         print(
             f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts "
             "another run from its end"
         )
-    experiment.train(again)
-    show(again.folder)
+    going(experiment, again)
 
 
-def settings_of(config: Path, **changes: Any) -> tuple[list[str], Any]:
+def settings_of(folder: Path, **changes: Any) -> tuple[list[str], Any]:
     """The rules and the settings of a run.
 
     Args:
-        config: its configuration.
+        folder: the run.
         changes: settings to change, dots in their names for tables.
+
+    Raises:
+        RunError: the run was made in Python, from things that no file can hold.
     """
-    if (config.parent / TUNED).is_file():
-        changes = {"tuned": str(config.parent)} | changes
-    return from_toml({"rules": compare.VERB, "rule": train.VERB}, config, changes)
+    if not (folder / CONFIG).is_file():
+        raise RunError(
+            f"{folder} has no {CONFIG}: it was made in Python",
+            "a run of the command line",
+            "call byway.compare again with the same arguments, out= and resume=True",
+        )
+    return from_toml({"rules": compare.VERB, "rule": train.VERB}, folder / CONFIG, changes)

@@ -12,7 +12,8 @@ import tyro
 from byway.cli.table import print_table, terminal
 from byway.core.errors import ConfigError
 from byway.report.runs import COLUMNS, Group, Runs, difference
-from byway.report.summary import mean_and_spread, signed
+from byway.report.table import signed
+from byway.runs.statistics import mean_and_spread
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,6 @@ effect, so there is none.
 """
 
 import dataclasses
-import re
 import tomllib
 import types
 import typing
@@ -18,104 +17,16 @@ from typing import Annotated, Any, TypeVar
 import tomli_w
 import tyro
 
+from byway.cli.flags import TASK, Flag, common, member_flags, net_flags
+from byway.cli.help import print_help
 from byway.core.errors import ConfigError, unknown_name
-from byway.core.hyper import hypers
 from byway.core.registry import called
+from byway.experiment.networks import NetSettings
 from byway.growths import GROWTHS
 from byway.rules import RULES
-from byway.system.docstring import docstring
 from byway.tasks import TASKS
 
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class NetSettings:
-    """The network that every rule trains.
-
-    Attributes:
-        kind: mlp, convnet or rnn; by default rnn where samples are sequences, mlp elsewhere.
-        hidden: sizes of the dense hidden layers; the task's suggestion by default, none after
-            convolutions.
-        channels: output channels of each convolution, for a convnet; 16 32 by default.
-        kernel: side of every kernel of a convnet [pixel]; 3 by default.
-        pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
-        activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
-            identity, quantised; in time also leaky, lif, alif, gru.
-        fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
-            default.
-        norm: whether input and hidden layers send their activity divided by its root mean square;
-            ff always does.
-        bias: whether projections have a bias.
-    """
-
-    kind: str | None = None
-    hidden: tuple[int, ...] | None = None
-    channels: tuple[int, ...] | None = None
-    kernel: int | None = None
-    pool: int | None = None
-    activation: str | None = None
-    fan_in: int | None = None
-    norm: bool = False
-    bias: bool = True
-
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """What every training needs to know.
-
-    Attributes:
-        task: what to learn; 'byway list' names them.
-        seeds: how many networks to train, each from its own random start.
-        first_seed: the first of the seeds.
-        epochs: passes over the training split; the task's suggestion by default.
-        batch: samples in an update; the task's suggestion by default.
-        optimiser: adam, adamw, sgd, momentum, rmsprop or adam_each; each rule's own by default,
-            adam for most.
-        lr: learning rate of the weights; each rule's own by default.
-        lr_gamma: learning rate of a rule's own parameters, where they learn; the same as lr by
-            default.
-        schedule: "cosine" takes the rate to zero over the run, "constant" leaves it; each rule's
-            own by default, cosine for most.
-        probe: validation samples under the microscope, which compares updates with the true
-            gradient; 64 by default.
-        looks: how often it looks, closer together early; 0 for never; by default up to 20 times,
-            for less than a tenth of the time.
-        look_at: the updates after which it looks instead, 0 for the start.
-        every: time steps between updates, for a rule that learns at every step; a whole sequence by
-            default.
-        growth: what grows the network while it learns: set (of networks with net.fan-in),
-            continual_backprop; nothing by default.
-        save_every: seconds between two checkpoints, from which 'byway resume' goes on, 60 by
-            default; ends of epochs count too.
-        keep: how many of the latest checkpoints to keep, for 'byway branch'; 0 for all; 1 by
-            default.
-        track: where to send what is measured besides: tensorboard, wandb or mlflow.
-        out: the run folder; runs/VERB-TASK-TIME by default.
-        overwrite: replace the run that lies in the folder.
-        net: the network.
-    """
-
-    task: str = "digits"
-    seeds: int = 1
-    first_seed: int = 0
-    epochs: int | None = None
-    batch: int | None = None
-    optimiser: str | None = None
-    lr: float | None = None
-    lr_gamma: float | None = None
-    schedule: str | None = None
-    probe: int | None = None
-    looks: int | None = None
-    look_at: tuple[int, ...] | None = None
-    every: int | None = None
-    growth: str | None = None
-    save_every: float | None = None
-    keep: int | None = None
-    track: tuple[str, ...] = ()
-    out: Path | None = None
-    overwrite: bool = False
-    net: NetSettings = NetSettings()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,14 +37,13 @@ class Verb:
     Attributes:
         name: of the verb.
         doc: what it does.
-        own: its own settings: name, type, default and help of each. That called "rule" names one
-            rule, "rules" several.
+        own: its own settings. That called "rule" names one rule, "rules" several.
         without: the common settings that have no effect in it.
     """
 
     name: str
     doc: str
-    own: Sequence[tuple[str, Any, Any, str]]
+    own: Sequence[Flag]
     without: Collection[str] = ()
 
     def read(self, argv: Sequence[str]) -> Any:
@@ -151,22 +61,16 @@ class Verb:
                 raise ConfigError("--config without a file", "--config FILE.toml", "name the file")
             given = read_toml(Path(argv[at + 1]))
             del argv[at : at + 2]
+        topic = _topic(argv)
         members = self._members(given | _said(argv, ("rule", "rules", "task", "growth")))
+        if topic is not None:
+            print_help(self.name, self.doc, self.flags(), topic, members)
+            raise SystemExit(0)
         for flag in argv:
             if flag.startswith("--") and "." in flag:
                 self._require_named(flag, flag[2:].partition(".")[0].replace("-", "_"), members)
-        teach = (
-            "A rule or a task has settings of its own, which are listed where it is named: "
-            "'--rule{} pc --help', or 'byway list pc'."
-        )
         default = self._from_dict(given, members)
-        return tyro.cli(
-            type(default),
-            args=argv,
-            default=default,
-            prog=f"byway {self.name}",
-            description=f"{self.doc}\n\n{teach.format('s' if self._several else '')}",
-        )
+        return tyro.cli(type(default), args=argv, default=default, prog=f"byway {self.name}")
 
     def from_dict(self, given: Mapping[str, Any]) -> Any:
         """Settings from those of a TOML file alone; raises as `read` does."""
@@ -178,7 +82,7 @@ class Verb:
 
     @property
     def _several(self) -> bool:
-        return any(name == "rules" for name, *_ in self.own)
+        return any(flag.name == "rules" for flag in self.own)
 
     def _split(self, text: str) -> list[str]:
         return (
@@ -187,7 +91,7 @@ class Verb:
 
     def _members(self, given: Mapping[str, Any]) -> dict[str, type]:
         """The rules and the task that are trained, and what grows, by their names."""
-        defaults = {name: value for name, _, value, _ in self.own} | {"task": Training.task}
+        defaults = {flag.name: flag.default for flag in self.own} | {"task": TASK.default}
         rules, task = (
             given.get(name, defaults[name])
             for name in ("rules" if self._several else "rule", "task")
@@ -202,21 +106,23 @@ class Verb:
         growth = given.get("growth")
         return members | ({called(growth): GROWTHS.get(growth)} if isinstance(growth, str) else {})
 
+    def flags(self) -> list[Flag]:
+        """Its own settings, then the common ones."""
+        left_out = {*self.without, *(flag.name for flag in self.own)}
+        return [*self.own, *(one for one in common() if one.name not in left_out)]
+
     def _settings(self, members: Mapping[str, type]) -> type:
-        own = [
-            (name, _flag(kind, text), dataclasses.field(default=value))
-            for name, kind, value, text in self.own
-        ]
-        left_out = {*self.without, *(name for name, *_ in self.own)}
-        common = [field for field in _fields(Training) if field[0] not in left_out]
-        tables = []
-        for name, member in members.items():
-            if fields := hypers(member):
-                table = _table(name, fields)
-                tables.append((name, table, dataclasses.field(default=table())))
-        return dataclasses.make_dataclass(
-            self.name.capitalize(), [*own, *common, *tables], frozen=True
-        )
+        tables = [("net", NetSettings, net_flags())]
+        tables += [(name, None, member_flags(member)) for name, member in members.items()]
+        fields = [_field(flag) for flag in self.flags()]
+        for name, base, flags in tables:
+            if flags:
+                bases = () if base is None else (base,)
+                made = [_field(flag) for flag in flags]
+                table = dataclasses.make_dataclass(name, made, bases=bases, frozen=True)
+                table.__doc__ = f"Settings of {name}."
+                fields.append((name, table, dataclasses.field(default=table())))
+        return dataclasses.make_dataclass(self.name.capitalize(), fields, frozen=True)
 
     def _from_dict(self, given: Mapping[str, Any], members: Mapping[str, type]) -> Any:
         for name in given:
@@ -232,7 +138,7 @@ class Verb:
             if (
                 name in registry.ids()
                 and name not in members
-                and not any(name == field.name for field in dataclasses.fields(Training))
+                and not any(name == flag.name for flag in self.flags())
             ):
                 raise ConfigError(
                     f"{given}, a setting of {name}, which is not used",
@@ -253,34 +159,17 @@ def _said(argv: Sequence[str], names: Collection[str]) -> dict[str, str]:
     return said
 
 
-def _fields(owner: type) -> list[tuple[str, Any, Any]]:
-    """The fields of a dataclass with what its docstring says of each as its help."""
-    # A text may go on in a second line.
-    described = re.sub(r"\n {8,}", " ", docstring(owner).partition("Attributes:")[2])
-    texts = dict(line.strip().split(": ", 1) for line in described.splitlines() if line.strip())
-    fields = []
-    for field in dataclasses.fields(owner):
-        kind, default = field.type, field.default
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            kind = dataclasses.make_dataclass(
-                kind.__name__, _fields(kind), bases=(kind,), frozen=True
-            )
-            default = kind()
-        fields.append(
-            (field.name, _flag(kind, texts[field.name]), dataclasses.field(default=default))
-        )
-    return fields
+def _topic(argv: list[str]) -> str | None:
+    """What help is asked for: "" for the verb itself; None if for nothing."""
+    at = next((i for i, flag in enumerate(argv) if flag in ("-h", "--help")), None)
+    if at is None:
+        return None
+    words = argv[at + 1 : at + 2]
+    return words[0] if words and not words[0].startswith("-") else ""
 
 
-def _table(name: str, fields) -> type:
-    made = []
-    for field in fields:
-        unit = f" [{field.metadata['unit']}]" if field.metadata["unit"] else ""
-        kind = _flag(field.type, field.metadata["doc"] + unit)
-        made.append((field.name, kind, dataclasses.field(default=field.default)))
-    table = dataclasses.make_dataclass(name, made, frozen=True)
-    table.__doc__ = f"Settings of {name}."
-    return table
+def _field(flag: Flag) -> tuple[str, Any, Any]:
+    return flag.name, _flag(flag.kind, flag.text), dataclasses.field(default=flag.default)
 
 
 def _flag(kind: Any, text: str) -> Any:
@@ -298,11 +187,8 @@ def to_toml(settings: Any) -> str:
     """The settings as TOML, to run the same again elsewhere. What is None is left out, and so is
     where the run was kept.
     """
-    return tomli_w.dumps(
-        plain(
-            {k: v for k, v in dataclasses.asdict(settings).items() if k not in ("out", "overwrite")}
-        )
-    )
+    held = dataclasses.asdict(settings).items()
+    return tomli_w.dumps(plain({k: v for k, v in held if k not in ("out", "overwrite")}))
 
 
 def plain(value: Any) -> Any:
@@ -397,9 +283,14 @@ def _convert(kind: Any, value: Any, name: str) -> Any:
             return Path(value)
         if isinstance(option, type) and type(value) is option:
             return value
-    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
+    wanted = [_in_words(option) for option in options if option is not type(None)]
     raise ConfigError(
         f"{name} = {value!r}",
-        wanted,
-        f"write it as in {name} = 1 for a number, a list in [ ], a word in quotes",
+        " or ".join(wanted),
+        f"write it as in {name} = 1 for a number, a list in [ ], a word in quotes, a table as "
+        f"{name}.NAME = 1",
     )
+
+
+def _in_words(kind: Any) -> str:
+    return "a table" if dataclasses.is_dataclass(kind) else getattr(kind, "__name__", str(kind))

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from byway.cli.experiment import Experiment
-from byway.cli.report import show
+from byway.cli.experiment import trained
+from byway.cli.flags import Flag
 from byway.cli.settings import Verb
 
 DOC = """Train one rule on a task.
@@ -11,13 +11,10 @@ DOC = """Train one rule on a task.
 Writes a run folder with metrics, weights, checkpoints, the audit and report.html; 'byway resume'
 goes on with one that was stopped. Settings come from defaults, then from --config FILE.toml,
 then from flags; the run folder keeps them all as config.toml."""
-VERB = Verb("train", DOC, [("rule", str, "dfa", "the learning rule; 'byway list' names them.")])
+OWN = [Flag("rule", str, "dfa", "the learning rule; 'byway list' names them")]
+VERB = Verb("train", DOC, OWN)
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    settings = VERB.read(argv)
-    experiment = Experiment(VERB.names(settings), settings)
-    folder = experiment.begin("train")
-    experiment.train(folder)
-    show(folder.folder)
+    trained("train", VERB.read(argv), VERB)

@@ -4,6 +4,7 @@ before any work is done.
 
 import math
 import numbers
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,6 +53,21 @@ def require_several(name: str, value: Any, wanted: str, fix: str) -> None:
     """Raise `ConfigError` unless `value` is a list, a tuple or a range of whole numbers."""
     if not isinstance(value, Sequence) or not all(is_whole(v) for v in value):
         raise ConfigError(f"{name} = {shown(value)}", wanted, fix)
+
+
+def require_folder(name: str, value: Any) -> None:
+    """Raise `ConfigError` unless `value` names a folder."""
+    require((str, os.PathLike), name, value, "a folder", 'for example "runs/demo"')
+
+
+def require_listener(name: str, value: Any) -> None:
+    """Raise `ConfigError` unless `value` can be called, or is None."""
+    if value is not None and not callable(value):
+        raise ConfigError(
+            f"{name} = {shown(value)}",
+            "a function, which is told what was measured",
+            f"leave {name} out",
+        )
 
 
 def require_none(name: str, value: Any, why: str, instead: str) -> None:

@@ -4,20 +4,22 @@ that is printed.
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
 from byway.core.errors import ConfigError
-from byway.core.given import is_number, shown
+from byway.core.given import shown
+from byway.core.metric import BestScale, Metric, Scale
+
+TO_THE_BEST = BestScale()
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
-    """A score that a task declares; the first that it declares is its main one, by which rules are
-    judged.
+class Score(Metric):
+    """A metric that a task declares of an output; the first is its main one, which judges rules.
 
     `Task.score` gives a number for each sample, or an array of parts. Their mean over all samples
     is what `finish` makes the score of: so a score of a whole split, such as R², needs no more than
@@ -31,61 +33,36 @@ class Score:
         higher: whether more is better.
         best: the value that none can pass, where there is one: curves are even in the logarithm of
             the distance to it.
+        counts: whether every sample counts as 0 or as 1, as in an accuracy: then the samples that
+            there are say how far it can be trusted.
         finish: the score, from the mean of its parts over all samples; by default that mean.
     """
 
-    name: str
-    title: str = ""
-    unit: str = ""
-    scale: float = 1.0
-    higher: bool = True
-    best: float | None = None
+    axis: Scale = TO_THE_BEST
+    counts: bool = False
     finish: Callable[[Float[np.ndarray, "*parts"]], float] | None = dataclasses.field(
         default=None, compare=False
     )
 
     def __post_init__(self):
-        words = all(isinstance(word, str) for word in (self.name, self.title, self.unit))
-        if not words or not self.name or "/" in self.name:
-            raise ConfigError(
-                f"a score called {shown(self.name)}",
-                "a word without a slash",
-                "for example Score('f1', best=1.0)",
-            )
-        if (
-            not is_number(self.scale)
-            or self.scale <= 0
-            or not (self.best is None or is_number(self.best))
-        ):
-            given = (
-                f"the score {self.name} with scale {shown(self.scale)} and best {shown(self.best)}"
-            )
-            raise ConfigError(
-                given,
-                "a scale above 0, and a number or nothing as best",
-                "a scale of 100 prints per cent",
-            )
+        super().__post_init__()
         if not isinstance(self.higher, bool) or not (self.finish is None or callable(self.finish)):
-            given = (
-                f"the score {self.name} with higher {shown(self.higher)} and finish "
-                f"{shown(self.finish)}"
-            )
             raise ConfigError(
-                given,
+                f"the score {self.name} with higher {shown(self.higher)} and finish "
+                f"{shown(self.finish)}",
                 "True or False, and a function or nothing",
                 "higher=False where less is better",
             )
-        object.__setattr__(self, "title", self.title or self.name)
 
-    @property
-    def heading(self) -> str:
-        """Its title and unit, for a column or an axis: "accuracy [%]"."""
-        return f"{self.title} [{self.unit}]" if self.unit else self.title
+    def grain(self, size: int) -> float:
+        """The smallest step of the score on so many samples; 0 where it has none that is known."""
+        return 1 / size if self.counts and size else 0.0
 
-    @property
-    def step(self) -> str:
-        """The unit of a difference between two of them: of per cent, points."""
-        return "points" if self.unit == "%" else self.unit
+    def error(self, value: float, size: int) -> float | None:
+        """One standard error of a value that was measured on so many samples; None where that
+        takes more than the value to know.
+        """
+        return math.sqrt(max(value * (1 - value), 0.0) / size) if self.counts else None
 
     def of(self, mean: Any) -> float:
         """The score, from the mean of its parts; NaN where they are not finite.
@@ -115,33 +92,6 @@ class Score:
             raise ConfigError(given, "one number", "take a mean, or a sum, over what is left")
         return float(value)
 
-    def digits(self, values: Iterable[float]) -> int:
-        """How many decimals to print numbers with: two of per cent, else four figures of the
-        largest.
-        """
-        largest = max((abs(v) for v in values if math.isfinite(v) and v), default=1.0)
-        return 2 if self.unit == "%" else min(max(3 - math.floor(math.log10(largest)), 0), 9)
-
-    def printed(self, value: float) -> str:
-        """One in a sentence, scaled already, with its unit: three figures of it, or one decimal of
-        per cent.
-        """
-        return f"{value:.{max(self.digits([value]) - 1, 0)}f} {self.unit}".rstrip().replace(
-            "-", "−"
-        )
-
-    def said(self, value: float) -> str:
-        """One with its title, as in "accuracy 93.2 %"."""
-        return f"{self.title} {self.printed(self.scale * value)}"
-
-    def to_json(self) -> dict[str, Any]:
-        """All but `finish`, which no reader needs."""
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name != "finish"
-        }
-
 
 def _root_mean_square(squares: Float[np.ndarray, " out"]) -> float:
     return float(np.sqrt(squares).mean())
@@ -161,26 +111,7 @@ def _explained(parts: Float[np.ndarray, "out 3"]) -> float:
     )
 
 
-ACCURACY = Score("accuracy", unit="%", scale=100.0, best=1.0)
+ACCURACY = Score("accuracy", unit="%", scale=100.0, best=1.0, counts=True)
 RMSE = Score("rmse", "RMSE", higher=False, best=0.0, finish=_root_mean_square)
 R2 = Score("r2", "R²", best=1.0, finish=_explained)
 LOSS = Score("loss", higher=False, best=0.0)
-# What a name means where nothing declares it: in a run folder from before scores were declared.
-STANDARD = {score.name: score for score in (ACCURACY, RMSE, R2, LOSS)}
-
-
-def declared(held: Iterable[dict[str, Any]] | None, names: Iterable[str] = ()) -> tuple[Score, ...]:
-    """The scores that a run folder declares; where it declares none, those among `names` whose
-    meaning is known.
-
-    Args:
-        held: what `Score.to_json` gave, the main one first; None where it is not there.
-        names: the scores that are there.
-    """
-    if held is not None:
-        known = {field.name for field in dataclasses.fields(Score)}  # a later Byway may keep more
-        return tuple(
-            Score(**{name: value for name, value in one.items() if name in known}) for one in held
-        )
-    there = set(names)
-    return tuple(score for name, score in STANDARD.items() if name in there)

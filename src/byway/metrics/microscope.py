@@ -23,12 +23,63 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from byway.core.metric import LogScale, Metric, Scale, SignedLogScale
 from byway.core.signal import Signal
 from byway.core.tree import PyTree
 from byway.learning.learner import Learner
 from byway.learning.rule import Carry, Rule
 
-QUANTITIES = ("angle", "norm_ratio", "sign_agreement", "descent")
+ANGLE = Metric(
+    "angle",
+    "angle to the true gradient",
+    unit="°",
+    higher=False,
+    best=0.0,
+    meaning=(
+        "Which way the update points. At 0° the rule is gradient descent; below 90° (dotted) a "
+        "small step still lowers the loss; at 90° the update has nothing to do with the gradient."
+    ),
+    level=90.0,
+    axis=Scale(0.0, 120.0),
+    column=True,
+)
+NORM_RATIO = Metric(
+    "norm_ratio",
+    "norm ratio",
+    meaning=(
+        "How long the update is beside the gradient, |update| / |gradient|: 1 (dotted) in "
+        "backprop. A ratio that drifts acts like a learning rate that drifts; Adam evens it out, "
+        "plain gradient descent does not."
+    ),
+    level=1.0,
+    axis=LogScale(0.5, 2.0),
+)
+SIGN_AGREEMENT = Metric(
+    "sign_agreement",
+    "sign agreement",
+    unit="%",
+    scale=100.0,
+    best=1.0,
+    meaning=(
+        "The share of weights that the update pushes the same way as the gradient, where there is "
+        "one. By chance it is 50 % (dotted)."
+    ),
+    level=0.5,
+    axis=Scale(40.0, 100.0),
+)
+DESCENT = Metric(
+    "descent",
+    "descent per unit of update",
+    meaning=(
+        "How much the loss falls, to first order, for a step of length one along this update: "
+        "⟨update, gradient⟩ / |update|. Never more than |gradient|, which backprop reaches; below "
+        "zero (dotted) the loss rises. It shrinks as learning levels off. Each rule is measured at "
+        "its own weights and on its own loss: that of forward-forward’s goodness has another scale."
+    ),
+    level=0.0,
+    axis=SignedLogScale(0.0, 0.0),
+)
+QUANTITIES = (ANGLE, NORM_RATIO, SIGN_AGREEMENT, DESCENT)
 Seen = dict[str, dict[str, Array]]
 
 
@@ -56,11 +107,12 @@ def microscope(
     """
     true = true_gradient(rule, learner, x, signal, key)
     if true is None:
-        return {quantity: {} for quantity in QUANTITIES}
+        return {metric.name: {} for metric in QUANTITIES}
     update = _taught(rule, learner, x, signal, key)
     seen = {name: compare(mine["weight"], true[name]) for name, mine in update.items()}
     return {
-        quantity: {name: found[quantity] for name, found in seen.items()} for quantity in QUANTITIES
+        metric.name: {name: found[metric.name] for name, found in seen.items()}
+        for metric in QUANTITIES
     }
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from jaxtyping import Float
 
-from byway.core.score import Score
-from byway.report.summary import BASELINES, CONTROL
+from byway.core.metric import BestScale, LogScale, Metric, SignedLogScale
+from byway.runs.outcomes import BASELINES, CONTROL, Outcomes
 
 HUES = 7  # the classes s0 to s6 of page.css: Okabe and Ito's colours
 # 7 and 5 have no common divisor: 35 different lines.
@@ -36,13 +36,18 @@ class Style:
     dash: str
 
 
-def styles(rules: Sequence[str]) -> dict[str, Style]:
-    """A style for each rule: ink for backprop, grey for the control, the rest in order."""
+def styles(run: Outcomes) -> dict[str, Style]:
+    """A style for each rule: ink for backprop, grey for controls, the rest in order."""
+    rules = {label: outcome.rule_id for label, outcome in run.outcomes.items()}
     fixed = {**dict.fromkeys(BASELINES, Style("ink", "")), CONTROL: Style("grey", "2 2.5")}
-    others = [rule for rule in rules if rule not in fixed]
-    return fixed | {
-        rule: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, rule in enumerate(others)
-    }
+    others = [label for label, rule in rules.items() if rule not in fixed]
+    made = {label: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, label in enumerate(others)}
+    return {label: made.get(label) or fixed[rule] for label, rule in rules.items()}
+
+
+def line_styles(names: Sequence[str]) -> dict[str, Style]:
+    """A style for each of some lines that are not rules."""
+    return {n: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, n in enumerate(names)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,7 +219,10 @@ def _draw(
             (right + 14, name_at),
             _path([(across[-1], mean[-1]), (right + 10, name_at)]),
         )
-    return Drawn(s.name, style, _path([*zip(across, mean, strict=True)]), band, dots, label, leader)
+    line = [*zip(across, mean, strict=True)]
+    if len(line) == 1:  # a line of one point could not be seen
+        line = [(across[0] - 4, mean[0]), (across[0] + 4, mean[0])]
+    return Drawn(s.name, style, _path(line), band, dots, label, leader)
 
 
 def _plus_minus(spread: float) -> str:
@@ -279,38 +287,64 @@ def update_axis(series: Sequence[Series]) -> Axis:
     )
 
 
-def angle_axis(series: Sequence[Series]) -> Axis:
-    """From 0 to 120 degrees, or to 180 where a line goes further."""
-    return Axis(
-        "angle [°]", 0, 180 if _extent(series)[1] > 120 else 120, (0, 90, 180, 60, 120, 30, 150)
-    )
+def metric_axis(metric: Metric, series: Sequence[Series], of: str = "") -> Axis:
+    """The axis of a metric, divided as it declares; values are as they are printed.
+
+    Args:
+        metric: the metric.
+        series: its lines.
+        of: what it is of, before its title: "validation".
+    """
+    title = f"{of} {metric.heading}".strip()
+    if isinstance(metric.axis, BestScale):
+        return _best_axis(metric, series, title)
+    if isinstance(metric.axis, LogScale):
+        return _log_axis(metric, series, title)
+    if isinstance(metric.axis, SignedLogScale):
+        return _signed_axis(metric, series, title)
+    return _even_axis(metric, series, title)
 
 
-def ratio_axis(series: Sequence[Series]) -> Axis:
-    """Logarithmic, and 1 is always on it."""
+def _limits(metric: Metric) -> tuple[float, float]:
+    """Where the metric says that its axis starts and ends; NaN where it does not say."""
+    ends = (metric.axis.low, metric.axis.high)
+    low, high = (math.nan if end is None else end for end in ends)
+    return low, high
+
+
+def _even_axis(metric: Metric, series: Sequence[Series], title: str) -> Axis:
+    """From end to end; further where a line is beyond."""
+    low, high = _extent(series)
+    start, end = _limits(metric)
+    pad = 0.04 * (high - low) or 0.5
+    start = (low - pad) if math.isnan(start) or low < start else start
+    end = (high + pad) if math.isnan(end) or high > end else end
+    level = [] if metric.level is None else [metric.scale * metric.level]
+    return Axis(title, start, end, [*level, *even_ticks(start, end)])
+
+
+def _log_axis(metric: Metric, series: Sequence[Series], title: str) -> Axis:
+    """Logarithmic."""
     low, high = _extent(series, positive=True)
-    low, high = min(low / 1.15, 0.5), max(high * 1.15, 2.0)
-    ticks = [1.0, *(digit * 10.0**power for digit in (1, 3, 2, 5) for power in _powers(low, high))]
-    return Axis("norm ratio, log scale", low, high, ticks, math.log)
+    start, end = _limits(metric)
+    low, high = np.nanmin([low / 1.15, start]).item(), np.nanmax([high * 1.15, end]).item()
+    level = [] if metric.level is None else [metric.scale * metric.level]
+    ticks = [digit * 10.0**power for digit in (1, 3, 2, 5) for power in _powers(low, high)]
+    return Axis(f"{title}, log scale", low, high, [*level, *ticks], math.log)
 
 
-def share_axis(series: Sequence[Series]) -> Axis:
-    """Per cent, from 0, or from 40 where no line is below."""
-    low = 40 if _extent(series)[0] >= 40 else 0
-    return Axis("same sign [%]", low, 100, (50, 100, 0, 75, 25, 60, 90, 80, 70, 40))
-
-
-def descent_axis(series: Sequence[Series]) -> Axis:
+def _signed_axis(metric: Metric, series: Sequence[Series], title: str) -> Axis:
     """Logarithmic on either side of zero, and even where it is less than a three-hundredth of the
     largest.
     """
     low, high = _extent(series)
-    low, high = min(low * 1.1, 0.0), max(high * 1.1, 0.0)
+    start, end = _limits(metric)
+    low, high = np.nanmin([low * 1.1, start]).item(), np.nanmax([high * 1.1, end]).item()
     small = (max(high, -low) or 1.0) / 300
     if not low < high:
         high = 1.0
     ticks = [0.0, *_decades(small, high), *(-tick for tick in _decades(small, -low))]
-    return Axis("descent [loss per unit]", low, high, ticks, lambda v: math.asinh(v / small))
+    return Axis(title, low, high, ticks, lambda v: math.asinh(v / small))
 
 
 def _extent(series: Sequence[Series], *, positive: bool = False) -> tuple[float, float]:
@@ -332,16 +366,14 @@ def _decades(low: float, high: float) -> list[float]:
     return [0.0, *(digit * 10.0**power for digit in (1, 5, 2) for power in powers)]
 
 
-def score_axis(score: Score, series: Sequence[Series]) -> Axis:
-    """A score on validation, as it is printed: even in the logarithm of what is missing to the best
-    there is, or just even.
+def _best_axis(score: Metric, series: Sequence[Series], title: str) -> Axis:
+    """Even in the logarithm of what is missing to the best there is, or just even.
 
     Of an accuracy, 90 to 95 per cent is as far as 98 to 99: what matters near the best stays
     visible, and so does a rule at chance. The best itself would be infinitely far: where a line
     reaches it the axis ends there, half the smallest other distance away; elsewhere a little beyond
     that distance.
     """
-    title = f"validation {score.heading}"
     mean, low, high = (
         np.concatenate([getattr(s, edge) for s in series] or [np.zeros(0)])
         for edge in ("mean", "low", "high")

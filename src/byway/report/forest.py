@@ -1,17 +1,17 @@
 """The chart of paired differences: a row a rule, a dot a seed, and the interval."""
 
 import dataclasses
-from collections.abc import Sequence
 
 from byway.report.charts import LETTER, Axis, Style, even_ticks
-from byway.report.run import Run
-from byway.report.summary import Comparison, baseline, paired, signed
+from byway.report.table import Table, signed
+from byway.runs.outcomes import Outcomes
+from byway.runs.statistics import paired
 
 WIDTH, STEP = 440.0, 32.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class Placed:
     """One rule on the canvas: its seeds, and its interval."""
 
     name: str
@@ -36,15 +36,15 @@ class Forest:
     zero: float
     x_title: str
     x_marks: list[tuple[float, str]]
-    rows: list[Row]
+    rows: list[Placed]
     worse: str  # which side of zero is worse
 
 
-def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> Forest | None:
+def forest(run: Outcomes, table: Table, style: dict[str, Style]) -> Forest | None:
     """Lay the chart out; None where no rule can be paired with backprop."""
-    base = baseline(run.rules)
+    base, rows = run.baseline, list(table.rows.values())
     judged = [
-        (row, row.difference, paired(run.finished[row.rule], run.finished[base], row.score))
+        (row, row.difference, paired(row.outcome, run[base], row.score))
         for row in rows
         if row.difference and row.score
     ]
@@ -59,14 +59,14 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
         f" [{score.step}]" if score.step else ""
     )
     axis = Axis(title, low, high, even_ticks(low, high, most=6))
-    left, right = 18 + LETTER * max(len(row.rule) for row, *_ in judged), WIDTH - 12
+    left, right = 18 + LETTER * max(len(row.label) for row, *_ in judged), WIDTH - 12
     placed = [
-        Row(
-            name=row.rule,
-            style=style[row.rule],
+        Placed(
+            name=row.label,
+            style=style[row.label],
             y=STEP * (i + 0.5) + 6,
             dots=[
-                (axis.at(v, left, right), f"{row.rule}, seed {seed}: {signed(v, digits)}{unit}")
+                (axis.at(v, left, right), f"{row.label}, seed {seed}: {signed(v, digits)}{unit}")
                 for seed, v in seeds.items()
             ],
             low=axis.at(d.low, left, right),
@@ -76,7 +76,7 @@ def forest(run: Run, rows: Sequence[Comparison], style: dict[str, Style]) -> For
         for i, (row, d, seeds) in enumerate(judged)
     ]
     said = [
-        (row.rule, *(signed(v, digits) for v in (d.mean, d.low, d.high))) for row, d, _ in judged
+        (row.label, *(signed(v, digits) for v in (d.mean, d.low, d.high))) for row, d, _ in judged
     ]
     label = "; ".join(
         f"{rule} {mean}, 95 % interval {least} to {most}" for rule, mean, least, most in said

@@ -1,81 +1,78 @@
 """The report of a run as one page: no script, no request, no other file."""
 
 import dataclasses
-import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
 
+from byway.core.errors import RunError
+from byway.core.metric import Metric
 from byway.core.score import Score
 from byway.report.charts import (
-    Axis,
     Chart,
     Series,
     Style,
-    angle_axis,
-    descent_axis,
     epoch_axis,
     line_chart,
-    ratio_axis,
-    score_axis,
+    metric_axis,
     seconds_axis,
-    share_axis,
     styles,
     update_axis,
 )
 from byway.report.forest import forest
 from byway.report.pictures import pictures
-from byway.report.run import CONFIG, Run, read_run
-from byway.report.summary import CONTROL, baseline, columns, compare, mean_and_spread
-from byway.report.words import MICROSCOPE, VERDICTS, join, reading
-
-PAGE = "report.html"
-
-# Of each quantity of the microscope: its unit, what it is multiplied by, the level worth a line,
-# and its axis.
-LENSES: dict[str, tuple[str, float, float, Callable[[Sequence[Series]], Axis]]] = {
-    "angle": ("°", 1, 90, angle_axis),
-    "norm_ratio": ("", 1, 1, ratio_axis),
-    "sign_agreement": (" %", 100, 50, share_axis),
-    "descent": ("", 1, 0, descent_axis),
-}
+from byway.report.table import Table
+from byway.report.words import VERDICTS, join, reading
+from byway.runs.folder import CONFIG
+from byway.runs.outcomes import CONTROL, Outcomes
+from byway.runs.statistics import mean_and_spread
+from byway.training.outcome import Outcome
 
 
 @dataclasses.dataclass(frozen=True)
 class Lens:
-    """One quantity of the microscope.
+    """One metric of the microscope.
 
     Attributes:
-        quantity: its name in the run folder.
-        title: its name on the page.
-        meaning: how to read it.
+        metric: which.
         charts: by projection, from the input on.
     """
 
-    quantity: str
-    title: str
-    meaning: str
+    metric: Metric
     charts: list[tuple[str, Chart]]
 
 
-def write_page(folder: Path) -> Path:
-    """Write `report.html` into a run folder.
+def write_page(run: Outcomes, path: Path) -> Path:
+    """Write the page of a run.
 
     Args:
-        folder: the folder of a run, finished or cut short.
+        run: the run, finished or cut short.
+        path: the file.
 
     Returns:
         Where the page is.
 
     Raises:
-        RunError: the folder cannot be read, or no rule in it has finished.
+        RunError: no rule in the run has finished, or the page cannot be written.
     """
-    run, path = read_run(folder), folder / PAGE
-    path.write_text(rendered("page.html.j2", **_view(run)), encoding="utf-8")
+    if not run.finished:
+        raise RunError(
+            "a run in which no rule has finished",
+            "at least one finished rule",
+            "resume it, and let it finish",
+        )
+    try:
+        path.write_text(rendered("page.html.j2", **_view(run)), encoding="utf-8")
+    except OSError as problem:
+        raise RunError(
+            f"{path} cannot be written: {problem.strerror}",
+            "a file in a folder that is there",
+            "choose another",
+        ) from problem
     return path
 
 
@@ -91,56 +88,62 @@ def rendered(template: str, **view: Any) -> str:
     return environment.get_template(template).render(view)
 
 
-def _view(run: Run) -> dict[str, Any]:
+def _view(run: Outcomes) -> dict[str, Any]:
     """All that the template shows."""
-    rows, style = compare(run), styles(run.rules)
+    table, style, score = Table(run), styles(run), next(iter(run.scores), None)
     networks: dict[str, list[str]] = {}
-    for rule, finished in run.finished.items():
-        networks.setdefault(finished.network, []).append(rule)
+    for label, outcome in run.finished.items():
+        networks.setdefault(outcome.network, []).append(label)
+    charts = [score_charts(run, one, style, timed=one == score) for one in run.scores]
     return {
         "run": run,
-        "seeds": max(len(finished.seeds) for finished in run.finished.values()),
-        "date": _date(run),
-        "columns": columns(rows),
-        "rows": rows,
+        "seeds": max(len(outcome.seeds) for outcome in run.finished.values()),
+        "date": str(run.about.get("started", ""))[:16].replace("T", " "),
+        "columns": list(table.columns.values()),
+        "rows": list(table.rows.values()),
         "style": style,
-        "reading": reading(rows),
-        "forest": forest(run, rows, style),
-        "curves": [
-            found
-            for score in run.scores
-            if (found := score_charts(run, score, style, timed=score == run.scores[0]))
-        ],
+        "reading": reading(table),
+        "forest": forest(run, table, style),
+        "curves": [found for found in charts if found],
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,
+        "audits": {label: one.audit for label, one in run.finished.items() if one.audit},
         "pictures": pictures(run),
         "networks": networks,
-        "command": (
-            f"byway {'compare' if 'rules' in run.settings else 'train'} --config {CONFIG} --out "
-            "again"
-        ),
+        "budget": _budget(run),
+        "settings": {label: _settings(one) for label, one in run.finished.items()},
+        "about": {name: v for name, v in run.about.items() if isinstance(v, str | int)},
+        "command": f"byway {run.about.get('verb', 'compare')} --config {CONFIG} --out again",
         # The page is there to be sent around: where its folder lay is nobody's business, and no
         # setting of the experiment.
         "config": re.sub(r"^(out|overwrite) = .*\n", "", run.config, flags=re.MULTILINE),
         "control": CONTROL,
-        "baseline": baseline(run.rules),
-        "score": next(iter(run.scores), None),
+        "baseline": run.baseline,
+        "score": score,
         "join": join,
     }
 
 
-def _date(run: Run) -> str:
-    """When the run began; the age of its configuration where the run did not write that down."""
-    if "started" in run.versions:
-        return str(run.versions["started"])[:16].replace("T", " ")
-    return datetime.datetime.fromtimestamp((run.folder / CONFIG).stat().st_mtime).strftime(
-        "%Y-%m-%d %H:%M"
-    )
+def _budget(run: Outcomes) -> str:
+    """What every rule was given; empty where they differ."""
+    given = {(one.settings.get("epochs"), one.settings.get("batch")) for one in run.values()}
+    if len(given) > 1:
+        return ""
+    epochs, batch = given.pop()
+    return "" if epochs is None else f"{epochs} epochs of batches of {batch}"
+
+
+def _settings(outcome: Outcome) -> list[str]:
+    """Every resolved setting of a rule, as NAME VALUE."""
+    own = outcome.settings.get("rule", {})
+    flat = {name: v for name, v in outcome.settings.items() if name != "rule"} | own
+    said = {name: f"{v:g}" if isinstance(v, float) else str(v) for name, v in flat.items()}
+    return [f"{name} {value}" for name, value in said.items() if value != "None"]
 
 
 def score_charts(
-    run: Run, score: Score, style: dict[str, Style], timed: bool = False
+    run: Outcomes, score: Score, style: dict[str, Style], timed: bool = False
 ) -> list[tuple[str, Chart]]:
     """A score on validation against epochs; if you like also against training time, without the
     start, which has none.
@@ -148,14 +151,13 @@ def score_charts(
     Returns:
         What each shows, and the chart.
     """
-    curves = {rule: c for rule, c in run.curves.items() if score.name in c.validation}
-    scores = {
-        rule: mean_and_spread(score.scale * c.validation[score.name]) for rule, c in curves.items()
-    }
-    epochs = [Series(rule, curves[rule].epochs.astype(float), *scores[rule]) for rule in curves]
+    name = f"validation/{score.name}"
+    curves = {label: one.history[name] for label, one in run.items() if name in one.history}
+    scores = {label: mean_and_spread(score.scale * c.values) for label, c in curves.items()}
+    epochs = [Series(label, c.epochs, *scores[label]) for label, c in curves.items()]
     seconds = [
-        Series(rule, curves[rule].seconds[1:], *(part[1:] for part in scores[rule]))
-        for rule in curves
+        Series(label, c.seconds[1:], *(part[1:] for part in scores[label]))
+        for label, c in curves.items()
     ]
     epochs, seconds = ([s for s in some if np.isfinite(s.mean).any()] for some in (epochs, seconds))
     charts = []
@@ -168,7 +170,12 @@ def score_charts(
             (
                 what,
                 line_chart(
-                    epochs, style, epoch_axis(epochs), score_axis(score, epochs), label, names=True
+                    epochs,
+                    style,
+                    epoch_axis(epochs),
+                    metric_axis(score, epochs, "validation"),
+                    label,
+                    names=True,
                 ),
             )
         )
@@ -179,94 +186,75 @@ def score_charts(
             (
                 f"{what} Further left is faster.",
                 line_chart(
-                    seconds, style, seconds_axis(seconds), score_axis(score, seconds), label
+                    seconds,
+                    style,
+                    seconds_axis(seconds),
+                    metric_axis(score, seconds, "validation"),
+                    label,
                 ),
             )
         )
     return charts
 
 
-def _lenses(run: Run, style: dict[str, Style]) -> list[Lens]:
-    """For each quantity of the microscope a chart for each projection, from the input on; all of
-    its charts share their axes.
+def _lenses(run: Outcomes, style: dict[str, Style]) -> list[Lens]:
+    """For each metric of the microscope a chart for each projection, from the input on; all of its
+    charts share their axes.
     """
-    lenses = []
-    for quantity, (title, meaning) in MICROSCOPE.items():
-        unit, scale, level, axis = LENSES[quantity]
-        names = _in_order({name for looks in run.looks.values() for name in looks.seen[quantity]})
-        found = {
-            name: [s for s in _seen(run, quantity, name, scale) if np.isfinite(s.mean).any()]
-            for name in names
-        }
-        found = {name: series for name, series in found.items() if series}
-        every = [s for series in found.values() for s in series]
-        charts = []
-        for name, series in found.items():
-            label = f"{title} of {name} against update. At the last look: {ends(series, unit)}."
-            charts.append(
-                (
-                    name,
-                    line_chart(
-                        series,
-                        style,
-                        update_axis(every),
-                        axis(every),
-                        label,
-                        level=level,
-                        size=(340, 215),
-                    ),
-                )
-            )
-        if charts:
-            lenses.append(Lens(quantity, title, meaning, charts))
-    return lenses
+    metrics = dict.fromkeys(metric for one in run.values() for metric in one.metrics)
+    projections = dict.fromkeys(name for one in run.values() for name in one.projections)
+    return [lens for metric in metrics if (lens := _lens(run, metric, list(projections), style))]
 
 
-def _seen(run: Run, quantity: str, projection: str, scale: float) -> list[Series]:
+def _lens(
+    run: Outcomes, metric: Metric, projections: Sequence[str], style: dict[str, Style]
+) -> Lens | None:
+    there = dict.fromkeys(name for one in run.values() for name in one.history.group(metric.name))
+    order = [*(name for name in projections if name in there), *there]
+    found = {name: _seen(run, metric, name) for name in dict.fromkeys(order)}
+    found = {name: series for name, series in found.items() if series}
+    every = [s for series in found.values() for s in series]
+    if not every:
+        return None
+    x, y = update_axis(every), metric_axis(metric, every)
+    level = None if metric.level is None else metric.scale * metric.level
+    charts = []
+    for name, series in found.items():
+        last = ends(series, _after(metric))
+        label = f"{capital(metric.title)} of {name} against update. At the last look: {last}."
+        chart = line_chart(series, style, x, y, label, level=level, size=(340, 215))
+        charts.append((name, chart))
+    return Lens(metric, charts)
+
+
+def _seen(run: Outcomes, metric: Metric, projection: str) -> list[Series]:
     """A line for each rule that changes the projection."""
-    return [
-        Series(
-            rule,
-            looks.steps.astype(float),
-            *mean_and_spread(scale * looks.seen[quantity][projection]),
-        )
-        for rule, looks in run.looks.items()
-        if projection in looks.seen[quantity]
-    ]
+    name, lines = f"{metric.name}/{projection}", []
+    for label, outcome in run.items():
+        if name in outcome.history:
+            curve = outcome.history[name]
+            mean = mean_and_spread(metric.scale * curve.values)
+            lines.append(Series(label, curve.steps.astype(float), *mean))
+    return [line for line in lines if np.isfinite(line.mean).any()]
 
 
-def _cost(run: Run) -> str:
+def _after(metric: Metric) -> str:
+    """The unit as it follows a number."""
+    return metric.unit if metric.unit == "°" else f" {metric.unit}".rstrip()
+
+
+def capital(text: str) -> str:
+    """With a capital first letter."""
+    return text[:1].upper() + text[1:]
+
+
+def _cost(run: Outcomes) -> str:
     """How long the looks took."""
-    return join(
-        [
-            f"{rule} {finished.look_seconds:.2g}\u00a0s"
-            for rule, finished in run.finished.items()
-            if finished.looks
-        ]
-    )
+    looked = {label: one for label, one in run.finished.items() if one.looks}
+    return join([f"{label} {one.look_seconds:.2g}\u00a0s" for label, one in looked.items()])
 
 
 def ends(series: list[Series], unit: str) -> str:
     """The last mean of each line, in words."""
     last = [(s.name, s.mean[np.isfinite(s.mean)][-1]) for s in series]
     return join([f"{name} {value:.3g}{unit}" for name, value in last])
-
-
-def _in_order(projections: set[str]) -> list[str]:
-    """Projections by their distance from the input: the files that name them are in alphabetical
-    order.
-    """
-    edges = {name: name.partition("-")[::2] for name in sorted(projections)}
-    depth = {"input": 0}
-    for _ in edges:
-        for src, dst in edges.values():
-            if src in depth:
-                depth.setdefault(dst, depth[src] + 1)
-    return sorted(
-        edges,
-        key=lambda name: (
-            depth.get(edges[name][0], len(edges)),
-            depth.get(edges[name][1], len(edges)),
-            name,
-        ),
-    )

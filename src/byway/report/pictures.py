@@ -5,21 +5,16 @@ import dataclasses
 import math
 import struct
 import zlib
-from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from safetensors import safe_open
 
-from byway.report.run import WEIGHTS, Run, as_written
-from byway.report.summary import CONTROL
+from byway.runs.outcomes import Outcomes
+from byway.runs.weights import weights_of
 
 MOST, COLUMNS, GAP = 24, 8, 4
 # Units on the page, and weights along a side of one: the page stays light.
-MOST_IN_ALL, MOST_SIDE = (
-    160,
-    32,
-)
+MOST_IN_ALL, MOST_SIDE = 160, 32
 # Pixels a unit, about: small images are blown up, so that blocks stay sharp where a browser
 # smooths.
 TILE = 44
@@ -78,16 +73,17 @@ class Picture:
     change: Sheet | None
 
 
-def pictures(run: Run) -> list[Picture]:
+def pictures(run: Outcomes) -> list[Picture]:
     """A picture for each finished rule whose first layer looks at an image of one or three
     channels.
     """
-    most = max(1, min(MOST, MOST_IN_ALL // len(run.finished)))
-    return [
-        _picture(run, rule, *found, most)
-        for rule in run.finished
-        for found in _first_layers(run, rule)
-    ]
+    most, made = max(1, min(MOST, MOST_IN_ALL // len(run.finished))), []
+    for label, outcome in run.finished.items():
+        good = [seed for seed in outcome.seeds if seed not in outcome.failures]
+        seed = (good or outcome.seeds)[0]
+        layers = _first_layers(run, label, seed).items()
+        made += [_picture(run, label, name, seed, images, most) for name, images in layers]
+    return made
 
 
 def as_images(weight: Float[np.ndarray, "..."], input_shape: tuple[int, ...]) -> Images | None:
@@ -122,39 +118,30 @@ def colours(images: Images, scale: float) -> UInt8[np.ndarray, "units height wid
     )
 
 
-def _first_layers(
-    run: Run, rule: str, seed: int | None = None
-) -> Iterable[tuple[str, int, Images]]:
-    """(projection, seed, weights) of each projection from the input; of the first seed that did not
-    fail, unless one is given.
-    """
-    path, finished = run.folder / WEIGHTS / f"{rule}.safetensors", run.finished[rule]
-    good = [s for s in finished.seeds if s not in finished.failures] or finished.seeds
-    seed = good[0] if seed is None else seed
-    if not path.is_file() or seed not in finished.seeds:
-        return
-    with as_written(path), safe_open(path, framework="numpy") as file:
-        shape = tuple(
-            int(n) for n in (file.metadata() or {}).get("input_shape", "").split(",") if n
-        )
-        for name in sorted(file.keys()):
-            if name.startswith("input-") and name.endswith(".weight"):
-                images = as_images(file.get_slice(name)[finished.seeds.index(seed)], shape)
-                if images is not None:
-                    yield name.removesuffix(".weight"), seed, images
+def _first_layers(run: Outcomes, label: str, seed: int) -> dict[str, Images]:
+    """The weights of each projection from the input, as images, where they make some."""
+    outcome, found = run[label], {}
+    for name in outcome.first:
+        weight = weights_of(run, label, f"{name}.weight", seed)
+        images = None if weight is None else as_images(weight, tuple(outcome.input_shape))
+        if images is not None:
+            found[name] = images
+    return found
 
 
-def _picture(run: Run, rule: str, projection: str, seed: int, images: Images, most: int) -> Picture:
+def _picture(
+    run: Outcomes, label: str, projection: str, seed: int, images: Images, most: int
+) -> Picture:
     every = -(-max(images.shape[1:3]) // MOST_SIDE)
     shown = images[:most, ::every, ::every]
-    change = None
-    if CONTROL in run.finished and rule != CONTROL:
-        starts = {p: start for p, _, start in _first_layers(run, CONTROL, seed)}
-        if projection in starts and starts[projection].shape == images.shape:
-            change = _sheet(shown - starts[projection][:most, ::every, ::every])
+    control, change = run.control_of(label), None
+    if control is not None and control.label != label:
+        start = _first_layers(run, control.label, seed).get(projection)
+        if start is not None and start.shape == images.shape:
+            change = _sheet(shown - start[:most, ::every, ::every])
     silent = sum(not np.isfinite(unit).all() or not unit.any() for unit in shown)
     return Picture(
-        rule,
+        label,
         projection,
         seed,
         len(shown),

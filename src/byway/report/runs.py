@@ -4,26 +4,28 @@ Read from the run folders by DuckDB.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from byway.core.errors import ConfigError, RunError
+from byway.core.metric import Metric
 from byway.core.score import Score
-from byway.report.run import CONFIG, VERSIONS, Run, read_run
-from byway.report.summary import Interval, paired_interval
-from byway.training.tune import RATE
+from byway.runs.folder import folders, read
+from byway.runs.outcomes import Outcomes
+from byway.runs.statistics import Interval, paired_interval
+from byway.training.outcome import HIDDEN, Outcome
 
 # By column of the table `runs`, a row for each seed of each rule: its type, and what it is. After
-# these comes one for each test score that any of the runs declares, by its name and as it is
-# printed.
+# these comes one for each test score that any of the runs declares, and one for each metric that
+# is worth a column, by their names and as they are printed.
 COLUMNS = {
     "run": ("VARCHAR", "the run folder"),
     "started": ("VARCHAR", "when, in UTC"),
     "task": ("VARCHAR", "what was learnt"),
-    "rule": ("VARCHAR", "by which rule"),
+    "rule": ("VARCHAR", "by which rule, as it is called in its run"),
     "seed": ("INTEGER", "from which seed"),
     "state": (
         "VARCHAR",
@@ -37,14 +39,14 @@ COLUMNS = {
     ),
     "epoch": ("INTEGER", "the last epoch that was reached"),
     "seconds": ("DOUBLE", "training time of all seeds of the rule together [s]"),
-    "epochs": ("INTEGER", "passes over the training split, as set; NULL for the task's suggestion"),
-    "batch": ("INTEGER", "samples in an update; so too"),
-    "optimiser": ("VARCHAR", "the optimiser"),
-    "lr": ("DOUBLE", "its learning rate, as set or as tuned; NULL for the rule's own"),
+    "epochs": ("INTEGER", "passes over the training split"),
+    "batch": ("INTEGER", "samples in an update"),
+    "optimiser": ("VARCHAR", "the optimiser; NULL of one that has no name"),
+    "lr": ("DOUBLE", "its learning rate"),
     "schedule": ("VARCHAR", "the schedule of the rate"),
-    "network": ("VARCHAR", "the network in words; NULL unless finished"),
+    "network": ("VARCHAR", "the network in words"),
     "byway": ("VARCHAR", "the version that ran it"),
-    "settings": ("JSON", "every setting, as JSON"),
+    "settings": ("JSON", "every resolved setting, as JSON"),
 }
 
 
@@ -63,7 +65,8 @@ class Group:
         test: by seed, that score on the test split, as it is printed, of those that finished.
         validation: its mean on the validation split at the last epoch.
         seconds: training time of all seeds together [s]; None where it has not finished.
-        lr: the learning rate, as set or as tuned; None for the rule's own.
+        lr: the learning rate; None of an optimiser that has no name.
+        test_size: samples of the test split; 0 where that is not known.
     """
 
     run: str
@@ -77,28 +80,7 @@ class Group:
     validation: float | None
     seconds: float | None
     lr: float | None
-
-
-def folders(places: Iterable[Path]) -> list[Path]:
-    """Every run folder at or below the places.
-
-    Raises:
-        RunError: a place that is not there.
-    """
-    found = []
-    for place in places:
-        if not place.is_dir():
-            raise RunError(
-                f"there is no folder {place}",
-                "run folders, or a folder that holds some",
-                "name one, such as runs",
-            )
-        found += [
-            path.parent
-            for path in sorted(place.rglob(VERSIONS))
-            if (path.parent / CONFIG).is_file()
-        ]
-    return list(dict.fromkeys(found))
+    test_size: int
 
 
 class Runs:
@@ -119,27 +101,22 @@ class Runs:
 
         self._error, self._base = duckdb.Error, duckdb.connect()
         self.broken: list[str] = []
-        runs = [run for folder in folders(places) if (run := self._read(folder)) is not None]
-        self._main = {str(run.folder): next(iter(run.scores), None) for run in runs}
-        measured = dict.fromkeys(score.name for run in runs for score in run.scores)
-        names = {name: f"{name}_score" if name in COLUMNS else name for name in measured}
-        made = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()] + [
-            f"{_quoted(name)} DOUBLE" for name in names.values()
-        ]
-        self._columns = [*COLUMNS, *names.values()]
-        self._base.execute(f"CREATE TABLE runs ({', '.join(made)})")
-        rows = [
-            _row(run, rule, seed, names)
-            for run in runs
-            for rule in run.rules
-            for seed in _seeds(run, rule)
-        ]
+        found = [run for folder in folders([*places]) if (run := self._read(folder)) is not None]
+        self._found = {str(run.folder): run for run in found}
+        rows = [row for run in found for row in rows_of(run)]
+        measured = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
+        kinds = [f"{name} {kind}" for name, (kind, _) in COLUMNS.items()]
+        kinds += [f"{_quoted(name)} DOUBLE" for name in measured]
+        self._columns = [*COLUMNS, *measured]
+        self._base.execute(f"CREATE TABLE runs ({', '.join(kinds)})")
         if rows:
-            self._base.executemany(f"INSERT INTO runs VALUES ({', '.join('?' * len(made))})", rows)
+            values = [[row.get(name) for name in self._columns] for row in rows]
+            marks = ", ".join("?" * len(kinds))
+            self._base.executemany(f"INSERT INTO runs VALUES ({marks})", values)
 
-    def _read(self, folder: Path) -> Run | None:
+    def _read(self, folder: Path) -> Outcomes | None:
         try:
-            return read_run(folder, finished=False)
+            return read(folder)
         except RunError as problem:
             self.broken.append(problem.given)
             return None
@@ -168,6 +145,7 @@ class Runs:
             scores = {
                 seed: value for seed, value in zip(seeds, test, strict=True) if value is not None
             }
+            outcome = self._found[run][rule]
             groups.append(
                 Group(
                     run,
@@ -176,11 +154,12 @@ class Runs:
                     rule,
                     counts,
                     epoch,
-                    self._main[run],
+                    outcome.score,
                     scores,
                     validation,
                     seconds,
                     lr,
+                    outcome.test_size,
                 )
             )
         return groups
@@ -227,67 +206,65 @@ def difference(mine: Group, other: Group) -> Interval | None:
     """The paired difference in the test score over common seeds, with its 95 % interval; None with
     fewer than two, or of two scores.
     """
-    if mine.score != other.score:
+    if mine.score is None or mine.score != other.score:
         return None
-    return paired_interval(
-        np.array(
-            [mine.test[seed] - other.test[seed] for seed in mine.test if seed in other.test], float
-        )
-    )
+    common = [seed for seed in mine.test if seed in other.test]
+    differences = np.array([mine.test[seed] - other.test[seed] for seed in common], float)
+    grain = mine.score.scale * mine.score.grain(min(mine.test_size, other.test_size))
+    return paired_interval(differences, grain)
 
 
-def _seeds(run: Run, rule: str) -> list[int]:
-    if rule in run.finished:
-        return run.finished[rule].seeds
-    first, count = run.settings.get("first_seed", 0), run.settings.get("seeds", 1)
-    return [*range(first, first + count)]
+def rows_of(run: Outcomes) -> Iterator[dict[str, Any]]:
+    """A row for each seed of each rule, by column (see `COLUMNS`), and more of what was
+    measured.
+    """
+    for outcome in run.values():
+        for index, seed in enumerate(outcome.seeds):
+            yield _row(run, outcome, index, seed)
 
 
-def _row(run: Run, rule: str, seed: int, measured: Iterable[str]) -> Sequence[Any]:
-    done, curves, settings = run.finished.get(rule), run.curves.get(rule), run.settings
-    scores, main = {score.name: score for score in run.scores}, next(iter(run.scores), None)
-    test = (
-        {}
-        if done is None
-        else {name: _printed(scores, name, done.test, done.seeds.index(seed)) for name in scores}
-    )
-    reached = validation = None
-    if curves is not None and seed in curves.seeds:
-        reached = int(curves.epochs[-1])
-        last = {name: values[:, -1] for name, values in curves.validation.items()}
-        validation = (
-            None if main is None else _printed(scores, main.name, last, curves.seeds.index(seed))
-        )
-    value = None if main is None else test.get(main.name)
-    lost = done is not None and (seed in done.failures or (main is not None and value is None))
-    return [
-        str(run.folder),
-        str(run.versions.get("started", "")),
-        run.task or settings.get("task"),
-        rule,
-        seed,
-        "stopped" if done is None else "failed" if lost else "finished",
-        None if main is None else main.heading,
-        value,
-        validation,
-        reached,
-        None if done is None else done.seconds,
-        *(settings.get(name) for name in ("epochs", "batch", "optimiser")),
-        run.tuned.get(rule, {}).get(RATE, settings.get("lr")),
-        settings.get("schedule"),
-        None if done is None else done.network,
-        run.versions.get("byway"),
-        json.dumps(settings, default=str),
-        *(test.get(name) for name in measured),
-    ]
+def _row(run: Outcomes, outcome: Outcome, index: int, seed: int) -> dict[str, Any]:
+    main, settings, history = outcome.score, outcome.settings, outcome.history
+    test = {score.name: _printed(score, outcome.test, index) for score in outcome.scores}
+    last = history.last("validation")
+    reached = any(np.isfinite(values[index]) for values in last.values())
+    value = None if main is None else test[main.name]
+    lost = outcome.finished and (seed in outcome.failures or (main is not None and value is None))
+    state = "failed" if lost else "finished" if outcome.finished else "stopped"
+    row = {
+        "run": "" if run.folder is None else str(run.folder),
+        "started": str(run.about.get("started", "")),
+        "task": outcome.task_id,
+        "rule": outcome.label,
+        "seed": seed,
+        "state": state,
+        "score": None if main is None else main.heading,
+        "test": value,
+        "validation": None if main is None else _printed(main, last, index),
+        "epoch": outcome.epochs if reached or outcome.history else None,
+        "seconds": (outcome.seconds or None) if outcome.finished else None,
+        **{n: settings.get(n) for n in ("epochs", "batch", "optimiser", "lr", "schedule")},
+        "network": outcome.network,
+        "byway": run.about.get("byway"),
+        "settings": json.dumps(settings, default=str),
+    }
+    means = {m.name: _hidden_mean(outcome, m, index) for m in outcome.metrics if m.column}
+    own = {f"{name}_score" if name in row else name: v for name, v in (test | means).items()}
+    return row | own
 
 
-def _printed(
-    scores: Mapping[str, Score], name: str, held: Mapping[str, np.ndarray], index: int
-) -> float | None:
+def _printed(score: Score, held: Mapping[str, np.ndarray], index: int) -> float | None:
     """One seed's score as it is printed; None where it is not there, or no number."""
-    value = held[name][index] if name in held else np.nan
-    return scores[name].scale * float(value) if np.isfinite(value) else None
+    value = held[score.name][index] if score.name in held else np.nan
+    return score.scale * float(value) if np.isfinite(value) else None
+
+
+def _hidden_mean(outcome: Outcome, metric: Metric, index: int) -> float | None:
+    """One seed's last mean over hidden projections, as it is printed."""
+    curves = outcome.history.group(metric.name).items()
+    last = [c.last[index] for name, c in curves if outcome.projections.get(name) == HIDDEN]
+    finite = [value for value in last if np.isfinite(value)]
+    return metric.scale * float(np.mean(finite)) if finite else None
 
 
 def _quoted(name: str) -> str:

@@ -4,58 +4,55 @@ import math
 from collections.abc import Sequence
 
 from byway.core.words import MEANING
-from byway.report.summary import BASELINES, Comparison
+from byway.report.table import Row, Table
+from byway.runs.outcomes import BASELINES, CONTROL
+from byway.runs.statistics import sampling_error
 
 VERDICTS = MEANING
 
-MICROSCOPE = {
-    "angle": (
-        "Angle to the true gradient",
-        "Which way the update points. At 0° the rule is gradient descent; below 90° (dotted) a "
-        "small step still lowers the loss; at 90° "
-        "the update has nothing to do with the gradient.",
-    ),
-    "norm_ratio": (
-        "Norm ratio",
-        "How long the update is beside the gradient, |update| / |gradient|: 1 (dotted) in "
-        "backprop. A ratio that drifts acts like a "
-        "learning rate that drifts; Adam evens it out, plain gradient descent does not.",
-    ),
-    "sign_agreement": (
-        "Sign agreement",
-        "The share of weights that the update pushes the same way as the gradient, where there is "
-        "one. By chance it is 50 % (dotted).",
-    ),
-    "descent": (
-        "Descent per unit of update",
-        "How much the loss falls, to first order, for a step of length one along this update: "
-        "⟨update, gradient⟩ / |update|. Never more "
-        "than |gradient|, which backprop reaches; below zero (dotted) the loss rises. It shrinks "
-        "as learning levels off. Each rule is "
-        "measured at its own weights and on its own loss: that of forward-forward’s goodness has "
-        "another scale.",
-    ),
-}
 
-
-def reading(rows: Sequence[Comparison]) -> list[str]:
+def reading(table: Table) -> list[str]:
     """The table in a few sentences: who beats the frozen control, and how far each rule is from
     backprop.
     """
-    return [_control(rows), *_baseline(rows), *_failed(rows)]
+    rows = list(table.rows.values())
+    return [_control(rows), *_matched(rows), *_baseline(rows), *_sampled(rows), *_failed(rows)]
 
 
-def _failed(rows: Sequence[Comparison]) -> list[str]:
+def _matched(rows: Sequence[Row]) -> list[str]:
+    """Which rules are held against frozen layers in a network of their own."""
+    own = [row for row in rows if row.control not in (None, CONTROL)]
+    if not own:
+        return []
+    said = join([f"{row.label} against {row.control}" for row in own])
+    return [
+        f"Each is held against frozen layers in its own network: {said}, others against frozen."
+    ]
+
+
+def _sampled(rows: Sequence[Row]) -> list[str]:
+    """How far the test split itself can be trusted."""
+    found = [(sampling_error(row.outcome), row) for row in rows]
+    errors = [(error, row) for error, row in found if error]
+    if not errors:
+        return []
+    error, row = max(errors, key=lambda pair: pair[0])
+    score = row.outcome.scores[0]
+    return [
+        f"The test split has {row.outcome.test_size:,} samples, so of its {score.title} one "
+        f"standard error is up to {error:.1f} {score.step}, whatever the seeds."
+    ]
+
+
+def _failed(rows: Sequence[Row]) -> list[str]:
     failed = [
-        f"{row.rule} lost {row.seeds - row.survived} of {row.seeds} seeds"
+        f"{row.label} lost {row.seeds - row.survived} of {row.seeds} seeds"
         for row in rows
         if row.survived < row.seeds
     ]
-    return (
-        [f"{join(failed)}: the means and intervals are of the seeds that finished."]
-        if failed
-        else []
-    )
+    if not failed:
+        return []
+    return [f"{join(failed)}: the means and intervals are of the seeds that finished."]
 
 
 def join(items: Sequence[str]) -> str:
@@ -63,8 +60,8 @@ def join(items: Sequence[str]) -> str:
     return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
-def _control(rows: Sequence[Comparison]) -> str:
-    judged = [(row.rule, row.wins) for row in rows if row.wins]
+def _control(rows: Sequence[Row]) -> str:
+    judged = [(row.label, row.wins) for row in rows if row.wins]
     if not judged:
         return (
             "No rule can be held against the frozen control here, so nothing shows whether hidden "
@@ -88,11 +85,12 @@ def _control(rows: Sequence[Comparison]) -> str:
     return f"{head}; {seldom}." if seldom else f"{head}."
 
 
-def _baseline(rows: Sequence[Comparison]) -> list[str]:
-    base = next((row for row in rows if row.rule in BASELINES), None)
+def _baseline(rows: Sequence[Row]) -> list[str]:
+    base = next((row for row in rows if row.outcome.rule_id in BASELINES), None)
     if base is None or base.score is None:
         return ["Backprop has no result here, so there is no distance to it."]
-    score, judged = base.score, [row for row in rows if row.difference]
+    score = base.score
+    judged = [row for row in rows if row.difference and not row.added]
     head = (
         f"Backprop’s test {score.title} is {score.printed(base.main.mean)}."
         if base.survived
@@ -122,7 +120,7 @@ def _baseline(rows: Sequence[Comparison]) -> list[str]:
     return [head, *(f"{name}: {join(items)}." for name, items in parts if items)]
 
 
-def _gain(row: Comparison) -> tuple[float, float, float]:
+def _gain(row: Row) -> tuple[float, float, float]:
     """How much better than backprop a rule is: at least, on average and at most, with 95 %
     certainty.
     """
@@ -140,10 +138,10 @@ def _sizes(gain: tuple[float, float, float], digits: int, unit: str) -> tuple[st
     return f"{mean:.{digits}f} {unit}".rstrip(), f"{low:.{digits}f}", f"{high:.{digits}f}"
 
 
-def _named(row: Comparison) -> str:
+def _named(row: Row) -> str:
     """A rule, and on how many of its seeds it is judged where some were lost."""
     return (
-        row.rule
+        row.label
         if row.survived == row.seeds
-        else f"{row.rule} (on the {row.survived} of {row.seeds} seeds that it finished)"
+        else f"{row.label} (on the {row.survived} of {row.seeds} seeds that it finished)"
     )

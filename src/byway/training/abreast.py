@@ -10,10 +10,11 @@ from byway.core.hyper import Mould, numbers_of
 from byway.core.task import Split, Task
 from byway.learning.rule import Rule
 from byway.network.network import Network
-from byway.training.fit import train
+from byway.training.course import Course
+from byway.training.history import History
 from byway.training.loop import Loop
 from byway.training.optimisers import Optimiser
-from byway.training.options import Options
+from byway.training.plan import Plan
 from byway.training.result import judged
 from byway.training.step import Optimisers
 
@@ -24,7 +25,7 @@ def validated(
     rates: Sequence[float],
     task: Task,
     data: dict[str, Split],
-    options: Options,
+    plan: Plan,
 ) -> list[float]:
     """How trainings score on validation, each on average over its seeds, as `Result.validated` of
     `fit` would say.
@@ -38,21 +39,22 @@ def validated(
         rates: the learning rate of each.
         task: what they learn.
         data: its splits; only those for training and validation are read.
-        options: all else, the same for all. The microscope does not look.
+        plan: all else, the same for all. The microscope does not look.
 
     Raises:
         ConfigError: an optimiser that was not given by name, which has no rate to choose.
     """
     splits = {name: data[name] for name in ("train", "validation")}
-    optimisers, scores = options.plan(net, rules[0], task, splits)[0], np.zeros(len(rules))
+    optimisers, scores = plan.prepare(net, rules[0], task, splits)[0], np.zeros(len(rules))
+    seeds_each = len(plan.all_seeds)
     for numbers in _alike(rules) if net.differentiable else [[i] for i in range(len(rules))]:
         for i in numbers:
             rules[i].accepts(net)
-        seeds = len(numbers) * options.all_seeds
+        seeds = len(numbers) * plan.all_seeds
         each = [
-            (rules[i], _at(optimisers, rates[i], options.lr_gamma))
+            (rules[i], _at(optimisers, rates[i], plan.lr_gamma))
             for i in numbers
-            for _ in options.all_seeds
+            for _ in plan.all_seeds
         ]
         loop = Loop(
             [rule for rule, _ in each],
@@ -60,17 +62,17 @@ def validated(
             task,
             splits,
             [pair for _, pair in each],
-            options.batch,
+            plan.batch,
             seeds,
-            options.probe,
-            options.every,
-            options.growth,
-            options.rests(splits),
+            plan.probe,
+            plan.every,
+            plan.growth,
+            plan.rests(splits),
         )
-        rows, main = train(loop, options.epochs).rows, task.scores[0]
-        first, last = (
-            row.validation[main.name].reshape(len(numbers), -1) for row in (rows[0], rows[-1])
-        )
+        main = task.scores[0]
+        history = History(Course(loop).run(plan.epochs).readings)
+        values = history[f"validation/{main.name}"].values.reshape(len(numbers), seeds_each, -1)
+        first, last = values[..., 0], values[..., -1]
         scores[numbers] = [judged(main, *both) for both in zip(first, last, strict=True)]
     return scores.tolist()
 

@@ -26,8 +26,8 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.core.task import Split
 from byway.learning.learner import Learner
+from byway.training.history import Reading, Scores
 from byway.training.optimisers import at_rates_of
-from byway.training.rows import Look, Row, Scores
 
 # Epochs that end sooner than this after a checkpoint get none of their own [s].
 GAP = 2.0
@@ -42,39 +42,33 @@ class Progress:
     Attributes:
         step: batches learned from.
         seconds: training time so far [s].
-        rows: what was measured after each epoch.
-        looks: what the microscope saw.
+        readings: what was measured, in its order.
+        looks: how often the microscope looked.
+        look_seconds: the time that this took, without compiling [s].
+        stopped: why training ended before the last epoch, where somebody asked for it.
         scores: training scores of each batch of the epoch that is not over, by metric, "seeds
             batches".
     """
 
     step: int = 0
     seconds: float = 0.0
-    rows: list[Row] = dataclasses.field(default_factory=list)
-    looks: list[Look] = dataclasses.field(default_factory=list)
+    readings: list[Reading] = dataclasses.field(default_factory=list)
+    looks: int = 0
+    look_seconds: float = 0.0
+    stopped: str | None = None
     scores: Scores = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; scores are kept as arrays, elsewhere."""
         plain = lambda a: a.tolist() if isinstance(a, np.ndarray) else a
-        moments = {
-            name: [dataclasses.asdict(one) for one in getattr(self, name)]
-            for name in ("rows", "looks")
-        }
-        return jax.tree.map(plain, {"step": self.step, "seconds": self.seconds, **moments})
+        held = dataclasses.asdict(self) | {"readings": [vars(one) for one in self.readings]}
+        return jax.tree.map(plain, {name: v for name, v in held.items() if name != "scores"})
 
     @classmethod
     def from_json(cls, held: dict[str, Any], scores: Scores) -> "Progress":
         """What `to_json` gave."""
-        rows = [
-            Row(**row | {part: _arrays(row[part]) for part in ("train", "validation")})
-            for row in held["rows"]
-        ]
-        looks = [
-            Look(**look | {"seen": {k: _arrays(v) for k, v in look["seen"].items()}})
-            for look in held["looks"]
-        ]
-        return cls(held["step"], held["seconds"], rows, looks, scores)
+        readings = [Reading(**one | {"values": _arrays(one["values"])}) for one in held["readings"]]
+        return cls(**held | {"readings": readings, "scores": scores})
 
 
 class Checkpoints:

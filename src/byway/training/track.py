@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from byway.core.errors import not_installed, unknown_name
-from byway.training.rows import Look, Row, Scores
+from byway.training.history import Reading
 
 
 class Tracker(ABC):
@@ -135,25 +135,13 @@ class Tracking:
     def __init__(self, pages: Sequence[Sequence[Tracker]]):
         self._pages = pages
 
-    def row(self, row: Row) -> None:
-        """Send what was measured after an epoch."""
-        self._send(row.step, {"train": row.train, "validation": row.validation})
-
-    def look(self, look: Look) -> None:
-        """Send what the microscope saw."""
-        self._send(look.step, look.seen)
-
-    def _send(self, step: int, parts: Mapping[str, Scores]) -> None:
+    def tell(self, reading: Reading) -> None:
+        """Send what was measured at one moment."""
         for i, pages in enumerate(self._pages):
-            values = {
-                f"{part}/{name}": float(v[i])
-                for part, scores in parts.items()
-                for name, v in scores.items()
-            }
+            values = {name: float(v[i]) for name, v in reading.items()}
+            finite = {name: value for name, value in values.items() if math.isfinite(value)}
             for page in pages:
-                page.log(
-                    step, {name: value for name, value in values.items() if math.isfinite(value)}
-                )
+                page.log(reading.step, finite)
 
 
 @contextlib.contextmanager

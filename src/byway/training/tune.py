@@ -11,7 +11,7 @@ kept as JSON lines: {"values": {name: number}, "score": number}, null for a scor
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,11 +100,44 @@ def with_values(rule: Rule, values: Values) -> Rule:
     )
 
 
-def tune(
+def read_tuned(path: Path, names: Sequence[str]) -> dict[str, Values]:
+    """What a search found for each of some rules, from its folder or its file.
+
+    Raises:
+        RunError: there is none, it is none, or a rule is not in it.
+    """
+    path = path / TUNED if path.is_dir() else path
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        found = {name: dict(one["values"]) for name, one in held.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise RunError(
+            f"{path} is no result of a search: {problem}",
+            "what 'byway tune' wrote",
+            "name its folder",
+        ) from problem
+    if missing := [name for name in names if name not in found]:
+        raise RunError(
+            f"{path} without {', '.join(missing)}",
+            "every rule that is compared",
+            "tune it too, with the same command and more rules",
+        )
+    return {name: found[name] for name in names}
+
+
+def write_tuned(path: Path, found: Mapping[str, Found]) -> None:
+    """Keep what was found, by rule: what `read_tuned` reads."""
+    partial = path.with_suffix(".partial")
+    held = {name: dataclasses.asdict(one) for name, one in found.items()}
+    partial.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def search(
     rule: Rule,
     score: Callable[[list[Values]], Sequence[float]],
     trials: int,
-    path: Path,
+    path: Path | None = None,
     *,
     lr: float | None = None,
     higher: bool = True,
@@ -118,7 +151,7 @@ def tune(
         score: of the values of several trials, how a training with each scores on validation; not
             finite where it failed, which is worse than any number.
         trials: how many there are to be in all.
-        path: the file that keeps them.
+        path: the file that keeps them; they are kept in memory alone by default.
         lr: the rate in the middle of the range; the rule's own by default.
         higher: whether a higher score is better.
         seed: of the proposals.
@@ -152,11 +185,13 @@ def tune(
 class _Trials:
     """The file of a search: what was tried, and how it scored."""
 
-    def __init__(self, path: Path, ranges: dict[str, Range], worst: float):
+    def __init__(self, path: Path | None, ranges: dict[str, Range], worst: float):
         self.path, self.ranges, self.worst = path, ranges, worst
 
     def read(self) -> list[tuple[Values, float]]:
         """All of them. A line that was torn while it was written is dropped."""
+        if self.path is None:
+            return []
         with self._told():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
@@ -171,6 +206,8 @@ class _Trials:
             json.dumps({"values": values, "score": score if math.isfinite(score) else None})
             for values, score in trials
         ]
+        if self.path is None:
+            return
         with self._told(), self.path.open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 from byway.core.hyper import hypers
 from byway.core.signal import NoLoss, Signal
 from byway.core.task import Split, Task
-from byway.training.options import checked
+from byway.training.plan import checked
 from byway.verify.held import ContractError, Held, demand, told, tried
 
 # Samples in a batch that a law looks at, and the step at which a world is looked at again.

@@ -1,0 +1,125 @@
+"""`--help`: a screen for a verb, and one for each topic that it names."""
+
+import sys
+import textwrap
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from byway.cli.flags import Flag, member_flags, net_flags
+from byway.cli.table import terminal
+from byway.core.errors import unknown_name
+from byway.growths import GROWTHS
+from byway.rules import RULES
+from byway.system.docstring import headline
+from byway.tasks import TASKS
+
+LISTS = {"rules": RULES, "tasks": TASKS, "growth": GROWTHS}
+WIDTH = 100
+
+
+def print_help(
+    verb: str, doc: str, flags: Sequence[Flag], topic: str, members: Mapping[str, type]
+) -> None:
+    """Print the help of a verb.
+
+    Args:
+        verb: its name.
+        doc: what it does.
+        flags: its settings.
+        topic: what to explain: "" for the verb itself, "net", "rules", "tasks", "growth", or a
+            rule, a task or a growth policy by its name.
+        members: the rules and the task that would be trained.
+
+    Raises:
+        UnknownNameError: a topic that there is not.
+    """
+    console = terminal()
+    if topic in LISTS:
+        print(f"{topic}; 'byway {verb} --help NAME' explains one and its settings\n")
+        rows = [(name, _about(LISTS[topic].get(name))) for name in LISTS[topic].ids()]
+        console.print(_table(rows))
+    elif topic == "net":
+        print("The network that every rule trains.\n")
+        console.print(_table([_row(flag, "net.") for flag in net_flags()]))
+    elif topic:
+        _print_member(verb, topic)
+    else:
+        print(f"usage: byway {verb} [flags]\n")
+        print(_wrapped(doc))
+        print()
+        console.print(_table([_row(flag) for flag in flags]))
+        print(
+            _wrapped(
+                f"\nMore: byway {verb} --help net | rules | tasks | growth | NAME. Rules and tasks "
+                f"have settings of their own, such as --{_example(members)}; --config FILE.toml "
+                "reads settings from a file."
+            )
+        )
+
+
+def _print_member(verb: str, name: str) -> None:
+    registry = next((one for one in LISTS.values() if name in one.ids()), None)
+    if registry is None:
+        known = ["net", *LISTS, *(name for one in LISTS.values() for name in one.ids())]
+        raise unknown_name("topic of --help", name, known)
+    member = registry.get(name)
+    print(f"{_wrapped(_about(member))}\n")
+    rows = [_row(flag, f"{name}.") for flag in member_flags(member)]
+    if rows:
+        terminal().print(_table(rows))
+    else:
+        print(f"{name} has no settings.")
+
+
+def _example(members: Mapping[str, type]) -> str:
+    flags = [(name, flag) for name, member in members.items() for flag in member_flags(member)]
+    name, flag = flags[0] if flags else ("dfa", Flag("lr", float, None, ""))
+    return f"{name}.{flag.name}".replace("_", "-")
+
+
+def _about(member: type) -> str:
+    learned = hasattr(member, "found")  # it has no file of its own
+    return headline(member if learned else sys.modules[member.__module__])
+
+
+def _row(flag: Flag, prefix: str = "") -> tuple[str, str]:
+    name = f"--{prefix}{flag.name}".replace("_", "-")
+    default = flag.default
+    if default is True:  # what is on can only be turned off
+        name = f"--{prefix}no-{flag.name}".replace("_", "-")
+    said = "" if default in (None, (), "") else f" (default {_plain(default)})"
+    return f"{name} {_kind(flag.kind)}".rstrip(), flag.text + said
+
+
+def _plain(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _kind(kind: Any) -> str:
+    """What stands for a value of a type."""
+    if isinstance(kind, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+    if kind is bool:
+        return ""
+    if typing.get_origin(kind) is tuple:
+        return f"{_kind(typing.get_args(kind)[0])} ..."
+    return getattr(kind, "__name__", str(kind)).upper()
+
+
+def _table(rows: Sequence[tuple[str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, text in rows:
+        table.add_row(escape(name), escape(text))
+    return table
+
+
+def _wrapped(text: str) -> str:
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(textwrap.fill(" ".join(one.split()), WIDTH) for one in paragraphs)

@@ -1,0 +1,198 @@
+"""Experiments from Python: `compare` and `train`."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import Unpack
+
+from byway.core.errors import ConfigError
+from byway.core.given import require, require_folder, require_listener, require_none, shown
+from byway.core.task import Split, Task
+from byway.experiment.experiment import Experiment, Listener, labelled
+from byway.experiment.networks import NetSettings
+from byway.experiment.options import ExperimentOptions
+from byway.experiment.run import Run
+from byway.learning.rule import Rule
+from byway.named import rule as rule_called
+from byway.named import task as task_called
+from byway.network.network import Network
+from byway.training.options import taking
+from byway.training.tune import RATE, read_tuned, with_values
+
+USUAL = ("bp", "frozen", "fa", "dfa", "ff")
+# What a rule may be called, as folders are. An @ is in the names of controls that are added.
+LABEL = r"\w[\w.+= -]*"
+Builder = Callable[[Task, Rule], Network]
+
+
+@taking(ExperimentOptions, seeds=8)
+def compare(
+    rules: Sequence[str | Rule] | Mapping[str, Rule] = USUAL,
+    net: Network | Builder | None = None,
+    task: str | Task = "digits",
+    *,
+    data: dict[str, Split] | None = None,
+    progress: bool | None = None,
+    on_epoch: Listener | None = None,
+    on_look: Listener | None = None,
+    **options: Unpack[ExperimentOptions],
+) -> Run:
+    """Train several rules side by side: the same task, seeds, order of data and budget.
+
+    Args:
+        rules: names or rules; or rules by labels of your own, to compare two of one kind.
+        net: the network that every rule trains; or what makes one from the task and the rule; by
+            default what the task suggests, with what each rule cannot do without. Where `frozen` is
+            among the rules, each rule is held against frozen layers in its own network.
+        task: its name, or a task.
+        data: what `task.load()` gave.
+        progress: whether to draw a progress bar; by default where a person is watching.
+        on_epoch: called with the rule's label and what was measured at its start and after each
+            epoch.
+        on_look: the same for each look through the microscope.
+        options: see `ExperimentOptions`.
+
+    Returns:
+        The run: `run["dfa"]`, `run.difference("dfa", "frozen")`, `run.report("page.html")`.
+
+    Raises:
+        BywayError: whatever is wrong with the arguments, before any rule trains.
+    """
+    return _experiment("compare", rules, net, task, data, progress, on_epoch, on_look, options, 8)
+
+
+@taking(ExperimentOptions)
+def train(
+    rule: str | Rule = "dfa",
+    net: Network | Builder | None = None,
+    task: str | Task = "digits",
+    *,
+    data: dict[str, Split] | None = None,
+    progress: bool | None = None,
+    on_epoch: Listener | None = None,
+    on_look: Listener | None = None,
+    **options: Unpack[ExperimentOptions],
+) -> Run:
+    """Train one rule, as `byway train` does: like `fit`, and a run with its audit, which can be
+    saved, opened and reported.
+
+    Args:
+        rule: its name, or a rule.
+        net: the network; or what makes one from the task and the rule; by default what the task
+            suggests.
+        task: its name, or a task.
+        data: what `task.load()` gave.
+        progress: whether to draw a progress bar; by default where a person is watching.
+        on_epoch: called with the rule's label and what was measured at its start and after each
+            epoch.
+        on_look: the same for each look through the microscope.
+        options: see `ExperimentOptions`.
+
+    Returns:
+        The run, with one outcome.
+
+    Raises:
+        BywayError: whatever is wrong with the arguments, before anything trains.
+    """
+    return _experiment("train", [rule], net, task, data, progress, on_epoch, on_look, options, 1)
+
+
+def _experiment(
+    verb: str,
+    rules: Sequence[str | Rule] | Mapping[str, Rule],
+    net: Network | Builder | None,
+    task: str | Task,
+    data: dict[str, Split] | None,
+    progress: bool | None,
+    on_epoch: Listener | None,
+    on_look: Listener | None,
+    options: Mapping[str, Any],
+    seeds: int,
+) -> Run:
+    learned = task_of(task)
+    options = {"seeds": seeds, **options}
+    own = {
+        name: options.pop(name, None) for name in ("rates", "tuned", "track", "out", "overwrite")
+    }
+    chosen = rules_of(rules)
+    _check(own, on_epoch, on_look)
+    rates = dict(own["rates"] or {})
+    if own["tuned"] is not None:
+        require_none(
+            "rates",
+            own["rates"],
+            "beside what was tuned, which has a rate for each rule",
+            "leave tuned out",
+        )
+        tuned = read_tuned(Path(own["tuned"]), list(chosen))
+        chosen = {label: with_values(rule, tuned[label]) for label, rule in chosen.items()}
+        rates = {label: tuned[label][RATE] for label in chosen}
+    if own["out"] is None:
+        fix = "name a run folder with out="
+        require_none("overwrite", own["overwrite"] or None, "without a run folder", fix)
+        require_none("track", list(own["track"] or ()) or None, "without a run folder", fix)
+        for name in ("save_every", "keep"):
+            require_none(name, options.get(name), "without a run folder", fix)
+    made = Experiment(
+        chosen, builder_of(net), learned, options, rates, data, tuple(own["track"] or ())
+    )
+    folder = None
+    if own["out"] is not None:
+        folder = made.begin(Path(own["out"]), "", bool(own["overwrite"]), verb=verb)
+    return made.run(folder, on_epoch, on_look, progress)
+
+
+def _check(own: Mapping[str, Any], on_epoch: Any, on_look: Any) -> None:
+    """Raise `ConfigError` unless what an experiment is told besides is of the right kind."""
+    rates, track = own["rates"] or {}, () if own["track"] is None else own["track"]
+    require(Mapping, "rates", rates, "learning rates by rule", 'for example {"dfa": 0.01}')
+    require((list, tuple), "track", track, "a list of trackers", 'for example ["tensorboard"]')
+    for name in ("tuned", "out"):
+        if own[name] is not None:
+            require_folder(name, own[name])
+    for name, listener in (("on_epoch", on_epoch), ("on_look", on_look)):
+        require_listener(name, listener)
+
+
+def task_of(given: str | Task) -> Task:
+    """The task, from what a person gives."""
+    made = task_called(given) if isinstance(given, str) else given
+    require(Task, "task", made, "a name or a task", "for example byway.task('digits')")
+    return made
+
+
+def rules_of(given: Sequence[str | Rule] | Mapping[str, Rule]) -> dict[str, Rule]:
+    """Rules by label, from what a person gives."""
+    if isinstance(given, Mapping):
+        for label, rule in given.items():
+            if not isinstance(label, str) or not re.fullmatch(LABEL, label):
+                raise ConfigError(
+                    f"a rule called {shown(label)}",
+                    "letters, digits, spaces and any of _ - + = . after a letter or a digit",
+                    "it names a folder and a line in charts: call it otherwise",
+                )
+            require(Rule, f"the rule {label}", rule, "a rule", "for example byway.rule('dfa')")
+        return dict(given)
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ConfigError(f"rules = {shown(given)}", "a list of rules", "as in ['bp', 'dfa']")
+    rules = [rule_called(one) if isinstance(one, str) else one for one in given]
+    for rule in rules:
+        require(Rule, "a rule", rule, "a name or a rule", "for example byway.rule('dfa')")
+    return labelled(rules)
+
+
+def builder_of(net: Network | Builder | None) -> Builder:
+    """What makes a network of a task and a rule, from what a person gives."""
+    if net is None:
+        return NetSettings()
+    if isinstance(net, Network):
+        return lambda task, rule: net
+    if not callable(net):
+        raise ConfigError(
+            f"net = {shown(net)}",
+            "a network, or a function of the task and the rule that makes one",
+            "leave it out for what the task suggests",
+        )
+    return net

@@ -1,0 +1,350 @@
+"""An experiment: rules on one task, all of it checked before any trains."""
+
+import contextlib
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from byway.audit.verdict import audit
+from byway.core.errors import BlackBoxError, BywayError, ConfigError, unknown_name
+from byway.core.task import Split, Task
+from byway.experiment.run import Run
+from byway.learning.rule import Rule
+from byway.learning.time import SequenceRule, StepRule
+from byway.network.network import Network
+from byway.runs.folder import JobFolder, RunFolder, read
+from byway.runs.outcomes import CONTROL
+from byway.runs.provenance import provenance
+from byway.system.docstring import headline
+from byway.training.checkpoint import locked
+from byway.training.fit import announced, fit
+from byway.training.history import Reading
+from byway.training.options import Options, declared
+from byway.training.outcome import Outcome
+from byway.training.plan import Plan, checked, gamma_learns
+from byway.training.track import tracker, tracking
+from byway.training.weights import save
+
+Listener = Callable[[str, Reading], None]
+# The options of which None is a value.
+FREE = [name for name, (_, about) in declared(Options).items() if about.default is None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One rule of an experiment.
+
+    Attributes:
+        label: what it is called.
+        rule: the rule.
+        net: the network that it trains.
+        options: options of `fit`.
+        control: the label of the frozen network that it is held against, if there is one.
+        added: whether nobody asked for it, but for a rule that it is the control of.
+    """
+
+    label: str
+    rule: Rule
+    net: Network
+    options: dict[str, Any]
+    control: str | None = None
+    added: bool = False
+
+
+class Experiment:
+    """Every rule on the same task with the same seeds, order of data and budget.
+
+    Everything that can be wrong is found here, before the first rule trains. Where a rule trains a
+    network of its own (forward-forward's is normalised) and `frozen` is among the rules, frozen
+    layers in that very network are trained too, and the rule is held against those.
+
+    Args:
+        rules: by label.
+        build: the network of a rule, from the task and the rule.
+        task: what to learn.
+        options: options of `fit`; None for a default.
+        rates: learning rates of single rules, by label.
+        data: what `task.load()` gave; it is loaded by default.
+        track: trackers, by name.
+
+    Attributes:
+        entries: what is trained, in its order.
+        data: the splits.
+
+    Raises:
+        BywayError: whatever `fit` would raise of its arguments.
+    """
+
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        build: Callable[[Task, Rule], Network],
+        task: Task,
+        options: Mapping[str, Any],
+        rates: Mapping[str, float] | None = None,
+        data: dict[str, Split] | None = None,
+        track: Sequence[str] = (),
+    ):
+        if not rules:
+            raise ConfigError("no rules", "one or more", "for example bp,frozen,fa")
+        self.task, self.track, rates = task, track, rates or {}
+        for label in rates:
+            if label not in rules:
+                raise unknown_name("rule with a rate of its own", label, list(rules))
+        self.data = task.load() if data is None else checked(task, data)
+        nets = {label: build(task, rule) for label, rule in rules.items()}
+        self.options = dict(options)
+        given = {label: self._given(rule, rules.values()) for label, rule in rules.items()}
+        for label, rate in rates.items():
+            given[label]["lr"] = rate
+        self._with_gamma(rules, nets, given)
+        made = [Entry(label, rule, nets[label], given[label]) for label, rule in rules.items()]
+        self.entries = _controlled(made)
+        for entry in self.entries:
+            self.plan(entry).prepare(entry.net, entry.rule, task, self.data)
+        for name in track:
+            tracker(name)
+
+    def plan(self, entry: Entry) -> Plan:
+        """The options of an entry, with their values."""
+        return Plan(self.task, entry.options)
+
+    @property
+    def steps(self) -> int:
+        """How many updates each rule makes."""
+        plan = self.plan(self.entries[0])
+        return plan.epochs * (self.data["train"].size // plan.batch)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds."""
+        return self.plan(self.entries[0]).all_seeds
+
+    def begin(
+        self,
+        path: Path,
+        config: str = "",
+        overwrite: bool = False,
+        unique: bool = False,
+        **about: Any,
+    ) -> RunFolder:
+        """The run folder, with what is to be trained.
+
+        Args:
+            path: where.
+            config: the settings, as TOML.
+            overwrite: whether a run that lies there may be replaced.
+            unique: whether to change the name if it is taken.
+            about: what else to note of it.
+        """
+        asked = [entry.label for entry in self.entries]
+        about = {**provenance(), "task": self.task.id, "asked": asked, **about}
+        return RunFolder.begin(path, about, config, overwrite, unique)
+
+    def run(
+        self,
+        folder: RunFolder | None = None,
+        on_epoch: Listener | None = None,
+        on_look: Listener | None = None,
+        progress: bool | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> Run:
+        """Train every rule that has not finished, each from its last checkpoint if it has one.
+
+        Args:
+            folder: where to write; in memory alone by default.
+            on_epoch: told of a rule and what was measured at its start and after each epoch.
+            on_look: told of a rule and of each look through the microscope.
+            progress: whether to draw a progress bar; by default where a person is watching.
+            say: told in words of each rule that has finished.
+        """
+        if folder is None:
+            about, found = provenance(), {}
+            for entry in self.entries:
+                found[entry.label] = self._train(entry, None, on_epoch, on_look, progress, say)
+            return Run(found, about)
+        with locked(folder.path):
+            found, jobs = {}, {e.label: folder.job(e.label, self.seeds) for e in self.entries}
+            for entry in self.entries:
+                if not jobs[entry.label].begun:
+                    jobs[entry.label].begin(Outcome(**self._announced(entry), finished=False))
+            for entry in self.entries:
+                job = jobs[entry.label]
+                if not job.finished:
+                    one = self._train(entry, job, on_epoch, on_look, progress, say)
+                    found[entry.label] = one
+        held = Run.of(read(folder.path))
+        return dataclasses.replace(held, outcomes={k: found.get(k, v) for k, v in held.items()})
+
+    def _train(
+        self,
+        entry: Entry,
+        job: JobFolder | None,
+        on_epoch: Listener | None,
+        on_look: Listener | None,
+        progress: bool | None,
+        say: Callable[[str], None],
+    ) -> Outcome:
+        task, data, plan = self.task, self.data, self.plan(entry)
+        expected: dict[str, Any] = self._announced(entry) | {"audit": _audited(entry)}
+        with contextlib.ExitStack() as stack:
+            epoch, look = _listeners(on_epoch, entry), _listeners(on_look, entry)
+            checkpoint = None
+            if job is not None:
+                job.begin(Outcome(**expected, finished=False))
+                checkpoint = job.checkpoints
+                stack.enter_context(_telling_where(job))
+                folder = job.path.parents[2]
+                sent = tracking(self.track, folder, entry.label, plan.all_seeds, plan.options)
+                pages = stack.enter_context(sent)
+                kept = partial(job.add, plan.all_seeds)
+                epoch, look = [kept, pages.tell, *epoch], [kept, pages.tell, *look]
+            result = fit(
+                entry.net,
+                entry.rule,
+                task,
+                data=data,
+                progress=progress,
+                on_epoch=partial(_tell, epoch),
+                on_look=partial(_tell, look),
+                checkpoint=checkpoint,
+                **entry.options,
+            )
+        own = {name: expected[name] for name in ("label", "control", "audit")}
+        result = dataclasses.replace(result, **own)
+        if job is not None:
+            save(result, job.weights)
+            job.finish(result)
+        for seed, why in (result.advice | result.failures).items():
+            say(f"{entry.label}, seed {seed}: {why}")
+        say(str(result))
+        return result
+
+    def _announced(self, entry: Entry) -> dict[str, Any]:
+        """What is known of an outcome before training begins, as arguments of `Outcome`."""
+        made = announced(entry.net, entry.rule, self.task, self.data, self.plan(entry))
+        return made | {"label": entry.label, "control": entry.control}
+
+    def _given(self, rule: Rule, rules: Any) -> dict[str, Any]:
+        """The options of one rule, without those that are meant for others beside it, on which they
+        have an effect.
+        """
+        left_out = lambda name: name in FREE and self.options[name] is None
+        options = {name: v for name, v in self.options.items() if not left_out(name)}
+        stepwise = any(isinstance(other, StepRule) for other in rules)
+        if isinstance(rule, SequenceRule) and stepwise:
+            options.pop("every", None)
+        return options
+
+    def _with_gamma(
+        self,
+        rules: Mapping[str, Rule],
+        nets: Mapping[str, Network],
+        given: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """Leave the rate of a rule's own parameters to those that have such; where no rule has, it
+        is refused.
+        """
+        if self.options.get("lr_gamma") is None:
+            return
+        for label, rule in rules.items():  # a fault elsewhere is found first
+            rest = {name: value for name, value in given[label].items() if name != "lr_gamma"}
+            Plan(self.task, rest).prepare(nets[label], rule, self.task, self.data)
+        learns = {
+            label: gamma_learns(
+                rule, nets[label], self.task, self.data, Plan(self.task, given[label]).batch
+            )
+            for label, rule in rules.items()
+        }
+        if any(learns.values()):
+            for label in rules:
+                if not learns[label]:
+                    del given[label]["lr_gamma"]
+
+
+def labelled(rules: Sequence[Rule]) -> dict[str, Rule]:
+    """Rules by their names.
+
+    Raises:
+        ConfigError: one is there twice.
+    """
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        if rule.id in found:
+            raise ConfigError(
+                f"the rules {', '.join(one.id for one in rules)}",
+                "each once",
+                "give rules of one kind names of their own, as in {'a': rule, 'b': other}",
+            )
+        found[rule.id] = rule
+    return found
+
+
+def _controlled(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries, each with its matched control; controls that are missing are added behind."""
+    frozen = next((entry for entry in entries if entry.rule.id == CONTROL), None)
+    if frozen is None:
+        return list(entries)
+    controls, made = [frozen], []
+    for entry in entries:
+        control = next((one for one in controls if _same(one.net, entry.net)), None)
+        if control is None:
+            control = _frozen_in(entry, frozen)
+            controls += [] if control is None else [control]
+        own = entry.rule.id == CONTROL
+        label = None if control is None or own else control.label
+        made.append(dataclasses.replace(entry, control=label))
+    return made + controls[1:]
+
+
+def _frozen_in(entry: Entry, frozen: Entry) -> Entry | None:
+    """Frozen layers in the network of a rule; None where that cannot be."""
+    try:
+        frozen.rule.accepts(entry.net)
+    except BywayError:
+        return None
+    return Entry(f"{CONTROL}@{entry.label}", frozen.rule, entry.net, frozen.options, added=True)
+
+
+def _same(one: Network, other: Network) -> bool:
+    """Whether two networks differ in nothing but their weights."""
+    shapes = lambda net: [(a.shape, a.dtype) for a in jax.tree.leaves(net)]
+    return jax.tree.structure(one) == jax.tree.structure(other) and shapes(one) == shapes(other)
+
+
+def _audited(entry: Entry) -> dict[str, Any]:
+    """What each update reads, and what the rule says of itself."""
+    owner = inspect.getmodule(type(entry.rule))
+    learned = hasattr(type(entry.rule), "found")  # it has no file of its own
+    about = headline(type(entry.rule) if learned or owner is None else owner)
+    return {"about": about, **audit(entry.rule, entry.net).to_json()}
+
+
+def _listeners(listener: Listener | None, entry: Entry) -> list[Callable[[Reading], None]]:
+    return [] if listener is None else [partial(listener, entry.label)]
+
+
+def _tell(listeners: Sequence[Callable[[Reading], None]], reading: Reading) -> None:
+    for listener in listeners:
+        listener(reading)
+
+
+@contextlib.contextmanager
+def _telling_where(job: JobFolder) -> Iterator[None]:
+    """Add to what stops training where its results are, and how to resume."""
+    folder = job.path.parents[2]
+    try:
+        yield
+    except BlackBoxError as error:
+        kept = (
+            f"all that was measured is in {folder}, and 'byway report {folder}' draws every rule "
+            "that finished"
+        )
+        raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"; 'byway resume {folder}' goes on from there") from stop

@@ -1,0 +1,98 @@
+"""The network of an experiment, by kind: what the command line builds, and Python where no network
+is given.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+from byway.core.errors import ConfigError, look_up
+from byway.core.given import require_whole
+from byway.core.task import Task
+from byway.learning.rule import Rule
+from byway.network.builders import convnet, mlp, rnn
+from byway.network.network import Network
+
+# Of each convolution, unless told; and the kind of network that alone has a setting.
+CHANNELS = (16, 32)
+ONLY = {"channels": "convnet", "kernel": "convnet", "pool": "convnet", "fan_in": "mlp"}
+NETWORKS: dict[str, Callable[..., Network]] = {
+    "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
+    "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
+    "convnet": lambda task, hidden, options: convnet(
+        task.input_shape,
+        options.pop("channels", CHANNELS),
+        task.outputs,
+        hidden=hidden,
+        **options,
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetSettings:
+    """The network that every rule trains.
+
+    Attributes:
+        kind: mlp, convnet or rnn; by default rnn where samples are sequences, mlp elsewhere.
+        hidden: sizes of the dense hidden layers; the task's suggestion by default, none after
+            convolutions.
+        channels: output channels of each convolution, for a convnet; 16 32 by default.
+        kernel: side of every kernel of a convnet [pixel]; 3 by default.
+        pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
+        activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
+            identity, quantised; in time also leaky, lif, alif, gru.
+        fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
+            default.
+        norm: whether input and hidden layers send their activity divided by its root mean square;
+            ff always does.
+        bias: whether projections have a bias.
+    """
+
+    kind: str | None = None
+    hidden: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | None = None
+    kernel: int | None = None
+    pool: int | None = None
+    activation: str | None = None
+    fan_in: int | None = None
+    norm: bool = False
+    bias: bool = True
+
+    def resolved(self, task: Task) -> "NetSettings":
+        """The same network with what a task suggests written out."""
+        kind = ("rnn" if task.in_time else "mlp") if self.kind is None else self.kind
+        suggested = () if kind == "convnet" else task.suggests.hidden
+        hidden = tuple(suggested) if self.hidden is None else self.hidden
+        return dataclasses.replace(self, kind=kind, hidden=hidden)
+
+    def __call__(self, task: Task, rule: Rule) -> Network:
+        """The network, with the options that the rule cannot do without.
+
+        Raises:
+            UnknownNameError: a kind that there is not.
+            ConfigError: a setting of another kind, or one that contradicts what the rule needs.
+        """
+        mine = self.resolved(task)
+        builder = look_up("network kind", mine.kind or "", NETWORKS)
+        options = {
+            name: value
+            for name, value in vars(mine).items()
+            if value is not None and name not in ("kind", "hidden")
+        }
+        for name, value in options.items():
+            if (only := ONLY.get(name, mine.kind)) != mine.kind:
+                raise ConfigError(
+                    f"net.{name} = {value} for a network of the kind {mine.kind}",
+                    f"one of the kind {only}",
+                    f"leave net.{name} out, or add --net.kind {only}",
+                )
+            if name in ("kernel", "pool"):
+                require_whole(f"net.{name}", value)
+            # What is off may be off by default.
+            if rule.network_options.get(name, value) != value and value is not False:
+                raise ConfigError(
+                    f"net.{name} = {value} for {rule.id}",
+                    f"{rule.network_options[name]}, which {rule.id} cannot do without",
+                    f"leave net.{name} out, or {rule.id}",
+                )
+        return builder(task, mine.hidden, {**options, **rule.network_options})

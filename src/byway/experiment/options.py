@@ -1,0 +1,42 @@
+"""The options of experiments, besides those of training."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from byway.training.options import Option, Options
+
+
+class ExperimentOptions(Options, total=False):
+    """What `compare` and `train` can be told besides rules, network and task."""
+
+    rates: Annotated[
+        Mapping[str, float] | None,
+        Option(None, "learning rates of single rules, by rule; lr for all others", flag=None),
+    ]
+    tuned: Annotated[
+        Path | str | None,
+        Option(
+            None,
+            "the folder of a search by 'tune', whose findings each rule is trained with",
+            Path | None,
+        ),
+    ]
+    track: Annotated[
+        Sequence[str],
+        Option(
+            (),
+            "where to send what is measured besides: tensorboard, wandb or mlflow",
+            tuple[str, ...],
+        ),
+    ]
+    out: Annotated[
+        Path | str | None,
+        Option(
+            None,
+            "the run folder; runs/VERB-TASK-TIME by default on the command line, in Python none: "
+            "then nothing is written",
+            Path | None,
+        ),
+    ]
+    overwrite: Annotated[bool, Option(False, "replace the run that lies in the folder")]

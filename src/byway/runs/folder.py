@@ -1,0 +1,468 @@
+"""The run folder: names, schema, reading and writing are here, and nowhere else.
+
+run.json                    version of this format, when and where it ran, what was asked for
+config.toml                 every setting, to run the same again; not of a run made in Python
+jobs/LABEL/FIRST-LAST/      a job: one rule, these seeds; whoever writes it writes nothing else
+    job.json                what it is: rule, seeds, task, network, settings, what is measured
+    audit.json              what each update reads, on this very network
+    history.jsonl           a line for each seed and moment
+    outcome.json            once it has finished: test scores, failures, costs
+    weights.safetensors     the trained weights, "seeds ..." each
+    checkpoints/STEP/       the training after so many updates, whole
+report.html                 the page
+
+A reader takes what it knows and shows as missing what is not there, so a later Byway may add to
+every file, and an earlier one still reads it. NaN is written as null.
+"""
+
+import contextlib
+import itertools
+import json
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from byway.core.errors import ConfigError, RunError
+from byway.core.metric import Metric
+from byway.core.score import Score
+from byway.runs.outcomes import Outcomes
+from byway.training.checkpoint import locked
+from byway.training.history import History, Reading
+from byway.training.outcome import Outcome, joined
+
+FORMAT = 1
+RUN, CONFIG, JOBS, PAGE = "run.json", "config.toml", "jobs", "report.html"
+JOB, AUDIT, HISTORY, OUTCOME = "job.json", "audit.json", "history.jsonl", "outcome.json"
+WEIGHTS, CHECKPOINTS = "weights.safetensors", "checkpoints"
+# What the two files of a job hold of its outcome.
+STATIC = (
+    *("label", "rule_id", "task_id", "seeds", "network", "projections", "first"),
+    *("input_shape", "control", "settings", "test_size"),
+)
+MEASURED = (
+    *("test", "others", "failures", "advice", "stopped", "seconds", "compile_seconds"),
+    *("looks", "look_seconds", "look_compile_seconds", "step_bytes"),
+)
+ADVICE = "name a folder that 'byway compare', 'byway train' or save() wrote"
+
+
+class JobFolder:
+    """The folder of one job, to write.
+
+    Args:
+        path: where it is.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where its checkpoints are."""
+        return self.path / CHECKPOINTS
+
+    @property
+    def weights(self) -> Path:
+        """Where its trained weights are."""
+        return self.path / WEIGHTS
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is said what it is: of all jobs of a run, before the first of them trains."""
+        return (self.path / JOB).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it came to its end."""
+        return (self.path / OUTCOME).is_file()
+
+    def begin(self, outcome: Outcome) -> None:
+        """Say what the job is, and begin its history anew: what a checkpoint holds is told again.
+
+        Args:
+            outcome: of which only what is known before training is written.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        held = {name: getattr(outcome, name) for name in STATIC}
+        scores, metrics = (
+            [m.to_json() for m in some] for some in (outcome.scores, outcome.metrics)
+        )
+        write_json(self.path / JOB, held | {"scores": scores, "metrics": metrics})
+        if outcome.audit:
+            write_json(self.path / AUDIT, outcome.audit)
+        replace(self.path / HISTORY, "")
+
+    def add(self, seeds: Sequence[int], reading: Reading) -> None:
+        """Append what was measured at one moment."""
+        moment = {"step": reading.step, "epoch": reading.epoch, "seconds": reading.seconds}
+        with (self.path / HISTORY).open("a", encoding="utf-8") as stream:
+            for i, seed in enumerate(seeds):
+                values = {name: v[i] for name, v in reading.items()}
+                line = {"seed": seed, **moment, "values": values}
+                stream.write(json.dumps(_plain(line)) + "\n")
+
+    def finish(self, outcome: Outcome) -> None:
+        """Say how it ended; from then on the job counts as finished."""
+        write_json(self.path / OUTCOME, {name: getattr(outcome, name) for name in MEASURED})
+
+    def save(self, outcome: Outcome) -> None:
+        """Write all of an outcome that is in memory."""
+        self.begin(outcome)
+        for reading in _readings(outcome.history):
+            self.add(outcome.seeds, reading)
+        self.finish(outcome)
+
+
+class RunFolder:
+    """A run folder, to write.
+
+    Args:
+        path: where it is.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def begin(
+        cls,
+        path: Path,
+        about: Mapping[str, Any],
+        config: str = "",
+        overwrite: bool = False,
+        unique: bool = False,
+    ) -> "RunFolder":
+        """A new run.
+
+        Args:
+            path: where; made, with its parents.
+            about: when and where it runs, and what was asked for.
+            config: the settings, as TOML.
+            overwrite: whether a run that lies there already may be replaced.
+            unique: whether to add -2, -3 ... to a name that is taken, as by another process that
+                began at the same moment.
+
+        Raises:
+            RunError: the folder exists and may not be replaced, or cannot be written.
+        """
+        path = Path(path)
+        if unique:
+            path = _claimed(path)
+        elif path.exists():
+            _make_way(path, overwrite)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise _cannot_be_made(path, problem) from problem
+        made = cls(path)
+        write_json(path / RUN, {"format": FORMAT, **about})
+        if config:
+            replace(path / CONFIG, config)
+        return made
+
+    @classmethod
+    def again(cls, path: Path) -> "RunFolder":
+        """A run that was stopped, to be resumed.
+
+        Raises:
+            RunError: there is none.
+        """
+        _about(Path(path))
+        return cls(Path(path))
+
+    def job(self, label: str, seeds: Sequence[int]) -> JobFolder:
+        """The folder of a job."""
+        return JobFolder(self.path / JOBS / label / f"{seeds[0]}-{seeds[-1]}")
+
+
+def read(path: Path, finished: bool = False) -> Outcomes:
+    """Read a run folder, whole or cut short by a kill.
+
+    Args:
+        path: the folder.
+        finished: whether a rule at least must have finished.
+
+    Raises:
+        RunError: the folder is missing, is no run folder, is broken, or no rule in it has finished.
+    """
+    path = Path(path)
+    about = _about(path)
+    with as_written(path / CONFIG):
+        config = path / CONFIG
+        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    parts: dict[str, list[Outcome]] = {}
+    for job in sorted((path / JOBS).glob(f"*/*/{JOB}")):
+        one = _job(job.parent)
+        parts.setdefault(one.label, []).append(one)
+    with as_written(path / RUN):
+        asked = [str(label) for label in about.get("asked", ())]
+    order = [label for label in asked if label in parts]
+    order += [label for label in parts if label not in order]
+    run = Outcomes({label: joined(parts[label]) for label in order}, about, text, path)
+    if finished and not run.finished:
+        raise RunError(
+            f"no rule has finished in {path}",
+            "at least one finished rule",
+            "run it again, and let it finish",
+        )
+    return run
+
+
+def copied(path: Path, target: Path, overwrite: bool = False) -> Path:
+    """A run folder once more, elsewhere, without its checkpoints.
+
+    Raises:
+        RunError: the target exists and may not be replaced, or cannot be written.
+    """
+    _about(path)
+    if target.exists():
+        _make_way(target, overwrite)
+    try:
+        shutil.copytree(path, target, ignore=shutil.ignore_patterns(CHECKPOINTS, ".lock"))
+    except (OSError, shutil.Error) as problem:
+        raise RunError(
+            f"{path} cannot be copied to {target}: {problem}",
+            "a folder that can be written",
+            "choose another",
+        ) from problem
+    return target
+
+
+def folders(places: Sequence[Path]) -> list[Path]:
+    """Every run folder at or below the places.
+
+    Raises:
+        RunError: a place that is not there.
+    """
+    found = []
+    for place in places:
+        if not place.is_dir():
+            raise RunError(
+                f"there is no folder {place}",
+                "run folders, or a folder that holds some",
+                "name one, such as runs",
+            )
+        found += [path.parent for path in sorted(place.rglob(RUN))]
+    return list(dict.fromkeys(found))
+
+
+@contextlib.contextmanager
+def as_written(path: Path) -> Iterator[None]:
+    """While a file of a run is read: whatever is not in it as the run wrote it becomes a `RunError`
+    that names the file.
+    """
+    kinds = (OSError, ValueError, LookupError, TypeError, AttributeError, ConfigError)
+    try:
+        yield
+    except kinds as problem:
+        said = f"{type(problem).__name__}: {problem}".partition("\n")[0]
+        raise RunError(
+            f"{path} is not as a run writes it: {said}",
+            "the file as the run wrote it",
+            "restore it, or run again",
+        ) from problem
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file whole: a reader never sees half of it. NaN becomes null."""
+    replace(path, json.dumps(_plain(value), indent=1) + "\n")
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a file whole, or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What run.json holds."""
+    if not path.is_dir():
+        raise RunError(f"there is no folder {path}", "the folder of a run", ADVICE)
+    if not (path / RUN).is_file():
+        raise RunError(f"{path} has no {RUN}", "the folder of a run", ADVICE)
+    with as_written(path / RUN):
+        about = dict(_json(path / RUN).items())
+        version = int(about["format"])
+    if version > FORMAT:
+        raise RunError(
+            f"{path}, in format {version} of a later Byway",
+            f"format {FORMAT} or before",
+            "read it with the Byway that wrote it, or a later one",
+        )
+    return about
+
+
+def _job(path: Path) -> Outcome:
+    """The outcome in a job's folder, as far as it has come."""
+    with as_written(path / JOB):
+        held = _json(path / JOB)
+        known = {name: held[name] for name in STATIC if name in held}
+        seeds = [int(seed) for seed in known.pop("seeds")]
+        scores = tuple(Score.from_json(one) for one in held.get("scores", ()))
+        metrics = tuple(Metric.from_json(one) for one in held.get("metrics", ()))
+        made = Outcome(**known, seeds=seeds, scores=scores, metrics=metrics, finished=False)
+        _check_words(made)
+    with as_written(path / HISTORY):
+        history = _history(path / HISTORY, seeds)
+    audit = {}
+    with as_written(path / AUDIT):
+        if (path / AUDIT).is_file():
+            audit = _json(path / AUDIT)
+            _check_audit(audit)
+    measured: dict[str, Any] = {}
+    with as_written(path / OUTCOME):
+        if (path / OUTCOME).is_file():
+            measured = _measured(_json(path / OUTCOME), seeds) | {"finished": True}
+    held = vars(made) | {"history": history, "audit": audit} | measured
+    return Outcome(**held)
+
+
+def _check_words(outcome: Outcome) -> None:
+    words = (outcome.label, outcome.rule_id, outcome.task_id, outcome.network)
+    if not all(isinstance(word, str) for word in words) or not outcome.seeds:
+        raise TypeError("a name that is no word, or no seeds")
+    dict.items(outcome.projections)
+    dict.items(outcome.settings)
+
+
+def _measured(held: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
+    made = {name: held[name] for name in MEASURED if name in held}
+    made["test"] = _scores(held.get("test", {}), seeds)
+    made["others"] = {split: _scores(v, seeds) for split, v in held.get("others", {}).items()}
+    for name in ("failures", "advice"):
+        made[name] = {int(seed): str(why) for seed, why in held.get(name, {}).items()}
+    for name in ("seconds", "compile_seconds", "look_seconds", "look_compile_seconds"):
+        made[name] = float(held.get(name, 0.0))
+    for name in ("looks", "step_bytes"):
+        made[name] = int(held.get(name, 0))
+    return made
+
+
+def _scores(
+    held: Mapping[str, Sequence[float | None]], seeds: Sequence[int]
+) -> dict[str, np.ndarray]:
+    if any(len(values) != len(seeds) for values in held.values()):
+        raise ValueError("no score for each seed")
+    return {name: np.array([_number(v) for v in values], float) for name, values in held.items()}
+
+
+def _history(path: Path, seeds: Sequence[int]) -> History:
+    """The lines of a history; a kill may have cut the last one short, and that one is left out."""
+    moments: dict[int, Reading] = {}
+    for line in _lines(path):
+        step, at = int(line["step"]), seeds.index(int(line["seed"]))
+        new = Reading(step, float(line["epoch"]), _number(line["seconds"]), {})
+        held = moments.setdefault(step, new).values
+        for name, value in line["values"].items():
+            held.setdefault(str(name), np.full(len(seeds), np.nan))[at] = _number(value)
+    return History(moments.values())
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    made = []
+    for number, line in enumerate(lines, 1):
+        try:
+            made.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            if number < len(lines):
+                raise RunError(
+                    f"line {number} of {path} is no JSON: {error}",
+                    "one JSON object a line",
+                    "delete that line",
+                ) from error
+    return made
+
+
+def _readings(history: History) -> list[Reading]:
+    """A history as moments, each with what was measured together."""
+    moments: dict[tuple[bytes, ...], list[str]] = {}
+    for name, curve in history.items():
+        moments.setdefault((curve.steps.tobytes(), name.partition("/")[0].encode()), []).append(
+            name
+        )
+    made = []
+    for names in moments.values():
+        first = history[names[0]]
+        for i, step in enumerate(first.steps):
+            values = {name: history[name].values[:, i] for name in names}
+            made.append(Reading(int(step), float(first.epochs[i]), float(first.seconds[i]), values))
+    return sorted(made, key=lambda reading: reading.step)
+
+
+def _check_audit(entry: Mapping[str, Any]) -> None:
+    """Raise `TypeError`, or what is missing, unless an audit is made as the page reads it."""
+    for part, kind in (("verdict", dict), ("updates", dict), ("findings", list)):
+        if not isinstance(entry[part], kind):
+            raise TypeError(f"{part} is no {kind.__name__}")
+    for update in entry["updates"].values():
+        named = [name for part in ("reads", "transported", "waits_for") for name in update[part]]
+        if not all(isinstance(name, str) for name in named):
+            raise TypeError("an update reads what has no name")
+
+
+def _claimed(path: Path) -> Path:
+    """This folder, or the first of path-2, path-3 ... that was not there: made, so that no other
+    process gets it.
+    """
+    for number in itertools.count(1):
+        mine = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            mine.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as problem:
+            raise _cannot_be_made(mine, problem) from problem
+        return mine
+    raise AssertionError("there is always another number")
+
+
+def _make_way(path: Path, overwrite: bool) -> None:
+    if not overwrite:
+        raise RunError(
+            f"{path} exists",
+            "a folder that is not there yet",
+            "choose another with --out, or add --overwrite",
+        )
+    if not (path / RUN).is_file():
+        raise RunError(
+            f"{path} is no run folder",
+            "one that an earlier run made",
+            "choose another with --out",
+        )
+    with locked(path):
+        shutil.rmtree(path)
+
+
+def _cannot_be_made(path: Path, problem: OSError) -> RunError:
+    return RunError(
+        f"{path} cannot be made: {problem.strerror}",
+        "a folder that can be written",
+        "choose another with --out",
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

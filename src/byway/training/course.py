@@ -1,0 +1,148 @@
+"""The course of a training: stretches of updates, and what is measured between them."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from byway.core.task import Task
+from byway.training.checkpoint import Checkpoints, Progress
+from byway.training.history import Reading, Scores, flat
+from byway.training.loop import Loop
+from byway.training.stop import Stop
+
+# How long a person, or a signal, waits for the compiled program to come back [s].
+STRETCH = 1.0
+Listener = Callable[[Reading], None]
+
+
+class Course:
+    """Trains to the end, from the start or from a checkpoint.
+
+    Args:
+        loop: what trains; its learners are replaced.
+        moments: updates after which the microscope looks.
+        store: where checkpoints are kept, if they are.
+        on_epoch: told of the start and of each epoch; first of what a checkpoint holds.
+        on_look: told of each look.
+
+    Attributes:
+        at: where it stands.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        moments: Sequence[int] = (),
+        store: Checkpoints | None = None,
+        on_epoch: Listener | None = None,
+        on_look: Listener | None = None,
+    ):
+        self.loop, self.moments, self.store = loop, moments, store
+        self.on_epoch, self.on_look = on_epoch, on_look
+        found = None if store is None else store.restore(loop.learners)
+        self.at = Progress() if found is None else found[1]
+        if found is not None:
+            loop.learners = loop.layout.place(found[0])
+
+    def run(
+        self,
+        epochs: int,
+        asked: Sequence[int] = (),
+        advance: Callable[[int, str], None] = lambda done, note: None,
+    ) -> Progress:
+        """Train, in stretches that pause at each look, checkpoint or interrupt.
+
+        Args:
+            epochs: how many, those of a checkpoint among them.
+            asked: not empty as soon as training is to stop.
+            advance: told how many updates are done, with a note.
+
+        Raises:
+            KeyboardInterrupt: training was asked to stop; a checkpoint was saved first.
+        """
+        at, steps = self.at, self.loop.steps
+        if not at.readings:
+            self._measure({})
+            if 0 in self.moments:
+                self._look()
+        self._tell(0)
+        stretch = 1
+        while at.step < epochs * steps and at.stopped is None:
+            first, told = at.step % steps, len(at.readings)
+            waits = [first + m - at.step for m in self.moments if m > at.step]
+            last = min([first + stretch, steps, *waits])
+            seconds = self._train(first, last)
+            stretch = max(1, int((last - first) * STRETCH / max(seconds, 1e-6)))
+            if at.step in self.moments:
+                self._look()
+            if last == steps:
+                self._end_epoch()
+            self._tell(told)
+            note = f"epoch {-(-at.step // steps)} of {epochs}{_note(self.loop.task, at.readings)}"
+            advance(at.step, note)
+            done = at.step == epochs * steps or at.stopped is not None
+            if done or asked or (self.store is not None and self.store.due(last == steps)):
+                self._keep()
+            if asked:
+                raise KeyboardInterrupt
+        return at
+
+    def _train(self, first: int, last: int) -> float:
+        """Train from one update of the epoch up to another; the time it took [s]."""
+        scores, seconds = self.loop.train(first, last)
+        at = self.at
+        at.step, at.seconds = at.step + last - first, at.seconds + seconds
+        at.scores = {
+            k: np.concatenate([at.scores[k], v], 1) if k in at.scores else v
+            for k, v in scores.items()
+        }
+        return seconds
+
+    def _end_epoch(self) -> None:
+        means = {k: v.mean(1, dtype=float) for k, v in self.at.scores.items()}
+        self._measure(self.loop.finished(means))
+        self.at.scores = {}
+
+    def _measure(self, train: Scores) -> None:
+        validation = self.loop.score("validation", strict=not self.at.readings)
+        self._read(flat({"train": train, "validation": validation}))
+
+    def _look(self) -> None:
+        seen, seconds = self.loop.look()
+        self.at.looks, self.at.look_seconds = self.at.looks + 1, self.at.look_seconds + seconds
+        self._read(flat(seen), look=True)
+
+    def _read(self, values: Scores, look: bool = False) -> None:
+        at = self.at
+        epoch = at.step / self.loop.steps
+        at.readings.append(Reading(at.step, epoch, at.seconds, values, look))
+
+    def _tell(self, first: int) -> None:
+        """Tell of all readings from the one numbered `first` on; nothing is lost by what a callback
+        raises.
+        """
+        for reading in self.at.readings[first:]:
+            listener = self.on_look if reading.look else self.on_epoch
+            try:
+                if listener is not None:
+                    listener(reading)
+            except Stop as stop:
+                self.at.stopped = str(stop) or "a callback asked for it"
+            except BaseException:
+                self._keep()
+                raise
+
+    def _keep(self) -> None:
+        if self.store is not None:
+            self.store.save(self.loop.real_learners(), self.at)
+
+
+def _note(task: Task, readings: Sequence[Reading]) -> str:
+    """The main score on validation, on average over the seeds that are left."""
+    if not task.scores:
+        return ""
+    name = f"validation/{task.scores[0].name}"
+    scores = next((one[name] for one in reversed(readings) if name in one), np.zeros(0))
+    if not np.isfinite(scores).any():
+        return ""
+    return f", validation {task.scores[0].said(float(np.nanmean(scores)))}"

@@ -1,0 +1,190 @@
+"""Experiments from Python: what is held against what, and what a run says of it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import byway
+from byway.core.task import Split
+from byway.experiment.networks import NetSettings
+from byway.report.table import Table
+from byway.report.words import reading
+
+QUICK = {"epochs": 1, "batch": 20, "seeds": 2, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A few of the digits."""
+    splits = byway.task("digits").load()
+    return {name: Split(split.x[:80], split.y[:80]) for name, split in splits.items()}
+
+
+@pytest.fixture(scope="module")
+def compared(data):
+    """ff trains a network of its own, which is normalised."""
+    net = NetSettings(hidden=(6,))
+    return byway.compare(["bp", "frozen", "ff"], net, "digits", data=data, looks=2, **QUICK)
+
+
+@pytest.mark.parametrize(
+    "names", [("in", "mid", "out"), ("output", "x-y", "input"), ("a", "b", "c")]
+)
+def test_which_projection_is_hidden_is_the_networks_to_say(data, names):
+    """Whatever its populations are called; the mean over the last of the angles that do not belong
+    to projections into the output, by numpy. Names ending in "output" are no output here.
+    """
+    first, mid, last = (name.replace("-", "_") for name in names)
+    sizes = {first: (8, 8, 1), mid: 6, last: 10}
+    net = byway.graph(sizes, [(first, mid), (mid, last)], input=first, output=last)
+    run = byway.compare(["dfa"], net, "digits", data=data, looks=2, **QUICK)
+    hidden, output = f"{first}-{mid}", f"{mid}-{last}"
+    assert run["dfa"].projections == {hidden: "hidden", output: "output"}
+    history = run["dfa"].history
+    want = float(np.mean(history[f"angle/{hidden}"].values[:, -1]))
+    (angle,) = Table(run).rows["dfa"].means.values()
+    assert angle == pytest.approx(want)
+    wrong = (want + float(np.mean(history[f"angle/{output}"].values[:, -1]))) / 2
+    assert abs(angle - wrong) > 10  # where one was taken for the other
+    frame = run.to_frame()
+    np.testing.assert_allclose(frame["angle"], history[f"angle/{hidden}"].values[:, -1])
+
+
+def test_the_angle_of_populations_called_in_and_out(data):
+    """105.7 degrees of the hidden projection and 0.1 of the output one: not their mean, 52.9."""
+    net = byway.graph({"in": 64, "h": 5, "out": 10}, [("in", "h"), ("h", "out")], input="in",
+                      output="out")  # fmt: skip
+    one = byway.fit(net, byway.rule("dfa"), byway.task("digits"), data=data, looks=2, **QUICK)
+    ends = {"angle/in-h": 105.7, "angle/h-out": 0.1}
+    curves = {
+        name: dataclasses.replace(curve, values=np.full_like(curve.values, ends[name]))
+        for name, curve in one.history.items()
+        if name in ends
+    }
+    run = byway.Run({"dfa": dataclasses.replace(one, history=type(one.history).of(curves))})
+    (angle,) = Table(run).rows["dfa"].means.values()
+    assert angle == pytest.approx(105.7)
+    assert Table(run).cell("dfa", "angle to the true gradient") == "106"
+
+
+def test_a_rule_with_a_network_of_its_own_has_a_control_of_its_own(compared):
+    assert [*compared] == ["bp", "frozen", "ff", "frozen@ff"]
+    assert {label: one.control for label, one in compared.items()} == {
+        "bp": "frozen",
+        "frozen": None,
+        "ff": "frozen@ff",
+        "frozen@ff": None,
+    }
+    own, others = compared["frozen@ff"].learners.net, compared["frozen"].learners.net
+    assert own.populations == compared["ff"].learners.net.populations != others.populations
+
+
+def test_beats_frozen_is_against_that_control(compared):
+    table = Table(compared)
+    test = {label: one.test["accuracy"] for label, one in compared.items()}
+    for rule, control in (("bp", "frozen"), ("ff", "frozen@ff")):
+        won = int(np.sum(test[rule] > test[control]))
+        assert (table.rows[rule].wins.won, table.rows[rule].wins.of) == (won, 2)
+        assert table.cell(rule, "beats frozen") == f"{won} of 2"
+    said = " ".join(reading(table))
+    assert "ff against frozen@ff" in said
+    assert "frozen@ff by" not in said, "nobody asked how far it is from backprop"
+
+
+def test_a_hidden_layer_that_is_frozen_is_the_one_that_the_rule_started_from(compared, data):
+    """In the very network of the rule: the same weights, and the same outputs from them."""
+    weight = lambda label: np.asarray(compared[label].learners.net.theta["input-hidden1"]["weight"])
+    untrained = byway.fit(
+        compared["ff"].learner().net.as_learnt(False),
+        byway.rule("frozen"),
+        byway.task("digits"),
+        data=data,
+        looks=0,
+        **QUICK,
+    )
+    np.testing.assert_array_equal(
+        weight("frozen@ff"), np.asarray(untrained.learners.net.theta["input-hidden1"]["weight"])
+    )
+    assert np.any(weight("ff") != weight("frozen@ff"))
+
+
+def test_what_was_added_is_no_rule_that_was_asked_for(compared, tmp_path):
+    """It comes last, and a saved run still knows who is held against whom."""
+    there = byway.open(compared.save(tmp_path / "run"))
+    assert [*there] == [*compared] and there["ff"].control == "frozen@ff"
+    assert str(Table(there).cell("ff", "beats frozen")) == Table(compared).cell(
+        "ff", "beats frozen"
+    )
+    assert there.report().is_file()
+
+
+def test_nothing_is_added_where_nobody_asked_for_a_control(data):
+    run = byway.compare(["ff"], NetSettings(hidden=(5,)), data=data, looks=0, **QUICK)
+    assert [*run] == ["ff"] and run["ff"].control is None
+
+
+def test_a_rate_of_one_rule(data):
+    net = NetSettings(hidden=(5,))
+    rates = {"dfa": 0.02}
+    run = byway.compare(["frozen", "dfa"], net, data=data, looks=0, rates=rates, lr=0.3, **QUICK)
+    assert (run["frozen"].settings["lr"], run["dfa"].settings["lr"]) == (0.3, 0.02)
+
+
+def test_listeners_are_told_of_each_rule(data):
+    told, seen = [], []
+    byway.compare(
+        ["frozen", "dfa"],
+        NetSettings(hidden=(5,)),
+        data=data,
+        looks=2,
+        on_epoch=lambda label, reading: told.append((label, reading.epoch)),
+        on_look=lambda label, reading: seen.append((label, reading.step)),
+        **QUICK,
+    )
+    assert told == [(rule, epoch) for rule in ("frozen", "dfa") for epoch in (0.0, 1.0)]
+    assert seen == [(rule, step) for rule in ("frozen", "dfa") for step in (0, 4)]
+
+
+def test_what_is_in_memory_and_on_disk_is_the_same(data, tmp_path):
+    """Every number of a run that was written while it trained, and of one that was saved after."""
+    asked = {"data": data, "looks": 2, **QUICK}
+    net = NetSettings(hidden=(5,))
+    run = byway.train("dfa", net, out=tmp_path / "run", **asked)
+    again = byway.open(tmp_path / "run")
+    saved = byway.open(byway.train("dfa", net, **asked).save(tmp_path / "saved"))
+    for other in (again, saved):
+        assert other["dfa"].history.keys() == run["dfa"].history.keys()
+        for name, curve in run["dfa"].history.items():
+            np.testing.assert_array_equal(other["dfa"].history[name].values, curve.values)
+            np.testing.assert_array_equal(other["dfa"].history[name].steps, curve.steps)
+        for name, values in run["dfa"].test.items():
+            np.testing.assert_array_equal(other["dfa"].test[name], values)
+        assert other["dfa"].audit == run["dfa"].audit and other["dfa"].settings["batch"] == 20
+        assert other["dfa"].projections == run["dfa"].projections
+
+
+def test_a_rule_that_did_not_get_its_turn_is_in_the_run(data, tmp_path):
+    """Stopped while the first trains, the folder names all that were asked for, with what is known
+    of them.
+    """
+
+    def stop(label, reading):
+        if reading.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        byway.compare(
+            ["bp", "frozen", "ff"],
+            NetSettings(hidden=(6,)),
+            data=data,
+            looks=0,
+            out=tmp_path / "run",
+            on_epoch=stop,
+            **QUICK,
+        )
+    run = byway.open(tmp_path / "run")
+    assert [*run.unfinished] == [*run] == ["bp", "frozen", "ff", "frozen@ff"]
+    assert run["bp"].history["validation/accuracy"].epochs.tolist() == [0.0, 1.0]
+    assert run["ff"].history == {} and run["ff"].settings["batch"] == 20
+    assert run["ff"].network == run["frozen@ff"].network
