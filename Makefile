@@ -15,7 +15,7 @@ READY := $(VENV)/.ready
 .PHONY: demo test test-lowest slow coverage check format bench bench-peers docs package mutate security clean
 
 demo: $(READY)
-	$(BIN)/byway compare --task digits --rules bp,frozen,fa,dfa,ff --seeds 8 --out runs/demo --overwrite
+	$(BIN)/byway demo
 
 test: $(VENV)/.ready-dev
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
@@ -65,6 +65,7 @@ package:
 	.venv-package/bin/python -m build --outdir dist .
 	.venv-package/bin/python -m pip install --quiet --constraint requirements.lock dist/byway-*.whl
 	cd dist && ../.venv-package/bin/byway list
+	cd dist && ../.venv-package/bin/byway demo --help
 	cd dist && ../.venv-package/bin/byway train --task digits --rule dfa --epochs 2 --seeds 2 --out run
 	test -s dist/run/report.html
 

@@ -46,7 +46,6 @@ copybutton_exclude = ".linenos, .gp, .go"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 python_maximum_signature_line_length = 76
-autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 napoleon_use_ivar = True
@@ -102,7 +101,20 @@ def _literal(app, what, name, obj, options, lines):
     lines[:] = out
 
 
+def _readable(app, what, name, obj, options, signature, returns):
+    """Show a default that is a function by its name, a lambda as dots, and a frozen dict as a dict.
+
+    The defaults of the source will not do: a function may have options that are declared elsewhere.
+    """
+    if signature is None:
+        return None
+    named = re.sub(r"<function [\w.]*?(\w+)>", r"\1", signature)
+    named = re.sub(r"<function [\w.]*<lambda>>", "...", named)
+    return named.replace("mappingproxy({})", "{}"), returns
+
+
 def setup(app):
     """What Sphinx calls: pages that are made from the code are written before it reads them."""
     app.connect("builder-inited", lambda app: made.write(Path(app.srcdir) / "reference"))
     app.connect("autodoc-process-docstring", _literal, priority=1)
+    app.connect("autodoc-process-signature", _readable)

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from byway.cli import train
 from byway.cli.main import main
 from byway.experiment.networks import NetSettings
 from byway.growths import GROWTHS
@@ -40,12 +41,21 @@ def test_a_verb_fits_a_screen(helped, verb, flag):
     assert len(said.splitlines()) <= SCREEN
     named = {line.split()[0] for line in said.splitlines() if line.startswith("--")}
     own = {"--rule"} if verb == "train" else {"--rules"}
-    assert own | {"--task", "--epochs", "--seeds", "--lr", "--lr-gamma", "--out"} <= named
+    assert own | {"--task", "--epochs", "--seeds", "--lr", "--out"} <= named
     assert not any("." in flag for flag in named), "settings of what is trained are topics"
-    assert ("--trials" in named) == (verb == "tune") == ("--keep" not in named)
-    assert all(
-        topic in said.rpartition("More:")[2] for topic in ("net", "rules", "tasks", "growth")
-    )
+    assert ("--trials" in named) == (verb == "tune")
+    more = said.rpartition("More:")[2]
+    assert all(topic in more for topic in ("optimiser", "net", "rules", "tasks", "growth"))
+    assert ("saving" in more) == ("microscope" in more) == (verb != "tune")
+
+
+def test_every_flag_stands_on_the_first_screen_or_under_one_topic(helped):
+    screens = [helped("train", "--help", topic) for topic in ("optimiser", "microscope", "saving")]
+    screens.append(helped("train", "--help"))
+    lines = [line.split()[0] for said in screens for line in said.splitlines()[1:] if line]
+    flags = [flag for flag in lines if flag.startswith("--")]
+    known = {f"--{flag.name}".replace("_", "-") for flag in train.VERB.flags()}
+    assert len(flags) == len(set(flags)) and set(flags) == known
 
 
 def test_the_network_is_a_topic(helped):

@@ -279,10 +279,10 @@ def test_a_full_disk_ends_it_with_a_message_and_the_checkpoint_before_is_whole(t
 import resource, sys
 import byway.training.checkpoint as c
 whole = c.Checkpoints.save
-def save(self, learners, progress):
+def save(self, learners, progress, best=None):
     if progress.step > 39:
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-    whole(self, learners, progress)
+    whole(self, learners, progress, best)
 c.Checkpoints.save = save
 from byway.cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -374,8 +374,8 @@ def test_a_comparison_goes_on_as_a_whole(tmp_path, capsys):
 import sys
 import byway.training.checkpoint as c
 whole = c.Checkpoints.save
-def save(self, learners, progress):
-    whole(self, learners, progress)
+def save(self, learners, progress, best=None):
+    whole(self, learners, progress, best)
     if "dfa" in self.made_of["rule"] and progress.step > 39:
         raise KeyboardInterrupt
 c.Checkpoints.save = save

@@ -37,7 +37,8 @@ def made(names: list[str], settings: Any) -> Experiment:
     """
     rules = labelled([rule_called(name, **_own(settings, called(name))) for name in names])
     task = task_called(settings.task, **_own(settings, called(settings.task)))
-    options = {name: getattr(settings, name, None) for name in declared(Options)}
+    known = [name for name in declared(Options) if hasattr(settings, name)]
+    options = {name: getattr(settings, name) for name in known}
     if (growth := options["growth"]) is not None:
         options["growth"] = growth_called(growth, **_own(settings, called(growth)))
     rates = {name: getattr(getattr(settings, name, None), RATE, None) for name in names}

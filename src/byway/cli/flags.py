@@ -20,26 +20,29 @@ class Flag(NamedTuple):
         kind: its type.
         default: its value unless told.
         text: what it means.
+        topic: under which topic of `--help` it stands; "" for the first screen.
     """
 
     name: str
     kind: Any
     default: Any
     text: str
+    topic: str = ""
 
 
 TASK = Flag("task", str, "digits", "what to learn; 'byway list' names them")
 # Of each rule, beside what it declares.
 RATE = Flag("lr", float | None, None, "learning rate of the weights, of this rule alone")
-# These have no flag of their own: the rates of single rules are settings of those.
-WITHOUT = ("rates",)
+# These have no flag: the rates of single rules are settings of those, and scales are for Python.
+WITHOUT = ("rates", "scales", "resume")
 
 
 def common() -> list[Flag]:
     """What every verb that trains can be told."""
     options = declared(ExperimentOptions).items()
     made = [
-        Flag(name, about.flag or kind, about.default, about.doc) for name, (kind, about) in options
+        Flag(name, about.flag or kind, about.default, about.doc, about.topic)
+        for name, (kind, about) in options
     ]
     return [TASK, *(flag for flag in made if flag.name not in WITHOUT)]
 

@@ -4,7 +4,7 @@ import sys
 import textwrap
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
@@ -31,15 +31,18 @@ def print_help(
         verb: its name.
         doc: what it does.
         flags: its settings.
-        topic: what to explain: "" for the verb itself, "net", "rules", "tasks", "growth", or a
-            rule, a task or a growth policy by its name.
+        topic: what to explain: "" for the verb itself, a topic of its flags, "net", "rules",
+            "tasks", "growth", or a rule, a task or a growth policy by its name.
         members: the rules and the task that would be trained.
 
     Raises:
         UnknownNameError: a topic that there is not.
     """
-    console = terminal()
-    if topic in LISTS:
+    console, topics = terminal(), dict.fromkeys(flag.topic for flag in flags if flag.topic)
+    if topic in topics:
+        print(f"Flags of 'byway {verb}': {topic}.\n")
+        console.print(_table([_row(flag) for flag in flags if flag.topic == topic]))
+    elif topic in LISTS:
         print(f"{topic}; 'byway {verb} --help NAME' explains one and its settings\n")
         rows = [(name, _about(LISTS[topic].get(name))) for name in LISTS[topic].ids()]
         console.print(_table(rows))
@@ -47,25 +50,26 @@ def print_help(
         print("The network that every rule trains.\n")
         console.print(_table([_row(flag, "net.") for flag in net_flags()]))
     elif topic:
-        _print_member(verb, topic)
+        _print_member(topic, topics)
     else:
         print(f"usage: byway {verb} [flags]\n")
         print(_wrapped(doc))
         print()
-        console.print(_table([_row(flag) for flag in flags]))
+        console.print(_table([_row(flag) for flag in flags if not flag.topic]))
+        print()
+        more = " | ".join([*topics, "net", *LISTS, "NAME"])
         print(
             _wrapped(
-                f"\nMore: byway {verb} --help net | rules | tasks | growth | NAME. Rules and tasks "
-                f"have settings of their own, such as --{_example(members)}; --config FILE.toml "
-                "reads settings from a file."
+                f"More: byway {verb} --help {more}. Rules and tasks have settings of their own, "
+                f"such as --{_example(members)}; --config FILE.toml reads settings from a file."
             )
         )
 
 
-def _print_member(verb: str, name: str) -> None:
+def _print_member(name: str, topics: Iterable[str]) -> None:
     registry = next((one for one in LISTS.values() if name in one.ids()), None)
     if registry is None:
-        known = ["net", *LISTS, *(name for one in LISTS.values() for name in one.ids())]
+        known = [*topics, "net", *LISTS, *(name for one in LISTS.values() for name in one.ids())]
         raise unknown_name("topic of --help", name, known)
     member = registry.get(name)
     print(f"{_wrapped(_about(member))}\n")
@@ -92,7 +96,7 @@ def _row(flag: Flag, prefix: str = "") -> tuple[str, str]:
     default = flag.default
     if default is True:  # what is on can only be turned off
         name = f"--{prefix}no-{flag.name}".replace("_", "-")
-    said = "" if default in (None, (), "") else f" (default {_plain(default)})"
+    said = "" if default in (None, (), "", False) else f" (default {_plain(default)})"
     return f"{name} {_kind(flag.kind)}".rstrip(), flag.text + said
 
 

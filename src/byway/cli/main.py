@@ -11,6 +11,7 @@ from byway.system.process import use_all_cores, use_compilation_cache
 
 # Each verb's module holds `run(argv)`; the text is what `byway --help` says of it.
 VERBS = {
+    "demo": ("byway.cli.demo", "train five rules on embedded digits, in about two minutes"),
     "compare": (
         "byway.cli.compare",
         "train several rules side by side, and report what each costs and buys",
@@ -37,7 +38,7 @@ HELP = """byway: train neural networks without backpropagation, and measure what
 {verbs}
 
 Start here:
-  byway compare                                          five rules on embedded digits, a minute
+  byway demo                                             five rules on embedded digits
   byway compare --task mnist --rules bp,frozen,dfa       on MNIST, three rules
   byway train --rule ff --net.hidden 500 500 500         one rule, a network of your own
   byway audit dfa                                        is it local?

@@ -34,7 +34,7 @@ OWN = [
     Flag("trials", int, TRIALS, "trials of each rule"),
 ]
 # Nothing looks at trials, and none is kept.
-WITHOUT = ("probe", "looks", "look_at", "save_every", "keep", "track", "tuned")
+WITHOUT = ("probe", "looks", "look_at", "save_every", "keep", "track", "tuned", "patience", "best")
 VERB = Verb("tune", DOC, OWN, WITHOUT)
 
 

@@ -18,6 +18,7 @@ from byway.learning.rule import Rule
 from byway.named import rule as rule_called
 from byway.named import task as task_called
 from byway.network.network import Network
+from byway.runs.folder import RunFolder
 from byway.training.options import taking
 from byway.training.tune import RATE, read_tuned, with_values
 
@@ -114,7 +115,8 @@ def _experiment(
     learned = task_of(task)
     options = {"seeds": seeds, **options}
     own = {
-        name: options.pop(name, None) for name in ("rates", "tuned", "track", "out", "overwrite")
+        name: options.pop(name, None)
+        for name in ("rates", "tuned", "track", "out", "overwrite", "resume")
     }
     chosen = rules_of(rules)
     _check(own, on_epoch, on_look)
@@ -131,7 +133,8 @@ def _experiment(
         rates = {label: tuned[label][RATE] for label in chosen}
     if own["out"] is None:
         fix = "name a run folder with out="
-        require_none("overwrite", own["overwrite"] or None, "without a run folder", fix)
+        for name in ("overwrite", "resume"):
+            require_none(name, own[name] or None, "without a run folder", fix)
         require_none("track", list(own["track"] or ()) or None, "without a run folder", fix)
         for name in ("save_every", "keep"):
             require_none(name, options.get(name), "without a run folder", fix)
@@ -140,8 +143,17 @@ def _experiment(
     )
     folder = None
     if own["out"] is not None:
-        folder = made.begin(Path(own["out"]), "", bool(own["overwrite"]), verb=verb)
+        folder = _folder(made, Path(own["out"]), verb, own)
     return made.run(folder, on_epoch, on_look, progress)
+
+
+def _folder(made: Experiment, path: Path, verb: str, own: Mapping[str, Any]) -> RunFolder:
+    """The run folder: a new one, or the one that is to be resumed."""
+    if not own["resume"]:
+        return made.begin(path, "", bool(own["overwrite"]), verb=verb)
+    fix = "leave one of the two out"
+    require_none("overwrite", own["overwrite"] or None, "beside resume", fix)
+    return RunFolder.again(path) if path.exists() else made.begin(path, verb=verb)
 
 
 def _check(own: Mapping[str, Any], on_epoch: Any, on_look: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 
 from byway.audit.verdict import audit
-from byway.core.errors import BlackBoxError, BywayError, ConfigError, unknown_name
+from byway.core.errors import BlackBoxError, BywayError, ConfigError, RunError, unknown_name
 from byway.core.task import Split, Task
 from byway.experiment.run import Run
 from byway.learning.rule import Rule
@@ -175,11 +175,22 @@ class Experiment:
                     jobs[entry.label].begin(Outcome(**self._announced(entry), finished=False))
             for entry in self.entries:
                 job = jobs[entry.label]
-                if not job.finished:
+                if job.finished:
+                    self._require_same(entry, job)
+                else:
                     one = self._train(entry, job, on_epoch, on_look, progress, say)
                     found[entry.label] = one
         held = Run.of(read(folder.path))
         return dataclasses.replace(held, outcomes={k: found.get(k, v) for k, v in held.items()})
+
+    def _require_same(self, entry: Entry, job: JobFolder) -> None:
+        """Raise `RunError` unless a job that has finished is the one that would be trained."""
+        if (other := job.differs(Outcome(**self._announced(entry)))) is not None:
+            raise RunError(
+                f"{job.path} holds {entry.label} trained otherwise: {other}",
+                "the run that is to be resumed",
+                "call it with the arguments that it was made with, or choose another folder",
+            )
 
     def _train(
         self,

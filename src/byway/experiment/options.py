@@ -28,6 +28,7 @@ class ExperimentOptions(Options, total=False):
             (),
             "where to send what is measured besides: tensorboard, wandb or mlflow",
             tuple[str, ...],
+            topic="saving",
         ),
     ]
     out: Annotated[
@@ -40,3 +41,6 @@ class ExperimentOptions(Options, total=False):
         ),
     ]
     overwrite: Annotated[bool, Option(False, "replace the run that lies in the folder")]
+    resume: Annotated[
+        bool, Option(False, "resume the run that lies in the folder, made by the same call")
+    ]

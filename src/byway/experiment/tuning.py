@@ -8,7 +8,7 @@ import numpy as np
 from typing_extensions import Unpack, override
 
 from byway.core.errors import ConfigError, RunError
-from byway.core.given import require_folder, require_whole
+from byway.core.given import require_folder, require_none, require_whole
 from byway.core.score import Score
 from byway.core.task import Split, Task
 from byway.experiment.compare import USUAL, Builder, builder_of, rules_of, task_of
@@ -94,6 +94,9 @@ def tune(
     if out is not None:
         require_folder("out", out)
     learned = task_of(task)
+    for name in ("patience", "best"):
+        why = "in a search, where trials share a program"
+        require_none(name, options.get(name) or None, why, f"leave {name} out")
     given = {"seeds": 2, "looks": 0, **options}
     experiment = Experiment(rules_of(rules), builder_of(net), learned, given, data=data)
     return searched(experiment, trials, None if out is None else Path(out), progress=progress)

@@ -42,6 +42,8 @@ def styles(run: Outcomes) -> dict[str, Style]:
     fixed = {**dict.fromkeys(BASELINES, Style("ink", "")), CONTROL: Style("grey", "2 2.5")}
     others = [label for label, rule in rules.items() if rule not in fixed]
     made = {label: Style(f"s{i % HUES}", DASHES[i % len(DASHES)]) for i, label in enumerate(others)}
+    matched = [label for label, rule in rules.items() if rule == CONTROL != label]
+    made |= {label: Style("grey", DASHES[3 - i % 3]) for i, label in enumerate(matched)}
     return {label: made.get(label) or fixed[rule] for label, rule in rules.items()}
 
 

@@ -42,7 +42,8 @@ def plot_curves(run: Outcomes, name: str, ax: Any = None) -> Any:
         curve = outcome.history[name]
         x = curve.steps if looks else curve.epochs
         mean, spread = mean_and_spread(metric.scale * curve.values)
-        plain = {**dict.fromkeys(BASELINES, ("black", "-")), CONTROL: ("grey", ":")}
+        dotted = ":" if label == CONTROL else "-."
+        plain = {**dict.fromkeys(BASELINES, ("black", "-")), CONTROL: ("grey", dotted)}
         colour, dash = plain.get(outcome.rule_id) or (next(colours), "-")
         marker = "o" if len(x) == 1 else None
         ax.plot(x, mean, dash, color=colour, label=label, marker=marker)
@@ -51,6 +52,7 @@ def plot_curves(run: Outcomes, name: str, ax: Any = None) -> Any:
             ax.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
     ax.set_xlabel("update" if looks else "epoch")
     ax.set_ylabel(title)
+    ax.xaxis.get_major_locator().set_params(integer=True)
     if metric.level is not None:
         ax.axhline(metric.scale * metric.level, color="grey", linestyle=":", linewidth=1)
     _scale(ax, metric)

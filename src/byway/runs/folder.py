@@ -48,6 +48,8 @@ MEASURED = (
     *("test", "others", "failures", "advice", "stopped", "seconds", "compile_seconds"),
     *("looks", "look_seconds", "look_compile_seconds", "step_bytes"),
 )
+# What makes a job another one.
+DECISIVE = ("rule_id", "task_id", "seeds", "network", "settings")
 ADVICE = "name a folder that 'byway compare', 'byway train' or save() wrote"
 
 
@@ -80,6 +82,20 @@ class JobFolder:
     def finished(self) -> bool:
         """Whether it came to its end."""
         return (self.path / OUTCOME).is_file()
+
+    def differs(self, outcome: Outcome) -> str | None:
+        """By what it is another job than that of an outcome; None if it is the same.
+
+        Raises:
+            RunError: its file is broken.
+        """
+        mine = json.loads(json.dumps(_plain({name: getattr(outcome, name) for name in DECISIVE})))
+        with as_written(self.path / JOB):
+            held = _json(self.path / JOB)
+            for name in DECISIVE:
+                if name in held and held[name] != mine[name]:
+                    return f"{name} {held[name]} in place of {mine[name]}"
+        return None
 
     def begin(self, outcome: Outcome) -> None:
         """Say what the job is, and begin its history anew: what a checkpoint holds is told again.
@@ -358,7 +374,7 @@ def _history(path: Path, seeds: Sequence[int]) -> History:
     for line in _lines(path):
         step, at = int(line["step"]), seeds.index(int(line["seed"]))
         new = Reading(step, float(line["epoch"]), _number(line["seconds"]), {})
-        held = moments.setdefault(step, new).values
+        held = moments.setdefault(step, new).numbers
         for name, value in line["values"].items():
             held.setdefault(str(name), np.full(len(seeds), np.nan))[at] = _number(value)
     return History(moments.values())

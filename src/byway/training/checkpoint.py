@@ -67,7 +67,8 @@ class Progress:
     @classmethod
     def from_json(cls, held: dict[str, Any], scores: Scores) -> "Progress":
         """What `to_json` gave."""
-        readings = [Reading(**one | {"values": _arrays(one["values"])}) for one in held["readings"]]
+        told = held["readings"]
+        readings = [Reading(**one | {"numbers": _arrays(one["numbers"])}) for one in told]
         return cls(**held | {"readings": readings, "scores": scores})
 
 
@@ -111,12 +112,13 @@ class Checkpoints:
             min(GAP, self.every) if epoch_ended else self.every
         )
 
-    def save(self, learners: Learner, progress: Progress) -> None:
+    def save(self, learners: Learner, progress: Progress, best: Learner | None = None) -> None:
         """Keep the training as it stands.
 
         Args:
             learners: the learners of the seeds asked for, arrays with a leading axis of seeds.
             progress: where they are.
+            best: what each was after its best epoch, where that is kept.
 
         Raises:
             RunError: it cannot be written; the one before is untouched.
@@ -128,6 +130,8 @@ class Checkpoints:
         arrays = {f"learner{name}": a for name, a in _named(learners).items()} | {
             f"score.{k}": v for k, v in progress.scores.items()
         }
+        if best is not None:
+            arrays |= {f"best{name}": a for name, a in _named(best).items()}
         store.write(
             self._manager,
             progress.step,
@@ -136,7 +140,7 @@ class Checkpoints:
         )
         self._saved = time.monotonic()
 
-    def restore(self, learners: Learner) -> tuple[Learner, Progress] | None:
+    def restore(self, learners: Learner) -> tuple[Learner, Progress, Learner | None] | None:
         """The latest of this training.
 
         Args:
@@ -144,7 +148,8 @@ class Checkpoints:
                 are replaced.
 
         Returns:
-            The learners and where they are; None where there is none.
+            The learners, where they are, and what each was after its best epoch where that was
+            kept; None where there is none.
 
         Raises:
             RunError: it cannot be read, or it is one of another training.
@@ -179,8 +184,10 @@ class Checkpoints:
             )
         kept = {k.removeprefix("learner"): v for k, v in arrays.items() if k.startswith("learner")}
         scores = {k.removeprefix("score."): v for k, v in arrays.items() if k.startswith("score.")}
+        best = {k.removeprefix("best"): v for k, v in arrays.items() if k.startswith("best")}
         restored = _fitted(learners, kept, here, branched)
-        return restored, Progress.from_json(held["progress"], scores)
+        remembered = _fitted(learners, best, here, branched) if best else None
+        return restored, Progress.from_json(held["progress"], scores), remembered
 
 
 def ingredients(data: dict[str, Split], program: str, **settings: Any) -> dict[str, Any]:

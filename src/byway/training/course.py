@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Sequence
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
+from byway.core.score import Score
 from byway.core.task import Task
+from byway.learning.learner import Learner
 from byway.training.checkpoint import Checkpoints, Progress
 from byway.training.history import Reading, Scores, flat
 from byway.training.loop import Loop
+from byway.training.result import judged
 from byway.training.stop import Stop
 
 # How long a person, or a signal, waits for the compiled program to come back [s].
@@ -24,6 +29,9 @@ class Course:
         store: where checkpoints are kept, if they are.
         on_epoch: told of the start and of each epoch; first of what a checkpoint holds.
         on_look: told of each look.
+        patience: epochs without a better main score on validation, on average over seeds, after
+            which it ends; it goes on to the last by default.
+        best: whether each seed ends with what it was after its best epoch.
 
     Attributes:
         at: where it stands.
@@ -36,13 +44,18 @@ class Course:
         store: Checkpoints | None = None,
         on_epoch: Listener | None = None,
         on_look: Listener | None = None,
+        patience: int | None = None,
+        best: bool = False,
     ):
         self.loop, self.moments, self.store = loop, moments, store
         self.on_epoch, self.on_look = on_epoch, on_look
+        self.patience, self.keeps_best = patience, best
+        self.best: Learner | None = None
         found = None if store is None else store.restore(loop.learners)
         self.at = Progress() if found is None else found[1]
         if found is not None:
             loop.learners = loop.layout.place(found[0])
+            self.best = None if found[2] is None else loop.layout.place(found[2])
 
     def run(
         self,
@@ -65,6 +78,7 @@ class Course:
             self._measure({})
             if 0 in self.moments:
                 self._look()
+            self._remember()
         self._tell(0)
         stretch = 1
         while at.step < epochs * steps and at.stopped is None:
@@ -77,7 +91,10 @@ class Course:
                 self._look()
             if last == steps:
                 self._end_epoch()
+                self._remember()
             self._tell(told)
+            if last == steps and at.stopped is None:
+                at.stopped = self._impatient()
             note = f"epoch {-(-at.step // steps)} of {epochs}{_note(self.loop.task, at.readings)}"
             advance(at.step, note)
             done = at.step == epochs * steps or at.stopped is not None
@@ -85,6 +102,8 @@ class Course:
                 self._keep()
             if asked:
                 raise KeyboardInterrupt
+        if self.best is not None:
+            self.loop.learners = self.best
         return at
 
     def _train(self, first: int, last: int) -> float:
@@ -102,6 +121,40 @@ class Course:
         means = {k: v.mean(1, dtype=float) for k, v in self.at.scores.items()}
         self._measure(self.loop.finished(means))
         self.at.scores = {}
+
+    def _validated(self) -> tuple[Score, np.ndarray]:
+        """The main score, and its value on validation at the start and after each epoch, "seeds
+        epochs".
+        """
+        main = self.loop.task.scores[0]
+        name = f"validation/{main.name}"
+        return main, np.stack([one[name] for one in self.at.readings if name in one], 1)
+
+    def _remember(self) -> None:
+        """Keep each learner whose epoch was better than all before it."""
+        if not self.keeps_best:
+            return
+        main, values = self._validated()
+        values = np.where(np.isfinite(values), values if main.higher else -values, -np.inf)
+        better = (values[:, -1:] > values[:, :-1]).all(1)
+        if self.best is None:
+            self.best = jax.tree.map(jnp.copy, self.loop.learners)
+            return
+        layout = self.loop.layout
+        chosen = np.concatenate([better, np.zeros(layout.padded - better.size, bool)])
+        pick = lambda new, old: jnp.where(chosen.reshape(-1, *[1] * (jnp.ndim(new) - 1)), new, old)
+        self.best = layout.place(jax.tree.map(pick, self.loop.learners, self.best))
+
+    def _impatient(self) -> str | None:
+        """Why to stop now, if there is a reason."""
+        if self.patience is None:
+            return None
+        main, values = self._validated()
+        means = [judged(main, values[:, 0], now) for now in values.T]
+        since = len(means) - 1 - (np.argmax if main.higher else np.argmin)(means)
+        if since < self.patience:
+            return None
+        return f"no better {main.title} on validation for {since} epochs"
 
     def _measure(self, train: Scores) -> None:
         validation = self.loop.score("validation", strict=not self.at.readings)
@@ -134,7 +187,8 @@ class Course:
 
     def _keep(self) -> None:
         if self.store is not None:
-            self.store.save(self.loop.real_learners(), self.at)
+            best = None if self.best is None else self.loop.real(self.best)
+            self.store.save(self.loop.real_learners(), self.at, best)
 
 
 def _note(task: Task, readings: Sequence[Reading]) -> str:

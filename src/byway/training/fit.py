@@ -114,7 +114,9 @@ def fit(
             stack.enter_context(store)
             asked = stack.enter_context(interrupts())
         advance = stack.enter_context(bar(rule.id, plan.epochs * loop.steps, progress))
-        at = Course(loop, moments, store, on_epoch, on_look).run(plan.epochs, asked, advance)
+        at = Course(loop, moments, store, on_epoch, on_look, plan.patience, plan.best).run(
+            plan.epochs, asked, advance
+        )
     return _result(loop, plan, data, at)
 
 

@@ -23,27 +23,27 @@ class Reading(Mapping[str, np.ndarray]):
         epoch: the same in epochs.
         seconds: training time of all seeds together so far, without compiling, scoring and looking
             [s].
-        values: by name; NaN for a seed that failed.
+        numbers: by name; NaN for a seed that failed.
         look: whether it is a look through the microscope; else an epoch ended, or training began.
     """
 
     step: int
     epoch: float
     seconds: float
-    values: Scores
+    numbers: Scores
     look: bool = False
 
     @override
     def __getitem__(self, name: str) -> np.ndarray:
-        return self.values[name]
+        return self.numbers[name]
 
     @override
     def __iter__(self) -> Iterator[str]:
-        return iter(self.values)
+        return iter(self.numbers)
 
     @override
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.numbers)
 
 
 def flat(groups: Mapping[str, Mapping[str, np.ndarray]]) -> Scores:

@@ -219,7 +219,11 @@ class Loop:
 
     def real_learners(self) -> Learner:
         """The learners of the seeds asked for, on one device."""
-        return jax.tree.map(jnp.asarray, self._real(self.learners))
+        return self.real(self.learners)
+
+    def real(self, learners: Learner) -> Learner:
+        """Some learners without those that only fill up the devices, on one device."""
+        return jax.tree.map(jnp.asarray, self._real(learners))
 
     @property
     def failed(self) -> np.ndarray:

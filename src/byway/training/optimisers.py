@@ -6,7 +6,7 @@ have their own, and one may be changed while it runs without compiling anew.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -95,12 +95,21 @@ class Optimiser(eqx.Module):
         schedule: the course of the rate, a key of `SCHEDULES`.
         steps: updates over which that course runs.
         rate: the rate that it starts from.
+        clip: the largest norm of all updates together, before the optimiser sees them.
+        decay: how much of a weight is taken away, beside the rate (decoupled weight decay,
+            Loshchilov and Hutter 2019); biases do not decay.
+        warmup: updates over which the rate rises to its course, evenly from 0.
+        scales: by projection, what its rate is multiplied by.
     """
 
     name: str = eqx.field(static=True)
     schedule: str = eqx.field(static=True)
     steps: int = eqx.field(static=True)
     rate: float
+    clip: float | None = eqx.field(static=True, default=None)
+    decay: float | None = eqx.field(static=True, default=None)
+    warmup: int = eqx.field(static=True, default=0)
+    scales: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
 
     def init(self, params: PyTree) -> Moments:
         """The state before the first update."""
@@ -110,19 +119,32 @@ class Optimiser(eqx.Module):
         self, updates: PyTree, state: Moments, params: PyTree | None = None
     ) -> tuple[PyTree, Moments]:
         """What to add to the parameters, and the state after it."""
+        if self.clip is not None:
+            clip = optax.clip_by_global_norm(self.clip)
+            updates, _ = clip.update(updates, clip.init(updates))
         updates, inner = self._inner.update(updates, state.inner, params)
+        if self.decay is not None and params is not None:
+            updates = jax.tree_util.tree_map_with_path(self._decayed, updates, params)
         rate = state.rate * SCHEDULES[self.schedule](self.steps)(state.count)
-        return jax.tree.map(lambda a: a * rate.astype(a.dtype), updates), Moments(
-            state.rate, state.count + 1, inner
-        )
+        if self.warmup:
+            rate = rate * jnp.minimum((state.count + 1).astype(rate.dtype) / self.warmup, 1.0)
+        updates = jax.tree.map(lambda a: a * rate.astype(a.dtype), updates)
+        for name, scale in self.scales:
+            if name in updates:
+                updates = updates | {name: jax.tree.map(lambda a: a * scale, updates[name])}  # noqa: B023
+        return updates, Moments(state.rate, state.count + 1, inner)
+
+    def _decayed(self, path: tuple[Any, ...], update: Array, param: Array) -> Array:
+        bias = getattr(path[-1], "key", None) == "bias"
+        return update if bias or self.decay is None else update - self.decay * param
 
     @property
     def _inner(self) -> optax.GradientTransformation:
         return OPTIMISERS[self.name](1.0)
 
 
-def optimiser(name: str, rate: float, schedule: str, steps: int) -> Optimiser:
-    """The optimiser called `name`, at `rate`, over `steps` updates.
+def optimiser(name: str, rate: float, schedule: str, steps: int, **more: Any) -> Optimiser:
+    """The optimiser called `name`, at `rate`, over `steps` updates; for `more` see `Optimiser`.
 
     Raises:
         UnknownNameError: no such optimiser or schedule.
@@ -136,7 +158,7 @@ def optimiser(name: str, rate: float, schedule: str, steps: int) -> Optimiser:
             "a positive number",
             "start from 1e-3 for adam, 1e-1 for sgd",
         )
-    return Optimiser(name, schedule, max(steps, 1), float(rate))
+    return Optimiser(name, schedule, max(steps, 1), float(rate), **more)
 
 
 def stepped(

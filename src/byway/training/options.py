@@ -24,11 +24,13 @@ class Option:
         default: its value unless told; None where it depends on task, rule or network.
         doc: what it means, and what None stands for.
         flag: its type on the command line and in a TOML file, where Python takes more.
+        topic: under which topic of `--help` it stands; "" for the first screen.
     """
 
     default: Any
     doc: str
     flag: Any = None
+    topic: str = ""
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +51,7 @@ class Options(TypedDict, total=False):
             "adam, adamw, sgd, momentum, rmsprop or adam_each, or in Python any optax "
             "transformation; each rule's own by default, adam for most",
             str | None,
+            topic="optimiser",
         ),
     ]
     lr: Annotated[
@@ -59,6 +62,7 @@ class Options(TypedDict, total=False):
         Option(
             None,
             "learning rate of a rule's own parameters, where they learn; the same as lr by default",
+            topic="optimiser",
         ),
     ]
     schedule: Annotated[
@@ -67,6 +71,57 @@ class Options(TypedDict, total=False):
             None,
             '"cosine" takes the rate to zero over the run, "constant" leaves it; each rule\'s own '
             "by default, cosine for most",
+            topic="optimiser",
+        ),
+    ]
+    clip: Annotated[
+        float | None,
+        Option(
+            None,
+            "the largest norm of all updates together; longer ones are scaled down to it",
+            topic="optimiser",
+        ),
+    ]
+    decay: Annotated[
+        float | None,
+        Option(
+            None,
+            "decoupled weight decay, multiplied by the learning rate; biases do not decay; none by "
+            "default",
+            topic="optimiser",
+        ),
+    ]
+    warmup: Annotated[
+        int | None,
+        Option(
+            None,
+            "updates over which the learning rate rises from 0; none by default",
+            topic="optimiser",
+        ),
+    ]
+    scales: Annotated[
+        Mapping[str, float] | None,
+        Option(
+            None,
+            "by projection, such as 'input-hidden1', what its learning rate is multiplied by; 1 by "
+            "default",
+            topic="optimiser",
+        ),
+    ]
+    patience: Annotated[
+        int | None,
+        Option(
+            None,
+            "epochs without a better main score on validation, averaged over seeds, after which "
+            "training stops; it goes through all epochs by default",
+        ),
+    ]
+    best: Annotated[
+        bool,
+        Option(
+            False,
+            "keep, of each seed, the epoch with the best main score on validation in place of the "
+            "last",
         ),
     ]
     probe: Annotated[
@@ -75,6 +130,7 @@ class Options(TypedDict, total=False):
             None,
             "validation samples under the microscope, which compares updates with the true "
             "gradient; 64 by default",
+            topic="microscope",
         ),
     ]
     looks: Annotated[
@@ -83,6 +139,7 @@ class Options(TypedDict, total=False):
             None,
             "how often the microscope looks, closer together early; 0 for never; by default up to "
             "20 times, for less than a tenth of the time",
+            topic="microscope",
         ),
     ]
     look_at: Annotated[
@@ -91,6 +148,7 @@ class Options(TypedDict, total=False):
             None,
             "the updates after which it looks instead, 0 for the start",
             tuple[int, ...] | None,
+            topic="microscope",
         ),
     ]
     every: Annotated[
@@ -116,6 +174,7 @@ class Options(TypedDict, total=False):
             None,
             "seconds between two checkpoints, from which 'byway resume' goes on, 60 by default; "
             "ends of epochs count too",
+            topic="saving",
         ),
     ]
     keep: Annotated[
@@ -124,6 +183,7 @@ class Options(TypedDict, total=False):
             None,
             "how many of the latest checkpoints to keep, for 'byway branch'; 0 for all; 1 by "
             "default",
+            topic="saving",
         ),
     ]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from byway.core.errors import ConfigError, DataError, RuleError, ShapeError
+from byway.core.errors import ConfigError, DataError, RuleError, ShapeError, unknown_name
 from byway.core.given import (
     LARGEST_COUNT,
     LARGEST_SEED,
@@ -96,9 +97,15 @@ class Plan:
             "probe",
             "every",
             "growth",
+            "clip",
+            "decay",
+            "warmup",
+            "patience",
+            "best",
         )
         return {name: getattr(self, name) for name in rest} | {
             "seeds": self.all_seeds,
+            "scales": sorted((self.scales or {}).items()),
             "looks": moments,
         }
 
@@ -132,6 +139,7 @@ class Plan:
             raise ConfigError(
                 f"save_every = {shown(self.save_every)}", "seconds, from 0", "leave it out for 60"
             )
+        self._check_numbers(net, task)
         if self.every is not None:
             require_whole("every", self.every, fix="leave every out for one update a batch")
         if not net.takes(task.input_shape) or task.outputs != net[net.output].size:
@@ -191,6 +199,34 @@ class Plan:
         # Without a loss there is no gradient to compare with either.
         return optimisers, moments if taught else []
 
+    def _check_numbers(self, net: Network, task: Task) -> None:
+        for name in ("clip", "decay"):
+            value = getattr(self, name)
+            if value is not None and not (is_number(value) and value > 0):
+                raise ConfigError(f"{name} = {shown(value)}", "a number above 0", "leave it out")
+        for name in ("warmup", "patience"):
+            if getattr(self, name) is not None:
+                require_whole(name, getattr(self, name), fix=f"leave {name} out for none")
+        if not isinstance(self.best, bool):
+            raise ConfigError(f"best = {shown(self.best)}", "True or False", "leave it out")
+        for name in ("patience", "best"):
+            if getattr(self, name) and not task.scores:
+                raise ConfigError(
+                    f"{name} = {getattr(self, name)} on the task {task.id}, which scores nothing",
+                    "a score to judge epochs by",
+                    f"leave {name} out",
+                )
+        if self.scales is None:
+            return
+        require(Mapping, "scales", self.scales, "numbers by projection", "leave it out")
+        names = [p.name for p in net.projections]
+        for name, scale in self.scales.items():
+            if name not in names:
+                raise unknown_name("projection", name, names)
+            if not is_number(scale) or scale < 0:
+                given = f"scales = {{{name!r}: {shown(scale)}}}"
+                raise ConfigError(given, "a number from 0", "1 leaves the rate as it is")
+
     def _optimisers(self, net: Network, rule: Rule, task: Task, updates: int) -> Optimisers:
         chosen, schedule = (
             (rule.optimiser if self.optimiser is None else self.optimiser),
@@ -199,16 +235,17 @@ class Plan:
         if isinstance(chosen, str):
             lr = rule.learning_rate if self.lr is None else self.lr
             rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
-            return Optimisers(
-                *(optimiser_called(chosen, rate, schedule, updates) for rate in rates)
-            )
+            more = {"clip": self.clip, "warmup": self.warmup or 0}
+            own = more | {"decay": self.decay, "scales": tuple(sorted((self.scales or {}).items()))}
+            make = partial(optimiser_called, chosen, schedule=schedule, steps=updates)
+            return Optimisers(make(rate=rates[0], **own), make(rate=rates[1], **more))
         if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
             raise ConfigError(
                 f"optimiser = {shown(chosen)}",
                 "a name, or an optax transformation",
                 "for example 'adam'",
             )
-        for name in ("lr", "lr_gamma", "schedule"):
+        for name in ("lr", "lr_gamma", "schedule", "clip", "decay", "warmup", "scales"):
             require_none(
                 name,
                 getattr(self, name),
@@ -238,7 +275,8 @@ class Plan:
                 "schedule": rule.schedule if self.schedule is None else self.schedule,
             }
         )
-        budget = {name: self.options[name] for name in ("epochs", "batch", "every")}
+        shaped = ("clip", "decay", "warmup", "scales", "patience", "best")
+        budget = {name: self.options[name] for name in ("epochs", "batch", "every", *shaped)}
         grown = {} if self.growth is None else {"growth": str(self.growth)}
         own = {field.name: getattr(rule, field.name) for field in hypers(type(rule))}
         return budget | made | grown | {"rule": own}
