@@ -4,6 +4,8 @@ import resource
 import sys
 from pathlib import Path
 
+import jax
+
 import byway
 from benchmarks.job import Job
 
@@ -11,8 +13,8 @@ byway.use_all_cores()
 
 
 def memory(job: dict) -> dict[str, int]:
-    """Bytes of one compiled update, of this process when the data are loaded, and of this process
-    at its peak.
+    """Bytes of one compiled update, of this process when the data are loaded, of this process at
+    its peak, and of the accelerator, where there is one, at its peak.
     """
     work = Job(**job)
     rule, task = byway.rule(work.rule), byway.task(work.task)
@@ -20,7 +22,9 @@ def memory(job: dict) -> dict[str, int]:
     task.load()
     before = peak()
     result = byway.fit(net, rule, task, epochs=1, batch=work.batch, progress=False)
-    return {"step_bytes": result.step_bytes, "before": before, "peak": peak()}
+    used = {"step_bytes": result.step_bytes, "before": before, "peak": peak()}
+    statistics = jax.devices()[0].memory_stats()  # None on a CPU
+    return used | ({"device": statistics["peak_bytes_in_use"]} if statistics else {})
 
 
 def peak() -> int:

@@ -25,6 +25,7 @@ def measure(repeats: int) -> list[Table]:
             "process, data loaded [MB]": f"{used['before'] / 1e6:.0f}",
             "process, peak [MB]": f"{used['peak'] / 1e6:.0f}",
         }
+        | ({"accelerator, peak [MB]": f"{used['device'] / 1e6:.0f}"} if "device" in used else {})
         for name, used in raw.items()
     ]
     return [Table("Memory, batch 64, one epoch of `byway.fit` on MNIST", rows, [], raw)]

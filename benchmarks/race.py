@@ -16,7 +16,7 @@ from types import MappingProxyType
 from benchmarks import peers
 from benchmarks.job import Job
 from benchmarks.report import Table, Target, version
-from benchmarks.worker import Worker
+from benchmarks.worker import PLATFORM, Worker
 
 # JAX sees one device in the floor's process, as it does for anyone who has not imported Byway.
 FLOOR_ENV = {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
@@ -30,9 +30,10 @@ ONE_THREAD = "PyTorch eager, one thread, fused Adam"
 PYTORCH = {
     EAGER: ("eager", {}),
     FUSED: ("eager", {"fused": True}),
-    ONE_THREAD: ("eager", {"fused": True, "threads": 1}),
     COMPILED: ("compiled", {}),
 }
+if PLATFORM == "cpu":  # a card has nothing to gain from it
+    PYTORCH[ONE_THREAD] = ("eager", {"fused": True, "threads": 1})
 ACCURACY = "test accuracy [%]"
 # By contestant, the environment that it needs and its target there.
 PEERS = {

@@ -75,6 +75,20 @@ def test_a_number_of_devices_that_was_chosen_is_left():
     assert run(f"import jax; jax.config.update('jax_num_cpu_devices', 1); {ask}") == "1"
 
 
+def test_where_jax_may_use_accelerators_alone_there_are_no_cpu_devices_to_ask_for():
+    program = """
+import jax
+
+def devices(platform=None):
+    raise RuntimeError(f"Unknown backend: '{platform}' requested; present are: cuda")
+
+jax.devices = devices
+import byway
+print(byway.use_all_cores())
+"""
+    assert run(program) == "0"
+
+
 def test_once_jax_computes_the_call_says_what_to_do():
     program = f"""{THREE_CORES}
 import jax; jax.devices()

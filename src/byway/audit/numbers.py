@@ -112,9 +112,10 @@ INSIDE: dict[str, Callable[[Equation, Sequence[Any]], list[Any]]] = {
 
 def _mixed(a: Any) -> Any:
     """Whole numbers that look like chance, from whole numbers (the finaliser of splitmix64)."""
-    a = np.asarray(a, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    a = (a ^ (a >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    a = (a ^ (a >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    with np.errstate(over="ignore"):  # sums and products modulo 2^64 are meant
+        a = np.asarray(a, np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+        a = (a ^ (a >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        a = (a ^ (a >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return a ^ (a >> np.uint64(31))
 
 
