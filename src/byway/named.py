@@ -20,22 +20,22 @@ T = TypeVar("T")
 REGISTRIES: tuple[Registry[Any], ...] = (RULES, TASKS, GROWTHS, CELLS)
 
 
-def rule(name: str, **hyper: Any) -> Rule:
+def rule(name: str, /, **hyper: Any) -> Rule:
     """The rule called `name`, with its hyper-parameters."""
     return _made(RULES.get(name), name, hyper)
 
 
-def task(name: str, **hyper: Any) -> Task:
+def task(name: str, /, **hyper: Any) -> Task:
     """The task called `name`, with its settings."""
     return _made(TASKS.get(name), name, hyper)
 
 
-def cell(name: str, **hyper: Any) -> Cell:
+def cell(name: str, /, **hyper: Any) -> Cell:
     """The cell or activation called `name`, with its numbers."""
     return found(name) if name not in CELLS.ids() else _made(CELLS.get(name), name, hyper)
 
 
-def growth(name: str, **hyper: Any) -> Growth:
+def growth(name: str, /, **hyper: Any) -> Growth:
     """The growth policy called `name`, with its numbers."""
     return _made(GROWTHS.get(name), name, hyper)
 

@@ -631,7 +631,7 @@ CHECKPOINTS = [
     Defect(
         "a_checkpoint_goes_on_with_other_data",
         "training/checkpoint.py",
-        '| {"data": crc} | where',
+        '| {"data": contents(data)} | where',
         "| where",
         _of("training/test_checkpoint", "a_checkpoint_of_other_data_is_refused"),
     ),

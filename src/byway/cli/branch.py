@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from byway.cli.experiment import begun, going, made
-from byway.cli.resume import settings_of
+from byway.cli.experiment import begun, going
+from byway.cli.resume import restored
 from byway.core.errors import ConfigError, RunError
 from byway.runs.folder import RunFolder
 from byway.training.checkpoint import branch, choose
@@ -30,6 +30,7 @@ class Branch:
         set: what to change, as NAME=VALUE, under the names of config.toml.
         at: the checkpoint to start from, by its step; the latest by default. More are there in a
             run with --keep.
+        data: where the file or folder of your own data is now, if it was moved.
         out: the new run folder; runs/branch-TASK-TIME by default.
         overwrite: replace the run that lies there.
     """
@@ -37,6 +38,7 @@ class Branch:
     folder: Annotated[Path, tyro.conf.Positional]
     set: tuple[str, ...] = ()
     at: int | None = None
+    data: Path | None = None
     out: Path | None = None
     overwrite: bool = False
 
@@ -45,9 +47,9 @@ def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Branch, args=list(argv), prog="byway branch")
     old = RunFolder.again(asked.folder)
-    names, settings = settings_of(asked.folder, **dict(_change(text) for text in asked.set))
+    changes = dict(_change(text) for text in asked.set)
+    settings, experiment = restored(asked.folder, asked.data, **changes)
     settings = dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite)
-    experiment = made(names, settings)
     jobs = {entry.label: old.job(entry.label, experiment.seeds) for entry in experiment.entries}
     jobs = {label: job for label, job in jobs.items() if job.checkpoints.is_dir()}
     if not jobs:

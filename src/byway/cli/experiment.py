@@ -60,7 +60,9 @@ def begun(experiment: Experiment, verb: str, settings: Any, **about: Any) -> Run
     name = f"{verb}-{experiment.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     out = Path("runs") / name if given is None else given
     net = settings.net.resolved(experiment.task)
-    whole = dataclasses.replace(settings, epochs=plan.epochs, batch=plan.batch, net=net)
+    whole = dataclasses.replace(
+        settings, epochs=plan.epochs, batch=plan.batch, net=net, **_named(experiment, settings)
+    )
     of = verb if verb != "branch" else "compare" if hasattr(settings, "rules") else "train"
     return experiment.begin(
         out, to_toml(whole), settings.overwrite, unique=given is None, verb=of, **about
@@ -91,6 +93,15 @@ def with_tuned(settings: Any, names: list[str]) -> Any:
             )
         tables[name] = dataclasses.replace(table, **values)
     return dataclasses.replace(settings, tuned=None, **tables)
+
+
+def _named(experiment: Experiment, settings: Any) -> dict[str, Any]:
+    """The table of the task with the name that its data go by, also once their file has another."""
+    task = called(settings.task)
+    table = getattr(settings, task, None)
+    if table is None or not hasattr(table, "name"):
+        return {}
+    return {task: dataclasses.replace(table, name=experiment.task.id)}
 
 
 def _own(settings: Any, name: str) -> dict[str, Any]:

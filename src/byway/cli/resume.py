@@ -11,6 +11,9 @@ from byway.cli import compare, train
 from byway.cli.experiment import going, made
 from byway.cli.settings import from_toml
 from byway.core.errors import RunError
+from byway.core.registry import called
+from byway.experiment.experiment import Experiment
+from byway.experiment.places import other_data, places, require_same_data
 from byway.runs.folder import CONFIG, RunFolder
 
 
@@ -23,22 +26,56 @@ class Resume:
 
     Attributes:
         folder: the run folder.
+        data: where the file or folder of your own data is now, if it was moved; by default it is
+            looked for where it was, and then where it was as seen from the run folder.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
+    data: Path | None = None
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Resume, args=list(argv), prog="byway resume")
     again = RunFolder.again(asked.folder)
-    experiment = made(*settings_of(asked.folder))
+    experiment = restored(asked.folder, asked.data)[1]
     if all(again.job(entry.label, experiment.seeds).finished for entry in experiment.entries):
         print(
             f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts "
             "another run from its end"
         )
     going(experiment, again)
+
+
+def restored(folder: Path, data: Path | None = None, **changes: Any) -> tuple[Any, Experiment]:
+    """The settings and the experiment of a run, with its data, wherever these are now.
+
+    Args:
+        folder: the run.
+        data: where the data are, if somebody says so.
+        changes: settings to change, dots in their names for tables.
+
+    Raises:
+        RunError: the data are not to be found, or are others; or the run was made in Python.
+    """
+    about = RunFolder.again(folder).about
+    names, settings = settings_of(folder, **changes)
+    task = called(settings.task)
+    if any(name.partition(".")[0] == task for name in changes):  # to learn from others
+        return settings, made(names, settings)
+    tables = [
+        dataclasses.replace(getattr(settings, task), path=place)
+        for place in places(about, folder, data)
+    ]
+    tried = [dataclasses.replace(settings, **{task: table}) for table in tables] or [settings]
+    # Where other data lie in the old place, the run's own may lie beside it.
+    for one in tried[:-1]:
+        experiment = made(names, one)
+        if other_data(about, experiment.data) is None:
+            return one, experiment
+    experiment = made(names, tried[-1])
+    require_same_data(about, experiment.data, folder)
+    return tried[-1], experiment
 
 
 def settings_of(folder: Path, **changes: Any) -> tuple[list[str], Any]:

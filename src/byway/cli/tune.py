@@ -12,7 +12,9 @@ from byway.cli.experiment import made
 from byway.cli.flags import Flag
 from byway.cli.settings import Verb, to_toml
 from byway.core.given import require_whole
+from byway.core.registry import called
 from byway.experiment.compare import USUAL
+from byway.experiment.places import PATH
 from byway.experiment.tuning import TRIALS, Tuned, searched
 from byway.training.tune import RATE, TUNED
 
@@ -51,9 +53,16 @@ def go(settings: Any) -> None:
     found = searched(experiment, settings.trials, folder, to_toml(settings), settings.overwrite)
     _print(found)
     print(
-        f"kept in {folder / TUNED}: byway compare --task {experiment.task.id} --rules "
-        f"{settings.rules} --tuned {folder}"
+        f"kept in {folder / TUNED}: byway compare --task {settings.task}{_path(settings)} "
+        f"--rules {settings.rules} --tuned {folder}"
     )
+
+
+def _path(settings: Any) -> str:
+    """The flag that says where the data of the search are, if they are in a file."""
+    task = called(settings.task)
+    path = getattr(getattr(settings, task, None), PATH, None)
+    return "" if path is None else f" --{task}.path {path}"
 
 
 def _print(found: Tuned) -> None:

@@ -13,6 +13,7 @@ import jax
 from byway.audit.verdict import audit
 from byway.core.errors import BlackBoxError, BywayError, ConfigError, RunError, unknown_name
 from byway.core.task import Split, Task
+from byway.experiment.places import DATA, noted, require_same_data
 from byway.experiment.run import Run
 from byway.learning.rule import Rule
 from byway.learning.time import SequenceRule, StepRule
@@ -143,7 +144,8 @@ class Experiment:
             about: what else to note of it.
         """
         asked = [entry.label for entry in self.entries]
-        about = {**provenance(), "task": self.task.id, "asked": asked, **about}
+        data = {DATA: noted(self.task, self.data, path)}
+        about = {**provenance(), "task": self.task.id, "asked": asked, **data, **about}
         return RunFolder.begin(path, about, config, overwrite, unique)
 
     def run(
@@ -169,6 +171,7 @@ class Experiment:
                 found[entry.label] = self._train(entry, None, on_epoch, on_look, progress, say)
             return Run(found, about)
         with locked(folder.path):
+            self._require_same_data(folder)
             found, jobs = {}, {e.label: folder.job(e.label, self.seeds) for e in self.entries}
             for entry in self.entries:
                 if not jobs[entry.label].begun:
@@ -182,6 +185,13 @@ class Experiment:
                     found[entry.label] = one
         held = Run.of(read(folder.path))
         return dataclasses.replace(held, outcomes={k: found.get(k, v) for k, v in held.items()})
+
+    def _require_same_data(self, folder: RunFolder) -> None:
+        """Raise `RunError` unless a run is of these data; take note of where they lie now."""
+        about = folder.about
+        require_same_data(about, self.data, folder.path)
+        if about.get(DATA) != (now := noted(self.task, self.data, folder.path)):
+            folder.note(**{DATA: now})
 
     def _require_same(self, entry: Entry, job: JobFolder) -> None:
         """Raise `RunError` unless a job that has finished is the one that would be trained."""

@@ -1,5 +1,6 @@
 """Searches from Python: `tune`."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from byway.core.score import Score
 from byway.core.task import Split, Task
 from byway.experiment.compare import USUAL, Builder, builder_of, rules_of, task_of
 from byway.experiment.experiment import Entry, Experiment
+from byway.experiment.places import DATA, noted, require_same_data
 from byway.learning.rule import Rule
 from byway.network.network import Network
-from byway.runs.folder import CONFIG, replace
+from byway.runs.folder import CONFIG, as_written, replace, write_json
 from byway.training.abreast import validated
 from byway.training.checkpoint import locked
 from byway.training.options import Options, taking
@@ -135,6 +137,7 @@ def searched(
         return tuned
     with locked(folder):
         _keep_config(folder, config, overwrite)
+        _keep_data(folder, experiment, overwrite)
         for entry in entries:
             path = folder / "trials" / f"{entry.label}.jsonl"
             tuned[entry.label] = _search(experiment, entry, trials, path, progress)
@@ -184,3 +187,13 @@ def _keep_config(folder: Path, config: str, overwrite: bool) -> None:
         for old in (folder / "trials").glob("*.jsonl"):
             old.unlink()
     replace(path, config)
+
+
+def _keep_data(folder: Path, experiment: Experiment, overwrite: bool) -> None:
+    """Note which data a search is on; one on others is refused."""
+    path = folder / "data.json"
+    if path.is_file() and not overwrite:
+        with as_written(path):
+            held = json.loads(path.read_text(encoding="utf-8"))
+            require_same_data(held, experiment.data, folder)
+    write_json(path, {DATA: noted(experiment.task, experiment.data, folder)})

@@ -1,6 +1,7 @@
 """The run folder: names, schema, reading and writing are here, and nowhere else.
 
-run.json                    version of this format, when and where it ran, what was asked for
+run.json                    version of this format, when and where it ran, what was asked for,
+                            which data and where they lay
 config.toml                 every setting, to run the same again; not of a run made in Python
 jobs/LABEL/FIRST-LAST/      a job: one rule, these seeds; whoever writes it writes nothing else
     job.json                what it is: rule, seeds, task, network, settings, what is measured
@@ -190,6 +191,19 @@ class RunFolder:
         """
         _about(Path(path))
         return cls(Path(path))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """When and where it ran, what was asked for, and where its data lay.
+
+        Raises:
+            RunError: it is broken.
+        """
+        return _about(self.path)
+
+    def note(self, **more: Any) -> None:
+        """Add to that, or change it."""
+        write_json(self.path / RUN, self.about | more)
 
     def job(self, label: str, seeds: Sequence[int]) -> JobFolder:
         """The folder of a job."""

@@ -11,6 +11,7 @@ Shares of the samples, each class in proportion, make validation and test.
 """
 
 import math
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,10 @@ CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabe
 # So many different whole numbers, or more than some and a third of the samples, may be either:
 # somebody has to say.
 MANY, SOME = 20, 5
+# The files that there are; what else there is are folders.
+FILES = (".csv", ".npz", ".npy")
+# What may not stand in the name of a data set, as it names folders and lines in charts.
+STRANGE = re.compile(r"[^\w.+= -]")
 
 
 class Data(Task):
@@ -72,6 +77,10 @@ class Data(Task):
         None,
         "a .csv, .npz or .npy, a folder of .npy, or a folder with a folder of images for each "
         "class",
+    )
+    name: str = hyper(
+        "",
+        "what the data set is called in tables and reports; by default as its file is, or data",
     )
     kind: str = hyper(
         "",
@@ -163,6 +172,8 @@ class Data(Task):
         self.path = None if path is None else Path(path)
         check_ranges(self)
         self._check_words()
+        if not self.name and self.path is not None:
+            self.name = _called(self.path)
         parts = {
             "train": Given(x, y, mask),
             "validation": Given(validation_x, validation_y, validation_mask),
@@ -245,6 +256,11 @@ class Data(Task):
         form = names, channels_first, side, background, hyper.get("sequences", False)
         test_x, test_y = (None, None) if test_dataset is None else from_dataset(test_dataset, *form)
         return cls(*from_dataset(dataset, *form), test_x=test_x, test_y=test_y, **hyper)
+
+    @property
+    @override
+    def id(self):
+        return self.name or super().id
 
     @property
     @override
@@ -377,6 +393,12 @@ class Data(Task):
         """Raise `ConfigError` where settings exclude each other, or one has no meaning beside
         another.
         """
+        if self.name and (STRANGE.search(self.name) or not re.match(r"\w", self.name)):
+            raise ConfigError(
+                f"name = {self.name!r}",
+                "letters, digits, spaces and any of _ - + = . after a letter or a digit",
+                "call the data set otherwise: its name is part of the names of folders",
+            )
         if self.kind not in ("", CLASSIFICATION, REGRESSION, UNLABELLED):
             raise ConfigError(
                 f"kind = {self.kind!r}",
@@ -540,6 +562,13 @@ class Data(Task):
                 "a word on what they mean",
                 'say kind="regression" or kind="classification"; on the command line --data.kind',
             )
+
+
+def _called(path: Path) -> str:
+    """What data in a file or a folder are called unless somebody names them."""
+    path = path.absolute()
+    name = path.stem if path.suffix.lower() in FILES else path.name
+    return STRANGE.sub("-", name).lstrip("-+=. ")
 
 
 def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:

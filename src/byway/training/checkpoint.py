@@ -206,14 +206,20 @@ def ingredients(data: dict[str, Split], program: str, **settings: Any) -> dict[s
         "devices": jax.device_count(),
         "double precision": jnp.zeros(()).dtype == jnp.float64,
     }
-    crc = {name: f"{split.size} samples, crc {_crc(split):08x}" for name, split in data.items()}
     return (
         {name: _in_words(value) for name, value in settings.items()}
-        | {"data": crc}
+        | {"data": contents(data)}
         | where
         | used
         | {PROGRAM: program}
     )
+
+
+def contents(data: dict[str, Split]) -> dict[str, str]:
+    """By split, how many samples it has and a checksum of them: wherever they lie, data that differ
+    in one bit are told apart.
+    """
+    return {name: f"{split.size} samples, crc {_crc(split):08x}" for name, split in data.items()}
 
 
 def choose(folder: Path, step: int | None = None) -> int:
@@ -352,7 +358,8 @@ def _named(learners: Learner) -> dict[str, np.ndarray]:
 
 def _in_words(value: Any) -> str:
     """As a person would call it; of what has no plain name its kind, as an address in memory means
-    nothing to the next process.
+    nothing to the next process. Where its data lie is left out: they may move, and are known by
+    their contents.
     """
     if isinstance(value, PLAIN):
         return repr(value)
@@ -363,7 +370,7 @@ def _in_words(value: Any) -> str:
     fields = ", ".join(
         f"{field.name}={_in_words(getattr(value, field.name))}"
         for field in dataclasses.fields(value)
-        if field.repr
+        if field.repr and not isinstance(getattr(value, field.name), Path)
     )
     return f"{getattr(value, 'id', type(value).__name__)}({fields})"
 
