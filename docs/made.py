@@ -1,5 +1,7 @@
 """The pages that are made from the code each time the docs are built: rules, tasks, cells, growth
-policies, kinds of network, and the audit.
+policies, kinds of network, reproductions and the audit.
+
+`python docs/made.py` makes that part of the figures anew that is made from the reproductions.
 """
 
 import re
@@ -17,8 +19,10 @@ from byway.growths import GROWTHS
 from byway.network.cells import CELLS
 from byway.pages.member import cell_page, cells_page, growth_page, growths_page
 from byway.pages.network import network_page, networks_page
+from byway.pages.reproduction import renewed, reproduction_page, reproductions_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import task_page, tasks_page
+from byway.reproductions import REPRODUCTIONS
 from byway.rules import RULES
 from byway.system.machine import cores
 from byway.system.process import use_compilation_cache
@@ -47,6 +51,7 @@ def made() -> dict[str, str]:
     """Every page, by its address."""
     rules, tasks = list(ours(RULES)), list(ours(TASKS))
     cells, growths = list(ours(CELLS)), list(ours(GROWTHS))
+    reproductions = list(ours(REPRODUCTIONS))
     # Audits and exact tests take nearly all of the time: a process for each core shares them.
     with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
         examined = list(pool.map(examine, [rule.id for rule in rules]))
@@ -56,12 +61,14 @@ def made() -> dict[str, str]:
     pages |= {f"networks/{kind}.md": network_page(kind, rules) for kind in KINDS}
     pages |= {f"cells/{cell.name}.md": cell_page(cell) for cell in cells}
     pages |= {f"growths/{growth.id}.md": growth_page(growth) for growth in growths}
+    pages |= {f"reproductions/{one.id}.md": reproduction_page(one) for one in reproductions}
     lists = {
         "rules": rules_page(rules),
         "tasks": tasks_page(tasks),
         "networks": networks_page(),
         "cells": cells_page(cells),
         "growths": growths_page(growths),
+        "reproductions": reproductions_page(reproductions),
     }
     for name, text in lists.items():
         pages[f"{name}.md"] = text + _contents(p for p in pages if p.startswith(f"{name}/"))
@@ -106,3 +113,9 @@ def _contents(addresses) -> str:
     """The pages under a list, for the navigation."""
     names = (address.removesuffix(".md") for address in addresses)
     return "\n".join(["", "```{toctree}", ":hidden:", "", *names, "```", ""])
+
+
+if __name__ == "__main__":
+    page = HERE / "figures.md"
+    text = renewed(page.read_text(encoding="utf-8"), list(ours(REPRODUCTIONS)))
+    page.write_text(text, encoding="utf-8")

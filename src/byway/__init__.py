@@ -18,6 +18,8 @@ _HOME = {
     "compare": "experiment.compare",
     "train": "experiment.compare",
     "tune": "experiment.tuning",
+    "reproduce": "reproductions._reproduce",
+    "Reproduced": "reproductions._reproduce",
     "open": "experiment.run",
     "Run": "experiment.run",
     "Stop": "training.stop",

@@ -64,6 +64,10 @@ from byway.network.populations import Population as Population
 from byway.network.projections import Dense as Dense
 from byway.network.projections import Skip as Skip
 from byway.network.sparse import FixedFanIn as FixedFanIn
+
+# Published figures, measured again.
+from byway.reproductions._reproduce import Reproduced as Reproduced
+from byway.reproductions._reproduce import reproduce as reproduce
 from byway.sklearn import BywayClassifier as BywayClassifier
 
 # What is set for the whole process, when it is asked for.

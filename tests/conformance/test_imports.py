@@ -10,6 +10,7 @@ import pytest
 import byway
 from byway.growths import GROWTHS
 from byway.network.cells import CELLS
+from byway.reproductions import REPRODUCTIONS
 from byway.rules import RULES
 from byway.tasks import TASKS
 
@@ -31,9 +32,10 @@ LAYERS = [
     "meta",
     "runs",
     "report",
+    "experiment",
+    "reproductions",
     "pages",
     "notebook",
-    "experiment",
     "sklearn",
     "cli",
 ]
@@ -152,7 +154,9 @@ def test_arrays_are_never_loaded_from_pickles():
         ) == "False", ast.unparse(call)
 
 
-@pytest.mark.parametrize("registry", [RULES, TASKS, GROWTHS, CELLS], ids=lambda r: r.kind)
+@pytest.mark.parametrize(
+    "registry", [RULES, TASKS, GROWTHS, CELLS, REPRODUCTIONS], ids=lambda r: r.kind
+)
 def test_no_member_imports_a_member(registry):
     members = set(registry._own.values())
     assert members <= MODULES.keys()

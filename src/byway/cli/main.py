@@ -18,6 +18,7 @@ VERBS = {
     ),
     "train": ("byway.cli.train", "train one rule"),
     "tune": ("byway.cli.tune", "give each rule the same search for its best settings"),
+    "reproduce": ("byway.cli.reproduce", "list published figures, and measure one again"),
     "resume": ("byway.cli.resume", "go on with a run that was stopped, as if it never had been"),
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
@@ -42,6 +43,7 @@ Start here:
   byway compare --task mnist --rules bp,frozen,dfa       on MNIST, three rules
   byway train --rule ff --net.hidden 500 500 500         one rule, a network of your own
   byway audit dfa                                        is it local?
+  byway reproduce                                        which published figures hold here?
   byway verify                                           are the equations right, on this machine?
 """
 

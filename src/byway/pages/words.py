@@ -11,7 +11,7 @@ from byway.core.hyper import hypers
 from byway.pages.tex import equations, formulas
 from byway.system.docstring import docstring
 
-FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source)\s{2,}(.*)")
+FACT = re.compile(r"(Shapes|Units|Claims|Limits|Source|Verified|Differs|Miss)\s+(.*)")
 
 
 @dataclasses.dataclass(frozen=True)
