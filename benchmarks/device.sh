@@ -26,8 +26,10 @@ $python -c 'import jax; print(jax.__version__, jax.devices())
 raise SystemExit(jax.default_backend() == "cpu")' || exit 1
 
 echo '## Exact tests on the card'
-timeout "${TESTS_S:-200}" $python -m pytest -q -p no:cacheprovider -n "${WORKERS:-8}" \
-  --dist worksteal -m 'not slow' --tb=short ${TESTS:-tests/oracles tests/training/test_fit.py}
+timeout --signal=INT "${TESTS_S:-180}" $python -m pytest -q -p no:cacheprovider -p no:benchmark \
+  -n "${WORKERS:-12}" --dist worksteal -m 'not slow' --tb=short \
+  ${TESTS:-tests/oracles tests/training/test_fit.py}
 
 echo '## Speed and memory'
-timeout "${BENCH_S:-240}" $python -m benchmarks ${BENCH:-seeds epoch memory} --repeats "${REPEATS:-3}"
+timeout "${BENCH_S:-280}" $python -m benchmarks ${BENCH:-epoch memory seeds} \
+  --repeats "${REPEATS:-3}"
