@@ -39,6 +39,19 @@ class Drift(BP):
         return memory, Update(jax.tree.map(jnp.ones_like, net.theta), jnp.ones(()))
 
 
+class Counting(BP):
+    """A test rule that is backprop, and counts its updates where they happen."""
+
+    seen = []
+
+    def g(self, gamma, net, memory, record, signal):
+        jax.debug.callback(lambda step: self.seen.append(int(step)), memory)
+        return memory + 1, super().g(gamma, net, (), record, signal)[1]
+
+    def start(self, gamma, net, batch):
+        return (), jnp.zeros((), int)
+
+
 class Breaking(BP):
     """A test rule that is backprop, but makes NaN for one seed at one update."""
 
@@ -380,6 +393,15 @@ def test_rate_is_the_rules_own_where_none_is_given(blobs):
     for moved in _moved(result):
         np.testing.assert_allclose(moved, [0.5 * STEPS], rtol=1e-9)
     np.testing.assert_allclose(result.learner().gamma, -0.5 * STEPS, rtol=1e-9)
+
+
+def test_what_the_first_update_of_a_program_costs_is_not_training_time(blobs):
+    """It is made once before, and forgotten."""
+    rule = Counting()
+    result = _fit(rule, blobs, epochs=1)
+    jax.effects_barrier()
+    assert Counting.seen.count(0) == 2 * Counting.seen.count(STEPS - 1) > 0
+    _same(result.learner().net.theta, _fit(BP(), blobs, epochs=1).learner().net.theta)
 
 
 def test_any_optax_transformation_will_do(blobs):

@@ -57,7 +57,8 @@ class Loop:
         numbers: those of each learner's rule, optimisers and growth, arrays with that axis.
         steps: updates in an epoch; samples that do not fill a batch wait for the next epoch's
             order.
-        compile_seconds: time spent compiling the epoch, if that was not done before.
+        compile_seconds: time spent compiling the epoch, if that was not done before, with its first
+            update.
         look_compile_seconds: time spent compiling the microscope; 0 before its first look.
     """
 
@@ -118,9 +119,7 @@ class Loop:
         )
         self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
         self._drawn: tuple[Any, int] = None, 0
-        started = time.perf_counter()
-        self._update(0, 0)
-        self.compile_seconds = time.perf_counter() - started
+        self.compile_seconds = self._warm()
         self._looked, self.look_compile_seconds = False, 0.0
 
     def train(self, first: int = 0, last: int | None = None) -> tuple[dict[str, np.ndarray], float]:
@@ -289,6 +288,17 @@ class Loop:
         self.learners = eqx.tree_at(
             lambda one: one.moments, self.learners, self.layout.place(moments)
         )
+
+    def _warm(self) -> float:
+        """Compile the epoch's program, and let it make an update that is forgotten: XLA leaves work
+        undone until what it compiled has run once. What is asked of a black box cannot be
+        forgotten, so there it makes none. The time that took [s].
+        """
+        started = time.perf_counter()
+        learners = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))(self.learners)
+        self._update(0, int(self.net.differentiable))
+        self.learners, self._drawn = learners, (learners, 0)
+        return time.perf_counter() - started
 
     def _update(self, first: int, last: int) -> dict[str, np.ndarray]:
         """Train from one update of the epoch up to another, or up to the end of what has been
