@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -42,7 +43,7 @@ class Drift(BP):
 class Counting(BP):
     """A test rule that is backprop, and counts its updates where they happen."""
 
-    seen = []
+    seen: ClassVar[list[int]] = []
 
     def g(self, gamma, net, memory, record, signal):
         jax.debug.callback(lambda step: self.seen.append(int(step)), memory)
@@ -119,7 +120,7 @@ def three(blobs):
 
 @pytest.fixture(scope="session")
 def broken(blobs):
-    seen = []
+    seen: ClassVar[list[int]] = []
     return _fit(Breaking(), blobs, seeds=3, on_epoch=seen.append), seen
 
 
