@@ -2,7 +2,9 @@
 # make test   the tests              make slow    the learning tests
 # make check  lint, format, types    make bench   speed and memory, beside PyTorch
 # make mutate planted defects, each of which the tests must catch
+#             PART=2/5 for one of five parts of the learning tests or of the defects
 # make test-lowest  the exact tests, with the lowest versions that pyproject.toml allows, in an environment of their own
+# make test-newest  the same with the newest, on a newer Python, which the newest JAX needs
 # make coverage     the tests, and what of the program they do not reach
 # make security     known vulnerabilities of what requirements.lock names; asks a service on the network
 # make package  the sdist and, from it, the wheel, which is installed in an environment of its own and used from elsewhere
@@ -11,8 +13,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PART ?= 1/1
+EXACT := tests/oracles tests/conformance tests/training/test_checkpoint.py
 
-.PHONY: demo test test-lowest slow coverage check format bench bench-peers docs package mutate security clean
+.PHONY: demo test test-lowest test-newest slow coverage check format bench bench-peers docs package mutate security clean
 
 demo: $(READY)
 	$(BIN)/byway demo
@@ -22,13 +26,16 @@ test: $(VENV)/.ready-dev
 
 # JAX before 0.10.2 writes more about the programs it has kept than a pipe holds that nobody reads: not here.
 test-lowest: .venv-lowest/.ready
-	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist worksteal -m "not slow" tests/oracles tests/conformance tests/training/test_checkpoint.py
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT)
+
+test-newest: .venv-newest/.ready
+	.venv-newest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT)
 
 slow: $(VENV)/.ready-dev
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 --dist worksteal -m slow --part $(PART)
 
 mutate: $(VENV)/.ready-dev
-	$(BIN)/python -m tests.mutate
+	$(BIN)/python -m tests.mutate --part $(PART)
 
 coverage: $(VENV)/.ready-dev
 	$(BIN)/coverage erase
@@ -90,6 +97,12 @@ $(VENV)/katex: $(VENV)/.ready-docs
 	$(PYTHON) -m venv --clear .venv-lowest
 	sed -n '/^dependencies/,/^]/ s/^ *"\(.*\)>=\(.*\)",/\1==\2/p' pyproject.toml > .venv-lowest/lowest.txt
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/lowest.txt --editable .[dev]
+	touch $@
+
+.venv-newest/.ready: pyproject.toml
+	python=$$(.ci/newer-python) && "$$python" -m venv --clear .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade --upgrade-strategy eager --editable .[dev]
+	.venv-newest/bin/python -c 'import jax, sys; print("JAX", jax.__version__, "on Python", sys.version)'
 	touch $@
 
 .venv-security/.ready:

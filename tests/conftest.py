@@ -28,6 +28,8 @@ os.environ["BYWAY_RULES"] = os.devnull
 # Before anything imports byway.
 install_import_hook("byway", "strict_types.check")
 
+from tests.part import Part, part  # noqa: E402
+
 import byway  # noqa: E402
 
 byway.use_all_cores()
@@ -35,6 +37,24 @@ byway.use_all_cores()
 if folder := byway.use_compilation_cache():
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--part",
+        type=part,
+        default=Part(1, 1),
+        metavar="K/N",
+        help="run one of N equal parts of the tests that are selected, which all together are they",
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k
+def pytest_collection_modifyitems(config, items):
+    chosen = config.getoption("part")
+    left = [item for position, item in enumerate(items) if position not in chosen]
+    items[:] = [item for position, item in enumerate(items) if position in chosen]
+    config.hook.pytest_deselected(items=left)
 
 
 TESTS = itertools.count(1)

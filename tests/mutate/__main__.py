@@ -1,5 +1,5 @@
 """Plant defects, one at a time, and see whether the tests that are named for them fail: `python -m
-tests.mutate [NAME ...]`.
+tests.mutate [--part K/N] [NAME ...]`.
 
 Each defect of `defects.py` is applied to a copy of the tree, in a temporary folder, and its tests
 are run there. A defect is caught where one of them fails; where none does it survived, and a test
@@ -10,6 +10,7 @@ Exits with 1 if a defect survived, if its old text is not in its file exactly on
 cannot be run.
 """
 
+import argparse
 import concurrent.futures
 import dataclasses
 import os
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.mutate.defects import DEFECTS, Defect
+from tests.part import Part, part
 
 ROOT = Path(__file__).resolve().parents[2]
 # Defects tried at once; how long the tests of one may take, and those of the copy without any [s].
@@ -146,8 +148,15 @@ def sound(defects: Sequence[Defect]) -> Verdict:
     )
 
 
-def main(names: Sequence[str]) -> int:
-    """Try the defects of these names, all by default."""
+def main(words: Sequence[str]) -> int:
+    """Try the defects of the names given, all by default, or a part of them."""
+    parser = argparse.ArgumentParser("python -m tests.mutate")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which defects; all by default")
+    parser.add_argument(
+        "--part", type=part, default=Part(1, 1), metavar="K/N", help="a part of them"
+    )
+    asked = parser.parse_args(words)
+    names = asked.names
     known = {defect.name: defect for defect in DEFECTS}
     if unknown := [name for name in names if name not in known]:
         print(
@@ -156,7 +165,8 @@ def main(names: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    chosen = [known[name] for name in names] or DEFECTS
+    listed = [known[name] for name in names] or DEFECTS
+    chosen = [defect for position, defect in enumerate(listed) if position in asked.part]
     started, verdicts = time.perf_counter(), []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = [pool.submit(sound, chosen), *(pool.submit(tried, defect) for defect in chosen)]
