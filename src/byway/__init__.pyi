@@ -68,6 +68,9 @@ from byway.network.sparse import FixedFanIn as FixedFanIn
 # Published figures, measured again.
 from byway.reproductions._reproduce import Reproduced as Reproduced
 from byway.reproductions._reproduce import reproduce as reproduce
+
+# Trained networks that stand alone.
+from byway.runs.predictors import load as load
 from byway.sklearn import BywayClassifier as BywayClassifier
 
 # What is set for the whole process, when it is asked for.
@@ -80,10 +83,9 @@ from byway.tasks.data import Data as Data
 from byway.training.fit import fit as fit
 from byway.training.history import Reading as Reading
 from byway.training.outcome import Outcome as Outcome
+from byway.training.predictor import Predictor as Predictor
 from byway.training.result import Result as Result
 from byway.training.stop import Stop as Stop
-from byway.training.weights import load as load
-from byway.training.weights import save as save
 
 # Whether a rule or a task of your own keeps the contract.
 from byway.verify.rule import check_rule as check_rule

@@ -82,7 +82,7 @@ def test_a_run_folder_holds_everything(finished):
     angles = [v for some in values for name, v in some if name.startswith("angle/")]
     assert len(angles) == 8 * 2 * 3 and max(angles) < 0.01
     weights = load_file(folder / "jobs" / "bp" / "0-1" / "weights.safetensors")
-    assert {k: v.shape for k, v in weights.items()} == {
+    assert {k: v.shape for k, v in weights.items() if "." in k} == {
         "input-hidden1.weight": (2, 64, 12),
         "input-hidden1.bias": (2, 12),
         "hidden1-hidden2.weight": (2, 12, 9),

@@ -401,8 +401,8 @@ NETWORK = [
     Defect(
         "quantiser_rounds_down",
         "network/activations.py",
-        "jnp.round(jnp.clip(u, 0, top) / step) * step",
-        "jnp.floor(jnp.clip(u, 0, top) / step) * step",
+        "jnp.round(jnp.clip(u, 0, self.top) / step) * step",
+        "jnp.floor(jnp.clip(u, 0, self.top) / step) * step",
         _oracle("blackbox", "a_quantiser_has_its_levels_and_takes_the_nearest"),
     ),
 ]

@@ -187,8 +187,8 @@ def test_each_seed_of_a_fit_has_its_own_wiring_and_weights_come_with_it(tmp_path
     )
     index = result.learners.net.structure["input-a"]["index"]
     assert index.shape == (2, 20, 6) and not np.array_equal(index[0], index[1])
-    byway.save(result, tmp_path / "net.safetensors")
-    back = byway.load(net, tmp_path / "net.safetensors", 1)
+    result.save(tmp_path / "net.byway")
+    back = byway.load(tmp_path / "net.byway", seed=1).net
     np.testing.assert_array_equal(back.structure["input-a"]["index"], index[1])
     x, _ = task.batch(few["test"], jnp.arange(5), jax.random.key(0))
     np.testing.assert_array_equal(

@@ -63,8 +63,8 @@ def test_a_network_that_learned_goes_on_from_what_it_learned(blobs, trained):
 
 
 def test_a_network_from_a_file_does_too(blobs, trained, tmp_path):
-    byway.save(trained.learner(1), tmp_path / "one.safetensors")
-    again = _fit(blobs, net=byway.load(NET, tmp_path / "one.safetensors"))
+    trained.save(tmp_path / "all.byway")
+    again = _fit(blobs, net=byway.load(tmp_path / "all.byway", seed=trained.seeds[1]).net)
     np.testing.assert_array_equal(
         _first(again), [trained.history["validation/loss"].last[1]] * SEEDS
     )

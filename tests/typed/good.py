@@ -83,9 +83,10 @@ for rule in (MyDFA(gain=2.0), byway.rule("dfa"), byway.rule("pc", steps=5)):
     print(result, result.accuracy.mean(), result.seeds[0] + 1)
     curve = result.history["validation/accuracy"]
     print(curve.epochs[-1], float(curve.values.mean()), curve.last.mean())
-    learner = result.learner(0)
-    byway.save(learner, "net.safetensors")
-    print(byway.load(net, "net.safetensors").projections[0].name)
+    result.save("net.byway")
+    predictor: byway.Predictor = byway.load("net.byway", seed=3)
+    print(predictor.net.projections[0].name, predictor.score(np.zeros((2, 8, 8)), [1, 2]))
+    print(predictor.predict(np.zeros((2, 64))).shape, result.predictor(1).classes[0])
 print(byway.rnn(2, 8, 1, activation=byway.cell("lif", tau=20.0)).hidden)
 print(byway.graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]).output)
 print(byway.convnet((8, 8, 1), (4, 4), 10).input)

@@ -24,7 +24,7 @@ print(net.populatoins)  # found
 print(byway.rul("dfa"))  # found
 byway.mlp(8, 4, actvation="tanh")  # found
 byway.cell(3)  # found
-byway.save("net.safetensors", result)  # found
+byway.load(result)  # found
 byway.Record({}, outputs=3)  # found
 byway.use_all_cores(2)  # found
 

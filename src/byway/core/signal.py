@@ -64,6 +64,11 @@ class SquaredError(Loss):
 LOSSES: dict[str, Loss] = {"cross_entropy": CrossEntropy(), "squared_error": SquaredError()}
 
 
+def loss_called(loss: Loss) -> str:
+    """The name of a loss; empty of one that has none."""
+    return next((name for name, known in LOSSES.items() if type(known) is type(loss)), "")
+
+
 class NoLoss(Loss):
     """What stands for the loss where there are no targets: whoever asks for it is refused."""
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.encoding import Encoding
 from byway.core.hyper import check_ranges
 from byway.core.registry import snake_case
 from byway.core.score import LOSS, Score
@@ -108,6 +109,14 @@ class Task(eqx.Module):
     @abstractmethod
     def outputs(self) -> int:
         """How many outputs a network needs for this task."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """How raw samples become inputs and what outputs mean, for a predictor that has to do
+        without the task. A task of your own states it, unless its samples are inputs already and
+        its outputs answers.
+        """
+        return Encoding(shape=self.input_shape, sequences=self.in_time, in_time=self.in_time)
 
     @property
     def scores(self) -> tuple[Score, ...]:

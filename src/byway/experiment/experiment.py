@@ -29,7 +29,6 @@ from byway.training.options import Options, declared
 from byway.training.outcome import Outcome
 from byway.training.plan import Plan, checked, gamma_learns
 from byway.training.track import tracker, tracking
-from byway.training.weights import save
 
 Listener = Callable[[str, Reading], None]
 # The options of which None is a value.
@@ -239,7 +238,7 @@ class Experiment:
         own = {name: expected[name] for name in ("label", "control", "audit")}
         result = dataclasses.replace(result, **own)
         if job is not None:
-            save(result, job.weights)
+            result.save(job.weights)
             job.finish(result)
         for seed, why in (result.advice | result.failures).items():
             say(f"{entry.label}, seed {seed}: {why}")

@@ -16,8 +16,9 @@ from byway.report.table import Table
 from byway.report.words import reading
 from byway.runs.folder import PAGE, RunFolder, copied, read
 from byway.runs.outcomes import Outcomes
+from byway.runs.predictors import predictor_of
+from byway.training.predictor import Predictor
 from byway.training.result import Result
-from byway.training.weights import save
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -62,8 +63,22 @@ class Run(Outcomes):
             job = made.job(label, outcome.seeds)
             job.save(outcome)
             if isinstance(outcome, Result):
-                save(outcome, job.weights)
+                outcome.save(job.weights)
         return made.path
+
+    def predictor(self, label: str, seed: int | None = None) -> Predictor:
+        """The network that a rule trained, ready to answer raw samples.
+
+        Args:
+            label: which rule.
+            seed: which learner; the first by default.
+
+        Raises:
+            UnknownNameError: no such rule.
+            ConfigError: no such seed, or one that failed.
+            RunError: the rule has not finished, or its file of weights is missing or broken.
+        """
+        return predictor_of(self, label, seed)
 
     def report(self, path: Path | str | None = None) -> Path:
         """Write the page of the run: one file that needs nothing else.

@@ -1,6 +1,7 @@
 """Activation functions: cells without a state, each with its slope written out, if it has one."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -122,10 +123,19 @@ def quantised(bits: int, top: float = 4.0) -> Activation:
         raise ConfigError(
             f"a quantiser up to {shown(top)}", "a level above 0", "for example quantised(3)"
         )
-    step = top / (2**bits - 1)
-    return Activation(
-        "quantised", lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0
-    )
+    return Activation("quantised", Levels(bits, float(top)), None, gain=2.0)
+
+
+class Levels(NamedTuple):
+    """The phi of `quantised`: one that can be sent and written down, as a closure cannot."""
+
+    bits: int
+    top: float
+
+    def __call__(self, u: Array) -> Array:
+        """The nearest level of a potential."""
+        step = self.top / (2**self.bits - 1)
+        return jnp.round(jnp.clip(u, 0, self.top) / step) * step
 
 
 ACTIVATIONS = {

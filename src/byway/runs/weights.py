@@ -1,5 +1,7 @@
 """The trained weights of a run, in memory or on disk."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -28,14 +30,22 @@ def weights_of(run: Outcomes, label: str, name: str, seed: int) -> np.ndarray | 
         if part not in held or seed not in outcome.seeds:
             return None
         return np.asarray(jax.device_get(held[part][outcome.seeds.index(seed)]))
+    path = weights_file(run, label, seed)
+    if path is None:
+        return None
+    with as_written(path):
+        return _in_file(path, name, seed - int(path.parent.name.partition("-")[0]))
+
+
+def weights_file(run: Outcomes, label: str, seed: int) -> Path | None:
+    """The file with the weights of a learner; None where there is none."""
     if run.folder is None:
         return None
     for path in sorted((run.folder / JOBS / label).glob(f"*/{WEIGHTS}")):
         first, _, last = path.parent.name.partition("-")
         with as_written(path):
-            if not int(first) <= seed <= int(last):
-                continue
-            return _in_file(path, name, seed - int(first))
+            if int(first) <= seed <= int(last):
+                return path
     return None
 
 

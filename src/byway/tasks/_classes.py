@@ -61,6 +61,11 @@ class SomeClasses(Task):
 
     @property
     @override
+    def encoding(self):
+        return dataclasses.replace(self.task.encoding, labels=self.classes)
+
+    @property
+    @override
     def spare(self):
         return self.task.spare
 

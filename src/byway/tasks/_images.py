@@ -1,5 +1,6 @@
 """What every image classification task shares: checked splits and scaled pixels."""
 
+import dataclasses
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -54,6 +55,11 @@ class ImageTask(LabelledTask):
     def spare(self):
         """A corner of an image may be given up for the label."""
         return self.outputs
+
+    @property
+    @override
+    def encoding(self):
+        return dataclasses.replace(super().encoding, shape=self.image_shape, levels=self.white)
 
     @abstractmethod
     def read(self) -> Images:

@@ -7,6 +7,7 @@ import jax
 from jaxtyping import Array, Float
 from typing_extensions import override
 
+from byway.core.encoding import Encoding
 from byway.core.errors import look_up
 from byway.core.hyper import hyper
 from byway.core.score import ACCURACY, LOSS, Score
@@ -27,6 +28,12 @@ class LabelledTask(Task):
     @override
     def __check_init__(self):
         look_up("loss", self.loss, LOSSES)
+
+    @property
+    @override
+    def encoding(self):
+        labels = tuple(range(self.outputs))
+        return Encoding(shape=self.input_shape, labels=labels, loss=self.loss)
 
     @abstractmethod
     def scaled(self, x: Array) -> Float[Array, "batch *inputs"]:

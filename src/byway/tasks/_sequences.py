@@ -8,12 +8,14 @@ from typing import ClassVar
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, Key
 from typing_extensions import override
 
+from byway.core.encoding import Encoding
 from byway.core.keys import seeded
 from byway.core.score import ACCURACY, LOSS, Score
-from byway.core.signal import Loss, Payoff, Right, Signal
+from byway.core.signal import CrossEntropy, Loss, Payoff, Right, Signal, loss_called
 from byway.core.task import Split, Suggestion, Task
 
 
@@ -50,10 +52,28 @@ class DrawnTask(SequenceTask):
     Attributes:
         samples: training sequences; a tenth as many, and at least 200, for validation and for test.
         criterion: the loss.
+        at_end: whether a sequence has one answer, that of its last step.
     """
 
     samples: eqx.AbstractVar[int]
     criterion: ClassVar[Loss]
+    at_end: ClassVar[bool] = False
+
+    @property
+    @override
+    def encoding(self):
+        """Sequences are inputs already; outputs are classes, or numbers as they are."""
+        classes = isinstance(self.criterion, CrossEntropy)
+        return Encoding(
+            shape=self.input_shape,
+            sequences=True,
+            in_time=True,
+            labels=tuple(range(self.outputs)) if classes else (),
+            target_mean=None if classes else np.zeros(self.outputs),
+            flat=self.outputs == 1,
+            loss=loss_called(self.criterion),
+            at_end=self.at_end,
+        )
 
     @abstractmethod
     def draw(

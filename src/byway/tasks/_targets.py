@@ -1,5 +1,5 @@
 """What y means: labels, numbers, or nothing. Of each: how it is kept, what a network is to answer,
-how well it did, and the way back.
+how well it did, and what its outputs mean.
 """
 
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from byway.core.errors import DataError
 from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
-from byway.core.signal import Closeness, Loss, NoLoss, Payoff, Right, Signal
+from byway.core.signal import Closeness, Loss, NoLoss, Payoff, Right, Signal, loss_called
 
 
 class Targets(eqx.Module):
@@ -58,9 +58,14 @@ class Targets(eqx.Module):
     def score(self, output: Float[Array, "*batch out"], signal: Signal) -> dict[str, Array]:
         """What `Task.score` of a task with such targets gives."""
 
+    @property
     @abstractmethod
-    def answers(self, output: Float[np.ndarray, "*batch out"]) -> np.ndarray:
-        """What outputs say, in the terms of y."""
+    def meaning(self) -> dict[str, Any]:
+        """What outputs mean, as arguments of `Encoding`."""
+
+    @abstractmethod
+    def counted(self, y: np.ndarray) -> Bool[np.ndarray, "samples time"]:
+        """Which steps count, of what `kept` made of sequences."""
 
 
 class Classes(Targets):
@@ -99,10 +104,14 @@ class Classes(Targets):
             LOSS.name: signal.loss(output),
         }
 
+    @property
     @override
-    def answers(self, output):
-        """The label of the largest output."""
-        return np.array(self.labels)[np.argmax(output, -1)]
+    def meaning(self):
+        return {"labels": self.labels, "loss": loss_called(self.criterion)}
+
+    @override
+    def counted(self, y):
+        return y >= 0
 
 
 class Numbers(Targets):
@@ -157,11 +166,19 @@ class Numbers(Targets):
             LOSS.name: signal.loss(output)
         }
 
+    @property
     @override
-    def answers(self, output):
-        """In the units of y."""
-        numbers = np.asarray(output, float) * self.deviation + self.mean
-        return numbers[..., 0] if self.flat else numbers
+    def meaning(self):
+        return {
+            "target_mean": self.mean,
+            "target_deviation": self.deviation,
+            "flat": self.flat,
+            "loss": loss_called(self.criterion),
+        }
+
+    @override
+    def counted(self, y):
+        return y[..., -1] > 0
 
 
 class Nothing(Targets):
@@ -193,10 +210,14 @@ class Nothing(Targets):
     def score(self, output, signal):
         return {}
 
+    @property
     @override
-    def answers(self, output):
-        """The outputs themselves."""
-        return np.asarray(output)
+    def meaning(self):
+        return {}
+
+    @override
+    def counted(self, y):
+        return y[..., 0] > 0
 
 
 def _shares(counts: Bool[Array, "batch time"]) -> Float[Array, "batch time"]:

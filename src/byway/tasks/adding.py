@@ -32,6 +32,7 @@ class Adding(DrawnTask):
     input_shape: ClassVar[tuple[int, ...]] = (2,)
     outputs: ClassVar[int] = 1
     criterion: ClassVar[Loss] = SquaredError()
+    at_end: ClassVar[bool] = True
     payoff: ClassVar[Payoff] = Near(0.04)
 
     @override

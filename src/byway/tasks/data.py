@@ -20,10 +20,12 @@ import jax.numpy as jnp
 import numpy as np
 from typing_extensions import override
 
+from byway.core.encoding import Encoding
 from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.signal import LOSSES, CrossEntropy, SquaredError
 from byway.core.task import Split, Suggestion, Task
+from byway.tasks._encoded import encoded, standardised
 from byway.tasks._parts import WHITE, Form, Given, Samples
 from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, moments, usable
@@ -328,10 +330,7 @@ class Data(Task):
         Raises:
             DataError: they are none that this task could have been made from.
         """
-        new, wanted = usable("new ", x, None, None, self.in_time), self._held["train"][0]
-        check_like("new", new.x, wanted, self.in_time)
-        stored = self._stored(self._even(new))
-        return stored / 255 if new.x.dtype == np.uint8 else stored
+        return encoded(self.encoding, x)[0]
 
     def answers(self, output: Any) -> np.ndarray:
         """What a network's outputs say, "batch out", in the terms of y: labels, or numbers in their
@@ -340,7 +339,24 @@ class Data(Task):
         Args:
             output: as the network leaves it, for samples that `prepare` made ready.
         """
-        return self._meaning.answers(np.asarray(output))
+        return self.encoding.answers(output)
+
+    @property
+    @override
+    def encoding(self):
+        x, y = self._held["train"]
+        counted = self._meaning.counted(y) if self.in_time else np.zeros((0, 1), bool)
+        return Encoding(
+            shape=x.shape[1 + self.in_time :],
+            sequences=self.in_time,
+            in_time=self.in_time,
+            levels=255 if x.dtype == np.uint8 else None,
+            mean=self.mean,
+            deviation=self.deviation,
+            room=self._added,
+            at_end=self.in_time and bool(np.all(counted.sum(1) == 1)),
+            **self._meaning.meaning,
+        )
 
     @property
     def _held(self) -> dict[str, tuple[Any, np.ndarray]]:
@@ -378,9 +394,7 @@ class Data(Task):
         )
         for at, block in blocks(x):
             with np.errstate(over="ignore"):
-                held[at, self._added :] = (
-                    block if self.mean is None else (block - self.mean) / self.deviation
-                )
+                held[at, self._added :] = standardised(block, self.mean, self.deviation)
             if not np.isfinite(held[at]).all():
                 raise DataError(
                     "samples that overflow when they are standardised",

@@ -34,6 +34,7 @@ class DelayedXOR(DrawnTask):
     input_shape: ClassVar[tuple[int, ...]] = (2,)
     outputs: ClassVar[int] = 2
     criterion: ClassVar[Loss] = CrossEntropy()
+    at_end: ClassVar[bool] = True
 
     @property
     @override

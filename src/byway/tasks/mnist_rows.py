@@ -29,6 +29,12 @@ class MNISTRows(IDXTask):
     input_shape: ClassVar[tuple[int, ...]] = (28,)
     image_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
 
+    @property
+    @override
+    def encoding(self):
+        rows = self.image_shape[:2]
+        return dataclasses.replace(super().encoding, in_time=True, taken=rows, at_end=True)
+
     @override
     def batch(self, split, index, key):
         x, signal = super().batch(split, index, key)

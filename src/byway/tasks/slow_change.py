@@ -21,6 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from typing_extensions import override
 
+from byway.core.encoding import Encoding
 from byway.core.hyper import hyper
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Suggestion, Task
@@ -42,6 +43,18 @@ class SlowChange(Task):
 
     input_shape: ClassVar[tuple[int, ...]] = (SLOW + FAST + 1,)
     outputs: ClassVar[int] = 1
+
+    @property
+    @override
+    def encoding(self):
+        """Bits are inputs as they are."""
+        return Encoding(
+            shape=self.input_shape,
+            levels=1,
+            target_mean=np.zeros(1),
+            flat=True,
+            loss="squared_error",
+        )
 
     @override
     def load(self):

@@ -45,7 +45,8 @@ def fit(
 
     Args:
         net: the network. Each seed draws its own weights for this topology, unless they were learnt
-            (`result.learner().net`) or loaded (`byway.load`): then each begins with those.
+            (`result.learner().net`) or loaded (`byway.load(path).net`): then each begins with
+            those.
         rule: the learning rule.
         task: what to learn.
         start: what to begin with instead: the weights of a network of the same shape; those of a

@@ -1,17 +1,24 @@
 """What `fit` returns: an outcome with the learners themselves."""
 
 import dataclasses
+import math
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
 
 from byway.core.display import html
+from byway.core.errors import ConfigError
+from byway.core.given import shown
 from byway.core.score import Score
 from byway.core.task import Task
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.training.outcome import Outcome
+from byway.training.predictor import Predictor, write
+from byway.training.step import concluded
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -55,6 +62,52 @@ class Result(Outcome):
                     f"{', '.join(test) or 'none'}"
                 )
             return test[name]
+
+    def predictor(self, seed: int | None = None) -> Predictor:
+        """What a learner has become, ready to answer raw samples: without the task, and in another
+        program.
+
+        Args:
+            seed: which learner; the first by default.
+
+        Raises:
+            ConfigError: a seed that there is not, or one that failed.
+        """
+        seed = self.seeds[0] if seed is None else seed
+        sound = [one for one in self.seeds if one not in self.failures]
+        if seed not in sound:
+            raise ConfigError(
+                f"a predictor of seed {shown(seed)}",
+                f"one of the seeds that finished: {', '.join(map(str, sound)) or 'there is none'}",
+                "choose one of these",
+            )
+        return self._predictor(seed)
+
+    def save(self, path: Path | str) -> None:
+        """Write every learner as a predictor, all of them in one file: `byway.load(path, seed=1)`
+        reads one. `result.predictor(1).save(path)` writes that one alone.
+
+        Args:
+            path: the file; one that is there is replaced.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        write(path, [self._predictor(seed) for seed in self.seeds])
+
+    def _predictor(self, seed: int) -> Predictor:
+        index = self.seeds.index(seed)
+        learner = concluded(self.rule, self.learner(index))
+        scores = {name: float(values[index]) for name, values in self.test.items()}
+        about = {
+            "byway": version("byway"),
+            "task": self.task_id,
+            "settings": self.settings,
+            "test": {k: v if math.isfinite(v) else None for k, v in scores.items()},
+        }
+        return Predictor(
+            learner.net, self.rule, learner.gamma, self.task.encoding, learner.key, seed, about
+        )
 
     @property
     def validated(self) -> float:
