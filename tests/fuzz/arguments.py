@@ -144,6 +144,10 @@ for _value in ("bpp", 3, None, ["bp", "dfa"]):
     _try("train", _experiment(byway.train), rule=_value)
 for _value in ("nowhere", FOLDER, 3, None, "/dev/null"):
     _try("open", byway.open, _value)
+for _value in ("nope", "", 3, None):
+    _try("reproduce", byway.reproduce, _value)
+for _told in ({"quick": "yes"}, {"quick": None}, {"out": 3}, {"out": "x"}):
+    _try("reproduce", byway.reproduce, "node_perturbation_variance", **_told)
 
 CHANGES = {
     "a label too high": lambda x, y: (x, y.at[0].set(200)),

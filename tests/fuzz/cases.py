@@ -45,6 +45,8 @@ OTHER_VERBS = (
     *(["compare", "--rules", names] for names in ("", ",", "bp,bp", "bp,nope")),
     *(["compare", "--seeds"], ["compare", "more"]),
     *(["verify", "nope"], ["verify", "--nope"], ["verify", ""]),
+    *(["reproduce", "nope"], ["reproduce", ""], ["reproduce", "--nope"], ["reproduce", "--quick"]),
+    ["reproduce", "node_perturbation_variance", "--out", "x"],
     *(
         ["audit", "nope"],
         ["audit", "bp", "--net", ""],

@@ -14,12 +14,12 @@ import byway
 from byway.cli.main import main
 from byway.core.errors import BywayError
 from byway.core.registry import snake_case
-from byway.core.task import Split
 from byway.experiment.networks import NetSettings
 from byway.pages.reproduction import MADE, renewed, reproduction_page, reproductions_page
 from byway.pages.words import card
 from byway.reproductions import REPRODUCTIONS
 from byway.reproductions._claims import TEST_ACCURACY, TEST_ERROR, Measured, Reaches, Trails
+from byway.reproductions._reproduce import measured_again
 from byway.reproductions._reproduction import Budget, Comparison
 from byway.reproductions.node_perturbation_variance import second_moment
 
@@ -29,7 +29,7 @@ FAR = 1e3  # no accuracy and no error is so far from another
 
 
 class Tiny(Comparison):
-    """A few of the digits, a moment of training."""
+    """Digits, a moment of training."""
 
     quantity = TEST_ERROR
     claims = (Reaches("bp", 50.0, within=FAR),)
@@ -45,11 +45,7 @@ class Tiny(Comparison):
         return NetSettings(hidden=(6,))
 
     def options(self, epochs):
-        return {"batch": 20, "looks": 0}
-
-    def data(self):
-        splits = byway.task("digits").load()
-        return {name: Split(split.x[:80], split.y[:80]) for name, split in splits.items()}
+        return {"batch": 100, "looks": 0}
 
 
 class Missed(Tiny):
@@ -66,7 +62,7 @@ def whole():
 def test_the_numbers_are_those_of_a_comparison(whole):
     """The same rules by `compare`; an error is 100 less the accuracy in percent."""
     run = byway.compare(
-        ["bp", "fa"], Tiny().net(), "digits", data=Tiny().data(), epochs=2, seeds=2, batch=20,
+        ["bp", "fa"], Tiny().net(), "digits", epochs=2, seeds=2, batch=100,
         looks=0, progress=False,
     )  # fmt: skip
     for rule in ("bp", "fa"):
@@ -98,10 +94,10 @@ def test_what_was_stopped_is_resumed(whole, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt, match="byway reproduce tiny --out"):
-        byway.reproduce(Tiny(), out=folder, progress=False, say=stop)
+        measured_again(Tiny(), False, folder, say=stop)
     assert list(byway.open(folder).finished) == ["bp"]
     said = []
-    again = byway.reproduce(Tiny(), out=folder, progress=False, say=said.append)
+    again = measured_again(Tiny(), False, folder, say=said.append)
     assert [one.partition(" on ")[0] for one in said] == ["fa"]
     assert again.measured.values == whole.measured.values
     about = json.loads((folder / "run.json").read_text(encoding="utf-8"))
@@ -175,7 +171,7 @@ def test_the_list_names_every_figure_with_its_status(capsys, monkeypatch):
     assert main(["reproduce"]) == 0
     said = capsys.readouterr().out
     for one in OURS:
-        (line,) = [line for line in said.splitlines() if line.startswith(f"{one.id} ")]
+        line = next(line for line in said.splitlines() if line.startswith(f"{one.id} "))
         assert one.status in line and one.cost()[0] in line
     page = reproductions_page(OURS)
     assert all(f"](reproductions/{one.id}.md)" in page for one in OURS)
@@ -193,6 +189,8 @@ def test_a_figure_of_a_users_file_from_the_command_line(capsys, tmp_path, monkey
     said = capsys.readouterr().out
     assert "A figure of mine." in said and "No verdict" in said
     assert Path("runs/mine-quick/report.html").is_file()
+    assert main(["resume", "runs/mine-quick"]) == 2
+    assert "byway reproduce mine --out runs/mine-quick" in capsys.readouterr().err
 
 
 def test_a_figure_that_there_is_not_names_the_nearest(capsys):

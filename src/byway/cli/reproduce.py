@@ -8,12 +8,12 @@ from typing import Annotated
 import tyro
 
 from byway.cli.report import READABLE
-from byway.cli.table import print_table, terminal
+from byway.cli.table import terminal
 from byway.core.errors import ConfigError
 from byway.pages.reproduction import claimed, minutes, recorded
 from byway.pages.words import card
 from byway.reproductions import REPRODUCTIONS
-from byway.reproductions._reproduce import Reproduced, reproduce
+from byway.reproductions._reproduce import Reproduced, measured_again
 from byway.reproductions._reproduction import Comparison, Reproduction
 
 
@@ -24,11 +24,9 @@ class Reproduce:
     Without a name it lists all figures, with what is known of each and what it costs. With one it
     trains what the figure takes, on a GPU if JAX finds one, shows a progress bar, and compares the
     test split with the claim. Called again it resumes where it was stopped. --quick tries the same
-    in a fraction of the time, and gives no verdict. For example:
+    in a fraction of the time, and gives no verdict.
 
-    byway reproduce
-    byway reproduce node_perturbation_variance
-    byway reproduce akrout_mnist --quick
+    For example: byway reproduce akrout_mnist --quick
 
     Attributes:
         name: the figure, by its name; or path/to/file.py:Class for one of your own.
@@ -55,13 +53,18 @@ def run(argv: Sequence[str]) -> None:
 
 
 def _list(known: Sequence[Reproduction]) -> None:
+    """Two lines for each: what it is would not fit beside its cost."""
     rows = []
     for one in known:
         words, time = one.cost()
-        about = card(type(one)).headline
-        rows.append([one.id, one.status, f"{words}, {minutes(time)}", about])
-    print_table(terminal(), ["figure", "here", "cost on two cores", "what it is"], rows, range(4))
-    print("'byway reproduce NAME' measures one; 'byway reproduce --help' says how.")
+        rows.append([one.id, one.status, f"{words}, {minutes(time)}"])
+    titles = ["figure", "here", "cost on two cores"]
+    widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(2)]
+    for one, (name, status, cost) in zip([None, *known], [titles, *rows], strict=True):
+        print(f"{name:{widths[0]}}  {status:{widths[1]}}  {cost}")
+        if one is not None:
+            print(f"  {card(type(one)).headline}")
+    print("\n'byway reproduce NAME' measures one; 'byway reproduce --help' says how.")
 
 
 def _one(chosen: Reproduction, quick: bool, out: Path | None) -> None:
@@ -80,7 +83,7 @@ def _one(chosen: Reproduction, quick: bool, out: Path | None) -> None:
         if label in about.facts:
             say(f"{label}: {about.facts[label]}.")
     say(f"This takes {words}, {minutes(time)} on two cores.")
-    found = reproduce(chosen, quick=quick, out=out, say=lambda text: print(text, flush=True))
+    found = measured_again(chosen, quick, out, say=lambda text: print(text, flush=True))
     print()
     say(str(found))
     if chosen.measured is not None:

@@ -89,9 +89,12 @@ def settings_of(folder: Path, **changes: Any) -> tuple[list[str], Any]:
         RunError: the run was made in Python, from things that no file can hold.
     """
     if not (folder / CONFIG).is_file():
+        figure = RunFolder.again(folder).about.get("reproduction")
         raise RunError(
             f"{folder} has no {CONFIG}: it was made in Python",
             "a run of the command line",
-            "call byway.compare again with the same arguments, out= and resume=True",
+            f"call 'byway reproduce {figure} --out {folder}' as before"
+            if figure
+            else "call byway.compare again with the same arguments, out= and resume=True",
         )
     return from_toml({"rules": compare.VERB, "rule": train.VERB}, folder / CONFIG, changes)

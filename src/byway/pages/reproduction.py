@@ -67,14 +67,12 @@ def reproductions_section(known: Sequence[Reproduction]) -> str:
     """The part of the figures that is made from the files: a table, a row for each claim."""
     rows = []
     for one in known:
-        name, notes = f"[`{one.id}`](reference/reproductions/{one.id}.md)", ""
-        if one.measured is not None:
-            notes = _where(one, one.measured)
-        for i, (said, found, holds) in enumerate(_claims(one)):
-            shown = [name, _quantity(one)] if i == 0 else ["", ""]
-            rows.append([*shown, said, found, holds, notes if i == 0 else ""])
-    head = ["figure", "of", "claimed", "measured", "holds", "where and how long"]
-    return "\n".join(table(head, rows)).strip()
+        name = f"[`{one.id}`](reference/reproductions/{one.id}.md)"
+        for said, found, holds in _claims(one):
+            shown = f"{one.quantity.title}: {said}"
+            rows.append([name, shown, found, holds.partition(":")[0]])
+            name = ""
+    return "\n".join(table(["figure", "claimed", "measured", "holds"], rows)).strip()
 
 
 def renewed(page: str, known: Sequence[Reproduction]) -> str:
@@ -116,7 +114,7 @@ def recorded(one: Reproduction) -> str:
 def minutes(time: float | None) -> str:
     """About how long it takes."""
     if time is None:
-        return "nobody has tried how long"
+        return "not timed yet"
     if time < 1:
         return f"about {max(1, round(60 * time))} s"
     return f"about {round(time)} min" if time < 90 else f"about {round(time / 60)} h"

@@ -1,7 +1,6 @@
 """Run a reproduction, and say whether what was published holds here: `byway.reproduce`."""
 
 import dataclasses
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from typing_extensions import override
 from byway.core.given import require, require_folder
 from byway.experiment.run import Run
 from byway.reproductions import REPRODUCTIONS
-from byway.reproductions._claims import Measured, Verdict
-from byway.reproductions._reproduction import Reproduction
+from byway.reproductions._claims import Finding, Measured, Verdict
+from byway.reproductions._reproduction import Reproduction, Say
 from byway.system.machine import cores
 
 
@@ -33,14 +32,14 @@ class Reproduced:
     quick: bool = False
 
     @property
-    def beside(self) -> Verdict:
+    def findings(self) -> tuple[Finding, ...]:
         """Each claim beside what was measured, whatever the budget."""
-        return self.reproduction.judge(self.measured.values)
+        return self.reproduction.judge(self.measured.values).findings
 
     @property
     def verdict(self) -> Verdict | None:
         """Whether the claims hold; None where the budget was cut down, which says nothing."""
-        return None if self.quick else self.beside
+        return None if self.quick else Verdict(self.findings)
 
     @property
     def holds(self) -> bool | None:
@@ -63,7 +62,7 @@ class Reproduced:
         quantity = self.reproduction.quantity
         unit = f" [{quantity.unit}]" if quantity.unit else ""
         head = f"{self.reproduction.id}: {quantity.title}{unit}"
-        lines = [f"  {one.claimed}: measured {one.measured}" for one in self.beside.findings]
+        lines = [f"  {one.claimed}: measured {one.measured}" for one in self.findings]
         return "\n".join([head, *lines, self.text])
 
     @override
@@ -77,7 +76,6 @@ def reproduce(
     quick: bool = False,
     out: Path | str | None = None,
     progress: bool | None = None,
-    say: Callable[[str], None] = lambda text: None,
 ) -> Reproduced:
     """Measure a published figure again, and say whether it holds here.
 
@@ -88,7 +86,6 @@ def reproduce(
         quick: whether to try it with a budget that is cut down; then there is no verdict.
         out: the run folder; one that exists is resumed. Nothing is written by default.
         progress: whether to draw a progress bar; by default where a person is watching.
-        say: told in words of each rule that has finished.
 
     Returns:
         What was measured and whether the claims hold: `found.holds`, `found.run["fa"]`.
@@ -104,13 +101,31 @@ def reproduce(
     require(bool, "quick", quick, "True or False", "leave it out")
     if out is not None:
         require_folder("out", out)
-    folder = None if out is None else Path(out)
+    return measured_again(made, quick, None if out is None else Path(out), progress)
+
+
+def measured_again(
+    made: Reproduction,
+    quick: bool,
+    out: Path | None,
+    progress: bool | None = None,
+    say: Say = lambda text: None,
+) -> Reproduced:
+    """What `reproduce` does, for callers whose arguments are checked.
+
+    Args:
+        made: the published figure.
+        quick: whether with the cut-down budget.
+        out: the run folder, resumed where it exists; None to write nothing.
+        progress: whether to draw a progress bar.
+        say: told in words of each rule that has finished.
+    """
     try:
-        run, found = made.measure(quick, folder, progress, say)
+        run, found = made.measure(quick, out, progress, say)
     except KeyboardInterrupt as stop:
-        if folder is None:
+        if out is None:
             raise
-        again = f"{made.id}{' --quick' if quick else ''} --out {folder}"
+        again = f"{made.id}{' --quick' if quick else ''} --out {out}"
         raise KeyboardInterrupt(f"; 'byway reproduce {again}' goes on from there") from stop
     digits = made.quantity.digits + 3  # more than anybody prints
     values = {name: [round(value, digits) for value in each] for name, each in found.items()}

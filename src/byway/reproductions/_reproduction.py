@@ -14,7 +14,7 @@ from byway.core.errors import ConfigError, RunError
 from byway.core.given import require_none
 from byway.core.hyper import hypers
 from byway.core.registry import snake_case
-from byway.core.task import Split, Task
+from byway.core.task import Task
 from byway.experiment.compare import Builder, builder_of, rules_of
 from byway.experiment.experiment import Experiment
 from byway.experiment.networks import NetSettings
@@ -145,10 +145,6 @@ class Comparison(Reproduction):
         """
         return {}
 
-    def data(self) -> dict[str, Split] | None:
-        """The splits; by default what the task loads."""
-        return None
-
     @override
     def cost(self, quick=False):
         budget = self.quick if quick else self.budget
@@ -171,9 +167,7 @@ class Comparison(Reproduction):
         budget = self.quick if quick else self.budget
         options = self.options(budget.epochs)
         options |= {"epochs": budget.epochs, "seeds": budget.seeds}
-        made = Experiment(
-            rules_of(self.rules()), builder_of(self.net()), self.task(), options, data=self.data()
-        )
+        made = Experiment(rules_of(self.rules()), builder_of(self.net()), self.task(), options)
         folder = None if out is None else self._folder(made, out, quick)
         run = made.run(folder, progress=progress, say=say)
         return run, {label: self.values(one) for label, one in run.items()}

@@ -1,49 +1,37 @@
-"""Feedback alignment falls behind backprop on convolutional networks: a failure that should happen.
+"""Random feedback falls behind backprop on convolutions: a failure that should happen.
 
-Random feedback suffices for dense layers; kernels that are shared over an image do not come to
-align with it.
+Dense layers come to align with random feedback; kernels that are shared over an image hardly do.
 
-Source   BioTorch (jsalbert/biotorch), Benchmarks.md, CIFAR-10, LeNet trained by Adam: test error BP
-         15.92, FA 40.67, DFA 37.59 %
-Verified read in the authors' repository; its README has a later table with 16.37, 36.35 and 36.29 %
-Differs  `cifar10_subset`, a third of the images, a smaller network, ten epochs in place of 250 and
-         no augmentation, so every rule is worse; what is held against the claim is the distance to
-         backprop
+Source   BioTorch (jsalbert/biotorch), Benchmarks.md, LeNet on Fashion-MNIST: test error BP 9.2, FA
+         13.06, DFA 12.81 %
+Verified read in the authors' repository, whose README has another table with 8.88, 12.77 and 12.76
+Differs  two convolutions of 16 and 32 channels and a dense layer of 128, mean pooling, ten epochs
+         of Adam and the last one's weights, where theirs are LeNet, longer training and the epoch
+         that was best on the test images; what is held against the claim is the distance to
+         backprop, not each error
 """
 
 from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
-from byway.named import task
-from byway.reproductions._claims import TEST_ERROR, Trails
-from byway.reproductions._reproduction import Budget, Comparison
+from byway.reproductions._claims import Trails
+from byway.reproductions._convnets import FeedbackOnConvnets
+from byway.reproductions._reproduction import Budget
 
-BP, FA, DFA = 15.92, 40.67, 37.59
+BP, FA, DFA = 9.2, 13.06, 12.81
 
 
-class FeedbackConvnets(Comparison):
-    """BioTorch, LeNet on CIFAR-10."""
+class FeedbackConvnets(FeedbackOnConvnets):
+    """BioTorch, LeNet on Fashion-MNIST."""
 
-    quantity = TEST_ERROR
+    on = "fashion_mnist"
     claims = (
-        Trails("fa", behind="bp", by=FA - BP, least=5.0),
-        Trails("dfa", behind="bp", by=DFA - BP, least=5.0),
+        Trails("fa", behind="bp", by=FA - BP, least=1.0),
+        Trails("dfa", behind="bp", by=DFA - BP, least=1.0),
     )
-    budget = Budget(epochs=10, seeds=3)
-    quick = Budget(epochs=1, seeds=1)
-
-    @override
-    def task(self):
-        return task("cifar10_subset")
-
-    @override
-    def rules(self):
-        return ("bp", "frozen", "fa", "dfa")
+    budget = Budget(epochs=10, seeds=3, minutes=60)
+    quick = Budget(epochs=1, seeds=1, minutes=3)
 
     @override
     def net(self):
-        return NetSettings(kind="convnet", channels=(32, 64))
-
-    @override
-    def options(self, epochs):
-        return {"batch": 128, "looks": 0}
+        return NetSettings(kind="convnet", channels=(16, 32), hidden=(128,))
