@@ -58,7 +58,7 @@ def _list(known: Sequence[Reproduction]) -> None:
     for one in known:
         words, time = one.cost()
         rows.append([one.id, one.status, f"{words}, {minutes(time)}"])
-    titles = ["figure", "here", "cost on two cores"]
+    titles = ["figure", "here", "estimated cost on two cores"]
     widths = [max(len(row[i]) for row in [titles, *rows]) for i in range(2)]
     for one, (name, status, cost) in zip([None, *known], [titles, *rows], strict=True):
         print(f"{name:{widths[0]}}  {status:{widths[1]}}  {cost}")
@@ -82,7 +82,7 @@ def _one(chosen: Reproduction, quick: bool, out: Path | None) -> None:
     for label in ("Source", "Verified"):
         if label in about.facts:
             say(f"{label}: {about.facts[label]}.")
-    say(f"This takes {words}, {minutes(time)} on two cores.")
+    say(f"This takes {words}; estimated on two cores: {minutes(time)}.")
     found = measured_again(chosen, quick, out, say=lambda text: print(text, flush=True))
     print()
     say(str(found))

@@ -15,9 +15,9 @@ END = "<!-- made until here -->"
 LIST = """A published figure is one file here: its source, how far the number is verified, settings,
 budget, what we measured, and the reason for a miss. Failures that should happen are among them.
 
-    byway reproduce                      # this list
-    byway reproduce akrout_mnist         # measure one; again, to resume it where it was stopped
-    byway reproduce akrout_mnist --quick # a fraction of the budget, and no verdict
+    byway reproduce                       # this list
+    byway reproduce akrout_mnist          # measure one; again, to resume it
+    byway reproduce akrout_mnist --quick  # a fraction of the budget, and no verdict
 
 ```python
 import byway
@@ -45,7 +45,7 @@ def reproduction_page(one: Reproduction) -> str:
     lines += sentences(about, "Source", "Verified", "Differs")
     lines += ["## What was measured", "", *measured(one), *sentences(about, "Miss")]
     lines += ["## Settings", "", *table(["setting", "value"], _settings(one))]
-    lines += [f"Its budget is {words}: {minutes(time)} on two cores.", ""]
+    lines += [f"Its budget is {words}; estimated on two cores: {minutes(time)}.", ""]
     quick, sooner = one.cost(quick=True)
     lines += [f"With `--quick` it is {quick}, {minutes(sooner)}, and nothing is said of the claim."]
     lines += ["", f"    byway reproduce {one.id}", ""]
@@ -59,7 +59,7 @@ def reproductions_page(known: Sequence[Reproduction]) -> str:
         _, time = one.cost()
         name = f"[`{one.id}`](reproductions/{one.id}.md)"
         rows.append([name, card(type(one)).headline, claimed(one), one.status, minutes(time)])
-    head = ["name", "what it is", "claimed", "here", "on two cores"]
+    head = ["name", "what it is", "claimed", "here", "estimated on two cores"]
     return "\n".join(["# Reproductions", "", *table(head, rows), LIST])
 
 
@@ -92,8 +92,8 @@ def measured(one: Reproduction) -> list[str]:
         [f"`{name}`", one.quantity.spread(values), ", ".join(map(one.quantity.printed, values))]
         for name, values in one.measured.values.items()
     ]
-    each = "each seed" if isinstance(one, Comparison) else "each time"
-    lines += table(["", "mean ± standard deviation", each], held)
+    of, each = ("rule", "each seed") if isinstance(one, Comparison) else ("what", "each time")
+    lines += table([of, "mean ± standard deviation", each], held)
     return [*lines, f"Measured on {_where(one, one.measured)}.", ""]
 
 
