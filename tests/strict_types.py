@@ -11,4 +11,4 @@ def check(checked):
     """Check a function or a class; but not the constructor of what scikit-learn constructs, which
     is to take whatever it is given.
     """
-    return checked if checked.__qualname__ == "BywayClassifier.__init__" else _beartype(checked)
+    return checked if checked.__qualname__ == "_Estimator.__init__" else _beartype(checked)

@@ -30,6 +30,7 @@ _HOME = {
     "Predictor": "training.predictor",
     "load": "runs.predictors",
     "BywayClassifier": "sklearn",
+    "BywayRegressor": "sklearn",
     "mlp": "network.builders",
     "convnet": "network.builders",
     "rnn": "network.builders",

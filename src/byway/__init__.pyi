@@ -72,6 +72,7 @@ from byway.reproductions._reproduce import reproduce as reproduce
 # Trained networks that stand alone.
 from byway.runs.predictors import load as load
 from byway.sklearn import BywayClassifier as BywayClassifier
+from byway.sklearn import BywayRegressor as BywayRegressor
 
 # What is set for the whole process, when it is asked for.
 from byway.system.process import use_all_cores as use_all_cores

@@ -1,5 +1,5 @@
-"""`BywayClassifier`: scikit-learn's own suite, pipelines and grids, and the network's answers
-worked out by hand.
+"""`BywayClassifier` and `BywayRegressor`: scikit-learn's own suite, pipelines and grids, and the
+networks' answers worked out by hand.
 """
 
 import jax
@@ -9,6 +9,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,7 +19,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 import byway
-from byway import BywayClassifier
+from byway import BywayClassifier, BywayRegressor
 from byway.core.errors import ConfigError
 
 X, NUMBERS = load_iris(return_X_y=True)
@@ -32,6 +33,8 @@ SMALL = {
     "schedule": "constant",
     "random_state": 0,
 }
+# On numbers that nobody scaled plain descent by so large a rate diverges.
+STEADY = {BywayClassifier: {}, BywayRegressor: {"optimiser": "adam", "lr": 0.01, "epochs": 60}}
 # None: scikit-learn's whole suite holds.
 EXPECTED_FAILED_CHECKS = {}
 # Those that train on shapes of their own and so compile for a second or more each.
@@ -54,6 +57,10 @@ MANY_FITS = {
     "check_supervised_y_2d",
     "check_f_contiguous_array_estimator",
     "check_n_features_in",
+    "check_regressor_data_not_an_array",
+    "check_regressor_multioutput",
+    "check_regressors_int",
+    "check_regressors_train",
 }
 
 
@@ -70,17 +77,22 @@ def _programs_are_kept(tmp_path_factory):
 
 
 def _checks():
-    every = estimator_checks_generator(
-        BywayClassifier(**SMALL), expected_failed_checks=EXPECTED_FAILED_CHECKS, mark="xfail"
-    )
-    for number, (estimator, check) in enumerate(every):
-        name = check.func.__name__
-        yield pytest.param(
-            estimator,
-            check,
-            id=f"{name}-{number}",
-            marks=[pytest.mark.slow] if name in MANY_FITS else [],
+    for kind in (BywayClassifier, BywayRegressor):
+        every = estimator_checks_generator(
+            kind(**SMALL | STEADY[kind]),
+            expected_failed_checks=EXPECTED_FAILED_CHECKS,
+            mark="xfail",
         )
+        for number, (estimator, check) in enumerate(every):
+            name = check.func.__name__
+            # What does not train shares its code with the classifier.
+            slow = name in MANY_FITS or kind is BywayRegressor
+            yield pytest.param(
+                estimator,
+                check,
+                id=f"{kind.__name__}-{name}-{number}",
+                marks=[pytest.mark.slow] if slow else [],
+            )
 
 
 @pytest.mark.parametrize(("estimator", "check"), list(_checks()))
@@ -89,8 +101,9 @@ def test_the_checks_of_scikit_learn(estimator, check):
 
 
 @pytest.mark.slow
-def test_names_of_columns():
-    check_dataframe_column_names_consistency("BywayClassifier", BywayClassifier(**SMALL))
+@pytest.mark.parametrize("kind", [BywayClassifier, BywayRegressor])
+def test_names_of_columns(kind):
+    check_dataframe_column_names_consistency(kind.__name__, kind(**SMALL | STEADY[kind]))
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +193,41 @@ def test_advice_of_the_rule_becomes_a_warning():
         BywayClassifier(
             **SMALL | {"rule": "pc", "rule_options": {"steps": 1, "tolerance": 1e-9}, "epochs": 1}
         ).fit(X, Y)
+
+
+LENGTHS = np.stack([10 + X[:, 3], 1e3 * X[:, 2] - X[:, 0]], 1)
+
+
+def test_a_regressor_predicts_in_the_units_of_y():
+    """Of several numbers at once, in NumPy from the network; R² as scikit-learn has it; and one
+    that stops early keeps the share aside that scikit-learn draws.
+    """
+    x = StandardScaler().fit_transform(X[:, :3])
+    fitted = BywayRegressor(**SMALL | {"rule": "bp", "epochs": 40}).fit(x, LENGTHS)
+    outputs = _outputs_by_hand(fitted, x)
+    expected = outputs * LENGTHS.std(0) + LENGTHS.mean(0)
+    np.testing.assert_allclose(fitted.predict(x), expected, rtol=1e-10)
+    assert fitted.score(x, LENGTHS) == pytest.approx(r2_score(LENGTHS, expected))
+    assert fitted.score(x, LENGTHS) > 0.8 and fitted.n_iter_ == 40
+    one = BywayRegressor(**SMALL | {"rule": "bp", "epochs": 2}).fit(X, np.full(len(X), 7.0))
+    np.testing.assert_allclose(one.predict(X), 7.0, atol=1.0)
+    assert one.predict(X).shape == (150,)
+
+
+def test_what_was_fitted_stands_alone(fitted, tmp_path):
+    fitted.predictor_.save(tmp_path / "net.byway")
+    there = byway.load(tmp_path / "net.byway")
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    assert there.predict(X).tolist() == fitted.predict(frame).tolist()
+    np.testing.assert_array_equal(there.predict_proba(X), fitted.predict_proba(frame))
+
+
+def test_patience_stops_on_samples_kept_aside():
+    """A rate of nearly nothing never gets better, so it stops as soon as it may; without samples
+    to keep aside it is refused.
+    """
+    options = SMALL | {"lr": 1e-12, "patience": 2, "epochs": 20, "validation": 0.2}
+    assert BywayClassifier(**options).fit(X, Y).n_iter_ == 2
+    for share in (0.0, 1.0, float("nan"), 1e-6):
+        with pytest.raises(ConfigError, match="validation = "):
+            BywayClassifier(**options | {"validation": share}).fit(X, Y)

@@ -100,7 +100,9 @@ print(byway.tune(["bp"], trials=3)["bp"].values["lr"])
 again: byway.Reproduced = byway.reproduce("akrout_mnist", quick=True)
 print(again.holds, again.verdict, again.measured.values, again.run and again.run["fa"].seconds)
 classifier = byway.BywayClassifier("dfa", hidden=(8,)).fit(np.zeros((4, 2)), np.zeros(4))
-print(classifier.predict(np.zeros((4, 2))))
+print(classifier.predict(np.zeros((4, 2))), classifier.predictor_.classes)
+regressor = byway.BywayRegressor("dfa", patience=3).fit(np.zeros((4, 2)), np.zeros(4))
+print(regressor.predict(np.zeros((4, 2))))
 try:
     byway.rule("bpp")
 except byway.BywayError as error:

@@ -97,8 +97,8 @@ def _numbers(value: Any) -> np.ndarray:
 
 
 def _labels(value: Any) -> tuple[Any, ...]:
-    if not all(isinstance(label, str | int) for label in value):
-        raise TypeError("a label that is neither text nor a whole number")
+    if not all(isinstance(label, str | int | float) for label in value):
+        raise TypeError("a label that is neither text nor a number")
     return tuple(value)
 
 
