@@ -50,7 +50,8 @@ def test_a_verb_fits_a_screen(helped, verb, flag):
 
 
 def test_every_flag_stands_on_the_first_screen_or_under_one_topic(helped):
-    screens = [helped("train", "--help", topic) for topic in ("optimiser", "microscope", "saving")]
+    topics = ("optimiser", "microscope", "saving", "jobs")
+    screens = [helped("train", "--help", topic) for topic in topics]
     screens.append(helped("train", "--help"))
     lines = [line.split()[0] for said in screens for line in said.splitlines()[1:] if line]
     flags = [flag for flag in lines if flag.startswith("--")]

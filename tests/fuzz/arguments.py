@@ -98,6 +98,8 @@ STUDY = {
     "lr": (NAN, -1.0, "x"),
     "sedes": (8,),
     "data": ({}, 3),
+    "jobs": (0, 1.5, "2"),
+    "on": ("rai", 3),
 }
 STUDIES = {
     **STUDY,

@@ -882,8 +882,8 @@ MEASURES = [
     Defect(
         "what_waits_for_its_turn_is_forgotten",
         "experiment/experiment.py",
-        "if not jobs[entry.label].begun:",
-        "if jobs[entry.label].begun:",
+        "if not held.begun:",
+        "if held.begun:",
         _of("experiment/test_compare", "a_rule_that_did_not_get_its_turn_is_in_the_run"),
     ),
 ]

@@ -50,16 +50,20 @@ def run(argv: Sequence[str]) -> None:
     changes = dict(_change(text) for text in asked.set)
     settings, experiment = restored(asked.folder, asked.data, **changes)
     settings = dataclasses.replace(settings, out=asked.out, overwrite=asked.overwrite)
-    jobs = {entry.label: old.job(entry.label, experiment.seeds) for entry in experiment.entries}
-    jobs = {label: job for label, job in jobs.items() if job.checkpoints.is_dir()}
+    jobs = {
+        (entry.label, seeds): job.checkpoints
+        for entry in experiment.entries
+        for seeds in old.parts(entry.label)
+        if (job := old.job(entry.label, seeds)).checkpoints.is_dir()
+    }
     if not jobs:
         raise RunError(
             f"{asked.folder} has no checkpoint",
             "one to start from",
             "let the run get to its first checkpoint",
         )
-    steps = {label: choose(job.checkpoints, asked.at) for label, job in jobs.items()}
-    for label, step in steps.items():
+    chosen = {job: choose(checkpoints, asked.at) for job, checkpoints in jobs.items()}
+    for (label, _), step in chosen.items():
         if step >= experiment.steps:
             raise ConfigError(
                 f"the checkpoint of {label} after {step:,} batches, with settings that end at "
@@ -67,10 +71,14 @@ def run(argv: Sequence[str]) -> None:
                 "something left to learn",
                 "add --set epochs=..., or choose an earlier one with --at",
             )
+    steps = {label: step for (label, _), step in chosen.items()}
     about = {"branched_from": str(asked.folder), "branched_at": steps}
     new = begun(experiment, "branch", settings, **about)
-    for label, step in steps.items():
-        branch(jobs[label].checkpoints, new.job(label, experiment.seeds).checkpoints, step)
+    for entry in experiment.entries:
+        for seeds in old.parts(entry.label):  # dealt as they were
+            new.job(entry.label, seeds).path.mkdir(parents=True)
+    for (label, seeds), step in chosen.items():
+        branch(jobs[label, seeds], new.job(label, seeds).checkpoints, step)
     going(experiment, new)
 
 

@@ -10,7 +10,9 @@ from byway.cli.settings import Verb, to_toml
 from byway.core.errors import ConfigError
 from byway.core.given import require_none
 from byway.core.registry import called
+from byway.experiment.engines import HERE, engine
 from byway.experiment.experiment import Experiment, labelled
+from byway.experiment.jobs import Engine
 from byway.experiment.run import Run
 from byway.named import growth as growth_called
 from byway.named import rule as rule_called
@@ -25,7 +27,8 @@ def trained(verb: str, settings: Any, of: Verb) -> None:
     """Train what the settings of a verb say, and show it."""
     settings = with_tuned(settings, of.names(settings))
     experiment = made(of.names(settings), settings)
-    going(experiment, begun(experiment, verb, settings))
+    where = engine(settings.jobs, settings.on)
+    going(experiment, begun(experiment, verb, settings), where)
 
 
 def made(names: list[str], settings: Any) -> Experiment:
@@ -69,9 +72,9 @@ def begun(experiment: Experiment, verb: str, settings: Any, **about: Any) -> Run
     )
 
 
-def going(experiment: Experiment, folder: RunFolder) -> None:
+def going(experiment: Experiment, folder: RunFolder, where: Engine = HERE) -> None:
     """Train what has not finished, and show the run."""
-    experiment.run(folder, say=lambda text: print(text, flush=True))
+    experiment.run(folder, say=lambda text: print(text, flush=True), engine=where)
     show(Run.of(read(folder.path)))
 
 

@@ -12,6 +12,7 @@ from byway.cli.experiment import going, made
 from byway.cli.settings import from_toml
 from byway.core.errors import RunError
 from byway.core.registry import called
+from byway.experiment.engines import engine
 from byway.experiment.experiment import Experiment
 from byway.experiment.places import other_data, places, require_same_data
 from byway.runs.folder import CONFIG, RunFolder
@@ -28,23 +29,27 @@ class Resume:
         folder: the run folder.
         data: where the file or folder of your own data is now, if it was moved; by default it is
             looked for where it was, and then where it was as seen from the run folder.
+        jobs: how many jobs run at once; see 'byway compare --help jobs'.
+        on: ray, to run them on a cluster.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
     data: Path | None = None
+    jobs: int | None = None
+    on: str | None = None
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Resume, args=list(argv), prog="byway resume")
-    again = RunFolder.again(asked.folder)
+    again, where = RunFolder.again(asked.folder), engine(asked.jobs, asked.on)
     experiment = restored(asked.folder, asked.data)[1]
-    if all(again.job(entry.label, experiment.seeds).finished for entry in experiment.entries):
+    if all(job.finished for entry in experiment.entries for job in again.jobs(entry.label)):
         print(
             f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts "
             "another run from its end"
         )
-    going(experiment, again)
+    going(experiment, again, where)
 
 
 def restored(folder: Path, data: Path | None = None, **changes: Any) -> tuple[Any, Experiment]:

@@ -185,10 +185,10 @@ def _flag(kind: Any, text: str) -> Any:
 
 def to_toml(settings: Any) -> str:
     """The settings as TOML, to run the same again elsewhere. What is None is left out, and so is
-    where the run was kept.
+    where the run was made and kept.
     """
-    held = dataclasses.asdict(settings).items()
-    return tomli_w.dumps(plain({k: v for k, v in held if k not in ("out", "overwrite")}))
+    held, where = dataclasses.asdict(settings).items(), ("out", "overwrite", "jobs", "on")
+    return tomli_w.dumps(plain({k: v for k, v in held if k not in where}))
 
 
 def plain(value: Any) -> Any:

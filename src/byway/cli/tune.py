@@ -14,6 +14,7 @@ from byway.cli.settings import Verb, to_toml
 from byway.core.given import require_whole
 from byway.core.registry import called
 from byway.experiment.compare import USUAL
+from byway.experiment.engines import engine
 from byway.experiment.places import PATH
 from byway.experiment.tuning import TRIALS, Tuned, searched
 from byway.training.tune import RATE, TUNED
@@ -50,7 +51,9 @@ def go(settings: Any) -> None:
     require_whole("trials", settings.trials, fix="leave trials out for its default")
     experiment = made(VERB.names(settings), settings)
     folder = settings.out or Path("runs") / f"tune-{experiment.task.id}"
-    found = searched(experiment, settings.trials, folder, to_toml(settings), settings.overwrite)
+    where, say = engine(settings.jobs, settings.on), lambda text: print(text, flush=True)
+    config, overwrite = to_toml(settings), settings.overwrite
+    found = searched(experiment, settings.trials, folder, config, overwrite, say=say, where=where)
     _print(found)
     print(
         f"kept in {folder / TUNED}: byway compare --task {settings.task}{_path(settings)} "

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
+from typing_extensions import override
+
 T = TypeVar("T")
 
 
@@ -19,6 +21,10 @@ class BywayError(Exception):
     def __init__(self, given: str, wanted: str, fix: str):
         super().__init__(f"{given}\n  wanted: {wanted}\n  do: {fix}")
         self.given, self.wanted, self.fix = given, wanted, fix
+
+    @override
+    def __reduce__(self):
+        return type(self), (self.given, self.wanted, self.fix), self.__dict__
 
 
 class ShapeError(BywayError):

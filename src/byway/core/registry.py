@@ -161,6 +161,11 @@ def _run(path: Path) -> ModuleType:
     return _RUN[version]
 
 
+def loaded() -> list[ModuleType]:
+    """The modules of files that were named: no other process finds them by their names."""
+    return list(_RUN.values())
+
+
 def _place(cls: type) -> tuple[str, str]:
     """Where a class was written: its file, or its module where there is none, as in a notebook."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)

@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 from byway.core.errors import ConfigError
 from byway.core.given import require, require_folder, require_listener, require_none, shown
 from byway.core.task import Split, Task
+from byway.experiment.engines import engine
 from byway.experiment.experiment import Experiment, Listener, labelled
 from byway.experiment.networks import NetSettings
 from byway.experiment.options import ExperimentOptions
@@ -116,7 +117,7 @@ def _experiment(
     options = {"seeds": seeds, **options}
     own = {
         name: options.pop(name, None)
-        for name in ("rates", "tuned", "track", "out", "overwrite", "resume")
+        for name in ("rates", "tuned", "track", "out", "overwrite", "resume", "jobs", "on")
     }
     chosen = rules_of(rules)
     _check(own, on_epoch, on_look)
@@ -133,18 +134,23 @@ def _experiment(
         rates = {label: tuned[label][RATE] for label in chosen}
     if own["out"] is None:
         fix = "name a run folder with out="
-        for name in ("overwrite", "resume"):
+        for name in ("overwrite", "resume", "jobs", "on"):
             require_none(name, own[name] or None, "without a run folder", fix)
         require_none("track", list(own["track"] or ()) or None, "without a run folder", fix)
         for name in ("save_every", "keep"):
             require_none(name, options.get(name), "without a run folder", fix)
+    where = engine(own["jobs"], own["on"])
+    if where.away:
+        for name, listener in (("on_epoch", on_epoch), ("on_look", on_look)):
+            why = "beside jobs in processes of their own"
+            require_none(name, listener, why, "leave jobs and on out")
     made = Experiment(
         chosen, builder_of(net), learned, options, rates, data, tuple(own["track"] or ())
     )
     folder = None
     if own["out"] is not None:
         folder = _folder(made, Path(own["out"]), verb, own)
-    return made.run(folder, on_epoch, on_look, progress)
+    return made.run(folder, on_epoch, on_look, progress, engine=where)
 
 
 def _folder(made: Experiment, path: Path, verb: str, own: Mapping[str, Any]) -> RunFolder:

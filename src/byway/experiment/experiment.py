@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import inspect
+import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ import jax
 from byway.audit.verdict import audit
 from byway.core.errors import BlackBoxError, BywayError, ConfigError, RunError, unknown_name
 from byway.core.task import Split, Task
+from byway.experiment.engines import HERE
+from byway.experiment.jobs import Engine, Job, Say, Tell, dealt
 from byway.experiment.places import DATA, noted, require_same_data
+from byway.experiment.processes import Processes
 from byway.experiment.run import Run
 from byway.learning.rule import Rule
 from byway.learning.time import SequenceRule, StepRule
@@ -28,6 +32,7 @@ from byway.training.history import Reading
 from byway.training.options import Options, declared
 from byway.training.outcome import Outcome
 from byway.training.plan import Plan, checked, gamma_learns
+from byway.training.result import Result
 from byway.training.track import tracker, tracking
 
 Listener = Callable[[str, Reading], None]
@@ -110,6 +115,10 @@ class Experiment:
         for name in track:
             tracker(name)
 
+    def entry(self, job: Job) -> Entry:
+        """The entry that a job is of."""
+        return next(entry for entry in self.entries if entry.label == job.label)
+
     def plan(self, entry: Entry) -> Plan:
         """The options of an entry, with their values."""
         return Plan(self.task, entry.options)
@@ -153,37 +162,80 @@ class Experiment:
         on_epoch: Listener | None = None,
         on_look: Listener | None = None,
         progress: bool | None = None,
-        say: Callable[[str], None] = lambda text: None,
+        say: Say = lambda text: None,
+        engine: Engine = HERE,
     ) -> Run:
         """Train every rule that has not finished, each from its last checkpoint if it has one.
 
         Args:
             folder: where to write; in memory alone by default.
-            on_epoch: told of a rule and what was measured at its start and after each epoch.
-            on_look: told of a rule and of each look through the microscope.
-            progress: whether to draw a progress bar; by default where a person is watching.
+            on_epoch: told of a rule and what was measured at its start and after each epoch; in
+                this process alone.
+            on_look: told of a rule and of each look through the microscope; in this process alone.
+            progress: whether to draw progress bars; by default where a person is watching.
             say: told in words of each rule that has finished.
+            engine: where the jobs run; one after another in this process by default.
         """
+        train = partial(self.train, on_epoch=on_epoch, on_look=on_look)
         if folder is None:
-            about, found = provenance(), {}
-            for entry in self.entries:
-                found[entry.label] = self._train(entry, None, on_epoch, on_look, progress, say)
-            return Run(found, about)
-        with locked(folder.path):
+            about = provenance()
+            jobs = [Job(entry.label, tuple(self.seeds)) for entry in self.entries]
+            done = engine.run(train, jobs, progress, say)
+            return Run({job.label: outcome for job, outcome in done}, about)
+        kept = f"'byway resume {folder.path}' goes on from there"
+        with locked(folder.path), telling_where(kept), _telling_of(folder.path):
             self._require_same_data(folder)
-            found, jobs = {}, {e.label: folder.job(e.label, self.seeds) for e in self.entries}
-            for entry in self.entries:
-                if not jobs[entry.label].begun:
-                    jobs[entry.label].begin(Outcome(**self._announced(entry), finished=False))
-            for entry in self.entries:
-                job = jobs[entry.label]
-                if job.finished:
-                    self._require_same(entry, job)
-                else:
-                    one = self._train(entry, job, on_epoch, on_look, progress, say)
-                    found[entry.label] = one
+            left = self._begun(folder, engine.workers)
+            if engine is HERE and any(
+                job.devices not in (None, jax.device_count()) for job in left
+            ):
+                engine = Processes(1)
+            train = partial(train, folder=folder)
+            do = partial(_trained_away, self, folder) if engine.away else train
+            found = {job.label: outcome for job, outcome in engine.run(do, left, progress, say)}
         held = Run.of(read(folder.path))
-        return dataclasses.replace(held, outcomes={k: found.get(k, v) for k, v in held.items()})
+        mine = {
+            label: found[label]
+            for label, one in held.items()
+            if isinstance(found.get(label), Outcome) and found[label].seeds == one.seeds
+        }
+        return dataclasses.replace(held, outcomes={k: mine.get(k, v) for k, v in held.items()})
+
+    def _begun(self, folder: RunFolder, workers: int) -> list[Job]:
+        """The jobs of a run that have not finished; of all, it is written what they are.
+
+        A rule is one job, unless more jobs can run at once than there are rules: then its seeds are
+        dealt to as many as keep all busy. What was dealt before stays so.
+        """
+        left = []
+        for entry in self.entries:
+            parts = folder.parts(entry.label) or dealt(self.seeds, *self._parts(entry, workers))
+            if [seed for part in parts for seed in part] != self.seeds:
+                raise RunError(
+                    f"{folder.path} holds {entry.label} of seeds "
+                    f"{', '.join(f'{one[0]} to {one[-1]}' for one in parts)}",
+                    f"seeds {self.seeds[0]} to {self.seeds[-1]}",
+                    "call it with the arguments that it was made with, or choose another folder",
+                )
+            for seeds in parts:
+                job, held = Job(entry.label, seeds), folder.job(entry.label, seeds)
+                if held.finished:
+                    self._require_same(entry, job, held)
+                    continue
+                if not held.begun:
+                    held.begin(Outcome(**self._announced(entry, job), finished=False))
+                left.append(dataclasses.replace(job, devices=held.devices))
+        return left
+
+    def _parts(self, entry: Entry, workers: int) -> tuple[int, int]:
+        """How many jobs the seeds of a rule make, and how many seeds each has at least.
+
+        Where their mean decides when to stop, and where they share a black box, seeds stay
+        together. The batch of a rule that settles may be divided where a seed is alone.
+        """
+        if self.plan(entry).patience is not None or not entry.net.differentiable:
+            return 1, 1
+        return -(-workers // len(self.entries)), 2 if entry.rule.settles else 1
 
     def _require_same_data(self, folder: RunFolder) -> None:
         """Raise `RunError` unless a run is of these data; take note of where they lie now."""
@@ -192,62 +244,72 @@ class Experiment:
         if about.get(DATA) != (now := noted(self.task, self.data, folder.path)):
             folder.note(**{DATA: now})
 
-    def _require_same(self, entry: Entry, job: JobFolder) -> None:
+    def _require_same(self, entry: Entry, job: Job, held: JobFolder) -> None:
         """Raise `RunError` unless a job that has finished is the one that would be trained."""
-        if (other := job.differs(Outcome(**self._announced(entry)))) is not None:
+        if (other := held.differs(Outcome(**self._announced(entry, job)))) is not None:
             raise RunError(
-                f"{job.path} holds {entry.label} trained otherwise: {other}",
+                f"{held.path} holds {entry.label} trained otherwise: {other}",
                 "the run that is to be resumed",
                 "call it with the arguments that it was made with, or choose another folder",
             )
 
-    def _train(
+    def train(
         self,
-        entry: Entry,
-        job: JobFolder | None,
-        on_epoch: Listener | None,
-        on_look: Listener | None,
-        progress: bool | None,
-        say: Callable[[str], None],
-    ) -> Outcome:
-        task, data, plan = self.task, self.data, self.plan(entry)
-        expected: dict[str, Any] = self._announced(entry) | {"audit": _audited(entry)}
+        job: Job,
+        progress: bool | Tell | None = None,
+        say: Say = lambda text: None,
+        folder: RunFolder | None = None,
+        on_epoch: Listener | None = None,
+        on_look: Listener | None = None,
+    ) -> Result:
+        """Do a job, from its last checkpoint if it has one.
+
+        Args:
+            job: which.
+            progress: whether to draw a progress bar, or what is told instead.
+            say: told in words how it ended.
+            folder: where to write; in memory alone by default.
+            on_epoch: as in `run`.
+            on_look: as in `run`.
+        """
+        entry = self.entry(job)
+        options: dict[str, Any] = entry.options | _seeds_of(job)
+        plan = Plan(self.task, options)
+        expected: dict[str, Any] = self._announced(entry, job) | {"audit": _audited(entry)}
         with contextlib.ExitStack() as stack:
             epoch, look = _listeners(on_epoch, entry), _listeners(on_look, entry)
-            checkpoint = None
-            if job is not None:
-                job.begin(Outcome(**expected, finished=False))
-                checkpoint = job.checkpoints
-                stack.enter_context(_telling_where(job))
-                folder = job.path.parents[2]
-                sent = tracking(self.track, folder, entry.label, plan.all_seeds, plan.options)
+            held = None if folder is None else folder.job(job.label, job.seeds)
+            if held is not None and folder is not None:
+                held.begin(Outcome(**expected, finished=False), jax.device_count())
+                sent = tracking(self.track, folder.path, entry.label, job.seeds, plan.options)
                 pages = stack.enter_context(sent)
-                kept = partial(job.add, plan.all_seeds)
+                kept = partial(held.add, job.seeds)
                 epoch, look = [kept, pages.tell, *epoch], [kept, pages.tell, *look]
             result = fit(
                 entry.net,
                 entry.rule,
-                task,
-                data=data,
+                self.task,
+                data=self.data,
                 progress=progress,
                 on_epoch=partial(_tell, epoch),
                 on_look=partial(_tell, look),
-                checkpoint=checkpoint,
-                **entry.options,
+                checkpoint=None if held is None else held.checkpoints,
+                **options,
             )
         own = {name: expected[name] for name in ("label", "control", "audit")}
         result = dataclasses.replace(result, **own)
-        if job is not None:
-            result.save(job.weights)
-            job.finish(result)
+        if held is not None:
+            result.save(held.weights)
+            held.finish(result)
         for seed, why in (result.advice | result.failures).items():
             say(f"{entry.label}, seed {seed}: {why}")
         say(str(result))
         return result
 
-    def _announced(self, entry: Entry) -> dict[str, Any]:
+    def _announced(self, entry: Entry, job: Job) -> dict[str, Any]:
         """What is known of an outcome before training begins, as arguments of `Outcome`."""
-        made = announced(entry.net, entry.rule, self.task, self.data, self.plan(entry))
+        plan = Plan(self.task, entry.options | _seeds_of(job))
+        made = announced(entry.net, entry.rule, self.task, self.data, plan)
         return made | {"label": entry.label, "control": entry.control}
 
     def _given(self, rule: Rule, rules: Any) -> dict[str, Any]:
@@ -354,10 +416,44 @@ def _tell(listeners: Sequence[Callable[[Reading], None]], reading: Reading) -> N
         listener(reading)
 
 
+def _seeds_of(job: Job) -> dict[str, int]:
+    """The options that say which seeds a job has."""
+    return {"seeds": len(job.seeds), "first_seed": job.seeds[0]}
+
+
+def _trained_away(
+    experiment: Experiment, folder: RunFolder, job: Job, progress: bool | Tell | None, say: Say
+) -> None:
+    """Do a job in another process: what comes of it is in the run folder.
+
+    Raises:
+        RunError: the folder is not to be seen from there.
+    """
+    if not folder.job(job.label, job.seeds).begun:
+        raise RunError(
+            f"{folder.path} is not on {platform.node()}, where {job} is to be trained",
+            "a run folder that all machines see, under the same path",
+            "choose a folder on a shared disk with --out",
+        )
+    experiment.train(job, progress, say, folder)
+
+
 @contextlib.contextmanager
-def _telling_where(job: JobFolder) -> Iterator[None]:
-    """Add to what stops training where its results are, and how to resume."""
-    folder = job.path.parents[2]
+def telling_where(kept: str) -> Iterator[None]:
+    """Add to what stops training by hand how to resume.
+
+    Args:
+        kept: in words.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(f"; {kept}") from stop
+
+
+@contextlib.contextmanager
+def _telling_of(folder: Path) -> Iterator[None]:
+    """Add to what a black box raised where the results of other rules are."""
     try:
         yield
     except BlackBoxError as error:
@@ -366,5 +462,3 @@ def _telling_where(job: JobFolder) -> Iterator[None]:
             "that finished"
         )
         raise BlackBoxError(error.given, error.wanted, f"{error.fix}; {kept}") from error
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(f"; 'byway resume {folder}' goes on from there") from stop

@@ -7,7 +7,31 @@ from typing import Annotated
 from byway.training.options import Option, Options
 
 
-class ExperimentOptions(Options, total=False):
+class JobOptions(Options, total=False):
+    """What `compare`, `train` and `tune` can be told besides what `fit` can: where they run."""
+
+    jobs: Annotated[
+        int | None,
+        Option(
+            None,
+            "how many jobs run at once, each in a process of its own with its share of the cores; "
+            "a job is a rule, or some seeds of one. By default one, in this process; on a cluster "
+            "one for each core",
+            topic="jobs",
+        ),
+    ]
+    on: Annotated[
+        str | None,
+        Option(
+            None,
+            "ray, to run jobs on a cluster of Ray: that of $RAY_ADDRESS, or else one on this "
+            "machine, begun for it",
+            topic="jobs",
+        ),
+    ]
+
+
+class ExperimentOptions(JobOptions, total=False):
     """What `compare` and `train` can be told besides rules, network and task."""
 
     rates: Annotated[

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,17 @@ from byway.core.given import require_folder, require_none, require_whole
 from byway.core.score import Score
 from byway.core.task import Split, Task
 from byway.experiment.compare import USUAL, Builder, builder_of, rules_of, task_of
-from byway.experiment.experiment import Entry, Experiment
+from byway.experiment.engines import HERE, engine
+from byway.experiment.experiment import Experiment, telling_where
+from byway.experiment.jobs import Engine, Job, Say, Tell
+from byway.experiment.options import JobOptions
 from byway.experiment.places import DATA, noted, require_same_data
 from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.runs.folder import CONFIG, as_written, replace, write_json
 from byway.training.abreast import validated
 from byway.training.checkpoint import locked
-from byway.training.options import Options, taking
+from byway.training.options import taking
 from byway.training.plan import Plan
 from byway.training.progress import bar
 from byway.training.tune import RATE, TUNED, Found, Values, search, with_values, write_tuned
@@ -58,7 +62,7 @@ class Tuned(dict[str, Found]):
         return "<Tuned: " + "\n        ".join(lines or ["nothing"]) + ">"
 
 
-@taking(Options, seeds=2)
+@taking(JobOptions, seeds=2)
 def tune(
     rules: Sequence[str | Rule] | Mapping[str, Rule] = USUAL,
     net: Network | Builder | None = None,
@@ -68,7 +72,7 @@ def tune(
     data: dict[str, Split] | None = None,
     out: Path | str | None = None,
     progress: bool | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[JobOptions],
 ) -> Tuned:
     """Give each rule the same number of trials over the ranges that its fields declare.
 
@@ -85,7 +89,7 @@ def tune(
         out: a folder that keeps the trials; where it holds some of the same search, that is
             resumed.
         progress: whether to draw a progress bar; by default where a person is watching.
-        options: see `Options`.
+        options: see `JobOptions`.
 
     Returns:
         What was found, by rule.
@@ -99,9 +103,11 @@ def tune(
     for name in ("patience", "best"):
         why = "in a search, where trials share a program"
         require_none(name, options.get(name) or None, why, f"leave {name} out")
-    given = {"seeds": 2, "looks": 0, **options}
+    given: dict[str, Any] = {"seeds": 2, "looks": 0, **options}
+    where = engine(given.pop("jobs", None), given.pop("on", None))
     experiment = Experiment(rules_of(rules), builder_of(net), learned, given, data=data)
-    return searched(experiment, trials, None if out is None else Path(out), progress=progress)
+    folder = None if out is None else Path(out)
+    return searched(experiment, trials, folder, progress=progress, where=where)
 
 
 def searched(
@@ -111,6 +117,8 @@ def searched(
     config: str = "",
     overwrite: bool = False,
     progress: bool | None = None,
+    say: Say = lambda text: None,
+    where: Engine = HERE,
 ) -> Tuned:
     """Search for each rule of an experiment, or resume a search.
 
@@ -120,7 +128,9 @@ def searched(
         folder: where trials and findings are kept.
         config: the settings of the search, as TOML: a folder with others is refused.
         overwrite: whether a search that lies there may be replaced.
-        progress: whether to draw a progress bar.
+        progress: whether to draw progress bars.
+        say: told in words what happens to jobs.
+        where: where the searches run, a job for each rule.
     """
     require_whole("trials", trials)
     if not experiment.task.scores:
@@ -129,26 +139,39 @@ def searched(
             "a score to judge trials by",
             "choose another task",
         )
-    tuned = Tuned(experiment.task.scores[0])
     entries = [entry for entry in experiment.entries if not entry.added]
+    jobs = [Job(entry.label, tuple(experiment.seeds)) for entry in entries]
+    do = partial(_search, experiment, trials, folder)
+    found: dict[str, Found] = {}
     if folder is None:
-        for entry in entries:
-            tuned[entry.label] = _search(experiment, entry, trials, None, progress)
-        return tuned
-    with locked(folder):
+        found = {job.label: one for job, one in where.run(do, jobs, progress, say)}
+        return Tuned(experiment.task.scores[0], _in_order(found, jobs))
+    with locked(folder), telling_where(f"the same command with --out {folder} goes on from there"):
         _keep_config(folder, config, overwrite)
         _keep_data(folder, experiment, overwrite)
-        for entry in entries:
-            path = folder / "trials" / f"{entry.label}.jsonl"
-            tuned[entry.label] = _search(experiment, entry, trials, path, progress)
-            write_tuned(folder / TUNED, tuned)
-    return tuned
+        for job, one in where.run(do, jobs, progress, say):
+            found[job.label] = one
+            write_tuned(folder / TUNED, _in_order(found, jobs))
+    return Tuned(experiment.task.scores[0], _in_order(found, jobs))
+
+
+def _in_order(found: Mapping[str, Found], jobs: Sequence[Job]) -> dict[str, Found]:
+    """What was found so far, rules as they were asked for."""
+    return {job.label: found[job.label] for job in jobs if job.label in found}
 
 
 def _search(
-    experiment: Experiment, entry: Entry, trials: int, path: Path | None, progress: bool | None
+    experiment: Experiment,
+    trials: int,
+    folder: Path | None,
+    job: Job,
+    progress: bool | Tell | None,
+    say: Say,
 ) -> Found:
+    """Search for one rule."""
     task, main = experiment.task, experiment.task.scores[0]
+    entry = experiment.entry(job)
+    path = None if folder is None else folder / "trials" / f"{job.label}.jsonl"
     plan = Plan(task, entry.options | {"looks": 0})
 
     def score(values: list[Values]) -> list[float]:

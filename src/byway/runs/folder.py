@@ -98,18 +98,31 @@ class JobFolder:
                     return f"{name} {held[name]} in place of {mine[name]}"
         return None
 
-    def begin(self, outcome: Outcome) -> None:
+    @property
+    def devices(self) -> int | None:
+        """How many devices of JAX it has been trained on; None before that, and where it is not
+        known.
+        """
+        if not self.begun:
+            return None
+        with as_written(self.path / JOB):
+            held = _json(self.path / JOB).get("devices")
+            return None if held is None else int(held)
+
+    def begin(self, outcome: Outcome, devices: int | None = None) -> None:
         """Say what the job is, and begin its history anew: what a checkpoint holds is told again.
 
         Args:
             outcome: of which only what is known before training is written.
+            devices: how many devices of JAX it is trained on.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         held = {name: getattr(outcome, name) for name in STATIC}
         scores, metrics = (
             [m.to_json() for m in some] for some in (outcome.scores, outcome.metrics)
         )
-        write_json(self.path / JOB, held | {"scores": scores, "metrics": metrics})
+        more = {} if devices is None else {"devices": devices}
+        write_json(self.path / JOB, held | {"scores": scores, "metrics": metrics} | more)
         if outcome.audit:
             write_json(self.path / AUDIT, outcome.audit)
         replace(self.path / HISTORY, "")
@@ -208,6 +221,19 @@ class RunFolder:
     def job(self, label: str, seeds: Sequence[int]) -> JobFolder:
         """The folder of a job."""
         return JobFolder(self.path / JOBS / label / f"{seeds[0]}-{seeds[-1]}")
+
+    def parts(self, label: str) -> list[tuple[int, ...]]:
+        """The seeds of each job that there is of a rule, in their order."""
+        found = []
+        for path in (self.path / JOBS / label).glob("*-*"):
+            first, _, last = path.name.partition("-")
+            if first.isdecimal() and last.isdecimal():
+                found.append(tuple(range(int(first), int(last) + 1)))
+        return sorted(found)
+
+    def jobs(self, label: str) -> list[JobFolder]:
+        """The jobs that there are of a rule, in the order of their seeds."""
+        return [self.job(label, seeds) for seeds in self.parts(label)]
 
 
 def read(path: Path, finished: bool = False) -> Outcomes:

@@ -14,10 +14,14 @@ def cores() -> int:
     """How many cores this process may keep busy: those it is bound to (taskset, SLURM, cpusets),
     and no more than its quota pays for.
     """
-    bound = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    return max(1, min(bound, _quota()))
+    return max(1, min(len(bound()) or os.cpu_count() or 1, _quota()))
+
+
+def bound() -> list[int]:
+    """The numbers of the cores that this process is bound to; nothing where the system does not
+    say.
+    """
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def _quota() -> int:

@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -69,6 +71,31 @@ def use_compilation_cache() -> Path | None:
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
     return folder
+
+
+def jax_settings() -> dict[str, Any]:
+    """The settings of JAX in this thread, for a process that is to compute as this one does. How
+    many devices there are, and which, is its own.
+    """
+    held = {name: getattr(jax.config, name, value) for name, value in jax.config.values.items()}
+    own = ("jax_num_cpu_devices", "jax_platforms", "jax_platform_name")
+    plain = (str, int, float, bool, type(None))
+    return {n: v for n, v in held.items() if isinstance(v, plain) and n not in own}
+
+
+def use_jax_settings(settings: Mapping[str, Any]) -> None:
+    """Set in JAX what `jax_settings` gave, where it is not so already."""
+    for name, value in settings.items():
+        if jax.config.values.get(name, value) != value:
+            jax.config.update(name, value)
+
+
+def given_devices(count: int, threads: int) -> None:
+    """Ask JAX for so many CPU devices and threads, in a process of ours that has computed nothing
+    yet.
+    """
+    os.environ["NPROC"] = str(threads)  # which XLA reads
+    jax.config.update("jax_num_cpu_devices", count)
 
 
 def warn_of_idle_cores(seeds: int) -> None:

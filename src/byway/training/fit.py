@@ -34,7 +34,7 @@ def fit(
     task: Task,
     *,
     start: Network | Learner | Result | None = None,
-    progress: bool | None = None,
+    progress: bool | Callable[[int, int, str], None] | None = None,
     on_epoch: Callable[[Reading], None] | None = None,
     on_look: Callable[[Reading], None] | None = None,
     data: dict[str, Split] | None = None,
@@ -53,7 +53,8 @@ def fit(
             learner, and its rule's parameters where they fit this rule; or those of a result, each
             seed its own. Moments begin anew.
         progress: whether to draw a progress bar; by default where a person is watching, on a
-            terminal or in a notebook.
+            terminal or in a notebook. Or a function, which is told how many updates are done, of
+            how many, and a note.
         on_epoch: called with what was measured at the start and after each epoch; first with what a
             checkpoint holds. If it raises `byway.Stop`, training ends there as if it had been the
             last epoch; if it raises anything else, a checkpoint is saved first, where there are

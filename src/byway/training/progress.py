@@ -5,32 +5,63 @@ notebook.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from html import escape
 from typing import Any
+
+from typing_extensions import override
 
 # Seconds between two drawings in a notebook, at least [s].
 REFRESH = 0.1
 
 
 @contextmanager
-def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable[[int, str], None]]:
+def bar(
+    title: str, total: int, wanted: bool | Callable[[int, int, str], None] | None = None
+) -> Iterator[Callable[[int, str], None]]:
     """A context whose value is told how much is done, with a short note.
 
     Args:
         title: what is being trained.
         total: how much there is to do.
+        wanted: draw it or not; None for only on a terminal or in a notebook. Or what draws it,
+            which is told how much is done, of how much, and the note.
+    """
+    if callable(wanted):
+        wanted(0, total, "compiling")
+        yield lambda done, note: wanted(done, total, note)
+        return
+    with bars(wanted) as shown:
+        shown.tell(title, 0, total, "compiling")
+        yield lambda done, note: shown.tell(title, done, total, note)
+
+
+class Bars:
+    """Progress of several things at once, each by its title. This one draws nothing."""
+
+    def tell(self, title: str, done: int, total: int, note: str) -> None:
+        """Take note of how much is done of one of them."""
+
+    def end(self, title: str) -> None:
+        """Take one of them off the display."""
+
+
+@contextmanager
+def bars(wanted: bool | None = None) -> Iterator[Bars]:
+    """A display of progress.
+
+    Args:
         wanted: draw it or not; None for only on a terminal or in a notebook.
     """
     notebook = _in_notebook()
     # A process without a console has no stderr.
     watched = notebook or (sys.stderr is not None and sys.stderr.isatty())
     if not (watched if wanted is None else wanted):
-        yield lambda done, note: None
+        yield Bars()
         return
     if notebook:
-        with _Line(title, total) as line:
-            yield line.tell
+        with ExitStack() as stack:
+            yield _Lines(stack)
         return
     from rich.console import Console
     from rich.progress import (
@@ -49,9 +80,39 @@ def bar(title: str, total: int, wanted: bool | None = None) -> Iterator[Callable
         TextColumn("{task.fields[note]}"),
     ]
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        job = progress.add_task(title, total=total, note="compiling")
+        yield _Terminal(progress)
 
-        yield lambda done, note: progress.update(job, completed=done, note=note)
+
+class _Terminal(Bars):
+    """Lines of a terminal, drawn by `rich`."""
+
+    def __init__(self, progress: Any):
+        self._progress, self._jobs = progress, dict[str, Any]()
+
+    @override
+    def tell(self, title, done, total, note):
+        if title not in self._jobs:
+            self._jobs[title] = self._progress.add_task(title, total=total, note=note)
+        self._progress.update(self._jobs[title], completed=done, total=total, note=note)
+
+    @override
+    def end(self, title):
+        if title in self._jobs:
+            self._progress.remove_task(self._jobs.pop(title))
+
+
+class _Lines(Bars):
+    """Lines below a cell of a notebook."""
+
+    def __init__(self, stack: ExitStack):
+        self._stack, self._lines = stack, dict[str, _Line]()
+
+    @override
+    def tell(self, title, done, total, note):
+        if title not in self._lines:
+            self._lines[title] = self._stack.enter_context(_Line(title, total))
+            return
+        self._lines[title].tell(done, note)
 
 
 def _in_notebook() -> bool:

@@ -1,0 +1,32 @@
+"""The engines by what is asked for."""
+
+from byway.core.errors import unknown_name
+from byway.core.given import require_whole
+from byway.experiment.cluster import OnRay
+from byway.experiment.jobs import Engine, Here
+from byway.experiment.processes import Processes
+
+HERE = Here()
+# More than one machine, by the name of what is there to run on.
+CLUSTERS = {"ray": OnRay}
+
+
+def engine(jobs: int | None = None, on: str | None = None) -> Engine:
+    """Where jobs run.
+
+    Args:
+        jobs: how many at once; by default one on this machine, and one for each core of a cluster.
+        on: the cluster; this machine by default.
+
+    Raises:
+        ConfigError: `jobs` is no number of jobs, or what is asked for is not installed, or cannot
+            be here.
+        UnknownNameError: a cluster that there is not.
+    """
+    if jobs is not None:
+        require_whole("jobs", jobs)
+    if on is None:
+        return HERE if jobs in (None, 1) else Processes(jobs)
+    if not isinstance(on, str) or on not in CLUSTERS:
+        raise unknown_name("cluster", str(on), CLUSTERS)
+    return CLUSTERS[on](jobs)
