@@ -161,7 +161,9 @@ def test_digits_are_those_of_scikit_learn_each_once(splits_of):
     mine = np.column_stack([_everything(splits, 0).reshape(-1, 64), _everything(splits, 1)])
     assert len(np.unique(expected, axis=0)) == 1797
     np.testing.assert_array_equal(mine[np.lexsort(mine.T)], expected[np.lexsort(expected.T)])
-    assert np.abs(np.corrcoef(np.arange(1797), _everything(splits, 1))[0, 1]) < 0.1
+    # The order in which they were shuffled once: another one would make every figure another.
+    shuffled = np.random.default_rng(0).permutation(1797)
+    np.testing.assert_array_equal(splits["test"].y, labels[shuffled[-360:]])
 
 
 def _official(folder, part, rank):

@@ -13,11 +13,12 @@ import byway
 from byway.cli.main import main
 from byway.core.errors import ConfigError, DataError, RunError
 from byway.meta.learn import Episode, episode_loss, meta_learn
-from byway.meta.trial import in_words
+from byway.meta.trial import in_words, trial
 from byway.rules import RULES
 from byway.rules._learned import save
 from byway.rules.meta.taylor import DELTA, Taylor, coefficients
 from byway.tasks._classes import SomeClasses
+from byway.training.result import Result
 
 DIGITS = byway.task("digits")
 SOME = SomeClasses(DIGITS, (3, 7, 1))
@@ -94,6 +95,75 @@ def test_meta_learning_lowers_the_loss_and_starts_small():
     assert all(np.abs(table).max() < 0.01 for table in found.start.values())
     assert found.losses[-5:].mean() < 0.8 * found.losses[0]
     assert found.skipped == 0
+
+
+class Unlike(SomeClasses):
+    """Those classes, whose validation samples are all zero: what a network that has hardly learned
+    says of them is nothing, whatever its weights.
+    """
+
+    def load(self):
+        splits = super().load()
+        blank = jnp.zeros_like(splits["validation"].x)
+        return splits | {"validation": splits["validation"]._replace(x=blank)}
+
+
+def _one_step(lr=1e-6, sparsity=100.0, rate=0.1):
+    return meta_learn(
+        Taylor(),
+        byway.mlp(SOME.input_shape, 6, 3, activation="tanh"),
+        Unlike(DIGITS, (3, 7, 1)),
+        meta_steps=1,
+        episodes=2,
+        episode=Episode(3, 4, rate),
+        lr=lr,
+        sparsity=sparsity,
+        progress=False,
+    )
+
+
+def test_episodes_are_asked_what_they_did_not_see_and_short_rules_are_preferred():
+    """The first loss is log 3, and each coefficient goes lr * sparsity towards zero, give or take
+    a slope of norm one.
+    """
+    found = _one_step()
+    assert found.losses == pytest.approx([np.log(3)], abs=0.01)
+    for role, start in found.start.items():
+        went = (start - found.theta[role]) * np.sign(start)
+        np.testing.assert_allclose(went, 1e-4, atol=1.01e-6)
+
+
+def test_episodes_that_ran_away_are_told_and_move_nothing():
+    found = _one_step(sparsity=0.0, rate=1e300)
+    assert found.skipped == 2
+    for role, start in found.start.items():
+        np.testing.assert_array_equal(found.theta[role], start)
+
+
+def test_an_episode_draws_from_all_of_the_training_samples():
+    net, splits = byway.mlp(SOME.input_shape, 6, 3, activation="tanh"), SOME.load()
+    batch = 4
+    theta = {role: jnp.asarray(DELTA) for role in ("hidden", "output")}
+    args = splits["validation"], Episode(10, batch, 0.1), jax.random.key(4)
+    loss = jax.jit(lambda train: episode_loss(theta, Taylor(), net, SOME, train, *args))
+    train = splits["train"]
+    later = train._replace(x=train.x.at[batch:].set(0))
+    assert abs(float(loss(train)) - float(loss(later))) > 1e-6
+
+
+def test_a_trial_takes_the_rate_that_is_best_on_validation(monkeypatch):
+    class Told(Result):
+        """A result by hand: the better a rate is on validation, the worse on the test split."""
+
+        def __init__(self, rate):
+            self.rate = rate
+
+        validated = property(lambda self: {0.1: 0.5, 0.2: 0.9, 0.3: 0.7}[self.rate])
+
+    monkeypatch.setattr("byway.meta.trial.fit", lambda *args, lr, **rest: Told(lr))
+    net = byway.mlp(SOME.input_shape, 6, 3)
+    best = trial({"taylor": (Taylor(), (0.1, 0.2, 0.3))}, net, SOME, epochs=1)
+    assert best["taylor"][0] == 0.2
 
 
 @pytest.mark.parametrize(

@@ -332,6 +332,13 @@ RULES = [
         "delta = signal.error(record.output)",
         _oracle("frozen", "a_readout_that_is_not_linear_gets_its_gradient_too"),
     ),
+    Defect(
+        "node_perturbation_mixes_draws_with_samples",
+        "rules/perturbation/node_perturbation.py",
+        "jnp.concatenate([a] * self.draws)",
+        "jnp.repeat(a, self.draws, axis=0)",
+        _oracle("node_perturbation", "draws_are_averaged_within_a_sample"),
+    ),
 ]
 
 NETWORK = [
@@ -404,6 +411,13 @@ NETWORK = [
         "jnp.round(jnp.clip(u, 0, self.top) / step) * step",
         "jnp.floor(jnp.clip(u, 0, self.top) / step) * step",
         _oracle("blackbox", "a_quantiser_has_its_levels_and_takes_the_nearest"),
+    ),
+    Defect(
+        "quantised_units_are_drawn_too_weak",
+        "network/activations.py",
+        "lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0",
+        "lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=1.0",
+        _oracle("populations", "relu_keeps_half_the_second_moment_that_its_gain_makes_up_for"),
     ),
 ]
 
@@ -573,6 +587,120 @@ TRAINING = [
         "batches)",
         _of("training/test_fit_in_time", "schedule_spans_all_the_updates_there_are"),
     ),
+    Defect(
+        "the_microscope_looks_at_training_samples",
+        "training/loop.py",
+        'self.data["validation"].first(self.probe)',
+        'self.data["train"].first(self.probe)',
+        _of("training/test_fit", "the_microscope_looks_at_validation_samples"),
+    ),
+    Defect(
+        "looking_counts_as_training",
+        "training/course.py",
+        "self.at.look_seconds + seconds",
+        "self.at.look_seconds + seconds\n        self.at.seconds += seconds",
+        _of("training/test_fit", "training_time_is_that_of_the_training_calls_alone"),
+    ),
+    Defect(
+        "training_time_is_halved",
+        "training/course.py",
+        "at.step + last - first, at.seconds + seconds",
+        "at.step + last - first, at.seconds + seconds / 2",
+        _of("training/test_fit", "training_time_is_that_of_the_training_calls_alone"),
+    ),
+    Defect(
+        "the_first_call_is_training_time",
+        "training/loop.py",
+        "self._update(0, int(self.net.differentiable))",
+        "self._update(0, 0)",
+        _of("training/test_fit", "what_the_first_update_of_a_program_costs_is_not_training_time"),
+    ),
+    Defect(
+        "the_memory_of_an_update_leaves_out_what_is_temporary",
+        "training/programs.py",
+        "used.temp_size_in_bytes,",
+        "0,",
+        _of("training/test_fit", "the_memory_of_an_update_holds_what_backprop_has_to_keep"),
+    ),
+    Defect(
+        "advice_is_of_the_first_epoch",
+        "training/fit.py",
+        'last = history.last("train")',
+        'last = {k.removeprefix("train/"): c.values[:, 0] for k, c in history.items() if k.startswith("train/")}',
+        _of("training/test_fit", "advice_is_of_the_last_epoch"),
+    ),
+    Defect(
+        "momentum_is_one_half",
+        "training/optimisers.py",
+        "optax.sgd(rate, momentum=0.9)",
+        "optax.sgd(rate, momentum=0.5)",
+        _of("training/test_control", "an_optimiser_by_name_is_that_of_optax"),
+    ),
+    Defect(
+        "adamw_is_adam",
+        "training/optimisers.py",
+        '"adamw": optax.adamw',
+        '"adamw": optax.adam',
+        _of("training/test_control", "an_optimiser_by_name_is_that_of_optax"),
+    ),
+    Defect(
+        "an_episode_is_asked_what_it_was_trained_on",
+        "meta/learn.py",
+        'splits["train"], splits["validation"], episode, key',
+        'splits["train"], splits["train"], episode, key',
+        _of(
+            "meta/test_learn",
+            "episodes_are_asked_what_they_did_not_see_and_short_rules_are_preferred",
+        ),
+    ),
+    Defect(
+        "long_rules_are_preferred",
+        "meta/learn.py",
+        "jnp.mean(a, 0) + sparsity * jnp.sign(w)",
+        "jnp.mean(a, 0) - sparsity * jnp.sign(w)",
+        _of(
+            "meta/test_learn",
+            "episodes_are_asked_what_they_did_not_see_and_short_rules_are_preferred",
+        ),
+    ),
+    Defect(
+        "a_learned_rule_began_as_it_ended",
+        "meta/learn.py",
+        "return Found(found, began,",
+        "return Found(found, found,",
+        _of(
+            "meta/test_learn",
+            "episodes_are_asked_what_they_did_not_see_and_short_rules_are_preferred",
+        ),
+    ),
+    Defect(
+        "episodes_see_the_first_samples_alone",
+        "meta/learn.py",
+        "jax.random.randint(key, (episode.batch,), 0, train.size)",
+        "jax.random.randint(key, (episode.batch,), 0, episode.batch)",
+        _of("meta/test_learn", "an_episode_draws_from_all_of_the_training_samples"),
+    ),
+    Defect(
+        "episodes_that_ran_away_are_not_told",
+        "meta/learn.py",
+        "skipped += int(lost)",
+        "skipped += 0",
+        _of("meta/test_learn", "episodes_that_ran_away_are_told_and_move_nothing"),
+    ),
+    Defect(
+        "a_trial_takes_the_worst_rate",
+        "meta/trial.py",
+        "(max if task.scores[0].higher else min)",
+        "(min if task.scores[0].higher else max)",
+        _of("meta/test_learn", "a_trial_takes_the_rate_that_is_best_on_validation"),
+    ),
+    Defect(
+        "a_trial_chooses_by_the_test_split",
+        "meta/trial.py",
+        "found[1].validated",
+        "found[1].test[task.scores[0].name].mean()",
+        _of("meta/test_learn", "a_trial_takes_the_rate_that_is_best_on_validation"),
+    ),
 ]
 
 SEEDS = [
@@ -642,6 +770,56 @@ CHECKPOINTS = [
         "if shapes[0] != shapes[0]:",
         _of("training/test_checkpoint", "another_optimiser_starts_with_moments_of_its_own"),
     ),
+    Defect(
+        "labels_are_left_out_of_the_checksum",
+        "training/checkpoint.py",
+        "zlib.crc32(np.asarray(split.y).tobytes(), crc)",
+        "crc",
+        _of("training/test_checkpoint", "a_checkpoint_of_other_data_is_refused"),
+    ),
+    Defect(
+        "a_checkpoint_forgets_its_schedule",
+        "training/plan.py",
+        '"lr_gamma", "schedule", "probe",',
+        '"lr_gamma", "probe",',
+        _of(
+            "training/test_checkpoint", "a_checkpoint_of_another_training_is_refused_and_left_alone"
+        ),
+    ),
+    Defect(
+        "a_checkpoint_forgets_how_many_devices_there_were",
+        "training/checkpoint.py",
+        '"devices": jax.device_count(),',
+        '"devices": 1,',
+        _of("training/test_checkpoint", "a_checkpoint_of_another_machine_is_refused"),
+    ),
+    Defect(
+        "a_checkpoint_forgets_its_precision",
+        "training/checkpoint.py",
+        "jnp.zeros(()).dtype == jnp.float64",
+        "True",
+        _of("training/test_checkpoint", "a_checkpoint_of_another_machine_is_refused"),
+    ),
+    Defect(
+        "gamma_is_not_restored",
+        "training/checkpoint.py",
+        "restored = jax.tree.unflatten(shape, filled)",
+        "restored = jax.tree.unflatten(shape, filled)\n    restored = dataclasses.replace(restored, gamma=learners.gamma)",
+        _of(
+            "training/test_checkpoint",
+            "a_stopped_training_ends_as_one_that_never_was[kolen_pollack]",
+        ),
+    ),
+    Defect(
+        "a_lost_bit_is_loaded",
+        "training/store.py",
+        'header["crc"] != str(_crc(arrays))',
+        'header["crc"] == ""',
+        _of(
+            "training/test_checkpoint",
+            "a_damaged_checkpoint_is_said_and_the_one_before_can_be_used",
+        ),
+    ),
 ]
 
 TASKS = [
@@ -689,6 +867,13 @@ TASKS = [
         "jax.random.randint(first, (), 0, half)",
         "jax.random.randint(first, (), 0, self.length)",
         _oracle("sequences", "adding_asks_for_the_sum_of_two_numbers_marked_one_in_each_half"),
+    ),
+    Defect(
+        "digits_are_shuffled_another_way",
+        "tasks/digits.py",
+        "np.random.default_rng(0)",
+        "np.random.default_rng(1)",
+        _of("conformance/test_tasks", "digits_are_those_of_scikit_learn_each_once"),
     ),
 ]
 
@@ -750,6 +935,20 @@ AUDIT = [
         "_longest_wait(long) > _longest_wait(short)",
         "_longest_wait(long) >= _longest_wait(short)",
         _of("audit/test_honest", "the_future_is_what_has_to_be_waited_for"),
+    ),
+    Defect(
+        "the_audit_counts_feedback_as_memory",
+        "audit/verdict.py",
+        'if not name.startswith("gamma.") or (size == "influence" and name in round.results)',
+        "if name",
+        _of("audit/test_verdicts", "every_rule_does_what_it_claims[fa-mlp]"),
+    ),
+    Defect(
+        "a_number_a_synapse_counts_as_one_a_unit",
+        "audit/carried.py",
+        '"units" if grows < 1.5 else',
+        '"units" if grows < 2.5 else',
+        _of("audit/test_hidden", "memory_is_what_it_grows_like"),
     ),
 ]
 

@@ -73,6 +73,29 @@ def test_the_noise_is_of_its_own_for_each_unit_and_sample_and_has_the_right_size
     assert noise.mean() == pytest.approx(0, abs=5 * 0.2 / np.sqrt(noise.size))
 
 
+def test_draws_are_averaged_within_a_sample():
+    """Each noisy row belongs to the sample whose input it has, wherever it stands."""
+    net = byway.mlp(5, 4, 3, activation="tanh", key=7)
+    rule, criterion = byway.rule("node_perturbation", sigma=0.1, draws=3), SquaredError()
+    update, record = one_update(rule, net, criterion, KEY)
+    noisy, clean = record["noisy"], record["clean"]
+    inputs = np.asarray(X)
+    sample = [
+        int(np.argmin(np.abs(inputs - row).sum(1)))
+        for row in np.asarray(noisy.pre["input-hidden1"])
+    ]
+    assert sorted(sample) == sorted(list(range(6)) * 3)
+    before = ((clean.post["output"] - TARGET) ** 2).sum(1) / 2
+    delta = {name: np.zeros(clean.u[name].shape) for name in clean.u}
+    for row, b in enumerate(sample):
+        after = float(((noisy.post["output"][row] - TARGET[b]) ** 2).sum() / 2)
+        for name, noise in noisy.injected.items():
+            delta[name][b] += (after - float(before[b])) * np.asarray(noise[row]) / 0.1**2 / 3
+    for p in net.projections:
+        wanted = np.asarray(clean.pre[p.name]).T @ delta[p.dst] / 6
+        np.testing.assert_allclose(update[p.name]["weight"], wanted, rtol=1e-9)
+
+
 def test_layers_of_one_size_have_noise_of_their_own():
     """Independent draws correlate by less than 4 / root n; noise drawn from one key would be the
     same.

@@ -7,7 +7,7 @@ import pytest
 from scipy import special
 
 from byway.core.errors import ConfigError, ShapeError, UnknownNameError
-from byway.network.activations import ACTIVATIONS, activation
+from byway.network.activations import ACTIVATIONS, activation, quantised
 from byway.network.populations import NORM_EPSILON, Population
 
 LEVELS = np.arange(8) * 4 / 7  # three bits, up to 4
@@ -59,6 +59,7 @@ def test_relu_keeps_half_the_second_moment_that_its_gain_makes_up_for():
     nodes, weights = special.roots_hermitenorm(41)
     moment = np.sum(weights * np.maximum(nodes, 0) ** 2) / weights.sum()
     assert activation("relu").gain * moment == pytest.approx(1, rel=1e-12)
+    assert quantised(20, 100.0).gain == 2  # with many levels, it is a relu
 
 
 @pytest.mark.parametrize("shape", [(6,), (3, 2, 2)])

@@ -185,6 +185,8 @@ def test_the_latest_are_kept_and_ends_of_epochs_have_one(blobs, tmp_path, monkey
         ({"epochs": 9}, "its epochs is 2"),
         ({"net": mlp(4, 7, 3)}, "its net is"),
         ({"first_seed": 1}, "its seeds is [0, 1, 2]"),
+        ({"schedule": "constant"}, "its schedule is "),
+        ({"optimiser": "sgd"}, "its optimiser is"),
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else None,
 )
@@ -206,8 +208,16 @@ def test_a_checkpoint_of_another_training_is_refused_and_left_alone(change, said
     assert _contents(tmp_path) == before
 
 
-def test_a_checkpoint_of_other_data_is_refused(blobs, tmp_path):
-    """One pixel of one sample is enough."""
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda split: split._replace(x=split.x.at[3, 0].add(0.5)),
+        lambda split: split._replace(y=split.y.at[3].set((split.y[3] + 1) % 3)),
+    ],
+    ids=["a pixel", "a label"],
+)
+def test_a_checkpoint_of_other_data_is_refused(change, blobs, tmp_path):
+    """One number of one sample is enough."""
     mine = {
         "net": mlp(4, 6, 3),
         "rule": BP(),
@@ -218,9 +228,24 @@ def test_a_checkpoint_of_other_data_is_refused(blobs, tmp_path):
     }
     fit.fit(**mine)
     data = blobs.load()
-    changed = data["train"]._replace(x=data["train"].x.at[3, 0].add(0.5))
     with pytest.raises(RunError, match="its data is"):
-        fit.fit(**mine, data=data | {"train": changed})
+        fit.fit(**mine, data=data | {"train": change(data["train"])})
+
+
+def test_a_checkpoint_of_another_machine_is_refused(blobs, tmp_path, monkeypatch):
+    """Another number of devices, or another precision: the bits could differ."""
+    one = lambda folder: fit.fit(
+        mlp(4, 6, 3), BP(), blobs, epochs=1, batch=BATCH, looks=0, checkpoint=tmp_path / folder
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(jax, "device_count", lambda: 7)
+        one("devices")
+    with pytest.raises(RunError, match="its devices is 7"):
+        one("devices")
+    with jax.enable_x64(False):
+        one("precision")
+    with pytest.raises(RunError, match=r"and double precision, .* differ too"):
+        one("precision")
 
 
 def test_a_checkpoint_of_another_version_is_refused(blobs, tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ from byway.core.errors import ConfigError, RunError, UnknownNameError
 from byway.network.builders import mlp
 from byway.rules.backprop.bp import BP
 from byway.training.fit import fit
+from byway.training.optimisers import OPTIMISERS, optimiser
 
 RATE, STEPS, EPOCHS = 0.3, 4, 3
 PLAIN = {"epochs": EPOCHS, "batch": 6, "looks": 0, "progress": False}
@@ -68,6 +69,32 @@ def test_what_shapes_an_update_is_what_optax_makes_of_it(blobs, case):
     ):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
         assert np.abs(a - c).max() > 1e-4 or case == "decay of adam"
+
+
+NAMED = {
+    "sgd": optax.sgd(0.01),
+    "momentum": optax.sgd(0.01, momentum=0.9),
+    "adam": optax.adam(0.01),
+    "adamw": optax.adamw(0.01),
+    "rmsprop": optax.rmsprop(0.01),
+    "adam_each": optax.adam(0.01),  # the same, where no weight begins anew
+}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_an_optimiser_by_name_is_that_of_optax(name):
+    draw = np.random.default_rng(0)
+    theta = {"weight": jnp.asarray(draw.normal(size=(3, 2)))}
+    mine, ours = optimiser(name, 0.01, "constant", 1), theta
+    theirs, state, kept = theta, mine.init(theta), NAMED[name].init(theta)
+    for _ in range(5):
+        slope = {"weight": jnp.asarray(draw.normal(size=(3, 2)))}
+        with jax.numpy_dtype_promotion("standard"):  # as optax wants it
+            change, state = mine.update(slope, state, ours)
+            ours = optax.apply_updates(ours, change)
+            change, kept = NAMED[name].update(slope, kept, theirs)
+            theirs = optax.apply_updates(theirs, change)
+    np.testing.assert_allclose(ours["weight"], theirs["weight"], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

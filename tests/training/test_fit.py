@@ -1,5 +1,6 @@
 """Training whole learners: seeds, failures, schedules, order of data, scores and errors."""
 
+import itertools
 import subprocess
 import sys
 from typing import ClassVar
@@ -120,7 +121,7 @@ def three(blobs):
 
 @pytest.fixture(scope="session")
 def broken(blobs):
-    seen: ClassVar[list[int]] = []
+    seen = []
     return _fit(Breaking(), blobs, seeds=3, on_epoch=seen.append), seen
 
 
@@ -211,6 +212,47 @@ def test_the_microscope_looks_from_the_start_to_the_end_and_more_often_early(thr
         np.testing.assert_allclose(curve.values, 0, atol=1e-6)
     assert three.looks == len(three.history["angle/input-hidden1"].steps)
     assert three.look_seconds > 0 < three.look_compile_seconds
+
+
+def test_training_time_is_that_of_the_training_calls_alone(blobs, monkeypatch):
+    """By a clock that goes on by one whenever it is read: each call takes one."""
+    ticks, calls, train = itertools.count(), [], loop.Loop.train
+    monkeypatch.setattr(loop.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(loop.Loop, "train", lambda *args: calls.append(args) or train(*args))
+    result = _fit(BP(), blobs, looks=3)
+    assert result.seconds == len(calls) >= EPOCHS
+    assert result.looks == 3
+
+
+def test_the_microscope_looks_at_validation_samples(blobs):
+    """Where those are all zero, nothing is to be said of the weights that read them."""
+    data = blobs.load()
+    blank = data["validation"]._replace(x=jnp.zeros_like(data["validation"].x))
+    result = _fit(BP(), blobs, data=data | {"validation": blank}, epochs=1)
+    assert np.isnan(result.history["angle/input-hidden1"].values).all()
+    assert np.isfinite(result.history["train/loss"].values).all()
+
+
+def test_the_memory_of_an_update_holds_what_backprop_has_to_keep(blobs):
+    """The activity of a wide layer, beside weights, both moments of Adam and the samples."""
+    wide, batch = 4000, 16
+    result = _fit(BP(), blobs, net=mlp(4, wide, 3), epochs=1, batch=batch, looks=0)
+    weights = 4 * wide + wide + wide * 3 + 3
+    kept = batch * wide
+    assert result.step_bytes > 8 * (3 * weights + kept)
+
+
+class Advising(BP):
+    """A test rule that says what it was told of its epoch."""
+
+    def advice(self, measures):
+        return f"{measures['loss']:.12f}"
+
+
+def test_advice_is_of_the_last_epoch(blobs):
+    result = _fit(Advising(), blobs)
+    last = result.history["train/loss"].values[0, -1]
+    assert result.advice == {0: f"{last:.12f}"}
 
 
 def test_looking_changes_nothing(blobs, three):
