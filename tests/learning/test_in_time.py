@@ -12,11 +12,11 @@ pytestmark = pytest.mark.slow
 SEEDS, EPOCHS = 4, 2
 
 
-def _trained(name, activation="tanh"):
+def _trained(name, activation="tanh", seeds=SEEDS, epochs=EPOCHS):
     task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
     net = rnn(task.input_shape, 16, task.outputs, activation=activation)
     return byway.fit(
-        net, byway.rule(name), task, epochs=EPOCHS, batch=32, lr=5e-3, seeds=SEEDS, progress=False
+        net, byway.rule(name), task, epochs=epochs, batch=32, lr=5e-3, seeds=seeds, progress=False
     )
 
 
@@ -26,11 +26,16 @@ def frozen():
 
 
 def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
-    frozen, result = (_trained(name, "lif") for name in ("frozen", "eprop"))
+    """A reservoir of leaky units that spike is a good one (57 to 98 % after two epochs), so both
+    train until they have settled.
+    """
+    seeds = 8
+    frozen, result = (_trained(name, "lif", seeds, 12) for name in ("frozen", "eprop"))
     assert result.failures == {} == frozen.failures
     gain = result.accuracy - frozen.accuracy
     assert np.all(gain > 0), f"eprop: {result.accuracy} against frozen: {frozen.accuracy}"
-    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(seeds)
+    assert np.all(result.accuracy > 0.98)
 
 
 @pytest.mark.parametrize("name", ["bptt", "rtrl"])
