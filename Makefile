@@ -61,10 +61,10 @@ bench: $(VENV)/.ready-bench
 bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.peers
 
-# Strictly: a link that leads nowhere is an error. Then the pages are looked at, as a browser shows them.
+# Strictly: a link that leads nowhere is an error. Then the pages are looked at, as a browser shows them, and their code runs.
 docs: $(VENV)/.ready-docs $(VENV)/.ready-dev $(VENV)/katex
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs site
-	BYWAY_SITE=site $(BIN)/pytest tests/docs/test_site.py
+	BYWAY_SITE=site $(BIN)/pytest -n 2 --dist worksteal -m "slow or not slow" tests/docs/test_site.py tests/docs/test_examples.py
 
 package:
 	rm -rf dist && $(PYTHON) -m venv --clear .venv-package

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 
 import byway
 from byway.cli.main import main
@@ -11,6 +12,7 @@ from byway.network.activations import ACTIVATIONS
 SMALL = ["--epochs", "2", "--net.hidden", "12", "--probe", "20"]
 
 
+@pytest.mark.slow
 def test_a_quantiser_is_an_activation_like_any_other(tmp_path, capsys):
     folder = tmp_path / "run"
     assert (

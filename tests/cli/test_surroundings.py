@@ -197,11 +197,13 @@ def test_stripped_docstrings_are_read_in_the_source():
     assert docstring(type("Made", (), {})) == ""
 
 
+@pytest.mark.slow
 def test_the_help_is_the_same_without_docstrings():
     help_ = "from byway.cli.main import main; main(['train', '--help'])"
     assert _python(help_, "-OO").stdout == _python(help_).stdout != ""
 
 
+@pytest.mark.slow
 def test_every_file_is_opened_with_an_encoding(tmp_path):
     program = """
 import warnings

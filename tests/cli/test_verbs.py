@@ -373,6 +373,7 @@ def test_list_names_every_rule_and_task(capsys):
     assert all(name in said for name in ("Forward-forward", "mnist", "convnet", "cosine"))
 
 
+@pytest.mark.slow
 def test_a_comparison_in_time_writes_what_any_other_does(tmp_path, capsys):
     """Sequences go to a recurrent network by default, in updates of some steps where `every` says
     so.

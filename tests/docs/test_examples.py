@@ -1,5 +1,5 @@
 """The code in the docs, run as a reader would: in a fresh process, top to bottom; and what a page
-shows as its output.
+shows as its output. `make docs` runs it all, `make test` the README.
 """
 
 import re
@@ -17,7 +17,6 @@ TUTORIALS = [
 ]
 # Short answers, whose blocks are run in one process: a page each, in names of its own.
 ANSWERS = sorted((ROOT / "docs/how-to").glob("*.md"))
-PAGES = ["README.md", *TUTORIALS]
 BREAK = "=== here the page shows what was printed ==="
 END = "=== here the page ends ==="
 
@@ -34,7 +33,9 @@ def words(output: str) -> list[str]:
     return re.sub(r"[-+−]?\d+(\.\d+)?(e[-+]?\d+)?", "#", output).split()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page", ["README.md", *(pytest.param(page, marks=pytest.mark.slow) for page in TUTORIALS)]
+)
 def test_the_code_on_a_page_runs(page, tmp_path):
     found = blocks((ROOT / page).read_text())
     assert any(kind == "python" for kind, _ in found)
@@ -55,6 +56,7 @@ def test_the_code_on_a_page_runs(page, tmp_path):
         assert words(came) == words(shown)
 
 
+@pytest.mark.slow
 def test_the_code_of_the_short_answers_runs(tmp_path):
     """All of them in one process, as each is a matter of seconds and JAX's start would be most of
     it; every page has names of its own.

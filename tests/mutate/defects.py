@@ -415,8 +415,8 @@ NETWORK = [
     Defect(
         "quantised_units_are_drawn_too_weak",
         "network/activations.py",
-        "lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=2.0",
-        "lambda u: jnp.round(jnp.clip(u, 0, top) / step) * step, None, gain=1.0",
+        "Levels(bits, float(top)), None, gain=2.0",
+        "Levels(bits, float(top)), None, gain=1.0",
         _oracle("populations", "relu_keeps_half_the_second_moment_that_its_gain_makes_up_for"),
     ),
 ]

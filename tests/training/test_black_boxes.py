@@ -105,7 +105,7 @@ def test_forward_forward_calls_a_device_twice_a_step(blobs):
 @pytest.mark.parametrize(
     ("name", "norm"),
     [
-        ("node_perturbation", False),
+        pytest.param("node_perturbation", False, marks=pytest.mark.slow),
         pytest.param("ff", True, marks=pytest.mark.slow),
         pytest.param("frozen", False, marks=pytest.mark.slow),
     ],

@@ -296,6 +296,7 @@ def test_two_processes_never_train_in_one_folder(blobs, tmp_path):
         pass
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_it_with_a_message_and_the_checkpoint_before_is_whole(tmp_path):
     """No file may grow beyond a limit that the first checkpoints keep to: what a full disk does to
     a write.

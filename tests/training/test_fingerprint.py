@@ -242,6 +242,7 @@ result = byway.fit(
 """
 
 
+@pytest.mark.slow
 def test_the_same_script_in_another_process_goes_on_and_a_changed_one_is_refused(tmp_path):
     def run(**changes):
         script = SCRIPT.format(**{"scale": 1.5, "comment": "# as it was"} | changes)

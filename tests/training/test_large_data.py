@@ -92,8 +92,13 @@ FORMS = ("array", "shards", "file", "folder", "folder of shards")
 
 @pytest.mark.parametrize(
     ("x", "most", "forms"),
-    [(X, 37, FORMS), (X, 2**16, FORMS[1:2]), (PIXELS, 1, FORMS[1:2])],
-    ids=["some batches at a time", "all at once", "images batch by batch"],
+    [
+        (X, 37, FORMS[1:2]),
+        pytest.param(X, 37, FORMS, marks=pytest.mark.slow),
+        pytest.param(X, 2**16, FORMS[1:2], marks=pytest.mark.slow),
+        (PIXELS, 1, FORMS[1:2]),
+    ],
+    ids=["some batches at a time", "in every form", "all at once", "images batch by batch"],
 )
 def test_what_stays_on_disk_teaches_the_same_to_the_bit(tmp_path, monkeypatch, x, most, forms):
     """However much of it is fetched at a time."""

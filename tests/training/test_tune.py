@@ -316,6 +316,7 @@ def test_the_verb_searches_alike_and_never_sees_the_test_split(tmp_path, capsys,
     assert "a search with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path):
     small = [
         "--task",

@@ -259,6 +259,7 @@ def test_one_line_holds_a_rule_to_the_whole_contract():
     assert [r.check.name for r in report.checks] == [c.name for c in BP().checks()]
 
 
+@pytest.mark.slow
 def test_the_report_reads_well():
     said = str(conforming()).splitlines()
     assert said[0] == "checked: conforms, on mlp, convnet"

@@ -15,6 +15,7 @@ from byway.core.given import LARGEST_COUNT
 from byway.core.hyper import Mould, numbers_of, unknown_to_python
 from byway.core.keys import seeded
 from byway.core.task import Split, Task
+from byway.core.tree import PyTree
 from byway.learning.growth import Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
@@ -295,7 +296,7 @@ class Loop:
         forgotten, so there it makes none. The time that took [s].
         """
         started = time.perf_counter()
-        learners = jax.jit(lambda tree: jax.tree.map(jnp.copy, tree))(self.learners)
+        learners = _copied(self.learners)
         self._update(0, int(self.net.differentiable))
         self.learners, self._drawn = learners, (learners, 0)
         return time.perf_counter() - started
@@ -365,3 +366,8 @@ class Loop:
     def _filled(self, each: list[Any]) -> list[Any]:
         """One for each learner, and for those that fill up the devices the last once more."""
         return each + [each[-1]] * (self.layout.padded - len(each))
+
+
+@jax.jit
+def _copied(tree: PyTree) -> PyTree:
+    return jax.tree.map(jnp.copy, tree)
