@@ -286,6 +286,7 @@ def test_an_existing_folder_is_never_written_over_by_chance(finished, tmp_path, 
     assert (mine / "chapter1.tex").read_text() == "precious"
 
 
+@pytest.mark.slow
 def test_overwrite_replaces_a_run(tmp_path, capsys):
     folder = str(tmp_path / "run")
     assert main(["train", "--rule", "bp", "--out", folder, *SMALL]) == 0

@@ -127,14 +127,15 @@ def each(of):
 
 
 def _quick(name, kind, law):
-    """Whether a law is tried on a network in every run: all of them on the rule's first kind, on
-    others those that compile nothing, and of the rest every sixth in turn. All of them: `make
-    slow`. Out of time `audit/test_verdicts` asks for the audit of each.
+    """Whether a law is tried on a network in every run: all of them on the rule's first kind; on
+    others of those that compile nothing every third in turn, and of the rest every ninth. All of
+    them: `make slow`. Out of time `audit/test_verdicts` asks for the audit of each.
     """
-    if law is laws.the_audit_bears_out_the_claims:
-        return byway.rule(name).in_time or kind in ("rnn", "cyclic")
+    first = kind == ACCEPTED[name][0]
+    if law is laws.the_audit_bears_out_the_claims and first:
+        return byway.rule(name).in_time
     turn = PAIRS.index((name, kind)) + laws.ON_NETWORKS.index(law)
-    return kind == ACCEPTED[name][0] or law in TRACED or turn % 6 == 0
+    return first or turn % (3 if law in TRACED else 9) == 0
 
 
 case = functools.cache(lambda name, kind: Case(byway.rule(name), kind))

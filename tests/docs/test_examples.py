@@ -1,5 +1,5 @@
 """The code in the docs, run as a reader would: in a fresh process, top to bottom; and what a page
-shows as its output. `make docs` runs it all, `make test` the README.
+shows as its output. `make docs` runs it all.
 """
 
 import re
@@ -33,9 +33,8 @@ def words(output: str) -> list[str]:
     return re.sub(r"[-+−]?\d+(\.\d+)?(e[-+]?\d+)?", "#", output).split()
 
 
-@pytest.mark.parametrize(
-    "page", ["README.md", *(pytest.param(page, marks=pytest.mark.slow) for page in TUTORIALS)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["README.md", *TUTORIALS])
 def test_the_code_on_a_page_runs(page, tmp_path):
     found = blocks((ROOT / page).read_text())
     assert any(kind == "python" for kind, _ in found)

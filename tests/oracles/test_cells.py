@@ -291,9 +291,22 @@ def _stack(kind, layers):
     return net, {f"hidden{i}": step for i in (1, 2)} | {"output": _same}
 
 
-@pytest.mark.parametrize("rule", [BPTT(), RTRL()], ids=["bptt", "rtrl"])
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("kind", KINDS)
+# Half of them in turn; all take theirs in `make slow`.
+@pytest.mark.parametrize(
+    ("kind", "layers", "rule"),
+    [
+        pytest.param(
+            kind,
+            layers,
+            rule,
+            marks=() if (i + layers + j) % 2 == 0 else pytest.mark.slow,
+            id=f"{kind}-{layers}-{rule.id}",
+        )
+        for i, kind in enumerate(KINDS)
+        for layers in (1, 2)
+        for j, rule in enumerate((BPTT(), RTRL()))
+    ],
+)
 def test_the_update_is_autodiff_of_the_unrolled_loop(kind, layers, rule):
     net, steps = _stack(kind, layers)
     x, signal, run, gradient = _problem(net, steps)

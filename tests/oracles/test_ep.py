@@ -120,12 +120,19 @@ def flat(tree):
     return jnp.concatenate([a.ravel() for a in jax.tree.leaves(tree)])
 
 
-@pytest.mark.parametrize("loss", by_hand.LOSSES)
+SHAPED = [
+    *((kind, norm) for kind in ("mlp", "convnet", "cycles") for norm in (False, True)),
+    ("residual", False),
+]
+
+
+# Each shape with one of the losses; the others take their turn in `make slow`.
 @pytest.mark.parametrize(
-    ("kind", "norm"),
+    ("kind", "norm", "loss"),
     [
-        *((kind, norm) for kind in ("mlp", "convnet", "cycles") for norm in (False, True)),
-        ("residual", False),
+        pytest.param(kind, norm, loss, marks=() if (i + j) % 2 == 0 else pytest.mark.slow)
+        for i, (kind, norm) in enumerate(SHAPED)
+        for j, loss in enumerate(by_hand.LOSSES)
     ],
 )
 def test_pull_and_update_are_the_slopes_of_phi(kind, norm, loss):

@@ -68,8 +68,15 @@ def violations(page, scheme, width, tmp_path):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
-@pytest.mark.parametrize("width", [1200, 500])
-@pytest.mark.parametrize("scheme", [LIGHT, DARK])
+@pytest.mark.parametrize(
+    ("scheme", "width"),
+    [
+        (LIGHT, 1200),
+        (DARK, 500),
+        pytest.param(LIGHT, 500, marks=pytest.mark.slow),
+        pytest.param(DARK, 1200, marks=pytest.mark.slow),
+    ],
+)
 def test_axe_finds_nothing_wrong(folder, scheme, width, tmp_path):
     assert violations(page(folder), scheme, width, tmp_path) == []
 

@@ -391,6 +391,7 @@ def test_killed_at_thirty_random_moments_it_ends_as_if_it_never_was(tmp_path):
     assert torn >= 3, f"{torn} of 30 kills were inside a checkpoint write"
 
 
+@pytest.mark.slow
 def test_a_comparison_goes_on_as_a_whole(tmp_path, capsys):
     """The rule that had finished is not trained again, the one under way goes on, the one not begun
     begins.

@@ -156,11 +156,11 @@ APART = {
 }
 
 
-# Every second of them; all take their turn in `make slow`.
+# Every fourth of them; all take their turn in `make slow`.
 @pytest.mark.parametrize(
     "case",
     [
-        pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow)
+        pytest.param(case, marks=() if i % 4 == 0 else pytest.mark.slow)
         for i, case in enumerate(APART)
     ],
 )

@@ -113,6 +113,7 @@ def test_what_stays_on_disk_teaches_the_same_to_the_bit(tmp_path, monkeypatch, x
         _assert_same(_train(task), wanted)
 
 
+@pytest.mark.slow
 def test_splits_too_large_for_one_look_of_the_scores(tmp_path, monkeypatch):
     """Scores are sums over chunks; they are added up in the same order, and what fills up the last
     counts for nothing.
@@ -126,6 +127,7 @@ def test_splits_too_large_for_one_look_of_the_scores(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_a_batch_that_is_divided_among_cores_can_be_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 37)
     _assert_same(
@@ -134,6 +136,7 @@ def test_a_batch_that_is_divided_among_cores_can_be_fetched(tmp_path, monkeypatc
     )
 
 
+@pytest.mark.slow
 def test_parts_of_their_own_stay_on_disk_too(tmp_path):
     folder = tmp_path / "all"
     folder.mkdir()
@@ -189,6 +192,7 @@ class Spy:
         return found
 
 
+@pytest.mark.slow
 def test_no_more_is_fetched_than_is_learned_from_soon(monkeypatch):
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 12)
     monkeypatch.setattr("byway.training.loop.SCORE_BATCH", 4)
