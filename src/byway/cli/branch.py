@@ -14,7 +14,7 @@ from byway.core.errors import ConfigError, RunError
 from byway.runs.folder import RunFolder
 from byway.training.checkpoint import branch, choose
 
-# What a checkpoint cannot be gone on with if it changes: who learns what, in which order.
+# What a checkpoint cannot be resumed with if it changes: who learns what, in which order.
 FIXED = ("rule", "rules", "task", "seeds", "first_seed", "batch", "net")
 
 

@@ -19,7 +19,7 @@ VERBS = {
     "train": ("byway.cli.train", "train one rule"),
     "tune": ("byway.cli.tune", "give each rule the same search for its best settings"),
     "reproduce": ("byway.cli.reproduce", "list published figures, and measure one again"),
-    "resume": ("byway.cli.resume", "go on with a run that was stopped, as if it never had been"),
+    "resume": ("byway.cli.resume", "resume a run that was stopped, as if it never had been"),
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
     "meta": (

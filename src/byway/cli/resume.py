@@ -1,4 +1,4 @@
-"""`byway resume`: go on with a run that was stopped."""
+"""`byway resume`: resume a run that was stopped."""
 
 import dataclasses
 from collections.abc import Sequence

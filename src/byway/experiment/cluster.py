@@ -55,7 +55,7 @@ class OnRay(Engine):
 
     def __init__(self, workers: int | None = None):
         try:
-            import ray
+            import ray  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise not_installed("ray", "cluster") from None
         self._ray: Any = ray
@@ -210,6 +210,6 @@ def _task() -> Callable[..., Any]:
 
 def _mailbox() -> Any:
     """Where jobs leave word of how they get on."""
-    from ray.util.queue import Queue
+    from ray.util.queue import Queue  # pyright: ignore[reportMissingImports]
 
     return Queue(actor_options={"num_cpus": 0})

@@ -20,8 +20,7 @@ class Job:
     Attributes:
         label: what the rule is called.
         seeds: the seeds, one after another.
-        devices: how many devices of JAX it was begun with, if it was: its checkpoints go on with as
-            many.
+        devices: how many devices of JAX it was begun with, if it was: it resumes with as many.
     """
 
     label: str

@@ -179,7 +179,7 @@ class Checkpoints:
                 f"{held['made_of'].get(first)}"
                 + (f", and {', '.join(other[1:])} differ too" if other[1:] else ""),
                 f"{first} {self.made_of[first]}",
-                "go on with the settings that it was made with, or start from it with 'byway "
+                "resume with the settings that it was made with, or start from it with 'byway "
                 "branch RUN --set ...'",
             )
         kept = {k.removeprefix("learner"): v for k, v in arrays.items() if k.startswith("learner")}
@@ -337,7 +337,7 @@ def _fitted(learners: Learner, kept: dict[str, np.ndarray], here: Path, branched
             f"the checkpoint {here} has {k} of shape "
             f"{kept[k].shape[1:] if k in kept else '(none)'}",
             f"{mine[k].shape[1:] if k in mine else 'none'}, as in this network and rule",
-            "go on with the network, rule and optimiser that it was made with",
+            "resume with the network, rule and optimiser that it was made with",
         )
     leaves, shape = jax.tree.flatten(learners)
     filled = []

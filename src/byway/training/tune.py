@@ -144,7 +144,7 @@ def search(
     seed: int = 0,
     on_trial: Callable[[int, float], None] | None = None,
 ) -> Found:
-    """Search for the values with which a rule scores best, or go on with a search.
+    """Search for the values with which a rule scores best, or resume a search.
 
     Args:
         rule: the rule.
