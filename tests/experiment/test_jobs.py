@@ -103,7 +103,7 @@ def test_a_job_on_ray_that_is_killed_is_begun_again(tmp_path):
     do = functools.partial(killed, tmp_path, 1)
     (found,) = engine(2, "ray").run(do, [Job("a", (0,))], False, print)
     assert found == (Job("a", (0,)), 2)
-    with pytest.raises(RunError, match="did not end well"):
+    with pytest.raises(RunError, match="the process of b, seed 0: The worker died"):
         list(
             engine(2, "ray").run(
                 functools.partial(killed, tmp_path, 9), [Job("b", (0,))], False, print

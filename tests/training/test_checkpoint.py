@@ -347,7 +347,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(number, tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert (
-        f"byway: stopped; 'byway resume {run}' goes on from there" in said
+        f"byway: stopped; 'byway resume {run}' continues from there" in said
         and "Traceback" not in said
     )
     (step,) = (int(p.name) for p in run.glob("jobs/dfa/0-*/checkpoints/*") if p.name.isdigit())

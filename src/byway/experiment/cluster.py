@@ -17,7 +17,7 @@ import cloudpickle
 from typing_extensions import override
 
 from byway.core.errors import RunError, not_installed
-from byway.experiment.jobs import Engine, Job
+from byway.experiment.jobs import AGAIN, Engine, Job, gave_up
 from byway.experiment.worker import (
     ENDED,
     RAISED,
@@ -34,9 +34,8 @@ from byway.system.machine import cores
 from byway.training.checkpoint import interrupts
 from byway.training.progress import bars
 
-# How often a job is begun again whose process was killed; how long jobs may take to stop at a
-# checkpoint [s]; how long to wait for word of them [s].
-AGAIN, GRACE, PAUSE = 2, 60.0, 0.2
+# How long jobs may take to stop at a checkpoint [s]; how long to wait for word of them [s].
+GRACE, PAUSE = 60.0, 0.2
 
 
 class OnRay(Engine):
@@ -85,7 +84,7 @@ class OnRay(Engine):
                 while waiting and len(running) < self.workers and not asked:
                     job = waiting.popleft()
                     one = cloudpickle.dumps(parcel(b"", job, share))
-                    running[task.remote(list(sys.path), one, held, letters)] = job
+                    running[task.remote(list(sys.path), str(job), one, held, letters)] = job
                 ready, _ = ray.wait(list(running), timeout=PAUSE)
                 for title, kind, value in letters.get_nowait_batch(letters.qsize()):
                     if kind == TOLD:
@@ -123,12 +122,7 @@ class OnRay(Engine):
         except (ray.exceptions.TaskCancelledError, KeyboardInterrupt):
             return STOPPED, None
         except ray.exceptions.RayError as problem:
-            raise RunError(
-                f"the task of {job} did not end well: {str(problem).strip().splitlines()[-1]}",
-                "a process that comes to the end of its job",
-                "if memory ran out, run fewer jobs at once; then resume the run, which begins at "
-                "the last checkpoint of each job",
-            ) from problem
+            raise gave_up(job, str(problem).strip().splitlines()[-1]) from problem
 
     def _stopped(self, running: dict[Any, Job]) -> None:
         """Stop tasks at a checkpoint."""
@@ -193,15 +187,12 @@ def _task() -> Callable[..., Any]:
     before it has run.
     """
 
-    def task(path: list[str], one: bytes, work: bytes, letters: Any) -> Any:
+    def task(path: list[str], title: str, one: bytes, work: bytes, letters: Any) -> Any:
         import sys
 
         sys.path += [place for place in path if place not in sys.path]
-        import cloudpickle
-
         from byway.experiment.cluster import done
 
-        title = str(cloudpickle.loads(one).job)
         return done(one, work, lambda kind, value: letters.put((title, kind, value)))
 
     # As it was written: whatever checks its arguments here is not there.

@@ -182,7 +182,7 @@ class Experiment:
             jobs = [Job(entry.label, tuple(self.seeds)) for entry in self.entries]
             done = engine.run(train, jobs, progress, say)
             return Run({job.label: outcome for job, outcome in done}, about)
-        kept = f"'byway resume {folder.path}' goes on from there"
+        kept = f"'byway resume {folder.path}' continues from there"
         with locked(folder.path), telling_where(kept), _telling_of(folder.path):
             self._require_same_data(folder)
             left = self._begun(folder, engine.workers)

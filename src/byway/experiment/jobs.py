@@ -8,6 +8,10 @@ from typing import Any
 
 from typing_extensions import override
 
+from byway.core.errors import RunError
+
+# How often a job is begun again whose process was killed.
+AGAIN = 2
 # Told how many updates or trials are done, of how many, with a note.
 Tell = Callable[[int, int, str], None]
 Say = Callable[[str], None]
@@ -81,6 +85,16 @@ class Here(Engine):
     def run(self, do, jobs, progress, say):
         for job in jobs:
             yield job, do(job, progress, say)
+
+
+def gave_up(job: Job, how: str) -> RunError:
+    """The error of a job whose process died again and again."""
+    return RunError(
+        f"the process of {job}: {how}",
+        "one that comes to the end of its job",
+        "if memory ran out, run fewer jobs at once; then resume the run, which begins at the last "
+        "checkpoint of each job",
+    )
 
 
 def dealt(seeds: Sequence[int], parts: int, least: int = 1) -> list[tuple[int, ...]]:

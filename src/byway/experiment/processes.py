@@ -17,8 +17,8 @@ from typing import Any
 import jax
 from typing_extensions import override
 
-from byway.core.errors import ConfigError, RunError
-from byway.experiment.jobs import Engine, Job
+from byway.core.errors import ConfigError
+from byway.experiment.jobs import AGAIN, Engine, Job, gave_up
 from byway.experiment.worker import (
     ENDED,
     RAISED,
@@ -35,8 +35,6 @@ from byway.system.machine import bound, cores
 from byway.training.checkpoint import interrupts
 from byway.training.progress import bars
 
-# How often a job is begun again whose process was killed.
-AGAIN = 2
 # What a process does first: it binds itself to its cores, and finds modules as this one does.
 BEGIN = """import json, os, sys
 told = json.loads(sys.argv[1])
@@ -231,9 +229,4 @@ def _again(one: _Process, times: int) -> str:
     how = one.close()
     if times <= AGAIN:
         return f"{one.job}: its process was ended {how}; it is resumed from its last checkpoint"
-    raise RunError(
-        f"the process of {one.job} was ended {times} times, {how}",
-        "one that comes to the end of its job",
-        "if memory ran out, run fewer jobs at once; then resume the run, which begins at the last "
-        "checkpoint of each job",
-    )
+    raise gave_up(one.job, f"it was ended {times} times, {how}")

@@ -146,7 +146,10 @@ def searched(
     if folder is None:
         found = {job.label: one for job, one in where.run(do, jobs, progress, say)}
         return Tuned(experiment.task.scores[0], _in_order(found, jobs))
-    with locked(folder), telling_where(f"the same command with --out {folder} goes on from there"):
+    with (
+        locked(folder),
+        telling_where(f"the same command with --out {folder} continues from there"),
+    ):
         _keep_config(folder, config, overwrite)
         _keep_data(folder, experiment, overwrite)
         for job, one in where.run(do, jobs, progress, say):

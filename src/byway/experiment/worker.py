@@ -1,7 +1,8 @@
 """What a process does that works on a job for another one: the same bits as there.
 
-Work travels as a pickle from a process of ours to one that it started, and back; none is ever
-written to a file, or read from one.
+Work travels as a pickle from a process of ours to one that works for it, and back: through a pipe
+to one that it started, or as Ray moves it. None is ever written to a file of ours, or read from
+one.
 """
 
 import dataclasses
@@ -100,7 +101,7 @@ def _portable(problem: BaseException) -> bytes:
     problem.add_note(f"raised in a process of its own:\n{where}")
     try:
         made = cloudpickle.dumps(problem)
-        cloudpickle.loads(made)
+        cloudpickle.loads(made)  # which fails for those that cannot be made from their words
         return made
     except (pickle.PicklingError, TypeError, AttributeError, ValueError, ImportError):
         return cloudpickle.dumps(RuntimeError(where))

@@ -126,7 +126,7 @@ def measured_again(
         if out is None:
             raise
         again = f"{made.id}{' --quick' if quick else ''} --out {out}"
-        raise KeyboardInterrupt(f"; 'byway reproduce {again}' goes on from there") from stop
+        raise KeyboardInterrupt(f"; 'byway reproduce {again}' continues from there") from stop
     digits = made.quantity.digits + 3  # more than anybody prints
     values = {name: [round(value, digits) for value in each] for name, each in found.items()}
     seconds = None if run is None else sum(one.seconds for one in run.values())

@@ -13,21 +13,15 @@ Differs  two convolutions of 32 and 64 channels and a dense layer of 128, mean p
 from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
-from byway.reproductions._claims import Trails
-from byway.reproductions._convnets import FeedbackOnConvnets
+from byway.reproductions._convnets import FeedbackOnConvnets, fall_behind
 from byway.reproductions._reproduction import Budget
-
-BP, FA, DFA = 15.92, 40.67, 37.59
 
 
 class FeedbackConvnetsCIFAR10(FeedbackOnConvnets):
     """BioTorch, LeNet on CIFAR-10."""
 
     on = "cifar10"
-    claims = (
-        Trails("fa", behind="bp", by=FA - BP, least=5.0),
-        Trails("dfa", behind="bp", by=DFA - BP, least=5.0),
-    )
+    claims = fall_behind(15.92, 40.67, 37.59, least=5.0)
     budget = Budget(epochs=20, seeds=3, minutes=480)
     quick = Budget(epochs=1, seeds=1, minutes=9)
 

@@ -12,21 +12,16 @@ Differs  8x8 digits in place of Fashion-MNIST; convolutions of 16 and 32 channel
 from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
-from byway.reproductions._claims import Measured, Trails
-from byway.reproductions._convnets import FeedbackOnConvnets
+from byway.reproductions._claims import Measured
+from byway.reproductions._convnets import ON_FASHION, FeedbackOnConvnets
 from byway.reproductions._reproduction import Budget
-
-BP, FA, DFA = 9.2, 13.06, 12.81
 
 
 class FeedbackConvnetsDigits(FeedbackOnConvnets):
     """BioTorch, on digits."""
 
     on = "digits"
-    claims = (
-        Trails("fa", behind="bp", by=FA - BP, least=1.0),
-        Trails("dfa", behind="bp", by=DFA - BP, least=1.0),
-    )
+    claims = ON_FASHION
     budget = Budget(epochs=30, seeds=5, minutes=3)
     quick = Budget(epochs=1, seeds=1, minutes=0.3)
     measured = Measured(

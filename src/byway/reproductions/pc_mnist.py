@@ -11,44 +11,22 @@ Differs  two hidden layers of 500 relu units, ten epochs and the cross-entropy, 
          publication's searched settings
 """
 
-from typing_extensions import override
-
-from byway.experiment.networks import NetSettings
-from byway.named import task
 from byway.reproductions._claims import TEST_ACCURACY, Measured, Reaches
-from byway.reproductions._reproduction import Budget, Comparison
+from byway.reproductions._mnist import CONTROLS, DenseOnMnist
+from byway.reproductions._reproduction import Budget
 
 
-class PcMnist(Comparison):
+class PcMnist(DenseOnMnist):
     """Pinchetti et al. 2025, MLP on MNIST."""
 
+    of = "pc"
     quantity = TEST_ACCURACY
     claims = (Reaches("pc", 98.26, within=0.2),)
     budget = Budget(epochs=10, seeds=5, minutes=8)
     quick = Budget(epochs=1, seeds=1, minutes=0.5)
 
     measured = Measured(
-        values={
-            "bp": [98.38, 98.43, 98.33, 98.48, 98.41],
-            "frozen": [91.86, 91.71, 91.83, 91.82, 91.94],
-            "pc": [98.31, 98.24, 98.23, 98.28, 98.23],
-        },
+        values=CONTROLS | {"pc": [98.31, 98.24, 98.23, 98.28, 98.23]},
         machine="a machine that was not noted",
         when="2026-11",
     )
-
-    @override
-    def task(self):
-        return task("mnist")
-
-    @override
-    def rules(self):
-        return ("bp", "frozen", "pc")
-
-    @override
-    def net(self):
-        return NetSettings(hidden=(500, 500))
-
-    @override
-    def options(self, epochs):
-        return {"batch": 128}
