@@ -139,6 +139,7 @@ def test_a_host_function_is_called_once_a_pass_in_loops_branches_and_vmaps():
 HANGS_IF_BROKEN = """
 import byway, jax, jax.numpy as jnp, numpy as np
 from byway.training.layout import Layout
+jax.config.update("jax_platforms", "cpu")
 assert byway.use_all_cores() == jax.device_count()
 phi = byway.host("tanh", np.tanh).phi
 walk = lambda u, _: jax.lax.scan(lambda u, _: (phi(u @ jnp.eye(500)), None), u, None, length=60)[0]
