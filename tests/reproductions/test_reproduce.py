@@ -107,6 +107,24 @@ def test_what_was_stopped_is_resumed(whole, tmp_path):
             byway.reproduce(other, quick=quick, out=folder)
 
 
+@pytest.mark.slow
+def test_jobs_in_other_processes_find_the_same_numbers(whole, tmp_path):
+    found = byway.reproduce(Tiny(), out=tmp_path / "run", progress=False, jobs=2)
+    assert found.measured.values == whole.measured.values
+
+
+def test_jobs_where_there_can_be_none(tmp_path, capsys):
+    with pytest.raises(BywayError, match="jobs = 2 without a run folder"):
+        byway.reproduce(Tiny(), jobs=2)
+    for argv, wanted in (
+        (["node-perturbation-variance", "--jobs", "2"], "jobs of node_perturbation_variance"),
+        (["--jobs", "0"], "--jobs without a figure"),
+        (["akrout-mnist", "--jobs", "0"], "jobs = 0"),
+    ):
+        assert main(["reproduce", *argv]) == 2
+        assert wanted in capsys.readouterr().err
+
+
 def test_a_mean_is_held_against_a_number():
     """By hand: the mean of 1, 2 and 6 is 3, its deviation √7."""
     near, far = (Reaches("a", value, within=0.5).judge({"a": [1, 2, 6]}, TEST_ERROR)

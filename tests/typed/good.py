@@ -97,7 +97,7 @@ print(run, run["bp"].history["train/loss"].values.shape, None if found is None e
 print(run.report("page.html").name, run.save("runs/other"), byway.open("runs/mine").scores)
 print(byway.train("dfa", seeds=2, lr=0.01)["dfa"].seconds)
 print(byway.tune(["bp"], trials=3)["bp"].values["lr"])
-again: byway.Reproduced = byway.reproduce("akrout_mnist", quick=True)
+again: byway.Reproduced = byway.reproduce("akrout_mnist", quick=True, out="runs/again", jobs=2)
 print(again.holds, again.verdict, again.measured.values, again.run and again.run["fa"].seconds)
 classifier = byway.BywayClassifier("dfa", hidden=(8,)).fit(np.zeros((4, 2)), np.zeros(4))
 print(classifier.predict(np.zeros((4, 2))), classifier.predictor_.classes)

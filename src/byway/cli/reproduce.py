@@ -10,6 +10,8 @@ import tyro
 from byway.cli.report import READABLE
 from byway.cli.table import terminal
 from byway.core.errors import ConfigError
+from byway.experiment.engines import engine
+from byway.experiment.jobs import Engine
 from byway.pages.reproduction import claimed, minutes, recorded
 from byway.pages.words import card
 from byway.reproductions import REPRODUCTIONS
@@ -32,23 +34,28 @@ class Reproduce:
         name: the figure, by its name; or path/to/file.py:Class for one of your own.
         quick: cut the budget down: fewer epochs, seeds or draws, and no verdict.
         out: the run folder, resumed where it exists; runs/NAME or runs/NAME-quick by default.
+        jobs: how many jobs run at once; see 'byway compare --help jobs'.
+        on: ray, to run them on a cluster.
     """
 
     name: Annotated[str | None, tyro.conf.Positional] = None
     quick: bool = False
     out: Path | None = None
+    jobs: int | None = None
+    on: str | None = None
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Reproduce, args=list(argv), prog="byway reproduce")
     if asked.name is not None:
-        _one(REPRODUCTIONS.get(asked.name)(), asked.quick, asked.out)
+        where = engine(asked.jobs, asked.on)
+        _one(REPRODUCTIONS.get(asked.name)(), asked.quick, asked.out, where)
         return
-    for name, given in (("--quick", asked.quick), ("--out", asked.out)):
-        if given:
+    for flag, given in vars(asked).items():
+        if given is not None and given is not False:
             fix = "name one, as in 'byway reproduce akrout_mnist'"
-            raise ConfigError(f"{name} without a figure", "the name of a figure", fix)
+            raise ConfigError(f"--{flag} without a figure", "the name of a figure", fix)
     _list([REPRODUCTIONS.get(name)() for name in REPRODUCTIONS.ids()])
 
 
@@ -67,7 +74,7 @@ def _list(known: Sequence[Reproduction]) -> None:
     print("\n'byway reproduce NAME' measures one; 'byway reproduce --help' says how.")
 
 
-def _one(chosen: Reproduction, quick: bool, out: Path | None) -> None:
+def _one(chosen: Reproduction, quick: bool, out: Path | None, where: Engine) -> None:
     about, console = card(type(chosen)), terminal()
     trains = isinstance(chosen, Comparison)
     if trains and out is None:
@@ -83,7 +90,8 @@ def _one(chosen: Reproduction, quick: bool, out: Path | None) -> None:
         if label in about.facts:
             say(f"{label}: {about.facts[label]}.")
     say(f"This takes {words}; estimated on two cores: {minutes(time)}.")
-    found = measured_again(chosen, quick, out, say=lambda text: print(text, flush=True))
+    told = lambda text: print(text, flush=True)
+    found = measured_again(chosen, quick, out, say=told, where=where)
     print()
     say(str(found))
     if chosen.measured is not None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import jax
 from typing_extensions import override
 
-from byway.core.given import require, require_folder
+from byway.core.given import require, require_folder, require_none
+from byway.experiment.engines import HERE, engine
+from byway.experiment.jobs import Engine
 from byway.experiment.run import Run
 from byway.reproductions import REPRODUCTIONS
 from byway.reproductions._claims import Finding, Measured, Verdict
@@ -76,6 +78,8 @@ def reproduce(
     quick: bool = False,
     out: Path | str | None = None,
     progress: bool | None = None,
+    jobs: int | None = None,
+    on: str | None = None,
 ) -> Reproduced:
     """Measure a published figure again, and say whether it holds here.
 
@@ -86,6 +90,8 @@ def reproduce(
         quick: whether to try it with a budget that is cut down; then there is no verdict.
         out: the run folder; one that exists is resumed. Nothing is written by default.
         progress: whether to draw a progress bar; by default where a person is watching.
+        jobs: how many jobs run at once, as in `compare`; with `out` alone.
+        on: "ray", to run them on a cluster, as in `compare`; with `out` alone.
 
     Returns:
         What was measured and whether the claims hold: `found.holds`, `found.run["fa"]`.
@@ -99,9 +105,13 @@ def reproduce(
     wanted, fix = "a name or a reproduction", "byway.reproduce('akrout_mnist')"
     require(Reproduction, "name", made, wanted, f"for example {fix}")
     require(bool, "quick", quick, "True or False", "leave it out")
-    if out is not None:
+    if out is None:
+        for option, given in (("jobs", jobs), ("on", on)):
+            require_none(option, given, "without a run folder", "name a run folder with out=")
+    else:
         require_folder("out", out)
-    return measured_again(made, quick, None if out is None else Path(out), progress)
+    folder = None if out is None else Path(out)
+    return measured_again(made, quick, folder, progress, where=engine(jobs, on))
 
 
 def measured_again(
@@ -110,6 +120,7 @@ def measured_again(
     out: Path | None,
     progress: bool | None = None,
     say: Say = lambda text: None,
+    where: Engine = HERE,
 ) -> Reproduced:
     """What `reproduce` does, for callers whose arguments are checked.
 
@@ -119,9 +130,10 @@ def measured_again(
         out: the run folder, resumed where it exists; None to write nothing.
         progress: whether to draw a progress bar.
         say: told in words of each rule that has finished.
+        where: where its jobs run.
     """
     try:
-        run, found = made.measure(quick, out, progress, say)
+        run, found = made.measure(quick, out, progress, say, where)
     except KeyboardInterrupt as stop:
         if out is None:
             raise

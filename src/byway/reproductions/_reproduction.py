@@ -17,6 +17,7 @@ from byway.core.registry import snake_case
 from byway.core.task import Task
 from byway.experiment.compare import Builder, builder_of, rules_of
 from byway.experiment.experiment import Experiment
+from byway.experiment.jobs import Engine
 from byway.experiment.networks import NetSettings
 from byway.experiment.run import Run
 from byway.learning.rule import Rule
@@ -83,7 +84,7 @@ class Reproduction(ABC):
 
     @abstractmethod
     def measure(
-        self, quick: bool, out: Path | None, progress: bool | None, say: Say
+        self, quick: bool, out: Path | None, progress: bool | None, say: Say, where: Engine
     ) -> tuple[Run | None, Values]:
         """Measure it.
 
@@ -92,6 +93,7 @@ class Reproduction(ABC):
             out: the run folder, resumed where it exists; None to write nothing.
             progress: whether to draw a progress bar.
             say: told of each rule that has finished.
+            where: where its jobs run.
 
         Returns:
             The run, where something was trained; and what was measured.
@@ -163,13 +165,13 @@ class Comparison(Reproduction):
         return said | {"epochs": str(self.budget.epochs), "seeds": str(self.budget.seeds)}
 
     @override
-    def measure(self, quick, out, progress, say):
+    def measure(self, quick, out, progress, say, where):
         budget = self.quick if quick else self.budget
         options = self.options(budget.epochs)
         options |= {"epochs": budget.epochs, "seeds": budget.seeds}
         made = Experiment(rules_of(self.rules()), builder_of(self.net()), self.task(), options)
         folder = None if out is None else self._folder(made, out, quick)
-        run = made.run(folder, progress=progress, say=say)
+        run = made.run(folder, progress=progress, say=say, engine=where)
         return run, {label: self.values(one) for label, one in run.items()}
 
     def values(self, outcome: Outcome) -> list[float]:
@@ -219,9 +221,11 @@ class Law(Reproduction):
         return f"{draws:,} draws{times}", minutes
 
     @override
-    def measure(self, quick, out, progress, say):
-        fix = "leave it out"
-        require_none("out", out, f"of {self.id}, which trains nothing", fix)
+    def measure(self, quick, out, progress, say, where):
+        why, fix = f"of {self.id}, which trains nothing", "leave it out"
+        require_none("out", out, why, fix)
+        if where.away:
+            raise ConfigError(f"jobs {why}", "none", "leave jobs and on out")
         draws, repeats = (self.quick_draws, 1) if quick else (self.draws, self.repeats)
         found = [self.law(draws, seed) for seed in range(repeats)]
         return None, {name: [one[name] for one in found] for name in found[0]}
