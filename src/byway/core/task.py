@@ -1,5 +1,6 @@
 """A task: it hands out inputs and signals, and scores outputs."""
 
+import dataclasses
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -10,10 +11,14 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.encoding import Encoding
-from byway.core.hyper import check_ranges
+from byway.core.errors import ConfigError
+from byway.core.hyper import check_ranges, hypers
 from byway.core.registry import snake_case
 from byway.core.score import LOSS, Score
 from byway.core.signal import Signal
+
+# The setting of a task that says which part of its samples is tested in a cross-validation.
+FOLD = "fold"
 
 
 class Split(NamedTuple):
@@ -149,6 +154,28 @@ class Task(eqx.Module):
         Training, scores and the microscope see the world as it is at the learner's own step.
         """
         return x, signal
+
+    def in_fold(self, fold: str) -> "Task":
+        """The same task with one fold of a cross-validation for its test split. What remains is
+        trained and validated on, so scaling knows nothing of what is tested.
+
+        A task whose samples are one pool takes part by a setting `fold`, to which its `load` keeps.
+
+        Args:
+            fold: which, as in 2/5, the second of five.
+
+        Raises:
+            ConfigError: there is no such setting, or no such fold.
+        """
+        if all(field.name != FOLD for field in hypers(type(self))):
+            raise ConfigError(
+                f"{self.id} in folds",
+                "a task whose samples are one pool, such as digits or data of your own: the test "
+                "split of a published data set stays as it is, and samples that are drawn anew "
+                "need no folds",
+                "train more seeds instead, or choose another task",
+            )
+        return dataclasses.replace(self, **{FOLD: fold})
 
     @abstractmethod
     def batch(

@@ -12,6 +12,8 @@ Shares of the samples, each class in proportion, make validation and test.
 
 import math
 import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +28,7 @@ from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.signal import LOSSES, CrossEntropy, SquaredError
 from byway.core.task import Split, Suggestion, Task
 from byway.tasks._encoded import encoded, standardised
+from byway.tasks._folds import FOLD, fold_of, folded
 from byway.tasks._parts import WHITE, Form, Given, Samples
 from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, moments, usable
@@ -118,6 +121,7 @@ class Data(Task):
         high=1,
     )
     seed: int = hyper(0, "draws which samples those are", low=0)
+    fold: str = hyper("", FOLD)
     standardise: bool = hyper(
         True,
         "whether numbers that are no bytes get mean 0 and deviation 1; bytes are always divided "
@@ -148,6 +152,8 @@ class Data(Task):
     parts: dict[str, tuple[Any, np.ndarray]] | None = eqx.field(default=None, repr=False)
     mean: np.ndarray | None = eqx.field(default=None, repr=False)
     deviation: np.ndarray | None = eqx.field(default=None, repr=False)
+    # Makes a fold of the same samples.
+    again: Callable[..., "Data"] | None = eqx.field(default=None, repr=False)
 
     def __init__(
         self,
@@ -181,6 +187,13 @@ class Data(Task):
             "validation": Given(validation_x, validation_y, validation_mask),
             "test": Given(test_x, test_y, test_mask),
         }
+        if not self.fold:  # a fold makes no other
+            more = {
+                f"{part}_{name}": value
+                for part in ("validation", "test")
+                for name, value in parts[part]._asdict().items()
+            }
+            self.again = partial(type(self), x, y, mask=mask, path=path, **more, **hyper)
         given = {part: one for part, one in parts.items() if any(a is not None for a in one)}
         partly = len({one.y is None for one in given.values()}) > 1 or any(
             one.x is None for one in given.values()
@@ -307,6 +320,14 @@ class Data(Task):
             changes = (flat != first).any(0)
             same = int(np.argmax(changes)) if changes.any() else same
         return self._added * math.prod(x.shape[2:]) + same
+
+    @override
+    def in_fold(self, fold):
+        self._held  # noqa: B018  says so where there are none
+        fold_of(fold)
+        if self.again is None:
+            raise ConfigError(f"a fold of fold {self.fold}", "all samples", "leave fold out")
+        return self.again(fold=fold)
 
     @override
     def load(self):
@@ -445,6 +466,14 @@ class Data(Task):
                 "sequences",
                 "leave it out, or add sequences=True",
             )
+        if self.fold:
+            fold_of(self.fold)
+            if self.test != (usual := self.__dataclass_fields__["test"].default):
+                raise ConfigError(
+                    f"test = {self.test:g} beside fold = {self.fold}",
+                    f"{usual:g}, its default: the fold is the test split",
+                    "leave one of the two out",
+                )
         if self.room and self.in_time:
             raise ConfigError(
                 f"room = {self.room} for sequences",
@@ -476,7 +505,13 @@ class Data(Task):
             part: 0.0 if part in read else share
             for part, share in (("validation", self.validation), ("test", self.test))
         }
-        index = parted(strata, **shares, seed=self.seed)
+        if self.fold and read:
+            raise ConfigError(
+                f"fold = {self.fold} of data with a {' and a '.join(read)} part of their own",
+                "one pool of samples",
+                "leave that part out, or put all samples into one",
+            )
+        index = self._folded(strata) if self.fold else parted(strata, **shares, seed=self.seed)
         trains = np.isin(np.arange(len(strata)), index["train"])
         if self.standardise and whole.x.dtype != np.uint8:
             self.mean, self.deviation = moments(*whole.steps(whole.x, trains, counted=False))
@@ -496,6 +531,13 @@ class Data(Task):
                 )
         if isinstance(self.targets, Classes):
             self._check_classes(whole.said)
+
+    def _folded(self, strata: np.ndarray) -> dict[str, np.ndarray]:
+        """One fold to test, and of the rest as many samples to validate as without folds."""
+        rest, tested = folded(strata, self.fold, self.seed)
+        share = min(self.validation * len(strata) / len(rest), 1)
+        index = parted(strata[rest], share, 0.0, self.seed)
+        return {part: rest[i] for part, i in index.items()} | {"test": tested}
 
     def _numbered(self, whole: Read, held: dict[str, Read]) -> np.ndarray:
         """Take up what y means. Of each sample a number: in each split are as many with the same
