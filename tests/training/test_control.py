@@ -8,10 +8,11 @@ import pytest
 
 import byway
 from byway.core.errors import ConfigError, RunError, UnknownNameError
-from byway.network.builders import mlp
+from byway.network.builders import convnet, mlp
 from byway.rules.backprop.bp import BP
 from byway.training.fit import fit
 from byway.training.optimisers import OPTIMISERS, optimiser
+from byway.training.width import width_scales
 
 RATE, STEPS, EPOCHS = 0.3, 4, 3
 PLAIN = {"epochs": EPOCHS, "batch": 6, "looks": 0, "progress": False}
@@ -39,6 +40,16 @@ def _scaled(updates, state, params=None):
     }, state
 
 
+def _by_width(updates, state, params=None):
+    """Five hidden units are 2.5 times two."""
+    del params
+    rise = {"weight": 2.5, "bias": 2.5}, {"weight": 1 / 2.5, "bias": 1.0}
+    return {
+        name: {part: a * by[part] for part, a in updates[name].items()}
+        for name, by in zip(("input-hidden1", "hidden1-output"), rise, strict=True)
+    }, state
+
+
 SHAPED = {
     "clip": ({"clip": 0.05}, optax.chain(optax.clip_by_global_norm(0.05), optax.sgd(RATE))),
     "decay": (
@@ -56,6 +67,10 @@ SHAPED = {
     "scales": (
         {"scales": {"input-hidden1": 0.1}},
         optax.chain(optax.sgd(RATE), optax.GradientTransformation(lambda params: (), _scaled)),
+    ),
+    "width": (
+        {"base_width": 2},
+        optax.chain(optax.sgd(RATE), optax.GradientTransformation(lambda params: (), _by_width)),
     ),
 }
 
@@ -106,12 +121,40 @@ def test_an_optimiser_by_name_is_that_of_optax(name):
         ({"patience": 0}, "patience = 0"),
         ({"best": "yes"}, "best = 'yes'"),
         ({"scales": {"input-hidden1": -1}}, "input-hidden1"),
+        ({"base_width": 0}, "base_width = 0"),
+        ({"base_width": 2, "optimiser": optax.sgd(0.1)}, "base_width = 2 beside an optax"),
         ({"clip": 1.0, "optimiser": optax.sgd(0.1)}, "beside an optax transformation"),
     ],
 )
 def test_what_cannot_be_is_refused(blobs, options, said):
     with pytest.raises(ConfigError, match=said):
         _fit(blobs, **options)
+
+
+def test_rates_go_with_the_width_as_mup_says():
+    """Table 3 of Yang et al. 2022: of Adam, 1 / fan_in for weights that leave hidden units; of SGD
+    fan_out for those into them and for their biases, and 1 / fan_in into the output.
+    """
+    net = mlp(3, 8, 4, 2)  # four and two times two
+    adam = width_scales(net, 2, "adam")
+    assert [one["weight"] for one in adam.values()] == [1, 1 / 4, 1 / 2]
+    assert {one["bias"] for one in adam.values()} == {1}
+    assert adam == width_scales(net, 2, "rmsprop")
+    sgd = width_scales(net, 2, "sgd")
+    assert [one["weight"] for one in sgd.values()] == [4, 2 / 4, 1 / 2]
+    assert [one["bias"] for one in sgd.values()] == [4, 2, 1]
+    assert sgd == width_scales(net, 2, "momentum")
+    images = width_scales(convnet((6, 6, 1), (4, 8), 3), 2, "adam")  # by channels
+    assert [one["weight"] for one in images.values()] == [1, 1 / 2, 1 / 4]
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [(mlp(4, 3), "without hidden layers"), (mlp(4, 5, 5, 3, fan_in=2), "read 2 others")],
+)
+def test_a_width_that_says_nothing_is_refused(net, said):
+    with pytest.raises(ConfigError, match=said):
+        width_scales(net, 2, "adam")
 
 
 def test_a_scale_of_no_projection_names_the_nearest(blobs):

@@ -99,7 +99,7 @@ class Optimiser(eqx.Module):
         decay: how much of a weight is taken away, beside the rate (decoupled weight decay,
             Loshchilov and Hutter 2019); biases do not decay.
         warmup: updates over which the rate rises to its course, evenly from 0.
-        scales: by projection, what its rate is multiplied by.
+        scales: by projection and part of its theta, what its rate is multiplied by.
     """
 
     name: str = eqx.field(static=True)
@@ -109,7 +109,7 @@ class Optimiser(eqx.Module):
     clip: float | None = eqx.field(static=True, default=None)
     decay: float | None = eqx.field(static=True, default=None)
     warmup: int = eqx.field(static=True, default=0)
-    scales: tuple[tuple[str, float], ...] = eqx.field(static=True, default=())
+    scales: tuple[tuple[str, str, float], ...] = eqx.field(static=True, default=())
 
     def init(self, params: PyTree) -> Moments:
         """The state before the first update."""
@@ -129,9 +129,9 @@ class Optimiser(eqx.Module):
         if self.warmup:
             rate = rate * jnp.minimum((state.count + 1).astype(rate.dtype) / self.warmup, 1.0)
         updates = jax.tree.map(lambda a: a * rate.astype(a.dtype), updates)
-        for name, scale in self.scales:
-            if name in updates:
-                updates = updates | {name: jax.tree.map(lambda a: a * scale, updates[name])}  # noqa: B023
+        for name, part, scale in self.scales:
+            if part in updates.get(name, ()):
+                updates = updates | {name: updates[name] | {part: updates[name][part] * scale}}
         return updates, Moments(state.rate, state.count + 1, inner)
 
     def _decayed(self, path: tuple[Any, ...], update: Array, param: Array) -> Array:

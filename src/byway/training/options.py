@@ -108,6 +108,16 @@ class Options(TypedDict, total=False):
             topic="optimiser",
         ),
     ]
+    base_width: Annotated[
+        int | None,
+        Option(
+            None,
+            "the width of hidden layers that lr was found at: in wider or narrower ones each "
+            "projection then learns at the rate that muP (Yang et al. 2022) gives it; the same "
+            "rate everywhere by default",
+            topic="optimiser",
+        ),
+    ]
     patience: Annotated[
         int | None,
         Option(

@@ -34,6 +34,7 @@ from byway.training.optimisers import optimiser as optimiser_called
 from byway.training.optimisers import stepped
 from byway.training.options import Options, filled
 from byway.training.step import Optimisers, new_learner
+from byway.training.width import width_scales
 
 # Validation samples under the microscope; how often it looks, unless told; and how many training
 # samples are to lie between two looks for each sample of a look.
@@ -100,6 +101,7 @@ class Plan:
             "clip",
             "decay",
             "warmup",
+            "base_width",
             "patience",
             "best",
         )
@@ -236,7 +238,7 @@ class Plan:
             lr = rule.learning_rate if self.lr is None else self.lr
             rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
             more = {"clip": self.clip, "warmup": self.warmup or 0}
-            own = more | {"decay": self.decay, "scales": tuple(sorted((self.scales or {}).items()))}
+            own = more | {"decay": self.decay, "scales": self._scales(net, chosen)}
             make = partial(optimiser_called, chosen, schedule=schedule, steps=updates)
             return Optimisers(make(rate=rates[0], **own), make(rate=rates[1], **more))
         if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
@@ -245,7 +247,8 @@ class Plan:
                 "a name, or an optax transformation",
                 "for example 'adam'",
             )
-        for name in ("lr", "lr_gamma", "schedule", "clip", "decay", "warmup", "scales"):
+        shaping = ("clip", "decay", "warmup", "scales", "base_width")
+        for name in ("lr", "lr_gamma", "schedule", *shaping):
             require_none(
                 name,
                 getattr(self, name),
@@ -254,6 +257,17 @@ class Plan:
             )
         _check_steps(chosen, net, task)
         return Optimisers(chosen, chosen)
+
+    def _scales(self, net: Network, optimiser: str) -> tuple[tuple[str, str, float], ...]:
+        """What each rate is multiplied by, by projection and part, where it is not 1."""
+        own, base = self.scales or {}, self.base_width
+        by_width = {} if base is None else width_scales(net, base, optimiser)
+        made = [
+            (one.name, part, own.get(one.name, 1.0) * by_width.get(one.name, {}).get(part, 1.0))
+            for one in net.projections
+            for part in one.theta
+        ]
+        return tuple(each for each in made if each[-1] != 1.0)
 
     def rate(self, rule: Rule) -> float | None:
         """The learning rate of the weights; None where the optimiser was not given by name."""
@@ -275,7 +289,7 @@ class Plan:
                 "schedule": rule.schedule if self.schedule is None else self.schedule,
             }
         )
-        shaped = ("clip", "decay", "warmup", "scales", "patience", "best")
+        shaped = ("clip", "decay", "warmup", "scales", "base_width", "patience", "best")
         budget = {name: self.options[name] for name in ("epochs", "batch", "every", *shaped)}
         grown = {} if self.growth is None else {"growth": str(self.growth)}
         own = {field.name: getattr(rule, field.name) for field in hypers(type(rule))}
