@@ -27,6 +27,8 @@ _HOME = {
     "Outcome": "training.outcome",
     "Metric": "core.metric",
     "Result": "training.result",
+    "Predictions": "metrics.predictions",
+    "Confusion": "metrics.predictions",
     "Predictor": "training.predictor",
     "load": "runs.predictors",
     "BywayClassifier": "sklearn",

@@ -36,6 +36,10 @@ from byway.learning.rule import Update as Update
 from byway.learning.time import SequenceRule as SequenceRule
 from byway.learning.time import StepRule as StepRule
 
+# What was answered to the test split, and how that is scored class by class.
+from byway.metrics.predictions import Confusion as Confusion
+from byway.metrics.predictions import Predictions as Predictions
+
 # Rules, tasks, cells and growth policies by their names: rule("dfa", ...); names for your own.
 from byway.named import cell as cell
 from byway.named import growth as growth

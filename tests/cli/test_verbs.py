@@ -63,6 +63,7 @@ def test_a_run_folder_holds_everything(finished):
             "history.jsonl",
             "job.json",
             "outcome.json",
+            "predictions.safetensors",
             "weights.safetensors",
         ]
         rows = [json.loads(line) for line in (job / "history.jsonl").read_text().splitlines()]

@@ -160,6 +160,12 @@ def test_what_is_in_memory_and_on_disk_is_the_same(data, tmp_path):
             np.testing.assert_array_equal(other["dfa"].history[name].steps, curve.steps)
         for name, values in run["dfa"].test.items():
             np.testing.assert_array_equal(other["dfa"].test[name], values)
+        mine, theirs = run.predictions("dfa"), other.predictions("dfa")
+        for part in ("values", "truth"):
+            np.testing.assert_array_equal(getattr(theirs, part), getattr(mine, part))
+            assert getattr(theirs, part).dtype == getattr(mine, part).dtype
+        assert (theirs.labels, theirs.seeds) == (mine.labels, mine.seeds)
+        assert other["dfa"].test_classes == run["dfa"].test_classes
         assert other["dfa"].audit == run["dfa"].audit and other["dfa"].settings["batch"] == 20
         assert other["dfa"].projections == run["dfa"].projections
 

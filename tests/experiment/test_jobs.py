@@ -49,6 +49,7 @@ def same(run, other):
         assert run[label].test.keys() == one.test.keys()
         for name, values in one.test.items():
             np.testing.assert_array_equal(run[label].test[name], values)
+        np.testing.assert_array_equal(run.predictions(label), other.predictions(label))
         mine, theirs = weights(run, label), weights(other, label)
         assert mine.keys() == theirs.keys()
         for name, values in theirs.items():

@@ -199,6 +199,7 @@ RUN_FILES = (
     *(f"{JOB}/{part}.json" for part in ("job", "outcome", "audit")),
     f"{JOB}/history.jsonl",
     f"{JOB}/weights.safetensors",
+    f"{JOB}/predictions.safetensors",
 )
 # What is no accident there: an empty history, one that was cut short, an outcome of which nothing
 # is known, settings, which a report shows and does not read.

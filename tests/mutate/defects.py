@@ -576,8 +576,8 @@ TRAINING = [
     Defect(
         "the_result_is_of_the_validation_split",
         "training/fit.py",
-        'test=loop.score("test")',
-        'test=loop.score("validation")',
+        'loop.answered("test")',
+        'loop.answered("validation")',
         _of("training/test_fit", "test_scores_are_those_of_the_weights_handed_back"),
     ),
     Defect(

@@ -201,6 +201,41 @@ def folder(tmp_path):
     return path
 
 
+# Of three classes 200, 150 and 50 test samples; what each seed of a rule takes them for. The last
+# seed of dfa was lost.
+NAMES = ["a small <cat>", "dog", "eel"]
+TAKEN = {
+    "bp": [[[200, 0, 0], [0, 150, 0], [0, 10, 40]]] * 3,
+    "dfa": [[[180, 20, 0], [15, 135, 0], [30, 0, 20]], [[190, 10, 0], [0, 150, 0], [25, 0, 25]]],
+}
+BALANCED_SCORE = {
+    "name": "balanced_accuracy",
+    "title": "balanced accuracy",
+    "unit": "%",
+    "scale": 100.0,
+}
+BALANCED = {"bp": [280 / 300] * 3, "dfa": [220 / 300, 245 / 300, None]}
+
+
+@pytest.fixture
+def with_classes(folder, file_of, edit):
+    """The known run with the predictions of bp and dfa, on classes with names."""
+    declared = [*json.loads(SCORES), BALANCED_SCORE]
+    for rule in TOLD:
+        with edit(file_of(rule, "job.json")) as job:
+            job["labels"], job["scores"] = NAMES, declared
+    for rule, taken in TAKEN.items():
+        said = [np.concatenate([np.repeat([0, 1, 2], row) for row in seed]) for seed in taken]
+        said += [np.full(400, -1)] * (3 - len(said))
+        truth = np.repeat(np.arange(3, dtype=np.int32), [200, 150, 50])
+        arrays = {"predictions": np.stack(said).astype(np.int32), "truth": truth}
+        save_file(arrays, file_of(rule, "predictions.safetensors"))
+        with edit(file_of(rule, "outcome.json")) as outcome:
+            outcome["test"]["balanced_accuracy"] = BALANCED[rule]
+            outcome["test_classes"] = [200, 150, 50]
+    return folder
+
+
 @pytest.fixture
 def file_of(folder):
     """Where a file of a job of the known run is."""

@@ -77,8 +77,8 @@ def violations(page, scheme, width, tmp_path):
         pytest.param(DARK, 1200, marks=pytest.mark.slow),
     ],
 )
-def test_axe_finds_nothing_wrong(folder, scheme, width, tmp_path):
-    assert violations(page(folder), scheme, width, tmp_path) == []
+def test_axe_finds_nothing_wrong(with_classes, scheme, width, tmp_path):
+    assert violations(page(with_classes), scheme, width, tmp_path) == []
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -92,5 +92,5 @@ def test_axe_would_find_grey_on_grey(tmp_path):
     ]
 
 
-def test_the_page_stays_below_three_megabytes(folder):
-    assert page(folder).stat().st_size < 3_000_000
+def test_the_page_stays_below_three_megabytes(with_classes):
+    assert page(with_classes).stat().st_size < 3_000_000

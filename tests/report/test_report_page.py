@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
 import byway.report
 from byway.core.score import ACCURACY
 from byway.metrics.microscope import ANGLE, DESCENT, NORM_RATIO, QUANTITIES, SIGN_AGREEMENT
 from byway.report.charts import HUES, even_ticks, line_chart, metric_axis, styles, update_axis
 from byway.report.charts import Series as Line
+from byway.report.classes import by_class
 from byway.report.page import write_page
 from byway.report.pictures import BROKEN, NEGATIVE, POSITIVE, ZERO, as_images, colours, png
 from byway.report.table import Table
@@ -25,7 +27,8 @@ from byway.runs.folder import read
 from byway.runs.outcomes import Outcomes
 from byway.training.outcome import Outcome
 
-VOID = {"meta", "link", "img", "br", "path", "circle"}
+SHAPES = (("predictions", (3, 20)), ("truth", (20,)))
+VOID = {"meta", "link", "img", "br", "path", "circle", "rect"}
 
 
 class Page(HTMLParser):
@@ -63,8 +66,8 @@ def page_of(folder):
 
 
 @pytest.fixture
-def text(folder):
-    return page_of(folder)
+def text(with_classes):
+    return page_of(with_classes)
 
 
 def test_the_page_stands_on_its_own(text, folder):
@@ -129,13 +132,60 @@ def test_charts_stay_on_their_canvas(text):
         for found in re.findall(r'<svg class="chart".*?</svg>', text, re.DOTALL)
     ]
     # Differences, accuracy twice, the loss, four quantities of two projections.
-    assert len(charts) == 12
+    assert len(charts) == 14
     for chart in charts:
         _, _, width, height = map(float, chart.get("viewBox").split())
         for path in chart.iter("path"):
             if path.get("class") == "line" or (path.get("class") or "").startswith("band"):
                 numbers = np.array(re.findall(r"-?[\d.]+", path.get("d")), float).reshape(-1, 2)
                 assert ((numbers >= 0) & (numbers <= [width, height])).all()
+
+
+def test_balanced_accuracy_and_confusion_by_hand(text):
+    """Balanced accuracies of dfa are 73.33 and 81.67 % where those of bp are 93.33 %: a mean
+    difference of -15.83 points; with one degree of freedom half an interval is tan(0.475 pi) times
+    the standard error, which is 8.33 / 2.
+    """
+    words = " ".join(" ".join(Page(text).words).split())
+    assert "bp 93.33 ± 0.00 baseline eel: 80.0 %" in words
+    low, high = (-95 / 6 + sign * np.tan(0.475 * np.pi) * 25 / 6 for sign in (-1, 1))
+    interval = f"−15.83 (−{-low:.2f} to +{high:.2f})"
+    assert f"dfa 77.50 ± 5.89 {interval} eel: 45.0 %" in words
+    # Recall of 180 and 190 of 200; precision of these among 225 and 215 answers.
+    assert "a small <cat> 200 92.5 ± 3.5 84.2 ± 5.9" in words
+    (label,) = re.findall('aria-label="(Balanced accuracy of dfa.*?)"', text)
+    assert label == (
+        "Balanced accuracy of dfa: 77.50 ± 5.89. Most often it takes eel for a small &lt;cat&gt; "
+        "(55.0 %), a small &lt;cat&gt; for dog (7.5 %), dog for a small &lt;cat&gt; (5.0 %)."
+    )
+    # The diagonal has the blue of what is right; the most frequent mistake the strongest orange.
+    dfa = text.partition(label)[2].partition("</svg>")[0]
+    cells = re.findall('rect class="(.*?)".*?opacity="(.*?)"><title>(.*?)<', dfa)
+    assert ("right", str(round(0.45 * 0.925, 3)), "a small &lt;cat&gt; answered right: 92.5 %") in (
+        cells
+    )
+    assert ("mistake", "0.45", "eel taken for a small &lt;cat&gt;: 55.0 %") in cells
+    assert len(cells) == 6 and ">55<" in dfa
+    # Nothing was kept of the control.
+    assert 'aria-label="Scores of each class by frozen"' not in text
+
+
+@pytest.mark.parametrize(
+    ("classes", "letters", "drawn"), [(2, 1, True), (10, 60, True), (30, 3, True), (31, 3, False)]
+)
+def test_a_confusion_stays_on_its_canvas(with_classes, file_of, edit, classes, letters, drawn):
+    with edit(file_of("bp", "job.json")) as job:
+        job["labels"] = [f"{number:0{letters}}" for number in range(classes)]
+    save_file(
+        {name: np.resize(np.arange(20, dtype=np.int32), shape) % classes for name, shape in SHAPES},
+        file_of("bp", "predictions.safetensors"),
+    )
+    matrix = by_class(read(with_classes))["bp"].matrix
+    assert (matrix is not None) == drawn
+    if matrix is not None:
+        assert matrix.left + matrix.side * classes <= matrix.right + 0.5 <= matrix.width
+        assert all(len(name) <= 13 for *_, name in matrix.marks)
+        assert matrix.side >= 5 and matrix.height > matrix.bottom
 
 
 def test_a_run_with_one_epoch_one_seed_and_no_audit(folder, edit, edit_lines):

@@ -135,6 +135,16 @@ def test_the_table_in_words(folder):
     assert table.cell("dfa", "transport") == "no" and table.cell("dfa", "training time") == "3.75"
 
 
+def test_balanced_accuracy_is_a_column_where_classes_are_imbalanced(with_classes, edit, file_of):
+    table = Table(read(with_classes))
+    assert table.cell("dfa", "test balanced accuracy") == "77.5 ± 5.9"
+    assert table.cell("frozen", "test balanced accuracy") == "–"
+    for rule in ("bp", "dfa"):
+        with edit(file_of(rule, "outcome.json")) as outcome:
+            outcome["test_classes"] = [150, 149, 101]
+    assert "test balanced accuracy" not in Table(read(with_classes)).columns
+
+
 def test_the_reading(folder):
     """12 ± 4.97474. Of 400 images and an accuracy of 80 % one standard error is the root of
     0.8 * 0.2 / 400, 2 points.

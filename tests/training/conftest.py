@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from byway.core.encoding import Encoding
 from byway.core.signal import CrossEntropy, Signal
 from byway.core.task import Split, Task
 from byway.tasks._images import ImageTask
@@ -18,6 +19,7 @@ class Blobs(Task):
     input_shape = (4,)
     outputs = 3
     spare = 3  # which tests of `ff` here do not mind
+    encoding = Encoding(shape=(4,), labels=("red", "green", "blue"), loss="cross_entropy")
 
     def load(self):
         splits, draw = {}, np.random.default_rng(0)

@@ -95,7 +95,8 @@ def _measured(result):
         name: (c.steps.tolist(), c.epochs.tolist(), _bits(c.values))
         for name, c in result.history.items()
     }
-    return curves, result.looks, _bits(result.test)
+    kept = result.predictions
+    return curves, result.looks, _bits(result.test), _bits([kept.values, kept.truth])
 
 
 def _stop_after(monkeypatch, saves):

@@ -204,8 +204,12 @@ def test_the_best_epoch_of_each_seed_is_handed_back(blobs, tmp_path):
         if epochs:
             wanted = jax.tree.map(lambda a, i=seed: a[i], _after(blobs, int(epochs), lr=3.0))
             _same(kept.learner(seed).net.theta, wanted)
+        phase = kept.learner(seed).net.forward(blobs.load()["test"].x)
+        said = np.argmax(phase.post["output"], 1)
+        np.testing.assert_array_equal(kept.predictions.values[seed], said)
     again = _named(blobs, seeds=2, epochs=6, lr=3.0, best=True, checkpoint=tmp_path)
     _same(again.learners.net.theta, kept.learners.net.theta)
+    _same(again.predictions.values, kept.predictions.values)
 
 
 def test_a_run_of_python_is_resumed_by_the_same_call_alone(blobs, tmp_path):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.task import Split
@@ -301,12 +302,18 @@ def test_the_default_number_of_looks(updates, batch, probe, looks):
     assert default_looks(updates, batch, probe) == looks
 
 
-def _scored(result, i, split):
-    """Accuracy and loss of a trained network on a split, by NumPy."""
+def _outputs(result, i, split):
+    """The outputs of a trained network, by NumPy."""
     w1, w2 = (
         {k: np.asarray(a) for k, a in w.items()} for w in result.learner(i).net.theta.values()
     )
-    y = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0) @ w2["weight"] + w2["bias"]
+    hidden = np.maximum(np.asarray(split.x) @ w1["weight"] + w1["bias"], 0)
+    return hidden @ w2["weight"] + w2["bias"]
+
+
+def _scored(result, i, split):
+    """Accuracy and loss of a trained network on a split, by NumPy."""
+    y = _outputs(result, i, split)
     labels = np.asarray(split.y)
     return np.mean(y.argmax(1) == labels), np.mean(
         np.log(np.exp(y).sum(1)) - y[np.arange(len(y)), labels]
@@ -319,6 +326,25 @@ def test_test_scores_are_those_of_the_weights_handed_back(blobs, three):
         accuracy, loss = _scored(three, i, blobs.load()["test"])
         assert three.test["accuracy"][i] == pytest.approx(accuracy, rel=1e-12)
         assert three.test["loss"][i] == pytest.approx(loss, rel=1e-10)
+
+
+def test_predictions_are_those_that_were_scored(blobs, three):
+    """Each class by its number; from them the balanced accuracy, as scikit-learn has it."""
+    test, kept = blobs.load()["test"], three.predictions
+    assert kept.labels == ("red", "green", "blue") and kept.seeds == (0, 1, 2)
+    np.testing.assert_array_equal(kept.truth, test.y)
+    for i in range(3):
+        np.testing.assert_array_equal(kept.values[i], _outputs(three, i, test).argmax(1))
+        wanted = balanced_accuracy_score(kept.truth, kept.values[i])
+        assert three.balanced_accuracy[i] == pytest.approx(wanted, rel=1e-12)
+    assert three.test_classes == [4, 4, 3] and not three.imbalanced
+
+
+def test_more_answers_than_there_is_room_for_are_not_kept(blobs, monkeypatch):
+    monkeypatch.setattr(loop, "MOST_ANSWERS", 10)
+    result = _fit(BP(), blobs)
+    assert result.predictions is None and result.test_classes == []
+    assert "balanced_accuracy" not in result.test
 
 
 def test_the_curve_ends_at_the_validation_scores_of_the_weights_handed_back(blobs, three):
@@ -347,6 +373,7 @@ def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(blobs, m
     chunked = _fit(BP(), blobs)
     for k, v in three.test.items():
         assert chunked.test[k][0] == pytest.approx(v[0], rel=1e-12)
+    np.testing.assert_array_equal(chunked.predictions.values[0], three.predictions.values[0])
 
 
 def test_a_seed_that_diverges_is_stopped_and_explained(broken):
@@ -356,6 +383,8 @@ def test_a_seed_that_diverges_is_stopped_and_explained(broken):
     assert "in epoch 2" in result.failures[1]  # its sixth update, of four an epoch
     assert "try a smaller learning rate (lr was 0.001)" in result.failures[1]
     assert np.isnan(result.accuracy[1]) and np.isnan(result.test["loss"][1])
+    assert (result.predictions.values == -1).all(1).tolist() == [False, True, False]
+    assert np.isnan(result.balanced_accuracy).tolist() == [False, True, False]
     assert int(result.learner(1).step) <= 2 * STEPS, "it went on after the epoch in which it failed"
     assert "1 failed" in str(result)
     assert all(np.isnan(v[1]) for v in result.history.last("train").values())
@@ -471,7 +500,12 @@ def test_an_epoch_takes_each_sample_once_and_every_rule_in_the_same_order(blobs)
 
 def test_a_second_readout_has_scores_of_its_own(blobs):
     result = _fit(FF(), blobs, _net(norm=True), epochs=1)
-    assert result.test.keys() == {"accuracy", "loss", "accuracy/head", "loss/head"}
+    assert result.test.keys() - {"balanced_accuracy"} == {
+        "accuracy",
+        "loss",
+        "accuracy/head",
+        "loss/head",
+    }
     assert result.test["loss"][0] != result.test["loss/head"][0]
 
 

@@ -88,6 +88,7 @@ def test_test_scores_are_those_of_the_weights_handed_back(unrolled):
                 + w["input-hidden1"]["bias"]
             )
         y = h @ w["hidden1-output"]["weight"] + w["hidden1-output"]["bias"]
+        np.testing.assert_array_equal(unrolled.predictions.values[i], y.argmax(1))
         assert unrolled.test["accuracy"][i] == pytest.approx(
             np.mean(y.argmax(1) == asked), rel=1e-12
         )
@@ -99,6 +100,7 @@ def test_test_scores_are_those_of_the_weights_handed_back(unrolled):
 def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(unrolled, monkeypatch):
     monkeypatch.setattr(loop, "SCORE_BATCH", 70)
     chunked = _fit(BPTT())
+    np.testing.assert_array_equal(unrolled.predictions.truth, chunked.predictions.truth)
     for k, v in unrolled.test.items():
         assert chunked.test[k][0] == pytest.approx(v[0], rel=1e-12)
 

@@ -208,6 +208,8 @@ def test_numbers_in_their_own_units(tmp_path):
         there.score(X[:9], y[:9]), r2_score(y[:9], there.predict(X[:9])), rtol=1e-10
     )
     assert there.score(X[:9], y[:9]) == pytest.approx(result.r2[0], rel=1e-9)
+    np.testing.assert_allclose(result.predictions.values[0], there.predict(X[:9]), rtol=1e-12)
+    np.testing.assert_allclose(result.predictions.truth, y[:9], rtol=1e-12)
     with pytest.raises(ConfigError, match="no classes"):
         there.predict_proba(X)
     with pytest.raises(DataError, match=r"\(9, 2\)"):
@@ -234,6 +236,9 @@ def test_a_readout_that_is_solved_at_the_end_and_sequences_of_any_length(tmp_pat
     assert (
         there.score(x, y) == pytest.approx(result.accuracy[0], abs=1e-12) and result.accuracy > 0.8
     )
+    np.testing.assert_array_equal(result.predictions.truth, (y + 1) // 2)
+    labels = np.array(result.predictions.labels)
+    assert labels[result.predictions.values[0]].tolist() == there.predict(x).tolist()
     one_by_one = np.concatenate([there.predict([one]) for one in x])
     assert one_by_one.tolist() == there.predict(x).tolist()
 

@@ -300,6 +300,8 @@ class Experiment:
         result = dataclasses.replace(result, **own)
         if held is not None:
             result.save(held.weights)
+            if result.predictions is not None:
+                held.keep(result.predictions)
             held.finish(result)
         for seed, why in (result.advice | result.failures).items():
             say(f"{entry.label}, seed {seed}: {why}")

@@ -9,6 +9,7 @@ from typing_extensions import override
 from byway.core.display import html
 from byway.core.errors import RunError, not_installed, unknown_name
 from byway.core.given import require_folder
+from byway.metrics.predictions import Confusion, Predictions
 from byway.report.page import write_page
 from byway.report.plot import plot_curves
 from byway.report.runs import rows_of
@@ -16,8 +17,10 @@ from byway.report.table import Table
 from byway.report.words import reading
 from byway.runs.folder import PAGE, RunFolder, copied, read
 from byway.runs.outcomes import Outcomes
+from byway.runs.predictions import predictions_of
 from byway.runs.predictors import predictor_of
 from byway.training.predictor import Predictor
+from byway.training.programs import MOST_ANSWERS
 from byway.training.result import Result
 
 
@@ -64,6 +67,8 @@ class Run(Outcomes):
             job.save(outcome)
             if isinstance(outcome, Result):
                 outcome.save(job.weights)
+                if outcome.predictions is not None:
+                    job.keep(outcome.predictions)
         return made.path
 
     def predictor(self, label: str, seed: int | None = None) -> Predictor:
@@ -79,6 +84,45 @@ class Run(Outcomes):
             RunError: the rule has not finished, or its file of weights is missing or broken.
         """
         return predictor_of(self, label, seed)
+
+    def predictions(self, label: str) -> Predictions:
+        """What each learner of a rule answers to every sample of the test split, by the weights
+        that its test score is of.
+
+        Args:
+            label: which rule.
+
+        Returns:
+            `values`, seeds first; beside it `truth`, and the `labels` of classes.
+
+        Raises:
+            UnknownNameError: no such rule.
+            RunError: the rule has not finished, its predictions were not kept, or their file is
+                broken.
+        """
+        found = predictions_of(self, label)
+        if found is None:
+            raise RunError(
+                f"{label}, without predictions",
+                "a rule that finished, on a task with targets, in a run that kept them",
+                "resume the run, or train again; where a learner has more than "
+                f"{MOST_ANSWERS:,} answers to give, none are kept",
+            )
+        return found
+
+    def confusion(self, label: str) -> Confusion:
+        """How often a rule took each class for each other on the test split, "seeds truth answer",
+        with recall, precision and f1 by class.
+
+        Args:
+            label: which rule.
+
+        Raises:
+            UnknownNameError: no such rule.
+            ConfigError: the task has no classes.
+            RunError: as in `predictions`.
+        """
+        return self.predictions(label).confusion()
 
     def report(self, path: Path | str | None = None) -> Path:
         """Write the page of the run: one file that needs nothing else.

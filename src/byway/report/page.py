@@ -12,6 +12,7 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.predictions import BALANCED
 from byway.report.charts import (
     Chart,
     Series,
@@ -23,6 +24,7 @@ from byway.report.charts import (
     styles,
     update_axis,
 )
+from byway.report.classes import by_class
 from byway.report.forest import forest
 from byway.report.pictures import pictures
 from byway.report.table import Table
@@ -105,6 +107,8 @@ def _view(run: Outcomes) -> dict[str, Any]:
         "reading": reading(table),
         "forest": forest(run, table, style),
         "curves": [found for found in charts if found],
+        "classes": by_class(run),
+        "balanced": BALANCED,
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,

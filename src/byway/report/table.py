@@ -13,6 +13,7 @@ import numpy as np
 
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.predictions import BALANCED
 from byway.runs import statistics
 from byway.runs.outcomes import BASELINES, CONTROL, Outcomes
 from byway.runs.statistics import Interval, Spread, Wins
@@ -190,7 +191,9 @@ def _row(run: Outcomes, mine: Outcome) -> Row:
 
 
 def _all_scores(outcome: Outcome) -> dict[tuple[str, Score], Spread]:
-    spread, scores = statistics.spread, outcome.scores
+    spread = statistics.spread
+    balanced = not outcome.imbalanced  # then it says what the accuracy says
+    scores = [one for one in outcome.scores if one.name != BALANCED.name or not balanced]
     found = {("test", score): spread(outcome.test, score) for score in scores}
     others = outcome.others.items()
     return found | {(split, one): spread(held, one) for split, held in others for one in scores[:1]}

@@ -9,6 +9,7 @@ jobs/LABEL/FIRST-LAST/      a job: one rule, these seeds; whoever writes it writ
     history.jsonl           a line for each seed and moment
     outcome.json            once it has finished: test scores, failures, costs
     weights.safetensors     the trained weights, "seeds ..." each
+    predictions.safetensors what each seed answers to each test sample, and the truth
     checkpoints/STEP/       the training after so many updates, whole
 report.html                 the page
 
@@ -27,10 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from byway.core.errors import ConfigError, RunError
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.predictions import Predictions
 from byway.runs.outcomes import Outcomes
 from byway.training.checkpoint import locked
 from byway.training.history import History, Reading
@@ -39,16 +42,20 @@ from byway.training.outcome import Outcome, joined
 FORMAT = 1
 RUN, CONFIG, JOBS, PAGE = "run.json", "config.toml", "jobs", "report.html"
 JOB, AUDIT, HISTORY, OUTCOME = "job.json", "audit.json", "history.jsonl", "outcome.json"
-WEIGHTS, CHECKPOINTS = "weights.safetensors", "checkpoints"
+WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
+CHECKPOINTS = "checkpoints"
 # What the two files of a job hold of its outcome.
 STATIC = (
     *("label", "rule_id", "task_id", "seeds", "network", "projections", "first"),
-    *("input_shape", "control", "settings", "test_size"),
+    *("input_shape", "control", "settings", "test_size", "labels"),
 )
 MEASURED = (
     *("test", "others", "failures", "advice", "stopped", "seconds", "compile_seconds"),
     *("looks", "look_seconds", "look_compile_seconds", "step_bytes"),
+    "test_classes",
 )
+# Of that, what is left out where there is nothing to say.
+IF_ANY = ("labels", "test_classes")
 # What makes a job another one.
 DECISIVE = ("rule_id", "task_id", "seeds", "network", "settings")
 ADVICE = "name a folder that 'byway compare', 'byway train' or save() wrote"
@@ -117,7 +124,7 @@ class JobFolder:
             devices: how many devices of JAX it is trained on.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        held = {name: getattr(outcome, name) for name in STATIC}
+        held = _held(outcome, STATIC)
         scores, metrics = (
             [m.to_json() for m in some] for some in (outcome.scores, outcome.metrics)
         )
@@ -136,9 +143,18 @@ class JobFolder:
                 line = {"seed": seed, **moment, "values": values}
                 stream.write(json.dumps(_plain(line)) + "\n")
 
+    def keep(self, predictions: Predictions) -> None:
+        """Write what the learners answer to the test split."""
+        path = self.path / PREDICTIONS
+        partial = path.with_name(f".{path.name}.partial")
+        arrays = {"predictions": predictions.values, "truth": predictions.truth}
+        # In C order: of arrays in another safetensors writes the wrong numbers.
+        save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, partial)
+        os.replace(partial, path)
+
     def finish(self, outcome: Outcome) -> None:
         """Say how it ended; from then on the job counts as finished."""
-        write_json(self.path / OUTCOME, {name: getattr(outcome, name) for name in MEASURED})
+        write_json(self.path / OUTCOME, _held(outcome, MEASURED))
 
     def save(self, outcome: Outcome) -> None:
         """Write all of an outcome that is in memory."""
@@ -336,6 +352,12 @@ def replace(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
+def _held(outcome: Outcome, names: Sequence[str]) -> dict[str, Any]:
+    """What a file of a job holds of its outcome."""
+    held = {name: getattr(outcome, name) for name in names}
+    return {name: value for name, value in held.items() if value or name not in IF_ANY}
+
+
 def _about(path: Path) -> dict[str, Any]:
     """What run.json holds."""
     if not path.is_dir():
@@ -383,6 +405,8 @@ def _check_words(outcome: Outcome) -> None:
     words = (outcome.label, outcome.rule_id, outcome.task_id, outcome.network)
     if not all(isinstance(word, str) for word in words) or not outcome.seeds:
         raise TypeError("a name that is no word, or no seeds")
+    if not all(isinstance(label, str | int | float) for label in outcome.labels):
+        raise TypeError("a label that is neither text nor a number")
     dict.items(outcome.projections)
     dict.items(outcome.settings)
 
@@ -397,6 +421,7 @@ def _measured(held: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
         made[name] = float(held.get(name, 0.0))
     for name in ("looks", "step_bytes"):
         made[name] = int(held.get(name, 0))
+    made["test_classes"] = [int(count) for count in held.get("test_classes", ())]
     return made
 
 

@@ -13,6 +13,7 @@ from byway.core.task import Split, Task
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.metrics.microscope import QUANTITIES
+from byway.metrics.predictions import BALANCED
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
@@ -132,7 +133,7 @@ def announced(
         "rule_id": rule.id,
         "task_id": task.id,
         "seeds": plan.all_seeds,
-        "scores": task.scores,
+        "scores": (*task.scores, *([BALANCED] if _balanced(task) else [])),
         "metrics": QUANTITIES,
         "network": describe(net),
         "projections": {p.name: OUTPUT if p.dst == net.output else HIDDEN for p in joints},
@@ -140,6 +141,7 @@ def announced(
         "input_shape": list(task.input_shape),
         "settings": plan.settings(rule),
         "test_size": data["test"].size,
+        "labels": list(task.encoding.labels),
     }
 
 
@@ -148,10 +150,17 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
     last = history.last("train")
     said = [rule.advice({k: float(v[i]) for k, v in last.items()}) for i in range(len(loop.seeds))]
     advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
+    test, predictions = loop.answered("test")
+    confusion = None
+    if predictions is not None and predictions.labels:
+        confusion = predictions.confusion()
+        if _balanced(task):
+            test[BALANCED.name] = confusion.balanced_accuracy
     return Result(
         **announced(loop.net, rule, task, data, plan),
         history=history,
-        test=loop.score("test"),
+        test=test,
+        test_classes=[] if confusion is None else confusion.samples.tolist(),
         others={name: loop.score(name) for name in data if name not in PARTS},
         failures={
             seed: _explain(int(update), loop.steps, plan.rate(rule), advice.get(seed))
@@ -169,7 +178,13 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
         rule=rule,
         task=task,
         learners=loop.real_learners(),
+        predictions=predictions,
     )
+
+
+def _balanced(task: Task) -> bool:
+    """Whether answers are classes, and the task has no score of its own by that name."""
+    return bool(task.encoding.labels) and all(one.name != BALANCED.name for one in task.scores)
 
 
 def _explain(batch: int, steps: int, lr: float | None, advice: str | None) -> str:

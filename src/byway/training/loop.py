@@ -19,6 +19,7 @@ from byway.core.tree import PyTree
 from byway.learning.growth import Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
+from byway.metrics.predictions import Predictions
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.system.process import warn_of_idle_cores
@@ -26,7 +27,7 @@ from byway.training.batches import Batches, chunks
 from byway.training.fingerprint import fingerprint
 from byway.training.layout import Layout
 from byway.training.optimisers import at_rate
-from byway.training.programs import WATCHED, Made, Setting, programs
+from byway.training.programs import MOST_ANSWERS, RIGHT, SAID, WATCHED, Made, Setting, programs
 from byway.training.step import Optimisers, Start
 
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
@@ -171,14 +172,30 @@ class Loop:
             strict: raise `ConfigError` where a score is no number for any learner, although what
                 they answer are numbers.
         """
-        sums, size = [], self.data[split].size
+        return self._scored(split, strict, keep=False)[0]
+
+    def answered(self, split: str) -> tuple[dict[str, np.ndarray], Predictions | None]:
+        """Scores on a split, and the answers that were scored.
+
+        Returns:
+            The same as `score`; and what each learner answers to each sample, or None where there
+            is nothing to be answered, where that is more than `MOST_ANSWERS`, and where what is
+            right is not the same for all learners, as in a world that changes with their steps.
+        """
+        return self._scored(split, strict=False, keep=True)
+
+    def _scored(
+        self, split: str, strict: bool, keep: bool
+    ) -> tuple[dict[str, np.ndarray], Predictions | None]:
+        sums, answers, size = [], [], self.data[split].size
         together = min(SCORE_BATCH, size)
         for some, first, real in chunks(self.data[split], together, self.layout):
             shared = some, *self.layout.share((jnp.int32(first), jnp.int32(real)))
-            found = self._real(
-                self._answer(self._programs.score, self.numbers, self.learners, shared)
-            )
-            sums.append({k: v[:, : -(-real // together)] for k, v in found.items()})
+            found, told = self._answer(self._programs.score, self.numbers, self.learners, shared)
+            sums.append({k: v[:, : -(-real // together)] for k, v in self._real(found).items()})
+            if keep:
+                flat = {k: v.reshape(len(v), -1, *v.shape[3:]) for k, v in self._real(told).items()}
+                answers.append({k: v[:, :real] for k, v in flat.items()})
         means = {
             k: np.concatenate([one[k] for one in sums], 1).sum(1, dtype=float) / size
             for k in sums[0]
@@ -193,7 +210,23 @@ class Loop:
                     "a number, as the network's outputs are",
                     "look for a division by zero in the task's score, or in what finishes it",
                 )
-        return made
+        return made, self._predictions(answers) if keep else None
+
+    def _predictions(self, answers: list[dict[str, np.ndarray]]) -> Predictions | None:
+        """Answers of one window after the other, "seeds samples ...", in the task's own terms."""
+        found = {k: np.concatenate([one[k] for one in answers], 1) for k in answers[0]}
+        if not found or found[SAID][0].size > MOST_ANSWERS:
+            return None
+        sound, encoding = self.failed < 0, self.task.encoding
+        right = found[RIGHT][sound] if sound.any() else found[RIGHT][:1]
+        if not np.array_equal(right, np.broadcast_to(right[:1], right.shape), equal_nan=True):
+            return None
+        said, truth = found[SAID], right[0]
+        if not encoding.labels:
+            said, truth = (np.asarray(encoding.answers(a), float) for a in (said, truth))
+        lost = ~sound.reshape(-1, *[1] * (said.ndim - 1))
+        values = np.where(lost, np.asarray(-1 if encoding.labels else np.nan, said.dtype), said)
+        return Predictions(values, truth, encoding.labels, tuple(self.seeds))
 
     def look(self) -> tuple[dict[str, dict[str, np.ndarray]], float]:
         """What the microscope sees on validation samples.

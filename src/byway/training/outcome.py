@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.predictions import IMBALANCED
 from byway.training.history import History, Scores
 
 # What training costs, as tables show it.
@@ -45,6 +46,8 @@ class Outcome:
         test: scores on the test split after the last epoch, "seeds"; NaN for a seed that failed.
         others: the same on each further split that the task has, by its name.
         test_size: samples of the test split; 0 where that is not known.
+        labels: the label of each class; empty where answers are no classes.
+        test_classes: how many test samples each class has; empty where that is not known.
         failures: by seed, why it stopped early.
         advice: what the rule has to say of its last epoch, by seed.
         stopped: why all seeds stopped before the last epoch, where somebody asked for it.
@@ -75,6 +78,8 @@ class Outcome:
     test: Scores = dataclasses.field(default_factory=dict)
     others: dict[str, Scores] = dataclasses.field(default_factory=dict)
     test_size: int = 0
+    labels: list[Any] = dataclasses.field(default_factory=list)
+    test_classes: list[int] = dataclasses.field(default_factory=list)
     failures: dict[int, str] = dataclasses.field(default_factory=dict)
     advice: dict[int, str] = dataclasses.field(default_factory=dict)
     stopped: str | None = None
@@ -98,6 +103,12 @@ class Outcome:
         """
         nothing = np.full(len(self.seeds), np.nan)
         return nothing if self.score is None else self.test.get(self.score.name, nothing)
+
+    @property
+    def imbalanced(self) -> bool:
+        """Whether the test split has far more samples of one class than of another."""
+        held = self.test_classes
+        return bool(held) and max(held) >= IMBALANCED * min(held)
 
     @property
     def epochs(self) -> int:

@@ -38,8 +38,12 @@ from byway.training.step import (
 # Under this name, beside a task's scores, goes what shows whether a learner's numbers are still
 # finite; no task's score is called so.
 WATCHED = "/"
+# What samples are answered, and what they should be.
+SAID, RIGHT = "said", "right"
 # Sets of compiled programs that are kept for the next training of their kind.
 KEPT = 8
+# So many numbers of answers are kept of a learner; more would take the room of the data.
+MOST_ANSWERS = 2**22
 # What a learner is trained by.
 Made = tuple[Rule, Optimisers, Growth | None]
 
@@ -229,9 +233,9 @@ class Programs:
 
     def _score_one(
         self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]
-    ) -> dict[str, Float[Array, "chunks *parts"]]:
-        """The sum of each score over each chunk of samples: `first` is the number of the first
-        chunk, `size` how many samples are real.
+    ) -> tuple[dict[str, Float[Array, "chunks *parts"]], dict[str, Array]]:
+        """The sum of each score over each chunk of samples, and what `_answers` gives, "chunks
+        batch ...": `first` is the number of the first chunk, `size` how many samples are real.
         """
         (split, first, size), (rule, *_), task = shared, made, self._task()
         learner = concluded(rule, learner)
@@ -255,10 +259,13 @@ class Programs:
                     for metric, v in self._per_sample(output, signal).items()
                     if metric != WATCHED
                 }
-            return {
+            sums = {
                 k: jnp.sum(jnp.where(real.reshape(-1, *[1] * (v.ndim - 1)), v, 0), 0)
                 for k, v in scores.items()
             }
+            answers = self._answers(record.output, signal)
+            few = all(chunks * a.size <= MOST_ANSWERS for a in answers.values())
+            return sums, answers if few else {}
 
         return jax.lax.map(chunk, (index, real, first + numbers[:chunks]))
 
@@ -280,6 +287,28 @@ class Programs:
             k: v.sum(1) if self._task().in_time else v
             for k, v in self._measured(output, signal).items()
         }
+
+    def _answers(self, output: Array, signal: Signal) -> dict[str, Array]:
+        """By SAID what each sample is answered, by RIGHT what it should have been: the number of a
+        class, or outputs as they are. Of a sequence with one answer it is that one; elsewhere a
+        step that does not count has -1, or NaN. Nothing where there is no target.
+        """
+        encoding, counts = self._task().encoding, signal.weight
+        if not signal.taught or (encoding.labels and len(encoding.labels) != output.shape[-1]):
+            return {}
+        both, nothing = {SAID: output, RIGHT: signal.target}, jnp.nan
+        if encoding.labels:
+            both = {k: jnp.argmax(v, -1).astype(jnp.int32) for k, v in both.items()}
+            nothing = -1
+        elif output.dtype.itemsize < 4:  # NumPy has no functions for some types of half precision
+            both = in_precision(both, jnp.float32)
+        if counts is None:
+            return both
+        if encoding.at_end:
+            last = jnp.argmax(counts, 1)
+            return {k: v[jnp.arange(len(v)), last] for k, v in both.items()}
+        asked = lambda v: (counts > 0).reshape(*counts.shape, *[1] * (v.ndim - counts.ndim))
+        return {k: jnp.where(asked(v), v, jnp.asarray(nothing, v.dtype)) for k, v in both.items()}
 
     def _look_one(
         self, made: Made, learner: Learner, split: Split

@@ -16,6 +16,7 @@ from byway.core.score import Score
 from byway.core.task import Task
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
+from byway.metrics.predictions import Predictions
 from byway.training.outcome import Outcome
 from byway.training.predictor import Predictor, write
 from byway.training.step import concluded
@@ -31,11 +32,14 @@ class Result(Outcome):
         rule: the rule that trained.
         task: the task it trained on.
         learners: the trained learners, arrays with a leading axis of seeds.
+        predictions: what each of them answers to each test sample; None where there is nothing to
+            be answered, or too much to be kept.
     """
 
     rule: Rule
     task: Task
     learners: Learner
+    predictions: Predictions | None = None
 
     def learner(self, index: int = 0) -> Learner:
         """The learner of the seed at `index`."""
