@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import byway
+from byway.core.errors import ConfigError, RunError
 from byway.core.task import Split
 from byway.experiment.networks import NetSettings
 from byway.report.table import Table
@@ -166,6 +167,15 @@ def test_what_is_in_memory_and_on_disk_is_the_same(data, tmp_path):
             assert getattr(theirs, part).dtype == getattr(mine, part).dtype
         assert (theirs.labels, theirs.seeds) == (mine.labels, mine.seeds)
         assert other["dfa"].test_classes == run["dfa"].test_classes
+        # From raw samples, by a network read from disk.
+        for seed in mine.seeds:
+            said = other.predictor("dfa", seed).predict(np.asarray(data["test"].x))
+            np.testing.assert_array_equal(said, mine.values[seed])
+    with pytest.raises(ConfigError, match=r"seed = 7 of dfa"):
+        again.predictor("dfa", 7)
+    (again.folder / "jobs" / "dfa" / f"0-{mine.seeds[-1]}" / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="without its weights"):
+        again.predictor("dfa")
         assert other["dfa"].audit == run["dfa"].audit and other["dfa"].settings["batch"] == 20
         assert other["dfa"].projections == run["dfa"].projections
 

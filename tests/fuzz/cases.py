@@ -55,6 +55,7 @@ OTHER_VERBS = (
     ),
     *(["list", "more"], ["list", "--more"]),
     *(["report"], ["report", "nowhere"], ["report", "/dev/null"], ["report", "a", "b"]),
+    *(["predict"], ["predict", "nowhere", "x.csv"], ["predict", "/dev/null", "x.csv"]),
     *(["resume"], ["resume", "nowhere"], ["resume", ""]),
     *(["branch"], ["branch", "nowhere"], ["branch", "nowhere", "--at", "x"]),
 )

@@ -437,6 +437,7 @@ def test_folders_of_images(tmp_path, grey):
     _write_images(tmp_path, pixels, Y[:12])
     task = byway.Data(path=tmp_path)
     assert task.input_shape == (4, 5, 1 if grey else 3)
+    assert task.encoding.labels == tuple(sorted(set(Y[:12])))
     np.testing.assert_array_equal(_everything(task), _expected(pixels, Y[:12]))
     assert byway.Data(path=tmp_path, side=3).input_shape == (3, 3, 1 if grey else 3)
 

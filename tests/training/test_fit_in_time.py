@@ -2,13 +2,16 @@
 refused.
 """
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from byway.core.encoding import Encoding
 from byway.core.errors import ConfigError, RuleError
-from byway.core.signal import Signal
+from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.network.builders import graph, mlp, rnn
 from byway.rules.backprop.bp import BP
@@ -20,6 +23,7 @@ from byway.tasks.adding import Adding
 from byway.tasks.delayed_xor import DelayedXOR
 from byway.training import loop
 from byway.training.fit import fit
+from byway.training.programs import Programs
 from byway.training.step import WEIGHTS, branch
 
 TASK = DelayedXOR(gap=2, wait=1, samples=40)
@@ -103,6 +107,27 @@ def test_scoring_in_chunks_that_do_not_divide_the_split_changes_nothing(unrolled
     np.testing.assert_array_equal(unrolled.predictions.truth, chunked.predictions.truth)
     for k, v in unrolled.test.items():
         assert chunked.test[k][0] == pytest.approx(v[0], rel=1e-12)
+
+
+@pytest.mark.parametrize("labels", [("no", "yes"), ()])
+def test_of_a_sequence_with_many_answers_each_step_that_counts_is_kept(labels):
+    """By hand: the first sequence counts at two steps of three, the other at the last."""
+    output = jnp.array([[[0.0, 1], [3, 2], [0, 9]], [[1, 0], [0, 1], [1, 0]]])
+    target = jnp.array([[[1.0, 0], [1, 0], [0, 1]], [[0, 1], [1, 0], [1, 0]]])
+    signal = Signal(target, CrossEntropy(), jnp.array([[0.5, 0.5, 0], [0, 0, 1]]))
+    asked = np.array([[True, True, False], [False, False, True]])
+    for at_end in (False, True):
+        encoding = Encoding(shape=(2,), in_time=True, labels=labels, at_end=at_end)
+        programs = SimpleNamespace(_task=lambda e=encoding: SimpleNamespace(encoding=e))
+        found = Programs._answers(programs, output, signal)
+        for name, numbers in (("said", output), ("right", target)):
+            whole = np.argmax(numbers, -1) if labels else np.asarray(numbers)
+            if at_end:  # where a sequence has one answer: the first step with the largest weight
+                wanted = whole[[0, 1], [0, 2]]
+            else:
+                there = asked if labels else asked[..., None]
+                wanted = np.where(there, whole, -1 if labels else np.nan)
+            np.testing.assert_array_equal(found[name], wanted)
 
 
 def test_the_control_leaves_the_reservoir_as_it_was_drawn():

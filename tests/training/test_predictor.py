@@ -24,6 +24,7 @@ from byway.core.errors import BywayError, ConfigError, DataError, RunError, Shap
 from byway.network.cells import CELLS
 from byway.network.network import Network
 from byway.rules import RULES
+from byway.tasks._classes import SomeClasses
 from byway.tasks._encoded import encoded
 from byway.training.predictor import Predictor
 
@@ -259,6 +260,20 @@ def test_tasks_of_ours_say_what_their_samples_are(name, raw):
     said = task.encoding.answers(truth)
     expected = truth.argmax(-1) if task.encoding.labels else truth[..., 0]
     np.testing.assert_array_equal(said, expected)
+
+
+def test_classes_have_their_published_names():
+    named = {name: byway.task(name).encoding.labels for name in ("fashion_mnist", "cifar10")}
+    assert [named["fashion_mnist"][i] for i in (0, 4, 9)] == ["T-shirt/top", "Coat", "Ankle boot"]
+    assert [named["cifar10"][i] for i in (0, 5, 9)] == ["airplane", "dog", "truck"]
+    assert byway.task("mnist").encoding.labels == tuple(range(10))
+    some = SomeClasses(byway.task("cifar10"), (9, 3))
+    assert some.encoding.labels == ("truck", "cat")
+
+
+def test_a_score_takes_labels_and_not_their_numbers(trained):
+    with pytest.raises(DataError, match=r"(?s)the label 0 in y.*'maybe', 'no', 'yes'"):
+        trained.predictor().score(X, np.arange(40) % 3)
 
 
 def test_it_stands_alone_in_another_program(trained, file):

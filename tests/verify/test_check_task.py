@@ -1,5 +1,6 @@
 """Each law of the contract of a task, and the task that breaks it."""
 
+import dataclasses
 import itertools
 
 import equinox as eqx
@@ -125,6 +126,12 @@ class OneScore(Small):
         return {name: jnp.mean(values) for name, values in super().score(output, signal).items()}
 
 
+class Unnamed(Small):
+    @property
+    def encoding(self):
+        return dataclasses.replace(super().encoding, labels=("even", "odd"))
+
+
 class Beyond(Small):
     def order(self, key, size):
         return jnp.arange(size) + 1
@@ -160,6 +167,7 @@ BREAKS = {
     Twice: "its_scores_have_names_of_their_own",
     Divides: "every_score_is_a_finite_number_of_each_sample",
     OneScore: "every_score_is_a_finite_number_of_each_sample",
+    Unnamed: "its_outputs_have_a_label_each",
     Beyond: "its_order_takes_samples_that_there_are",
     OneReward: "a_reward_is_a_finite_number_of_each_sample",
     Shrinks: "a_world_that_changes_keeps_its_shape",

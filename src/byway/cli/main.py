@@ -29,6 +29,7 @@ VERBS = {
     "verify": ("byway.cli.verify", "run the exact tests of every rule on this machine"),
     "list": ("byway.cli.list", "name every rule, task, network, activation and optimiser"),
     "runs": ("byway.cli.runs", "list runs, filter them, compare them after the fact, export them"),
+    "predict": ("byway.cli.predict", "let a trained network answer new samples"),
     "report": ("byway.cli.report", "draw the page of a run folder again"),
 }
 

@@ -72,11 +72,7 @@ def unknown_name(kind: str, given: Any, known: Iterable[str]) -> UnknownNameErro
     """The error for a name that does not exist, with the nearest names that do."""
     known = sorted(known)
     near = difflib.get_close_matches(str(given), known, n=3, cutoff=0.4)
-    fix = (
-        f"did you mean {' or '.join(repr(n) for n in near)}?"
-        if near
-        else f"see 'byway list' for every {kind}"
-    )
+    fix = f"did you mean {' or '.join(repr(n) for n in near)}?" if near else "choose one of these"
     return UnknownNameError(
         f"there is no {kind} called {given!r}", f"one of: {', '.join(known)}", fix
     )

@@ -62,7 +62,8 @@ class SomeClasses(Task):
     @property
     @override
     def encoding(self):
-        return dataclasses.replace(self.task.encoding, labels=self.classes)
+        encoding = self.task.encoding
+        return dataclasses.replace(encoding, labels=tuple(encoding.labels[c] for c in self.classes))
 
     @property
     @override

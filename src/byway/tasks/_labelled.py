@@ -16,8 +16,13 @@ from byway.core.task import Task
 
 
 class LabelledTask(Task):
-    """Abstract: classify independent samples; a split's y are the numbers of the classes."""
+    """Abstract: classify independent samples; a split's y are the numbers of the classes.
 
+    Attributes:
+        names: what each class is called; by default its number.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ()
     scores: ClassVar[tuple[Score, ...]] = (ACCURACY, LOSS)
     payoff: ClassVar[Payoff] = Right()
 
@@ -32,7 +37,7 @@ class LabelledTask(Task):
     @property
     @override
     def encoding(self):
-        labels = tuple(range(self.outputs))
+        labels = self.names or tuple(range(self.outputs))
         return Encoding(shape=self.input_shape, labels=labels, loss=self.loss)
 
     @abstractmethod

@@ -28,11 +28,13 @@ class Given(NamedTuple):
         x: "samples *inputs", of which bytes are pixels; or a list of sequences.
         y: labels or numbers, "samples ..."; None where there are none.
         mask: of sequences, which steps count; None for all.
+        names: what each sample is called, where it is a file or a group; None elsewhere.
     """
 
     x: Any
     y: Any
     mask: Any = None
+    names: Sequence[Any] | None = None
 
 
 # By part: "train", of which the others are taken where they are not there, "validation" and "test".

@@ -17,7 +17,7 @@ GREY, COLOUR = ("1", "L", "LA"), ("P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 def read_folder(folder: Path, form: Form) -> Samples:
     """The images in the folders of a folder, each of which is a class and gives it its name; or of
-    its train/, test/ and validation/.
+    its train/, test/ and validation/. Images without labels may lie in the folder itself.
 
     Args:
         folder: where they are.
@@ -38,7 +38,11 @@ def read_folder(folder: Path, form: Form) -> Samples:
             "Pillow, which reads them",
             "pip install byway[images]",
         ) from problem
-    found = {part: _files(inner) for part, inner in _parts(folder).items()}
+    parts = _parts(folder)
+    if not form.labelled and not any(map(_images, _folders(folder))):
+        found = {"train": [(path, "") for path in _images(folder)] or _files(folder)}
+    else:
+        found = {part: _files(inner) for part, inner in parts.items()}
 
     def opened() -> Iterable[tuple[Any, Any]]:
         for path in (path for files in found.values() for path, _ in files):
@@ -58,6 +62,7 @@ def read_folder(folder: Path, form: Form) -> Samples:
         read[part] = Given(
             x[start : start + len(files)],
             np.array([name for _, name in files]) if form.labelled else None,
+            names=[path.relative_to(folder).as_posix() for path, _ in files],
         )
         start += len(files)
     return read

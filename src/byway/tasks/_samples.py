@@ -53,11 +53,10 @@ def read_samples(path: Path, form: Form) -> Samples:
     match kind:
         case ".csv":
             x, y, groups = read_csv(path, form)
-            return {
-                "train": Given(x, y)
-                if groups is None
-                else Given(*grouped(groups, x, y, form.at_end))
-            }
+            if groups is None:
+                return {"train": Given(x, y)}
+            names = list(dict.fromkeys(groups.tolist()))
+            return {"train": Given(*grouped(groups, x, y, form.at_end), None, names)}
         case ".npz":
             return read_npz(path, form.labelled)
         case ".npy":

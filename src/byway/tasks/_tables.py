@@ -74,7 +74,8 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
             _, header = next(lines, (0, []))
             header = [name.strip() for name in header]
             empty = next(lines, None) is None
-            if len(header) < 2 or empty:
+            apart = form.labelled or form.group
+            if len(header) < (2 if apart else 1) or empty:
                 raise DataError(
                     f"{path} has {len(header)} columns and {'0' if empty else 'some'} lines below "
                     "their names",

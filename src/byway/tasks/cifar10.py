@@ -19,7 +19,7 @@ from typing_extensions import override
 from byway.core.errors import DataError
 from byway.core.hyper import hyper
 from byway.tasks._files import DataFile, locate
-from byway.tasks._images import Images, ImageTask
+from byway.tasks._images import CIFAR10_CLASSES, Images, ImageTask
 
 FILE = DataFile(
     "cifar10",
@@ -33,6 +33,7 @@ RECORD = 1 + 32 * 32 * 3  # one label, then the planes red, green, blue
 class CIFAR10(ImageTask):
     """32x32 colour photographs."""
 
+    names: ClassVar[tuple[str, ...]] = CIFAR10_CLASSES
     validation: int = hyper(5_000, "images kept from training for validation", low=1)
 
     input_shape: ClassVar[tuple[int, ...]] = (32, 32, 3)

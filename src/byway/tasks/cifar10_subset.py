@@ -17,7 +17,7 @@ from typing_extensions import override
 from byway.core.errors import DataError
 from byway.core.hyper import hyper
 from byway.tasks._files import DataFile, locate
-from byway.tasks._images import Images, ImageTask
+from byway.tasks._images import CIFAR10_CLASSES, Images, ImageTask
 
 FILE = DataFile(
     "cifar10",
@@ -30,6 +30,7 @@ FILE = DataFile(
 class CIFAR10Subset(ImageTask):
     """A third of CIFAR-10; not to be quoted as CIFAR-10."""
 
+    names: ClassVar[tuple[str, ...]] = CIFAR10_CLASSES
     validation: int = hyper(2_000, "images kept from training for validation", low=1)
 
     input_shape: ClassVar[tuple[int, ...]] = (32, 32, 3)

@@ -490,7 +490,9 @@ class Data(Task):
         read = {
             part: usable(
                 "" if part == "train" else f"{part} ",
-                *one,
+                one.x,
+                one.y,
+                one.mask,
                 self.in_time,
                 self.kind == REGRESSION,
                 self.at_end,

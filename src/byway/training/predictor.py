@@ -148,25 +148,9 @@ class Predictor:
 
         Raises:
             ConfigError: nobody said what outputs mean.
-            DataError: not as many y as answers.
+            DataError: not as many y as answers, or a label that is none of `classes`.
         """
-        if not self.encoding.answering:
-            raise ConfigError(
-                "a score of outputs that nobody said the meaning of",
-                "classes, or numbers to be predicted",
-                "use predict, and score that; a task of your own says it by Task.encoding",
-            )
-        answers, truth = self.predict(x), np.asarray(y)
-        if answers.shape != truth.shape:
-            raise DataError(
-                f"y of shape {truth.shape}", f"{answers.shape}, as the answers", "reshape it"
-            )
-        if self.classes:
-            return float(np.mean(answers == truth))
-        out = 1 if self.encoding.flat else answers.shape[-1]
-        said, right = (a.reshape(-1, out).astype(float) for a in (answers, truth))
-        away = right - right.mean(0)
-        return R2.of(np.stack([(said - right) ** 2, away, away**2], -1).mean(0))
+        return agreement(self.encoding, self.predict(x), np.asarray(y))
 
     def save(self, path: Path | str) -> None:
         """Write it as one file, which `byway.load` reads.
@@ -208,6 +192,33 @@ class Predictor:
             out = out.astype(jnp.float32) if out.dtype.itemsize < 4 else out
             made.append(np.asarray(out)[: len(some)])
         return np.concatenate(made)
+
+
+def agreement(encoding: Encoding, answers: np.ndarray, truth: np.ndarray) -> float:
+    """How well answers agree with what is right; see `Predictor.score`."""
+    if not encoding.answering:
+        raise ConfigError(
+            "a score of outputs that nobody said the meaning of",
+            "classes, or numbers to be predicted",
+            "use predict, and score that; a task of your own says it by Task.encoding",
+        )
+    if answers.shape != truth.shape:
+        raise DataError(
+            f"y of shape {truth.shape}", f"{answers.shape}, as the answers", "reshape it"
+        )
+    if not encoding.labels:
+        out = 1 if encoding.flat else answers.shape[-1]
+        said, right = (a.reshape(-1, out).astype(float) for a in (answers, truth))
+        away = right - right.mean(0)
+        return R2.of(np.stack([(said - right) ** 2, away, away**2], -1).mean(0))
+    for label in dict.fromkeys(truth.ravel().tolist()):
+        if label not in encoding.labels:
+            raise DataError(
+                f"the label {shown(label)} in y",
+                f"some of {', '.join(map(shown, encoding.labels))}",
+                "say y in the terms of predictor.classes: labels, not their numbers",
+            )
+    return float(np.mean(answers == truth))
 
 
 @eqx.filter_jit

@@ -134,6 +134,17 @@ def its_scores_have_names_of_their_own(task: Task) -> None:
     )
 
 
+def its_outputs_have_a_label_each(task: Task) -> None:
+    """Where outputs are classes; no two have the same one."""
+    labels = task.encoding.labels
+    demand(
+        not labels or len(set(labels)) == len(labels) == task.outputs,
+        f"the labels {', '.join(map(str, labels))} of {task.outputs} outputs",
+        "one of its own for each output",
+        "correct Task.encoding",
+    )
+
+
 def its_order_takes_samples_that_there_are(task: Task) -> None:
     """The order of an epoch names as many samples as there are, by their numbers from 0."""
     for size in (1, 7):
@@ -348,6 +359,7 @@ def _shapes(tree: Any) -> list[tuple[Any, Any]]:
 BY_ITSELF: tuple[Callable[[Task], None], ...] = (
     its_settings_are_declared,
     its_scores_have_names_of_their_own,
+    its_outputs_have_a_label_each,
     its_order_takes_samples_that_there_are,
 )
 ON_SPLITS: tuple[Callable[[Part], None], ...] = (
