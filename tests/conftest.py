@@ -2,19 +2,28 @@
 
 import itertools
 import os
+import re
 from importlib.metadata import version
 from pathlib import Path
 
-# Tests, and the programs that they start, compile a lot and compute little: these two divide the
-# time that XLA takes by four. Later versions do not know the second, and end at a flag that they
-# do not know.
+# Tests, and the programs that they start, compile a lot and compute little: this divides the
+# time that XLA takes by five. Later versions do not know the flags, and end at one that they do
+# not know.
 os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
 if version("jaxlib").startswith("0.10."):
-    flags = os.environ.get("XLA_FLAGS", "")
-    os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
+    os.environ["XLA_FLAGS"] = " ".join(
+        [
+            os.environ.get("XLA_FLAGS", ""),
+            "--xla_cpu_use_fusion_emitters=false",
+            # Two workers have a core each: pieces for other threads are only more work.
+            "--xla_cpu_parallel_codegen_split_count=1",
+        ]
+    )
 
 import jax
 import pytest
+from beartype import BeartypeConf, BeartypeDecorPlace
+from beartype.claw import beartype_package
 from jaxtyping import install_import_hook
 
 jax.config.update("jax_enable_x64", True)
@@ -25,8 +34,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # No test sees the rules that the user of this machine has learned.
 os.environ["BYWAY_RULES"] = os.devnull
 
-# Before anything imports byway.
-install_import_hook("byway", "strict_types.check")
+# Before anything imports byway: every annotated call is checked, an int counts as a float.
+# jaxtyping's check, which also holds that sizes of one name are one number, costs a call
+# ten times as much: modules that name no shapes are left to beartype alone.
+SOURCE = Path(__file__).parents[1] / "src"
+beartype_package(
+    "byway",
+    conf=BeartypeConf(
+        is_pep484_tower=True,
+        violation_type=TypeError,  # as jaxtyping's is
+        claw_is_pep526=False,
+        claw_decor_place_func=BeartypeDecorPlace.FIRST,  # what JAX makes of a function stays it
+    ),
+)
+install_import_hook(
+    [
+        ".".join(file.relative_to(SOURCE).with_suffix("").parts)
+        for file in SOURCE.rglob("*.py")
+        if re.search("jaxtyping|sklearn", file.read_text(encoding="utf-8"))
+    ],
+    "strict_types.check",
+)
 
 from tests.part import Part, part  # noqa: E402
 

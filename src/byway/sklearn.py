@@ -133,7 +133,7 @@ class _Estimator(BaseEstimator):
         for why in result.failures.values():
             raise ConfigError(
                 why,
-                "a training whose numbers stay finite",
+                "a run whose numbers stay finite",
                 "scale the inputs, for example with StandardScaler; or lower lr",
             )
         for advice in result.advice.values():
@@ -218,7 +218,7 @@ class BywayClassifier(ClassifierMixin, _Estimator):
 
         Raises:
             ValueError: no table of finite numbers, or no labels, or labels of one class only.
-            ConfigError: a setting outside its range, or a training whose numbers did not stay
+            ConfigError: a setting outside its range, or a run whose numbers did not stay
                 finite.
         """
         checked = validate_data(self, X, y, dtype=_dtype())
@@ -282,7 +282,7 @@ class BywayRegressor(RegressorMixin, MultiOutputMixin, _Estimator):
 
         Raises:
             ValueError: no tables of finite numbers.
-            ConfigError: a setting outside its range, or a training whose numbers did not stay
+            ConfigError: a setting outside its range, or a run whose numbers did not stay
                 finite.
         """
         checked = validate_data(self, X, y, dtype=_dtype(), y_numeric=True, multi_output=True)

@@ -1,4 +1,4 @@
-"""Settings of a training: flags, a TOML file and defaults, in one dataclass made for what is
+"""Settings of a run: flags, a TOML file and defaults, in one dataclass made for what is
 trained.
 
 What a rule or a task declares with `hyper` becomes a flag, `--ff.peer 0.1`, and a key of its own

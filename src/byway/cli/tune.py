@@ -24,7 +24,7 @@ keep the best.
 
 The learning rate is searched a factor of ten up and down. Trials are judged by the task's main
 score on the validation split, on average over seeds; the test split is not touched. The first
-trial is the rule as it stands. Stopped or killed, the same command goes on where it was. Then
+trial is the rule as it stands. Stopped or killed, the same command resumes where it was. Then
 'byway compare --tuned FOLDER' trains each rule with what was found for it."""
 OWN = [
     Flag(

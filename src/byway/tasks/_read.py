@@ -177,14 +177,14 @@ def _labels(part: str, given: Any) -> np.ndarray:
     if y.dtype.kind not in "buifUS":
         raise DataError(
             f"{part}labels of type {y.dtype}",
-            "whole numbers, text or truth values, all of one kind",
+            "whole numbers, text or bools, all of one kind",
             "convert them",
         )
     if y.dtype.kind == "f":
         if (wrong := y[~((y == np.round(y)) & (abs(y) <= 2 / np.finfo(y.dtype).eps))]).size:
             raise DataError(
                 f"a {part}label of {wrong[0]}",
-                "whole numbers, text or truth values",
+                "whole numbers, text or bools",
                 'say kind="regression" (--data.kind) if they are numbers to be predicted; else '
                 "make classes of them",
             )

@@ -54,7 +54,7 @@ class Data(Task):
         x: samples, "samples features", "samples height width" or "samples height width channels";
             with `sequences` "samples time features", or a list of arrays "time features", of
             different lengths.
-        y: as many labels (numbers, text or truth values), or, with kind="regression", numbers,
+        y: as many labels (numbers, text or bools), or, with kind="regression", numbers,
             "samples" or "samples out". Of sequences one for each, or one for each step: a list of
             arrays "time ...", or "samples time ...". Nothing, for rules that need no targets.
         mask: of sequences in one array, which steps count, "samples time", or how many of each

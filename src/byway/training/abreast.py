@@ -27,7 +27,7 @@ def validated(
     data: dict[str, Split],
     plan: Plan,
 ) -> list[float]:
-    """How trainings score on validation, each on average over its seeds, as `Result.validated` of
+    """How runs score on validation, each on average over its seeds, as `Result.validated` of
     `fit` would say.
 
     Those whose rules differ in live numbers alone share a program. Where the network has black

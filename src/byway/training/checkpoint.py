@@ -1,9 +1,9 @@
-"""Checkpoints: a training as it stands, on disk, whole or not there at all.
+"""Checkpoints: a run as it stands, on disk, whole or not there at all.
 
-FOLDER/STEP/    the training after so many batches: every array of every learner, and its `Progress`
+FOLDER/STEP/    the run after so many batches: every array of every learner, and its `Progress`
 
 A learner holds its own key and the number of its step, from which the order of data and all noise
-follow, so a training that goes on from a checkpoint is the one that never stopped, to the bit. Each
+follow, so a run that resumes from a checkpoint is the one that never stopped, to the bit. Each
 is written under another name and renamed when it is whole (`training.store`); a kill at any moment
 leaves the one before.
 """
@@ -37,7 +37,7 @@ BRANCHED, PROGRAM = "branched from", "program"
 
 @dataclasses.dataclass
 class Progress:
-    """Where a training stands, beside its learners.
+    """Where a run stands, beside its learners.
 
     Attributes:
         step: batches learned from.
@@ -191,7 +191,7 @@ class Checkpoints:
 
 
 def ingredients(data: dict[str, Split], program: str, **settings: Any) -> dict[str, Any]:
-    """What a training is made of, in plain values: equal ones give equal bits.
+    """What a run is made of, in plain values: equal ones give equal bits.
 
     Args:
         data: the splits.

@@ -1,4 +1,4 @@
-"""The course of a training: stretches of updates, and what is measured between them."""
+"""The course of a run: stretches of updates, and what is measured between them."""
 
 from collections.abc import Callable, Sequence
 
@@ -30,7 +30,7 @@ class Course:
         on_epoch: told of the start and of each epoch; first of what a checkpoint holds.
         on_look: told of each look.
         patience: epochs without a better main score on validation, on average over seeds, after
-            which it ends; it goes on to the last by default.
+            which it ends; it runs to the last by default.
         best: whether each seed ends with what it was after its best epoch.
 
     Attributes:

@@ -182,7 +182,7 @@ class Options(TypedDict, total=False):
         float | None,
         Option(
             None,
-            "seconds between two checkpoints, from which 'byway resume' goes on, 60 by default; "
+            "seconds between two checkpoints, from which 'byway resume' starts, 60 by default; "
             "ends of epochs count too",
             topic="saving",
         ),

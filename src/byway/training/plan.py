@@ -1,4 +1,4 @@
-"""What a training is to be, beside its network, rule and data, checked before any work is done."""
+"""What a run is to be, beside its network, rule and data, checked before any work is done."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -297,7 +297,7 @@ class Plan:
 
 
 def checked(task: Task, data: dict[str, Split]) -> dict[str, Split]:
-    """The splits that somebody else made or changed, as arrays of JAX; raises unless a training can
+    """The splits that somebody else made or changed, as arrays of JAX; raises unless a run can
     use all of them.
 
     Raises:

@@ -351,7 +351,7 @@ def _read(
     if broken:
         raise RunError(
             f"{path}, in which {broken[0]} of seed {seed} is not finite",
-            "weights of a training that did not fail",
+            "weights of a run that did not fail",
             "choose another seed",
         )
     if net is None and "unknown" in plan:

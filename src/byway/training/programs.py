@@ -1,4 +1,4 @@
-"""The compiled programs of a training: what one learner does, made into what a stack of them does
+"""The compiled programs of a run: what one learner does, made into what a stack of them does
 in one call.
 """
 
@@ -330,7 +330,7 @@ def in_precision(tree: Any, dtype: Any) -> Any:
 def programs(
     mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting
 ) -> Programs:
-    """The programs of a training: those of an earlier one of the same kind, if they are still
+    """The programs of a run: those of an earlier one of the same kind, if they are still
     kept.
     """
     code = behind(

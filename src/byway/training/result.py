@@ -127,7 +127,7 @@ class Result(Outcome):
 
 
 def judged(main: Score, first: np.ndarray, last: np.ndarray) -> float:
-    """What a training is worth by its main score: the mean over seeds; one that was lost counts as
+    """What a run is worth by its main score: the mean over seeds; one that was lost counts as
     it was before it learned.
 
     A rule is tuned by it: a rate at which seeds are lost must not look better for that. Infinitely

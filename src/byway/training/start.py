@@ -69,7 +69,7 @@ def _one(given: Network | Learner, net: Network, rule: Rule) -> Start:
     if not all(np.isfinite(a).all() for a in jax.tree.leaves(held.theta)):
         raise ConfigError(
             "start with weights that are not finite",
-            "those of a training that did not fail",
+            "those of a run that did not fail",
             "start from another",
         )
     theta = jax.tree.map(

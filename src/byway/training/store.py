@@ -114,7 +114,7 @@ def write(manager: ocp.CheckpointManager, step: int, arrays: Arrays, about: dict
             f"the checkpoint of step {step} cannot be written to {manager.directory}: "
             f"{str(problem).partition(chr(10))[0]}",
             "room on a disk that can be written",
-            "make room; 'byway resume RUN' then goes on from the checkpoint before, which is "
+            "make room; 'byway resume RUN' then resumes from the checkpoint before, which is "
             "untouched",
         ) from problem
 

@@ -1,7 +1,7 @@
 """What is measured, sent on to where people already look: TensorBoard, Weights & Biases, MLflow.
 The run folder has it all in any case.
 
-A training that goes on from a checkpoint sends what that holds once more, under the same steps.
+A run that resumes from a checkpoint sends what that holds once more, under the same steps.
 """
 
 import contextlib

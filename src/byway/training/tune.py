@@ -4,7 +4,7 @@ on the validation split alone.
 The first trial is the rule as it stands, so what is found is never worse than that on what it is
 judged by. Optuna proposes the others (a tree-structured Parzen estimator), several at a time, which
 are trained side by side (`training.abreast`). A proposal follows from the trials of the rounds
-before and a seed of its own, so a search that was stopped goes on as if it had not been. Trials are
+before and a seed of its own, so a search that was stopped resumes as if it had not been. Trials are
 kept as JSON lines: {"values": {name: number}, "score": number}, null for a score that is no number.
 """
 
@@ -148,7 +148,7 @@ def search(
 
     Args:
         rule: the rule.
-        score: of the values of several trials, how a training with each scores on validation; not
+        score: of the values of several trials, how a run with each scores on validation; not
             finite where it failed, which is worse than any number.
         trials: how many there are to be in all.
         path: the file that keeps them; they are kept in memory alone by default.

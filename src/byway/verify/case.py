@@ -122,20 +122,16 @@ class Case:
         """The same, compiled."""
         return jax.jit(self.step)
 
-    def looped(self, seed: int) -> Learner:
-        """All batches learned, one compiled call each."""
-        learner = self.start(seed)
+    def looped(self, seed: int) -> tuple[Learner, list[dict[str, Array]]]:
+        """All batches learned, one compiled call each; and the scores of each."""
+        learner, scores = self.start(seed), []
         for i in range(UPDATES):
-            learner, _ = self.compiled_step(learner, self.batch(i))
-        return learner
-
-    @functools.cached_property
-    def scanned(self) -> tuple[Learner, dict[str, Array]]:
-        """All batches learned in one program, from seed 0."""
-        return jax.jit(lambda learner: jax.lax.scan(self.step, learner, self.batches))(self.start())
+            learner, one = self.compiled_step(learner, self.batch(i))
+            scores.append(one)
+        return learner, scores
 
     def abreast(self, *seeds: int) -> list[Learner]:
-        """All batches learned by several learners at once, under `vmap`."""
+        """All batches learned by several learners at once: a scan, under `vmap`."""
         stacked = jax.tree.map(lambda *a: jnp.stack(a), *(self.start(seed) for seed in seeds))
         ends = jax.jit(jax.vmap(lambda learner: jax.lax.scan(self.step, learner, self.batches)[0]))(
             stacked

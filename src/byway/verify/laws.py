@@ -110,17 +110,14 @@ def _fits(case: Case, dtype: str) -> None:
     )
 
 
-def a_scan_and_a_loop_learn_the_same(case: Case) -> None:
-    """One program for all batches, or one call a batch."""
-    _same(case, "learned in a scan and in a loop", case.scanned[0], case.looped(0))
-
-
-def seeds_side_by_side_learn_the_same(case: Case) -> None:
-    """Several learners under `vmap` end where each does alone, and not all at one place."""
+def one_program_for_all_learns_what_each_does_alone(case: Case) -> None:
+    """All batches in one scan and several learners under `vmap` end where a learner does that is
+    alone and has a call for each batch; and the learners do not all end at one place.
+    """
     seeds = (0, 1)
-    alone = [case.looped(seed) for seed in seeds]
+    alone = [case.looped(seed)[0] for seed in seeds]
     for seed, one, together in zip(seeds, alone, case.abreast(*seeds), strict=True):
-        _same(case, f"seed {seed} alone and beside others", together, one)
+        _same(case, f"seed {seed} alone in a loop and beside others in a scan", together, one)
     first, second = (_numbers(one.net.theta) for one in alone)
     demand(
         any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True)),
@@ -150,9 +147,9 @@ def compiled_or_not_a_step_is_the_same(case: Case) -> None:
 
 def learning_changes_the_readout_and_stays_finite(case: Case) -> None:
     """Every rule trains what feeds the output; a batch counts once."""
-    (end, scores), start = case.scanned, case.start()
+    (end, scores), start = case.looped(0), case.start()
     seen = concluded(case.rule, end).net
-    lost = sorted(name for name, v in scores.items() if not np.all(np.isfinite(v)))
+    lost = sorted({name for one in scores for name, v in one.items() if not np.all(np.isfinite(v))})
     demand(
         not lost and int(end.failed) == -1,
         f"{case}: {', '.join(lost)} not finite",
@@ -334,8 +331,7 @@ def no_error_leaves_the_weights_alone(case: Case) -> bool:
 # What holds for a rule on every network that it accepts, and for a rule by itself.
 ON_NETWORKS: tuple[Callable[[Case], None], ...] = (
     shapes_and_types_are_those_of_what_changes,
-    a_scan_and_a_loop_learn_the_same,
-    seeds_side_by_side_learn_the_same,
+    one_program_for_all_learns_what_each_does_alone,
     the_same_key_gives_the_same_bits,
     learning_changes_the_readout_and_stays_finite,
     arguments_are_left_as_they_were,
