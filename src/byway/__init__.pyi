@@ -21,7 +21,8 @@ from byway.core.task import Task as Task
 from byway.experiment.compare import compare as compare
 from byway.experiment.compare import train as train
 from byway.experiment.run import Run as Run
-from byway.experiment.run import open as open
+from byway.experiment.study import Study as Study
+from byway.experiment.study import open as open
 from byway.experiment.tuning import tune as tune
 
 # To grow a network while it learns.

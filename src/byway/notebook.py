@@ -23,10 +23,12 @@ from byway.report.charts import (
     update_axis,
 )
 from byway.report.page import capital, ends, rendered, score_charts
+from byway.report.study import view
 from byway.report.table import Table
 from byway.report.words import VERDICTS, reading
 from byway.runs.outcomes import Outcomes
 from byway.runs.statistics import mean_and_spread
+from byway.runs.study import StudyOutcomes
 from byway.training.outcome import Outcome
 from byway.training.result import Result
 
@@ -82,6 +84,12 @@ def run_html(run: Outcomes) -> str:
         unfinished=list(run.unfinished),
         charts=charts,
     )
+
+
+@drawn.register
+def study_html(study: StudyOutcomes) -> str:
+    """What the runs of a study say together, and what each of them gave."""
+    return rendered("study_cell.html.j2", **view(study))
 
 
 @drawn.register

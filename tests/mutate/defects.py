@@ -869,6 +869,13 @@ TASKS = [
         _oracle("sequences", "adding_asks_for_the_sum_of_two_numbers_marked_one_in_each_half"),
     ),
     Defect(
+        "scaling_sees_what_is_tested",
+        "tasks/data.py",
+        'np.isin(np.arange(len(strata)), index["train"])',
+        "np.ones(len(strata), bool)",
+        _oracle("folds", "scaling_knows_the_training_samples_of_the_fold_alone"),
+    ),
+    Defect(
         "digits_are_shuffled_another_way",
         "tasks/digits.py",
         "np.random.default_rng(0)",
@@ -980,6 +987,13 @@ MEASURES = [
         "stdtrit(n - 1, 0.975)",
         "stdtrit(n - 1, 0.95)",
         _of("report/test_report_summary", "interval_of_students_sleep_data"),
+    ),
+    Defect(
+        "folds_count_as_independent",
+        "runs/statistics.py",
+        "variance * (1 / n + overlap)",
+        "variance / n",
+        _of("experiment/test_study", "the_interval_over_folds_is_that_of_nadeau_and_bengio"),
     ),
     Defect(
         "a_tie_with_the_control_is_a_win",

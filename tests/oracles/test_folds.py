@@ -95,5 +95,7 @@ def test_what_is_no_pool_is_refused():
         parts.in_fold("1/5")
     with pytest.raises(ConfigError, match=r"test = 0\.3"):
         byway.Data(X, Y, test=0.3).in_fold("1/5")
-    with pytest.raises(ConfigError, match="a fold of fold 1/5"):
+    with pytest.raises(ConfigError, match="of its fold 1/5"):
         byway.Data(X, Y).in_fold("1/5").in_fold("1/5")
+    with pytest.raises(ConfigError, match="of its fold 1/5"):
+        byway.task("digits", fold="1/5").in_fold("2/5")

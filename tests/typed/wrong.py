@@ -17,6 +17,8 @@ byway.fit(net, rule, task, seeds="8")  # found
 byway.fit(net, task, rule)  # found
 byway.compare(["bp"], net, task, sedes=8)  # found
 byway.tune(["bp"], net, task, trails=8)  # found
+byway.compare(["bp"], net, task, folds="5")  # found
+byway.compare(["bp"], net, task, folds=5)["bp"]  # found
 byway.fit(rule, net)  # found
 print(result.acuracy)  # found
 print(result.learner(0).nets)  # found

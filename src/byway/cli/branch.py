@@ -15,7 +15,7 @@ from byway.runs.folder import RunFolder
 from byway.training.checkpoint import branch, choose
 
 # What a checkpoint cannot be resumed with if it changes: who learns what, in which order.
-FIXED = ("rule", "rules", "task", "seeds", "first_seed", "batch", "net")
+FIXED = ("rule", "rules", "task", "tasks", "folds", "seeds", "first_seed", "batch", "net")
 
 
 @dataclasses.dataclass(frozen=True)

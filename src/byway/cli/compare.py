@@ -11,7 +11,8 @@ DOC = """Train several rules side by side and report what each costs and buys.
 
 All rules see the same seeds, the same order of data and the same budget; 'frozen' is the control
 (only the readout learns) and 'bp' the baseline. Writes a run folder with metrics, weights,
-checkpoints, the audit and report.html; 'byway resume' resumes one that was stopped.
+checkpoints, the audit and report.html; 'byway resume' resumes one that was stopped. With --folds or
+--tasks it is a study of several such runs, a folder each.
 Settings come from defaults, then from --config FILE.toml, then from flags; the run folder keeps
 them all as config.toml."""
 OWN = [

@@ -2,10 +2,12 @@
 
 import dataclasses
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from byway.cli.report import show
+from byway.cli.report import show, show_study
 from byway.cli.settings import Verb, to_toml
 from byway.core.errors import ConfigError
 from byway.core.given import require_none
@@ -14,21 +16,54 @@ from byway.experiment.engines import HERE, engine
 from byway.experiment.experiment import Experiment, labelled
 from byway.experiment.jobs import Engine
 from byway.experiment.run import Run
+from byway.experiment.study import Member, Study, begin_study, run_study
 from byway.named import growth as growth_called
 from byway.named import rule as rule_called
 from byway.named import task as task_called
 from byway.rules import RULES
-from byway.runs.folder import RunFolder, read
+from byway.runs.folder import RunFolder, StudyFolder, read, read_study
+from byway.runs.study import FOLD, TASK
 from byway.training.options import Options, declared
 from byway.training.tune import RATE, read_tuned
 
 
 def trained(verb: str, settings: Any, of: Verb) -> None:
     """Train what the settings of a verb say, and show it."""
-    settings = with_tuned(settings, of.names(settings))
-    experiment = made(of.names(settings), settings)
-    where = engine(settings.jobs, settings.on)
+    names, where = of.names(settings), engine(settings.jobs, settings.on)
+    if settings.folds is not None or settings.tasks is not None:
+        studied(verb, settings, of, where)
+        return
+    settings = with_tuned(settings, names)
+    experiment = made(names, settings)
     going(experiment, begun(experiment, verb, settings), where)
+
+
+def studied(verb: str, settings: Any, of: Verb, where: Engine) -> None:
+    """Train the runs of a study, and show it."""
+    names = of.names(settings)
+    if settings.tasks is None:
+        differs, each, task = FOLD, of.folds(settings), called(settings.task)
+        notes = {name: {FOLD: getattr(getattr(one, task), FOLD)} for name, one in each.items()}
+    else:
+        differs, each, notes = TASK, of.tasks(settings), {}
+    members = {}
+    for name, one in each.items():
+        one = with_tuned(one, names)  # noqa: PLW2901
+        config = partial(_resolved, settings=one)
+        members[name] = Member(partial(made, names, one), config, notes.get(name, {}))
+    name = f"{verb}-{differs}s-{time.strftime('%Y%m%d-%H%M%S')}"
+    out = Path("runs") / name if settings.out is None else settings.out
+    folder = begin_study(
+        differs,
+        members,
+        out,
+        verb,
+        to_toml(settings),
+        settings.overwrite,
+        unique=settings.out is None,
+    )
+    makes = {name: member.make for name, member in members.items()}
+    going_study(makes, folder, where)
 
 
 def made(names: list[str], settings: Any) -> Experiment:
@@ -59,23 +94,41 @@ def begun(experiment: Experiment, verb: str, settings: Any, **about: Any) -> Run
         settings: what a `Verb` read.
         about: what else to note of the run.
     """
-    given, plan = settings.out, experiment.plan(experiment.entries[0])
+    given = settings.out
     name = f"{verb}-{experiment.task.id}-{time.strftime('%Y%m%d-%H%M%S')}"
     out = Path("runs") / name if given is None else given
-    net = settings.net.resolved(experiment.task)
-    whole = dataclasses.replace(
-        settings, epochs=plan.epochs, batch=plan.batch, net=net, **_named(experiment, settings)
-    )
     of = verb if verb != "branch" else "compare" if hasattr(settings, "rules") else "train"
-    return experiment.begin(
-        out, to_toml(whole), settings.overwrite, unique=given is None, verb=of, **about
+    config = _resolved(experiment, settings)
+    return experiment.begin(out, config, settings.overwrite, unique=given is None, verb=of, **about)
+
+
+def _resolved(experiment: Experiment, settings: Any) -> str:
+    """Settings as TOML, all of them written out."""
+    plan = experiment.plan(experiment.entries[0])
+    net = settings.net.resolved(experiment.task)
+    named = _named(experiment, settings)
+    return to_toml(
+        dataclasses.replace(settings, epochs=plan.epochs, batch=plan.batch, net=net, **named)
     )
 
 
 def going(experiment: Experiment, folder: RunFolder, where: Engine = HERE) -> None:
     """Train what has not finished, and show the run."""
-    experiment.run(folder, say=lambda text: print(text, flush=True), engine=where)
+    experiment.run(folder, say=print_now, engine=where)
     show(Run.of(read(folder.path)))
+
+
+def going_study(
+    makes: Mapping[str, Callable[[], Experiment]], folder: StudyFolder, where: Engine = HERE
+) -> None:
+    """Train what has not finished of a study, and show it."""
+    run_study(makes, folder.differs, folder.sizes, folder, say=print_now, engine=where)
+    show_study(Study.of(read_study(folder.path)))
+
+
+def print_now(text: str) -> None:
+    """Print a line that is to be seen at once, also in a file."""
+    print(text, flush=True)
 
 
 def with_tuned(settings: Any, names: list[str]) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from byway.core.hyper import hypers
 from byway.experiment.networks import NetSettings
-from byway.experiment.options import ExperimentOptions
+from byway.experiment.options import StudyOptions
 from byway.learning.rule import Rule
 from byway.system.docstring import docstring
 from byway.training.options import declared
@@ -39,7 +39,7 @@ WITHOUT = ("rates", "scales", "resume")
 
 def common() -> list[Flag]:
     """What every verb that trains can be told."""
-    options = declared(ExperimentOptions).items()
+    options = declared(StudyOptions).items()
     made = [
         Flag(name, about.flag or kind, about.default, about.doc, about.topic)
         for name, (kind, about) in options

@@ -1,4 +1,4 @@
-"""`byway report`: the table and the page of a run folder."""
+"""`byway report`: the table and the page of a run folder, or of a study."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,9 +9,11 @@ import tyro
 
 from byway.cli.table import print_table, terminal
 from byway.experiment.run import Run
+from byway.experiment.study import Study
+from byway.report.study import grids, sentences
 from byway.report.table import Table
 from byway.report.words import reading
-from byway.runs.folder import read
+from byway.runs.folder import is_study, read, read_study
 
 # Sentences are no wider than is good to read.
 READABLE = 100
@@ -22,7 +24,7 @@ class Report:
     """Print the table of a run and draw its page again.
 
     Attributes:
-        folder: the run folder.
+        folder: the run folder, or that of a study.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
@@ -31,7 +33,10 @@ class Report:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     folder = tyro.cli(Report, args=list(argv), prog="byway report").folder
-    show(Run.of(read(folder, finished=True)))
+    if is_study(folder):
+        show_study(Study.of(read_study(folder)))
+    else:
+        show(Run.of(read(folder, finished=True)))
 
 
 def show(run: Run) -> None:
@@ -43,3 +48,16 @@ def show(run: Run) -> None:
     print_table(console, [column.heading for column in columns], cells, words)
     console.print(" ".join(reading(table)), width=min(console.width, READABLE), markup=False)
     console.print(f"report: {run.report()}", soft_wrap=True, markup=False)
+
+
+def show_study(study: Study) -> None:
+    """Print the tables of a study and what they say, write its page and those of its runs, and say
+    where it is.
+    """
+    page, console = study.report(), terminal()
+    for grid in grids(study):
+        print_table(console, grid.headings, grid.rows, grid.words)
+    console.print(" ".join(sentences(study)), width=min(console.width, READABLE), markup=False)
+    if study.unfinished:
+        console.print(f"unfinished: {'; '.join(study.unfinished)}", markup=False)
+    console.print(f"report: {page}", soft_wrap=True, markup=False)

@@ -2,20 +2,21 @@
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from byway.cli import compare, train
-from byway.cli.experiment import going, made
+from byway.cli.experiment import going, going_study, made
 from byway.cli.settings import from_toml
 from byway.core.errors import RunError
 from byway.core.registry import called
 from byway.experiment.engines import engine
 from byway.experiment.experiment import Experiment
 from byway.experiment.places import other_data, places, require_same_data
-from byway.runs.folder import CONFIG, RunFolder
+from byway.runs.folder import CONFIG, RunFolder, StudyFolder, is_study, read_study
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Resume:
     out without the stop.
 
     Attributes:
-        folder: the run folder.
+        folder: the run folder, or that of a study.
         data: where the file or folder of your own data is now, if it was moved; by default it is
             looked for where it was, and then where it was as seen from the run folder.
         jobs: how many jobs run at once; see 'byway compare --help jobs'.
@@ -42,7 +43,15 @@ class Resume:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Resume, args=list(argv), prog="byway resume")
-    again, where = RunFolder.again(asked.folder), engine(asked.jobs, asked.on)
+    where = engine(asked.jobs, asked.on)
+    if is_study(asked.folder):
+        study = StudyFolder.again(asked.folder)
+        if not read_study(asked.folder).unfinished:
+            print(f"every run in {asked.folder} has finished")
+        makes = {name: partial(_restored, study.run(name), asked.data) for name in study.sizes}
+        going_study(makes, study, where)
+        return
+    again = RunFolder.again(asked.folder)
     experiment = restored(asked.folder, asked.data)[1]
     if all(job.finished for entry in experiment.entries for job in again.jobs(entry.label)):
         print(
@@ -50,6 +59,10 @@ def run(argv: Sequence[str]) -> None:
             "another run from its end"
         )
     going(experiment, again, where)
+
+
+def _restored(folder: Path, data: Path | None) -> Experiment:
+    return restored(folder, data)[1]
 
 
 def restored(folder: Path, data: Path | None = None, **changes: Any) -> tuple[Any, Experiment]:

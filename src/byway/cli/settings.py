@@ -20,13 +20,19 @@ import tyro
 from byway.cli.flags import TASK, Flag, common, member_flags, net_flags
 from byway.cli.help import print_help
 from byway.core.errors import ConfigError, unknown_name
-from byway.core.registry import called
+from byway.core.given import require_none
+from byway.core.registry import IN_FILE, called
+from byway.core.task import FOLD, require_pool
+from byway.experiment.compare import fold_names, require_several_tasks
 from byway.experiment.networks import NetSettings
 from byway.growths import GROWTHS
 from byway.rules import RULES
 from byway.tasks import TASKS
+from byway.tasks._parts import called_like
 
 T = TypeVar("T")
+# The task of data of one's own.
+DATA = "data"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +68,7 @@ class Verb:
             given = read_toml(Path(argv[at + 1]))
             del argv[at : at + 2]
         topic = _topic(argv)
-        members = self._members(given | _said(argv, ("rule", "rules", "task", "growth")))
+        members = self._members(given | _said(argv, ("rule", "rules", "task", "tasks", "growth")))
         if topic is not None:
             print_help(self.name, self.doc, self.flags(), topic, members)
             raise SystemExit(0)
@@ -80,14 +86,51 @@ class Verb:
         """The rules that settings name."""
         return self._split(settings.rules if self._several else settings.rule)
 
+    def folds(self, settings: Any) -> dict[str, Any]:
+        """Settings of the runs of a cross-validation, by their names.
+
+        Raises:
+            ConfigError: there are no such folds, or the task has none.
+        """
+        names, task = fold_names(settings.folds, settings.tuned), called(settings.task)
+        table: Any = getattr(settings, task, None)
+        require_pool(TASKS.get(settings.task), task, getattr(table, FOLD, ""))
+        return {
+            name: dataclasses.replace(
+                settings, folds=None, **{task: dataclasses.replace(table, **{FOLD: fold})}
+            )
+            for name, fold in names.items()
+        }
+
+    def tasks(self, settings: Any) -> dict[str, Any]:
+        """Settings of the runs of several tasks, by their names.
+
+        Raises:
+            ConfigError: they are not several, each once.
+        """
+        require_none("folds", settings.folds, "beside tasks", "leave tasks out")
+        named = tasks_in(settings.tasks)
+        require_several_tasks([name for name, *_ in named], settings.task)
+        tables = {called(task) for _, task, _ in named}
+        given = plain(settings)
+        if any(path is not None for *_, path in named):
+            for setting in ("path", "name"):
+                held = given[DATA].get(setting) or None
+                why = "beside tasks that are files"
+                require_none(f"{DATA}.{setting}", held, why, "name the data by --task alone")
+        kept = {name: v for name, v in given.items() if name not in {"tasks", *tables}}
+        found = {}
+        for name, task, path in named:
+            table = given.get(called(task), {}) | ({} if path is None else {"path": path})
+            found[name] = self.from_dict(kept | {"task": task, called(task): table})
+        return found
+
     @property
     def _several(self) -> bool:
         return any(flag.name == "rules" for flag in self.own)
 
     def _split(self, text: str) -> list[str]:
-        return (
-            [name.strip() for name in text.split(",") if name.strip()] if self._several else [text]
-        )
+        return split(text) if self._several else [text]
 
     def _members(self, given: Mapping[str, Any]) -> dict[str, type]:
         """The rules and the task that are trained, and what grows, by their names."""
@@ -102,7 +145,10 @@ class Verb:
             else {}
         )
         # Of another kind they are refused with the rest.
-        members |= {called(task): TASKS.get(task)} if isinstance(task, str) else {}
+        several = given.get("tasks")
+        named = [one for _, one, _ in tasks_in(several)] if isinstance(several, str) else []
+        tasks = named or ([task] if isinstance(task, str) else [])
+        members |= {called(one): TASKS.get(one) for one in tasks}
         growth = given.get("growth")
         return members | ({called(growth): GROWTHS.get(growth)} if isinstance(growth, str) else {})
 
@@ -145,6 +191,22 @@ class Verb:
                     f"settings of {', '.join(members)}",
                     f"name {name} with --{flag}, or leave its settings out",
                 )
+
+
+def split(text: str) -> list[str]:
+    """What stands between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def tasks_in(text: str) -> list[tuple[str, str, str | None]]:
+    """The tasks of a list such as "digits,wine.csv": what the run of each is called, the task, and
+    the file or folder that its data are in, where they are one's own.
+    """
+    found = []
+    for one in split(text):
+        own = one not in TASKS.ids() and not IN_FILE.fullmatch(one) and Path(one).exists()
+        found.append((called_like(Path(one)), DATA, one) if own else (called(one), one, None))
+    return found
 
 
 def _said(argv: Sequence[str], names: Collection[str]) -> dict[str, str]:

@@ -36,8 +36,11 @@ OWN = [
     Flag("seeds", int, 2, "networks in each trial"),
     Flag("trials", int, TRIALS, "trials of each rule"),
 ]
-# Nothing looks at trials, and none is kept.
-WITHOUT = ("probe", "looks", "look_at", "save_every", "keep", "track", "tuned", "patience", "best")
+# Nothing looks at trials, and none is kept; a search is on one task, and never sees a test split.
+WITHOUT = (
+    *("probe", "looks", "look_at", "save_every", "keep", "track", "tuned", "patience", "best"),
+    *("folds", "tasks"),
+)
 VERB = Verb("tune", DOC, OWN, WITHOUT)
 
 

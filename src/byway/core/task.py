@@ -165,16 +165,9 @@ class Task(eqx.Module):
             fold: which, as in 2/5, the second of five.
 
         Raises:
-            ConfigError: there is no such setting, or no such fold.
+            ConfigError: there is no such setting, or no such fold; or the task is one fold already.
         """
-        if all(field.name != FOLD for field in hypers(type(self))):
-            raise ConfigError(
-                f"{self.id} in folds",
-                "a task whose samples are one pool, such as digits or data of your own: the test "
-                "split of a published data set stays as it is, and samples that are drawn anew "
-                "need no folds",
-                "train more seeds instead, or choose another task",
-            )
+        require_pool(type(self), self.id, getattr(self, FOLD, ""))
         return dataclasses.replace(self, **{FOLD: fold})
 
     @abstractmethod
@@ -195,3 +188,24 @@ class Task(eqx.Module):
         over time is the sequence's.
         """
         return {LOSS.name: signal.loss(output)}
+
+
+def require_pool(kind: type[Task], name: str, fold: str) -> None:
+    """Raise `ConfigError` unless the samples of a task are one pool, of which any part can be
+    tested: then it has a setting for that, and none of it is taken yet.
+
+    Args:
+        kind: the task's class.
+        name: what it is called.
+        fold: that setting, "" where there is none.
+    """
+    if all(field.name != FOLD for field in hypers(kind)):
+        raise ConfigError(
+            f"{name} in folds",
+            "a task whose samples are one pool, such as digits or data of your own: the test "
+            "split of a published data set stays as it is, and samples that are drawn anew need "
+            "no folds",
+            "train more seeds instead, or choose another task",
+        )
+    if fold:
+        raise ConfigError(f"{name} in folds, of its fold {fold}", "all samples", "leave fold out")

@@ -151,10 +151,13 @@ class Experiment:
             unique: whether to change the name if it is taken.
             about: what else to note of it.
         """
+        return RunFolder.begin(path, self.about(path, **about), config, overwrite, unique)
+
+    def about(self, path: Path, **more: Any) -> dict[str, Any]:
+        """What a run folder there notes of it, and more."""
         asked = [entry.label for entry in self.entries]
         data = {DATA: noted(self.task, self.data, path)}
-        about = {**provenance(), "task": self.task.id, "asked": asked, **data, **about}
-        return RunFolder.begin(path, about, config, overwrite, unique)
+        return {**provenance(), "task": self.task.id, "asked": asked, **data, **more}
 
     def run(
         self,

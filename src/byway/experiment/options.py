@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
+from byway.core.task import Task
 from byway.training.options import Option, Options
 
 
@@ -67,4 +68,28 @@ class ExperimentOptions(JobOptions, total=False):
     overwrite: Annotated[bool, Option(False, "replace the run that lies in the folder")]
     resume: Annotated[
         bool, Option(False, "resume the run that lies in the folder, made by the same call")
+    ]
+
+
+class StudyOptions(ExperimentOptions, total=False):
+    """What `compare` and `train` can be told to make a study: several runs that differ in one
+    thing.
+    """
+
+    folds: Annotated[
+        int | None,
+        Option(
+            None,
+            "folds of a cross-validation, a run for each: all samples of the task are one pool, "
+            "and each is tested once; none by default",
+        ),
+    ]
+    tasks: Annotated[
+        Sequence[str | Task] | None,
+        Option(
+            None,
+            "several tasks in place of one, a run for each; on the command line their names, or "
+            "files of your own data, separated by commas",
+            str | None,
+        ),
     ]

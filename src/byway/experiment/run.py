@@ -15,7 +15,7 @@ from byway.report.plot import plot_curves
 from byway.report.runs import rows_of
 from byway.report.table import Table
 from byway.report.words import reading
-from byway.runs.folder import PAGE, RunFolder, copied, read
+from byway.runs.folder import PAGE, RunFolder, copied
 from byway.runs.outcomes import Outcomes
 from byway.runs.predictions import predictions_of
 from byway.runs.predictors import predictor_of
@@ -202,13 +202,3 @@ class Run(Outcomes):
             ]
             lines.append("  ".join(placed).rstrip())
         return "\n".join([*lines, "", *reading(table)])
-
-
-def open(folder: Path | str) -> Run:
-    """A run on disk, whole or cut short by a kill: `byway.open("runs/demo")`.
-
-    Raises:
-        RunError: the folder is missing, is no run folder, or is broken.
-    """
-    require_folder("folder", folder)
-    return Run.of(read(Path(folder)))

@@ -55,7 +55,8 @@ def forest(run: Outcomes, table: Table, style: dict[str, Style]) -> Forest | Non
     values = [0.0, *(v for _, d, seeds in judged for v in (d.low, d.high, *seeds.values()))]
     pad = 0.04 * (max(values) - min(values)) or 1.0
     low, high = min(values) - pad, max(values) + pad
-    title = f"test {score.title} minus that of {base}, same seed" + (
+    each = rows[0].each
+    title = f"test {score.title} minus that of {base}, same {each}" + (
         f" [{score.step}]" if score.step else ""
     )
     axis = Axis(title, low, high, even_ticks(low, high, most=6))
@@ -66,7 +67,7 @@ def forest(run: Outcomes, table: Table, style: dict[str, Style]) -> Forest | Non
             style=style[row.label],
             y=STEP * (i + 0.5) + 6,
             dots=[
-                (axis.at(v, left, right), f"{row.label}, seed {seed}: {signed(v, digits)}{unit}")
+                (axis.at(v, left, right), f"{row.label}, {each} {seed}: {signed(v, digits)}{unit}")
                 for seed, v in seeds.items()
             ],
             low=axis.at(d.low, left, right),

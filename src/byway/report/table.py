@@ -58,6 +58,11 @@ class Row:
         return self.outcome.score
 
     @property
+    def each(self) -> str:
+        """What is compared one by one: a seed, or a fold."""
+        return self.outcome.each
+
+    @property
     def survived(self) -> int:
         """How many seeds finished."""
         return self.outcome.survived
@@ -152,7 +157,7 @@ class Table:
             Column(
                 f"difference to {self.baseline}", partial(_difference, digits=digits), score.step
             ),
-            Column(f"beats {CONTROL}", _wins, "seeds"),
+            Column(f"beats {CONTROL}", _wins, f"{rows[0].each}s"),
         ]
         return [made[0], *compared, *made[1:]]
 
@@ -250,11 +255,13 @@ def _measured(row: Row, split: str, score: Score, digits: int) -> str:
     main = (split, score) == next(iter(row.measured), None)
     found = row.measured.get((split, score))
     if not row.survived and main:
-        return f"no seed of {row.seeds} finished"
+        return f"no {row.each} of {row.seeds} finished"
     if found is None or not math.isfinite(found.mean):
         return NONE
     spread = f" ± {found.deviation:.{digits}f}" if math.isfinite(found.deviation) else ""
-    lost = f" ({row.survived} of {row.seeds} seeds)" if main and row.survived < row.seeds else ""
+    lost = (
+        f" ({row.survived} of {row.seeds} {row.each}s)" if main and row.survived < row.seeds else ""
+    )
     return f"{found.mean:.{digits}f}".replace("-", "−") + spread + lost
 
 

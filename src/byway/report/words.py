@@ -16,7 +16,14 @@ def reading(table: Table) -> list[str]:
     backprop.
     """
     rows = list(table.rows.values())
-    return [_control(rows), *_matched(rows), *_baseline(rows), *_sampled(rows), *_failed(rows)]
+    return [
+        _control(rows),
+        *_matched(rows),
+        *_baseline(rows),
+        *_corrected(rows),
+        *_sampled(rows),
+        *_failed(rows),
+    ]
 
 
 def _matched(rows: Sequence[Row]) -> list[str]:
@@ -44,15 +51,26 @@ def _sampled(rows: Sequence[Row]) -> list[str]:
     ]
 
 
+def _corrected(rows: Sequence[Row]) -> list[str]:
+    """Which interval it is that folds have."""
+    n = max((row.difference.n for row in rows if row.difference), default=0)
+    if not n or rows[0].each == "seed":
+        return []
+    return [
+        f"The intervals are over {n} {rows[0].each}s, each a mean over its seeds: Student’s t, "
+        "with the correction of Nadeau and Bengio for the training samples that they share."
+    ]
+
+
 def _failed(rows: Sequence[Row]) -> list[str]:
     failed = [
-        f"{row.label} lost {row.seeds - row.survived} of {row.seeds} seeds"
+        f"{row.label} lost {row.seeds - row.survived} of {row.seeds} {row.each}s"
         for row in rows
         if row.survived < row.seeds
     ]
     if not failed:
         return []
-    return [f"{join(failed)}: the means and intervals are of the seeds that finished."]
+    return [f"{join(failed)}: the means and intervals are of the {rows[0].each}s that finished."]
 
 
 def join(items: Sequence[str]) -> str:
@@ -69,19 +87,19 @@ def _control(rows: Sequence[Row]) -> str:
         )
     if all(wins.of == 1 for _, wins in judged):
         won = join([rule for rule, wins in judged if wins.won]) or "no rule"
+        each = rows[0].each
         return (
-            f"On the one seed there is, {won} did better than the frozen control. One seed shows "
-            "nothing: it may be luck."
+            f"On the one {each} there is, {won} did better than the frozen control. One {each} "
+            "shows nothing: it may be luck."
         )
     always = [rule for rule, wins in judged if wins.won == wins.of > 1]
     seldom = join(
         [f"{rule} on {wins.won} of {wins.of}" for rule, wins in judged if rule not in always]
     )
     if not always:
-        return f"No rule beats the frozen control on every seed: {seldom}."
-    head = (
-        f"{join(always)} {'beat' if len(always) > 1 else 'beats'} the frozen control on every seed"
-    )
+        return f"No rule beats the frozen control on every {rows[0].each}: {seldom}."
+    verb = "beat" if len(always) > 1 else "beats"
+    head = f"{join(always)} {verb} the frozen control on every {rows[0].each}"
     return f"{head}; {seldom}." if seldom else f"{head}."
 
 
@@ -94,14 +112,14 @@ def _baseline(rows: Sequence[Row]) -> list[str]:
     head = (
         f"Backprop’s test {score.title} is {score.printed(base.main.mean)}."
         if base.survived
-        else "No seed of backprop finished."
+        else f"No {base.each} of backprop finished."
     )
     if not judged:
         return (
             [
                 head,
-                "With fewer than two seeds in common there is no interval: a difference may be "
-                "luck.",
+                f"With fewer than two {base.each}s in common there is no interval: a difference "
+                "may be luck.",
             ]
             if len(rows) > 1
             else [head]
@@ -143,5 +161,5 @@ def _named(row: Row) -> str:
     return (
         row.label
         if row.survived == row.seeds
-        else f"{row.label} (on the {row.survived} of {row.seeds} seeds that it finished)"
+        else f"{row.label} (on the {row.survived} of {row.seeds} {row.each}s that it finished)"
     )

@@ -13,6 +13,13 @@ jobs/LABEL/FIRST-LAST/      a job: one rule, these seeds; whoever writes it writ
     checkpoints/STEP/       the training after so many updates, whole
 report.html                 the page
 
+A study is a folder of such folders, which differ in one thing, beside
+
+study.json                  version of this format, when and where it ran, in what its runs differ,
+                            and which there are, each in the folder of its name
+config.toml                 every setting, to run the same again; not of a study made in Python
+report.html                 the page
+
 A reader takes what it knows and shows as missing what is not there, so a later Byway may add to
 every file, and an earlier one still reads it. NaN is written as null.
 """
@@ -35,12 +42,14 @@ from byway.core.metric import Metric
 from byway.core.score import Score
 from byway.metrics.predictions import Predictions
 from byway.runs.outcomes import Outcomes
+from byway.runs.study import StudyOutcomes
 from byway.training.checkpoint import locked
 from byway.training.history import History, Reading
 from byway.training.outcome import Outcome, joined
 
 FORMAT = 1
 RUN, CONFIG, JOBS, PAGE = "run.json", "config.toml", "jobs", "report.html"
+STUDY = "study.json"
 JOB, AUDIT, HISTORY, OUTCOME = "job.json", "audit.json", "history.jsonl", "outcome.json"
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
 CHECKPOINTS = "checkpoints"
@@ -196,20 +205,9 @@ class RunFolder:
         Raises:
             RunError: the folder exists and may not be replaced, or cannot be written.
         """
-        path = Path(path)
-        if unique:
-            path = _claimed(path)
-        elif path.exists():
-            _make_way(path, overwrite)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as problem:
-            raise _cannot_be_made(path, problem) from problem
-        made = cls(path)
+        path = _begun(Path(path), config, overwrite, unique)
         write_json(path / RUN, {"format": FORMAT, **about})
-        if config:
-            replace(path / CONFIG, config)
-        return made
+        return cls(path)
 
     @classmethod
     def again(cls, path: Path) -> "RunFolder":
@@ -252,6 +250,102 @@ class RunFolder:
         return [self.job(label, seeds) for seeds in self.parts(label)]
 
 
+class StudyFolder:
+    """The folder of a study, to write.
+
+    Args:
+        path: where it is.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    @classmethod
+    def begin(
+        cls,
+        path: Path,
+        differs: str,
+        sizes: Mapping[str, tuple[int, int]],
+        about: Mapping[str, Any],
+        config: str = "",
+        overwrite: bool = False,
+        unique: bool = False,
+    ) -> "StudyFolder":
+        """A new study, with no run in it yet.
+
+        Args:
+            path: where; made, with its parents.
+            differs: in what its runs differ.
+            sizes: by the name of a run, how many samples it trains on, and how many it tests.
+            about: when and where it runs.
+            config: as of `RunFolder.begin`; so are the others, and what is raised.
+            overwrite: as there.
+            unique: as there.
+        """
+        path = _begun(Path(path), config, overwrite, unique)
+        runs = [{"name": name, "train": n, "test": m} for name, (n, m) in sizes.items()]
+        write_json(path / STUDY, {"format": FORMAT, "differs": differs, "runs": runs, **about})
+        return cls(path)
+
+    @classmethod
+    def again(cls, path: Path) -> "StudyFolder":
+        """A study that was stopped, to be resumed.
+
+        Raises:
+            RunError: there is none, or it is broken.
+        """
+        made = cls(Path(path))
+        made.sizes  # noqa: B018  reads it
+        return made
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """When and where it ran, and what with."""
+        return {
+            name: value
+            for name, value in _about(self.path, STUDY).items()
+            if name not in ("format", "differs", "runs")
+        }
+
+    @property
+    def differs(self) -> str:
+        """In what its runs differ."""
+        with as_written(self.path / STUDY):
+            return str(_about(self.path, STUDY)["differs"])
+
+    @property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """By the name of a run, how many samples it trains on, and how many it tests."""
+        with as_written(self.path / STUDY):
+            held = _about(self.path, STUDY)["runs"]
+            sizes = {str(one["name"]): (int(one["train"]), int(one["test"])) for one in held}
+            if strange := [name for name in sizes if Path(name).name != name]:
+                raise ValueError(f"a run called {strange[0]!r}")
+            return sizes
+
+    def run(self, name: str) -> Path:
+        """Where a run is."""
+        return self.path / name
+
+
+def is_study(path: Path) -> bool:
+    """Whether a folder is that of a study."""
+    return (path / STUDY).is_file()
+
+
+def read_study(path: Path) -> StudyOutcomes:
+    """Read the folder of a study, whole or cut short by a kill; runs that have not begun are left
+    out.
+
+    Raises:
+        RunError: the folder is missing, is no study, or is broken.
+    """
+    held = StudyFolder.again(path)
+    there = {name: held.run(name) for name in held.sizes if (held.run(name) / RUN).is_file()}
+    runs = {name: read(place) for name, place in there.items()}
+    return StudyOutcomes(held.differs, runs, held.sizes, held.about, _config(held.path), held.path)
+
+
 def read(path: Path, finished: bool = False) -> Outcomes:
     """Read a run folder, whole or cut short by a kill.
 
@@ -264,9 +358,7 @@ def read(path: Path, finished: bool = False) -> Outcomes:
     """
     path = Path(path)
     about = _about(path)
-    with as_written(path / CONFIG):
-        config = path / CONFIG
-        text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    text = _config(path)
     parts: dict[str, list[Outcome]] = {}
     for job in sorted((path / JOBS).glob(f"*/*/{JOB}")):
         one = _job(job.parent)
@@ -358,14 +450,26 @@ def _held(outcome: Outcome, names: Sequence[str]) -> dict[str, Any]:
     return {name: value for name, value in held.items() if value or name not in IF_ANY}
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """What run.json holds."""
+def _config(path: Path) -> str:
+    """What config.toml holds; nothing where there is none."""
+    with as_written(path / CONFIG):
+        config = path / CONFIG
+        return config.read_text(encoding="utf-8") if config.is_file() else ""
+
+
+def _about(path: Path, file: str = RUN) -> dict[str, Any]:
+    """What run.json holds, or study.json."""
     if not path.is_dir():
         raise RunError(f"there is no folder {path}", "the folder of a run", ADVICE)
-    if not (path / RUN).is_file():
-        raise RunError(f"{path} has no {RUN}", "the folder of a run", ADVICE)
-    with as_written(path / RUN):
-        about = dict(_json(path / RUN).items())
+    if file == RUN and is_study(path):
+        name = next(iter(StudyFolder(path).sizes), "")
+        raise RunError(
+            f"{path} is a study of several runs", "the folder of one run", f"name {path / name}"
+        )
+    if not (path / file).is_file():
+        raise RunError(f"{path} has no {file}", "the folder of a run", ADVICE)
+    with as_written(path / file):
+        about = dict(_json(path / file).items())
         version = int(about["format"])
     if version > FORMAT:
         raise RunError(
@@ -490,6 +594,21 @@ def _check_audit(entry: Mapping[str, Any]) -> None:
             raise TypeError("an update reads what has no name")
 
 
+def _begun(path: Path, config: str, overwrite: bool, unique: bool) -> Path:
+    """A folder for a run or a study, with its settings."""
+    if unique:
+        path = _claimed(path)
+    elif path.exists():
+        _make_way(path, overwrite)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise _cannot_be_made(path, problem) from problem
+    if config:
+        replace(path / CONFIG, config)
+    return path
+
+
 def _claimed(path: Path) -> Path:
     """This folder, or the first of path-2, path-3 ... that was not there: made, so that no other
     process gets it.
@@ -513,7 +632,7 @@ def _make_way(path: Path, overwrite: bool) -> None:
             "a folder that is not there yet",
             "choose another with --out, or add --overwrite",
         )
-    if not (path / RUN).is_file():
+    if not (path / RUN).is_file() and not is_study(path):
         raise RunError(
             f"{path} is no run folder",
             "one that an earlier run made",

@@ -20,6 +20,11 @@ PARTS: dict[str, str] = {
 # of the training.
 NAME = re.compile(rf"(x|y|data|target|mask|lengths)(?:_({'|'.join(PARTS)}))?", re.IGNORECASE)
 
+# The files that there are; what else there is are folders.
+FILES = (".csv", ".npz", ".npy")
+# What may not stand in the name of a data set, as it names folders and lines in charts.
+STRANGE = re.compile(r"[^\w.+= -]")
+
 
 class Given(NamedTuple):
     """Samples of one part, as they were given or read.
@@ -121,3 +126,10 @@ def paired(path: Path, names: Sequence[str], labelled: bool, way: str) -> dict[s
         part: {what: same[0] for what, same in arrays.items() if labelled or what != "y"}
         for part, arrays in found.items()
     }
+
+
+def called_like(path: Path) -> str:
+    """What data in a file or a folder are called unless somebody names them."""
+    path = path.absolute()
+    name = path.stem if path.suffix.lower() in FILES else path.name
+    return STRANGE.sub("-", name).lstrip("-+=. ")

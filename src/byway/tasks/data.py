@@ -26,10 +26,10 @@ from byway.core.encoding import Encoding
 from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.signal import LOSSES, CrossEntropy, SquaredError
-from byway.core.task import Split, Suggestion, Task
+from byway.core.task import Split, Suggestion, Task, require_pool
 from byway.tasks._encoded import encoded, standardised
 from byway.tasks._folds import FOLD, fold_of, folded
-from byway.tasks._parts import WHITE, Form, Given, Samples
+from byway.tasks._parts import STRANGE, WHITE, Form, Given, Samples, called_like
 from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, moments, usable
 from byway.tasks._samples import from_dataset, from_frame, read_samples
@@ -41,10 +41,6 @@ CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabe
 # So many different whole numbers, or more than some and a third of the samples, may be either:
 # somebody has to say.
 MANY, SOME = 20, 5
-# The files that there are; what else there is are folders.
-FILES = (".csv", ".npz", ".npy")
-# What may not stand in the name of a data set, as it names folders and lines in charts.
-STRANGE = re.compile(r"[^\w.+= -]")
 
 
 class Data(Task):
@@ -181,7 +177,7 @@ class Data(Task):
         check_ranges(self)
         self._check_words()
         if not self.name and self.path is not None:
-            self.name = _called(self.path)
+            self.name = called_like(self.path)
         parts = {
             "train": Given(x, y, mask),
             "validation": Given(validation_x, validation_y, validation_mask),
@@ -324,10 +320,9 @@ class Data(Task):
     @override
     def in_fold(self, fold):
         self._held  # noqa: B018  says so where there are none
+        require_pool(type(self), self.id, self.fold)
         fold_of(fold)
-        if self.again is None:
-            raise ConfigError(f"a fold of fold {self.fold}", "all samples", "leave fold out")
-        return self.again(fold=fold)
+        return self.again(fold=fold)  # pyright: ignore[reportOptionalCall]
 
     @override
     def load(self):
@@ -620,13 +615,6 @@ class Data(Task):
                 "a word on what they mean",
                 'say kind="regression" or kind="classification"; on the command line --data.kind',
             )
-
-
-def _called(path: Path) -> str:
-    """What data in a file or a folder are called unless somebody names them."""
-    path = path.absolute()
-    name = path.stem if path.suffix.lower() in FILES else path.name
-    return STRANGE.sub("-", name).lstrip("-+=. ")
 
 
 def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:

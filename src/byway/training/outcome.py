@@ -59,6 +59,8 @@ class Outcome:
         look_compile_seconds: time to compile the microscope [s].
         step_bytes: memory of one compiled update of one learner [B].
         audit: the verdict and the findings of the audit, as JSON; empty where none was made.
+        each: what an entry of every array is of: a "seed"; or a "fold", with all its seeds.
+        overlap: of folds, tested samples for each that is trained on; 0 of seeds.
     """
 
     label: str
@@ -90,6 +92,8 @@ class Outcome:
     look_compile_seconds: float = 0.0
     step_bytes: int = 0
     audit: dict[str, Any] = dataclasses.field(default_factory=dict)
+    each: str = "seed"
+    overlap: float = 0.0
 
     @property
     def score(self) -> Score | None:
