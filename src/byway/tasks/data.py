@@ -185,9 +185,9 @@ class Data(Task):
         }
         if not self.fold:  # a fold makes no other
             more = {
-                f"{part}_{name}": value
+                f"{part}_{name}": getattr(parts[part], name)
                 for part in ("validation", "test")
-                for name, value in parts[part]._asdict().items()
+                for name in ("x", "y", "mask")
             }
             self.again = partial(type(self), x, y, mask=mask, path=path, **more, **hyper)
         given = {part: one for part, one in parts.items() if any(a is not None for a in one)}
