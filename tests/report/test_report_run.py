@@ -361,6 +361,9 @@ def test_jobs_of_one_rule_are_one_outcome(folder, file_of, edit, edit_lines, tmp
     assert curve.values[:, -1].tolist() == [0.90, 0.92, 0.94]
     assert curve.seconds.tolist() == [0.0, 1.0, 2.0] and run["bp"].seconds == 2.5
     assert Table(run).cell("bp", "test accuracy") == "92.00 ± 2.00"
+    with edit(one / "0-0" / "outcome.json") as held:  # as by a Byway that did not measure it
+        del held["test"]["loss"]
+    assert np.isnan(read(folder)["bp"].test["loss"]).tolist() == [True, False, False]
     (one / "0-0" / "outcome.json").unlink()  # one of its jobs has not finished, so it has not
     assert list(read(folder).unfinished) == ["bp", "ff", "hebb"]
 

@@ -160,8 +160,13 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
     first, done = parts[0], all(part.finished for part in parts)
 
     def together(held: Sequence[Scores]) -> Scores:
+        """Each score of all seeds; NaN of those whose job did not measure it."""
         names = dict.fromkeys(name for one in held for name in one)
-        return {name: np.concatenate([one[name] for one in held]) for name in names}
+        missing = [np.full(len(part.seeds), np.nan) for part in parts]
+        return {
+            name: np.concatenate([one.get(name, no) for one, no in zip(held, missing, strict=True)])
+            for name in names
+        }
 
     return dataclasses.replace(
         first,
@@ -170,7 +175,7 @@ def joined(parts: Sequence[Outcome]) -> Outcome:
         finished=done,
         test=together([part.test for part in parts]) if done else {},
         others={
-            split: together([part.others[split] for part in parts])
+            split: together([part.others.get(split, {}) for part in parts])
             for split in (first.others if done else {})
         },
         failures={seed: why for part in parts for seed, why in part.failures.items()},

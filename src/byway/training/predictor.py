@@ -55,6 +55,8 @@ FORMAT, HEADER = 1, "byway"
 # Samples that one compiled prediction takes, as many as `fit` scores at once; fewer are filled up,
 # so that the answer to one does not depend on how many stand beside it.
 TOGETHER = 500
+# Labels that an error names.
+MOST_NAMED = 20
 # What is said by those who find a file other than `save` writes it.
 BROKEN = (
     *(BywayError, LookupError, TypeError, ValueError, AttributeError, OverflowError),
@@ -213,9 +215,10 @@ def agreement(encoding: Encoding, answers: np.ndarray, truth: np.ndarray) -> flo
         return R2.of(np.stack([(said - right) ** 2, away, away**2], -1).mean(0))
     for label in dict.fromkeys(truth.ravel().tolist()):
         if label not in encoding.labels:
+            some = ", ".join(map(shown, encoding.labels[:MOST_NAMED]))
             raise DataError(
                 f"the label {shown(label)} in y",
-                f"some of {', '.join(map(shown, encoding.labels))}",
+                f"some of {some}{', ...' if len(encoding.labels) > MOST_NAMED else ''}",
                 "say y in the terms of predictor.classes: labels, not their numbers",
             )
     return float(np.mean(answers == truth))
