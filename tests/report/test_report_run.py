@@ -368,6 +368,17 @@ def test_jobs_of_one_rule_are_one_outcome(folder, file_of, edit, edit_lines, tmp
     assert list(read(folder).unfinished) == ["bp", "ff", "hebb"]
 
 
+def test_a_run_that_kept_no_predictions_says_so(folder, with_classes, file_of):
+    run = byway.open(with_classes)
+    assert run.predictions("dfa").values.shape == (3, 400) and 'id="classes"' in page_of(folder)
+    for rule in ("bp", "dfa"):
+        file_of(rule, "predictions.safetensors").unlink()
+    for ask in (run.predictions, run.confusion):
+        with pytest.raises(RunError, match="dfa, without predictions"):
+            ask("dfa")
+    assert 'id="classes"' not in page_of(folder)
+
+
 def test_byway_opens_it(folder):
     run = byway.open(folder)
     assert run.difference("frozen", "bp").mean == pytest.approx(-12)

@@ -63,7 +63,7 @@ def _everything(result):
     ]
     measured = (
         {name: curve.values for name, curve in result.history.items()},
-        result.test,
+        (result.test, result.predictions.values, result.predictions.truth),
     )
     return [np.asarray(a) for a in (*learners, *jax.tree.leaves(measured))]
 
