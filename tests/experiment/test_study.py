@@ -192,13 +192,16 @@ def test_several_data_sets_from_the_command_line(tmp_path, monkeypatch, capsys):
         assert main(argv) == 2
     assert main(["resume", "two/b"]) == 0, "each is a run as any other"
     capsys.readouterr()
-    # One that holds no such file.
+    # An index that names what is not in the folder, or is none.
     index = tmp_path / "two" / "study.json"
     held = json.loads(index.read_text(encoding="utf-8"))
-    for broken in ({**held, "runs": [{"name": "../two/a", "train": 1, "test": 1}]}, {}, []):
+    names = ("../two/a", "..", "", "/", "a/b")
+    strange = [{**held, "runs": [{"name": name, "train": 1, "test": 1}]} for name in names]
+    for broken in (*strange, {**held, "format": 2}, {}, [], 3, None):
         index.write_text(json.dumps(broken), encoding="utf-8")
         with pytest.raises(RunError):
             byway.open("two", byway.Study)
+        assert main(["report", "two"]) == 2 and main(["resume", "two"]) == 2
 
 
 @pytest.mark.slow

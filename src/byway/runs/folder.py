@@ -319,8 +319,9 @@ class StudyFolder:
         with as_written(self.path / STUDY):
             held = _about(self.path, STUDY)["runs"]
             sizes = {str(one["name"]): (int(one["train"]), int(one["test"])) for one in held}
-            if strange := [name for name in sizes if Path(name).name != name]:
-                raise ValueError(f"a run called {strange[0]!r}")
+            for name in sizes:
+                if name in ("", "..") or Path(name).name != name:
+                    raise ValueError(f"a run called {name!r}")
             return sizes
 
     def run(self, name: str) -> Path:
