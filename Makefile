@@ -24,9 +24,11 @@ demo: $(READY)
 test: $(VENV)/.ready-dev
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
-# JAX before 0.10.2 writes more about the programs it has kept than a pipe holds that nobody reads: not here.
+# JAX before 0.10.2 writes more about the programs it has kept than a pipe holds that nobody reads: not here. Its types and
+# those of old NumPy are not known in full.
 test-lowest: .venv-lowest/.ready
-	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT)
+	TF_CPP_MIN_LOG_LEVEL=3 .venv-lowest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT) \
+	  --ignore tests/conformance/test_types.py
 
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT)

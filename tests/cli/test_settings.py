@@ -42,6 +42,14 @@ def test_defaults_then_file_then_flags(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["--rules bp,dfa,ff", "--rules bp dfa ff", "--rules bp, dfa,ff", "--rules=bp dfa ff"],
+)
+def test_a_list_is_written_with_commas_or_with_spaces(given):
+    assert parse("--seeds", "2", *given.split(), "--net.hidden", "5", "4").rules == "bp,dfa,ff"
+
+
 def test_what_is_written_reads_back_the_same(tmp_path):
     once = parse(
         "--net.hidden",

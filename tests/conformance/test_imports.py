@@ -38,6 +38,7 @@ LAYERS = [
     "notebook",
     "sklearn",
     "cli",
+    "__main__",
 ]
 FILES = sorted(ROOT.rglob("*.py"))
 

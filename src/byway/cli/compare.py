@@ -20,7 +20,7 @@ OWN = [
         "rules",
         str,
         ",".join(USUAL),
-        "rules to compare, separated by commas; 'byway list' names them",
+        "rules to compare, separated by commas or spaces; 'byway list' names them",
     ),
     Flag(
         "seeds",

@@ -60,7 +60,7 @@ class Verb:
                 of what is not trained.
             UnknownNameError: a rule, a task or a key that does not exist, with the nearest ones.
         """
-        argv, given = list(argv), {}
+        argv, given = _joined(argv, ("rules", "tasks")), {}
         if "--config" in argv:
             at = argv.index("--config")
             if at + 1 == len(argv):
@@ -207,6 +207,26 @@ def tasks_in(text: str) -> list[tuple[str, str, str | None]]:
         own = one not in TASKS.ids() and not IN_FILE.fullmatch(one) and Path(one).exists()
         found.append((called_like(Path(one)), DATA, one) if own else (called(one), one, None))
     return found
+
+
+def _joined(argv: Sequence[str], names: Collection[str]) -> list[str]:
+    """The arguments, with a list that is written with spaces as it is with commas: "--rules bp dfa"
+    as "--rules bp,dfa".
+    """
+    made: list[str] = []
+    named = joining = False
+    for word in argv:
+        if word.startswith("-"):
+            name, equals, _ = word.removeprefix("--").partition("=")
+            named = name in names
+            joining = named and bool(equals)
+            made.append(word)
+        elif joining:
+            made[-1] = f"{made[-1].rstrip(',')},{word}"
+        else:
+            made.append(word)
+            joining = named
+    return made
 
 
 def _said(argv: Sequence[str], names: Collection[str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ OWN = [
         "rules",
         str,
         ",".join(USUAL),
-        "rules to tune, separated by commas; 'byway list' names them",
+        "rules to tune, separated by commas or spaces; 'byway list' names them",
     ),
     Flag("seeds", int, 2, "networks in each trial"),
     Flag("trials", int, TRIALS, "trials of each rule"),
