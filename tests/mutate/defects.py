@@ -714,8 +714,8 @@ SEEDS = [
     Defect(
         "learners_that_fill_up_devices_are_counted",
         "training/loop.py",
-        "jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))",
-        "jax.device_get(tree)",
+        "jax.tree.map(lambda a: a[: len(self.seeds)], self.layout.fetch(tree))",
+        "self.layout.fetch(tree)",
         _of("training/test_fit", "learners_that_fill_up_devices_are_never_seen"),
     ),
     Defect(

@@ -30,6 +30,7 @@ from byway.named import task as task_called
 from byway.network.network import Network
 from byway.runs.folder import RunFolder, StudyFolder
 from byway.runs.study import FOLD, TASK
+from byway.system.together import told
 from byway.training.options import taking
 from byway.training.tune import RATE, read_tuned, with_values
 
@@ -314,7 +315,7 @@ def _study_folder(
     if not own["resume"]:
         return begin_study(differs, members, path, verb, overwrite=bool(own["overwrite"]))
     _no_overwrite(own)
-    if not path.exists():
+    if not told(path.exists):
         return begin_study(differs, members, path, verb)
     held = StudyFolder.again(path)
     if held.differs != differs or [*held.sizes] != [*members]:
@@ -331,7 +332,7 @@ def _folder(made: Experiment, path: Path, verb: str, own: Mapping[str, Any]) -> 
     if not own["resume"]:
         return made.begin(path, "", bool(own["overwrite"]), verb=verb)
     _no_overwrite(own)
-    return RunFolder.again(path) if path.exists() else made.begin(path, verb=verb)
+    return RunFolder.again(path) if told(path.exists) else made.begin(path, verb=verb)
 
 
 def _no_overwrite(own: Mapping[str, Any]) -> None:

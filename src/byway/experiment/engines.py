@@ -1,10 +1,13 @@
 """The engines by what is asked for."""
 
-from byway.core.errors import unknown_name
+import jax
+
+from byway.core.errors import ConfigError, unknown_name
 from byway.core.given import require_whole
 from byway.experiment.cluster import OnRay
 from byway.experiment.jobs import Engine, Here
 from byway.experiment.processes import Processes
+from byway.system.together import alone
 
 HERE = Here()
 # More than one machine, by the name of what is there to run on.
@@ -25,6 +28,12 @@ def engine(jobs: int | None = None, on: str | None = None) -> Engine:
     """
     if jobs is not None:
         require_whole("jobs", jobs)
+    if (on is not None or jobs not in (None, 1)) and not alone():
+        raise ConfigError(
+            f"jobs beside {jax.process_count()} processes of jax.distributed",
+            "one of the two",
+            "leave jobs and on out: seeds are dealt to the devices of all processes",
+        )
     if on is None:
         return HERE if jobs in (None, 1) else Processes(jobs)
     if not isinstance(on, str) or on not in CLUSTERS:

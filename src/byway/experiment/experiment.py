@@ -26,6 +26,7 @@ from byway.runs.folder import JobFolder, RunFolder, read
 from byway.runs.outcomes import CONTROL
 from byway.runs.provenance import provenance
 from byway.system.docstring import headline
+from byway.system.together import alone, leads, told
 from byway.training.checkpoint import locked
 from byway.training.fit import announced, fit
 from byway.training.history import Reading
@@ -151,7 +152,9 @@ class Experiment:
             unique: whether to change the name if it is taken.
             about: what else to note of it.
         """
-        return RunFolder.begin(path, self.about(path, **about), config, overwrite, unique)
+        said = self.about(path, **about)
+        made = told(lambda: str(RunFolder.begin(path, said, config, overwrite, unique).path))
+        return RunFolder(Path(made))
 
     def about(self, path: Path, **more: Any) -> dict[str, Any]:
         """What a run folder there notes of it, and more."""
@@ -186,12 +189,18 @@ class Experiment:
             done = engine.run(train, jobs, progress, say)
             return Run({job.label: outcome for job, outcome in done}, about)
         kept = f"'byway resume {folder.path}' continues from there"
-        with locked(folder.path), telling_where(kept), _telling_of(folder.path):
-            self._require_same_data(folder)
-            left = self._begun(folder, engine.workers)
-            if engine is HERE and any(
-                job.devices not in (None, jax.device_count()) for job in left
-            ):
+        with contextlib.ExitStack() as stack, telling_where(kept), _telling_of(folder.path):
+            told(lambda: stack.enter_context(locked(folder.path)))
+            begun = told(lambda: self._begun(folder, engine.workers))
+            left = [Job(label, tuple(seeds), devices) for label, seeds, devices in begun]
+            others = [job for job in left if job.devices not in (None, jax.device_count())]
+            if others and not alone():
+                raise RunError(
+                    f"{others[0]} in {folder.path}, begun with {others[0].devices} devices",
+                    f"as many as all processes have here: {jax.device_count()}",
+                    "resume it with as many",
+                )
+            if others and engine is HERE:
                 engine = Processes(1)
             train = partial(train, folder=folder)
             do = partial(_trained_away, self, folder) if engine.away else train
@@ -204,12 +213,14 @@ class Experiment:
         }
         return dataclasses.replace(held, outcomes={k: mine.get(k, v) for k, v in held.items()})
 
-    def _begun(self, folder: RunFolder, workers: int) -> list[Job]:
-        """The jobs of a run that have not finished; of all, it is written what they are.
+    def _begun(self, folder: RunFolder, workers: int) -> list[tuple[Any, ...]]:
+        """The jobs of a run that have not finished, as plain values; of all, it is written what
+        they are.
 
         A rule is one job, unless more jobs can run at once than there are rules: then its seeds are
         dealt to as many as keep all busy. What was dealt before stays so.
         """
+        self._require_same_data(folder)
         left = []
         for entry in self.entries:
             parts = folder.parts(entry.label) or dealt(self.seeds, *self._parts(entry, workers))
@@ -227,7 +238,7 @@ class Experiment:
                     continue
                 if not held.begun:
                     held.begin(Outcome(**self._announced(entry, job), finished=False))
-                left.append(dataclasses.replace(job, devices=held.devices))
+                left.append((job.label, job.seeds, held.devices))
         return left
 
     def _parts(self, entry: Entry, workers: int) -> tuple[int, int]:
@@ -282,7 +293,7 @@ class Experiment:
         with contextlib.ExitStack() as stack:
             epoch, look = _listeners(on_epoch, entry), _listeners(on_look, entry)
             held = None if folder is None else folder.job(job.label, job.seeds)
-            if held is not None and folder is not None:
+            if held is not None and folder is not None and leads():
                 held.begin(Outcome(**expected, finished=False), jax.device_count())
                 sent = tracking(self.track, folder.path, entry.label, job.seeds, plan.options)
                 pages = stack.enter_context(sent)
@@ -302,10 +313,7 @@ class Experiment:
         own = {name: expected[name] for name in ("label", "control", "audit")}
         result = dataclasses.replace(result, **own)
         if held is not None:
-            result.save(held.weights)
-            if result.predictions is not None:
-                held.keep(result.predictions)
-            held.finish(result)
+            told(lambda: _kept(held, result))
         for seed, why in (result.advice | result.failures).items():
             say(f"{entry.label}, seed {seed}: {why}")
         say(str(result))
@@ -419,6 +427,14 @@ def _listeners(listener: Listener | None, entry: Entry) -> list[Callable[[Readin
 def _tell(listeners: Sequence[Callable[[Reading], None]], reading: Reading) -> None:
     for listener in listeners:
         listener(reading)
+
+
+def _kept(held: JobFolder, result: Result) -> None:
+    """Write what a job left."""
+    result.save(held.weights)
+    if result.predictions is not None:
+        held.keep(result.predictions)
+    held.finish(result)
 
 
 def _seeds_of(job: Job) -> dict[str, int]:

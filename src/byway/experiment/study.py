@@ -1,5 +1,6 @@
 """A study, in memory or on disk: what `compare` and `train` return of folds or of several tasks."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from byway.report.study import write_study_page
 from byway.runs.folder import PAGE, RunFolder, StudyFolder, is_study, read, read_study
 from byway.runs.provenance import provenance
 from byway.runs.study import StudyOutcomes
+from byway.system.together import told
 from byway.training.checkpoint import locked
 
 
@@ -148,13 +150,17 @@ def begin_study(
     ready, sizes = {}, {}
     for name, member in members.items():
         experiment = _made(name, member.make)
-        about = experiment.about(path / name, verb=verb, **member.about)
-        ready[name], sizes[name] = (about, member.config(experiment)), _size(experiment)
+        noted = experiment.about(path / name, verb=verb, **member.about)
+        ready[name], sizes[name] = (noted, member.config(experiment)), _size(experiment)
     about = {**provenance(), "verb": verb}
-    folder = StudyFolder.begin(path, differs, sizes, about, config, overwrite, unique)
-    for name, (about, text) in ready.items():
-        RunFolder.begin(folder.run(name), about, text)
-    return folder
+
+    def write() -> str:
+        folder = StudyFolder.begin(path, differs, sizes, about, config, overwrite, unique)
+        for name, (noted, text) in ready.items():
+            RunFolder.begin(folder.run(name), noted, text)
+        return str(folder.path)
+
+    return StudyFolder(Path(told(write)))
 
 
 def run_study(
@@ -193,7 +199,8 @@ def run_study(
             train(name, number, None)
         return Study(differs, runs, sizes, provenance())
     kept = f"'byway resume {folder.path}' continues from there"
-    with locked(folder.path), telling_where(kept):
+    with contextlib.ExitStack() as stack, telling_where(kept):
+        told(lambda: stack.enter_context(locked(folder.path)))
         for number, name in enumerate(makes, 1):
             train(name, number, RunFolder.again(folder.run(name)))
     return dataclasses.replace(Study.of(read_study(folder.path)), runs=runs)

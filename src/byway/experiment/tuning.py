@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from typing_extensions import Unpack, override
 
@@ -22,6 +23,7 @@ from byway.experiment.places import DATA, noted, require_same_data
 from byway.learning.rule import Rule
 from byway.network.network import Network
 from byway.runs.folder import CONFIG, as_written, replace, write_json
+from byway.system.together import alone
 from byway.training.abreast import validated
 from byway.training.checkpoint import locked
 from byway.training.options import taking
@@ -133,6 +135,9 @@ def searched(
         where: where the searches run, a job for each rule.
     """
     require_whole("trials", trials)
+    if not alone():
+        given = f"a search in {jax.process_count()} processes of jax.distributed"
+        raise ConfigError(given, "one process", "search in one, or with on='ray'")
     if not experiment.task.scores:
         raise ConfigError(
             f"the task {experiment.task.id}, which scores nothing",

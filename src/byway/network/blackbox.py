@@ -153,20 +153,25 @@ class Host:
         )
 
 
+def hosts(net: Network) -> list[Host]:
+    """The functions on the host that are units of a network."""
+    return [phi for p in net.populations if isinstance(phi := getattr(p.cell, "phi", None), Host)]
+
+
 @contextmanager
 def failures(net: Network) -> Iterator[None]:
     """Raise at its end the first failure of a black box of `net`, in whatever programs ran, and
     were waited for, in this context.
     """
-    hosts = [phi for p in net.populations if isinstance(phi := getattr(p.cell, "phi", None), Host)]
-    for one in hosts:
+    asked = hosts(net)
+    for one in asked:
         one.watched, one.failure = True, None
     try:
         yield
     finally:
-        for one in hosts:
+        for one in asked:
             one.watched = False
-    for one in hosts:
+    for one in asked:
         if one.failure is not None:
             raise one.failure
 

@@ -25,6 +25,7 @@ from byway.network.network import Network
 from byway.report.words import join
 from byway.reproductions._claims import Claim, Measured, Quantity, Values, Verdict
 from byway.runs.folder import RunFolder, read
+from byway.system.together import told
 from byway.training.outcome import Outcome
 
 Say = Callable[[str], None]
@@ -184,7 +185,7 @@ class Comparison(Reproduction):
     def _folder(self, made: Experiment, out: Path, quick: bool) -> RunFolder:
         """The run folder: a new one, or the one of the same reproduction, to be resumed."""
         mine = {"reproduction": self.id, "quick": quick}
-        if not out.exists():
+        if not told(out.exists):
             return made.begin(out, verb="reproduce", **mine)
         about = read(out).about
         if {name: about.get(name) for name in mine} != mine:

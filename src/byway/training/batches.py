@@ -67,7 +67,7 @@ class Batches:
         """Another epoch, of which these are the numbers of the samples."""
         self._whole = Window(0, self._steps, order, self._split)
         if self._split.fetched:
-            self._order = np.asarray(order)[: self._seeds]
+            self._order = self._layout.fetch(order)[: self._seeds]
             self._now, self._next = None, None
 
     def at(self, step: int) -> Window:

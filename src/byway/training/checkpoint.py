@@ -26,12 +26,15 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.core.task import Split
 from byway.learning.learner import Learner
+from byway.system.together import told
 from byway.training.history import Reading, Scores
 from byway.training.optimisers import at_rates_of
 
 # Epochs that end sooner than this after a checkpoint get none of their own [s].
 GAP = 2.0
 PLAIN = str | int | float | complex | None | Path
+# The step of a checkpoint, its arrays, and what else there is to know.
+Kept = tuple[int, dict[str, np.ndarray], dict[str, Any]]
 BRANCHED, PROGRAM = "branched from", "program"
 
 
@@ -74,7 +77,7 @@ class Progress:
 
 class Checkpoints:
     """The checkpoints of one training; a context, in which no other process may train in the
-    folder.
+    folder. Of processes that compute together the first reads and writes.
 
     Args:
         folder: where; made, with its parents.
@@ -97,11 +100,14 @@ class Checkpoints:
         self._saved, self._stack = time.monotonic(), contextlib.ExitStack()
 
     def __enter__(self) -> "Checkpoints":
+        told(self._open)
+        return self
+
+    def _open(self) -> None:
         from byway.training import store
 
         self._stack.enter_context(locked(self.folder))
         self._manager = self._stack.enter_context(store.opened(self.folder, self.keep))
-        return self
 
     def __exit__(self, *error) -> None:
         self._stack.__exit__(*error)
@@ -123,6 +129,10 @@ class Checkpoints:
         Raises:
             RunError: it cannot be written; the one before is untouched.
         """
+        told(lambda: self._write(learners, progress, best))
+        self._saved = time.monotonic()
+
+    def _write(self, learners: Learner, progress: Progress, best: Learner | None) -> None:
         if self._manager.latest_step() == progress.step:
             return
         from byway.training import store
@@ -138,7 +148,12 @@ class Checkpoints:
             arrays,
             {"made_of": self.made_of, "progress": progress.to_json()},
         )
-        self._saved = time.monotonic()
+
+    def _latest(self) -> Kept | None:
+        from byway.training import store
+
+        step = self._manager.latest_step()
+        return None if step is None else (step, *store.read(self._manager, step))
 
     def restore(self, learners: Learner) -> tuple[Learner, Progress, Learner | None] | None:
         """The latest of this training.
@@ -154,12 +169,12 @@ class Checkpoints:
         Raises:
             RunError: it cannot be read, or it is one of another training.
         """
-        step = self._manager.latest_step()
-        if step is None:
-            return None
         from byway.training import store
 
-        arrays, held = store.read(self._manager, step)
+        found = told(self._latest, store.packed, store.unpacked)
+        if found is None:
+            return None
+        step, arrays, held = found
         here = self.folder / str(step)
         branched = held["made_of"].get(BRANCHED) is not None
         if not branched and (

@@ -9,6 +9,7 @@ import numpy as np
 from byway.core.score import Score
 from byway.core.task import Task
 from byway.learning.learner import Learner
+from byway.system.together import alone, largest
 from byway.training.checkpoint import Checkpoints, Progress
 from byway.training.history import Reading, Scores, flat
 from byway.training.loop import Loop
@@ -51,7 +52,7 @@ class Course:
         self.on_epoch, self.on_look = on_epoch, on_look
         self.patience, self.keeps_best = patience, best
         self.best: Learner | None = None
-        found = None if store is None else store.restore(loop.learners)
+        found = None if store is None else store.restore(loop.layout.fetch(loop.learners))
         self.at = Progress() if found is None else found[1]
         if found is not None:
             loop.learners = loop.layout.place(found[0])
@@ -98,9 +99,11 @@ class Course:
             note = f"epoch {-(-at.step // steps)} of {epochs}{_note(self.loop.task, at.readings)}"
             advance(at.step, note)
             done = at.step == epochs * steps or at.stopped is not None
-            if done or asked or (self.store is not None and self.store.due(last == steps)):
+            due = self.store is not None and self.store.due(last == steps)
+            due, interrupted = largest(due, bool(asked))  # in any process
+            if done or interrupted or due:
                 self._keep()
-            if asked:
+            if interrupted:
                 raise KeyboardInterrupt
         if self.best is not None:
             self.loop.learners = self.best
@@ -182,7 +185,8 @@ class Course:
             except Stop as stop:
                 self.at.stopped = str(stop) or "a callback asked for it"
             except BaseException:
-                self._keep()
+                if alone():  # others may not have been told to keep anything
+                    self._keep()
                 raise
 
     def _keep(self) -> None:

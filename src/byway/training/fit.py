@@ -6,18 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 from typing_extensions import Unpack
 
+from byway.core.errors import ConfigError
 from byway.core.given import require, require_listener, require_none
 from byway.core.task import Split, Task
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.metrics.microscope import QUANTITIES
 from byway.metrics.predictions import BALANCED
+from byway.network.blackbox import hosts
 from byway.network.describe import describe
 from byway.network.network import Network
+from byway.system.together import alone, leads, require_same
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
 from byway.training.course import Course
+from byway.training.fingerprint import fingerprint
 from byway.training.history import History, Reading
 from byway.training.loop import Loop
 from byway.training.options import Options, taking
@@ -43,6 +48,9 @@ def fit(
     **options: Unpack[Options],
 ) -> Result:
     """Train `net` by `rule` on `task`, for several seeds in one compiled program.
+
+    A program that has called `jax.distributed.initialize` makes the same call in all its processes:
+    seeds are dealt to the devices of all, and each gets the whole result.
 
     Args:
         net: the network. Each seed draws its own weights for this topology, unless they were learnt
@@ -94,6 +102,9 @@ def fit(
     given = start if start is not None else net if net.learnt else None
     starts = started(given, net, rule, plan.all_seeds)
     net = net.as_learnt(False)
+    named = {"rule": rule, "task": task, "net": describe(net)} | plan.decisive(moments)
+    if not alone():
+        _require_same(net, data, named | {"checkpoint": checkpoint, "start": fingerprint(starts)})
     loop = Loop(
         rule,
         net,
@@ -111,16 +122,27 @@ def fit(
     with contextlib.ExitStack() as stack:
         store, asked = None, []
         if checkpoint is not None:
-            named = {"rule": rule, "task": task, "net": describe(net)} | plan.decisive(moments)
             made_of = ingredients(data, loop.fingerprint(), **named)
             store = Checkpoints(Path(checkpoint), made_of, plan.save_every, plan.keep)
             stack.enter_context(store)
             asked = stack.enter_context(interrupts())
-        advance = stack.enter_context(bar(rule.id, plan.epochs * loop.steps, progress))
+        drawn = progress if leads() else False
+        advance = stack.enter_context(bar(rule.id, plan.epochs * loop.steps, drawn))
         at = Course(loop, moments, store, on_epoch, on_look, plan.patience, plan.best).run(
             plan.epochs, asked, advance
         )
     return _result(loop, plan, data, at)
+
+
+def _require_same(net: Network, data: dict[str, Split], named: dict[str, Any]) -> None:
+    """Raise `ConfigError` unless all processes that compute together train the same, and can."""
+    if boxes := hosts(net):
+        raise ConfigError(
+            f"the black box {boxes[0].name} in {jax.process_count()} processes",
+            "one process, in which all seeds share it",
+            "leave jax.distributed out",
+        )
+    require_same(ingredients(data, "", **named))
 
 
 def announced(

@@ -23,6 +23,7 @@ from byway.metrics.predictions import Predictions
 from byway.network.blackbox import failures
 from byway.network.network import Network
 from byway.system.process import warn_of_idle_cores
+from byway.system.together import largest
 from byway.training.batches import Batches, chunks
 from byway.training.fingerprint import fingerprint
 from byway.training.layout import Layout
@@ -139,7 +140,7 @@ class Loop:
         found = [self._update(first, last)]
         while (done := self._drawn[1]) < last:
             found.append(self._update(done, last))
-        seconds = time.perf_counter() - started
+        (seconds,) = largest(time.perf_counter() - started)
         return {k: np.concatenate([one[k] for one in found], 1) for k in found[0]}, seconds
 
     def sound(self, values: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -245,9 +246,9 @@ class Loop:
                 time.perf_counter(),
             )
         found = seen()
-        seconds = time.perf_counter() - started
+        (seconds,) = largest(time.perf_counter() - started)
         return {
-            quantity: self.sound(one) for quantity, one in jax.device_get(found).items()
+            quantity: self.sound(one) for quantity, one in self.layout.fetch(found).items()
         }, seconds
 
     def real_learners(self) -> Learner:
@@ -265,7 +266,7 @@ class Loop:
 
     def _real(self, tree: Any) -> Any:
         """Without the learners that only fill up the devices; on the host."""
-        return jax.tree.map(lambda a: a[: len(self.seeds)], jax.device_get(tree))
+        return jax.tree.map(lambda a: a[: len(self.seeds)], self.layout.fetch(tree))
 
     def fingerprint(self) -> str:
         """What is computed, and from what: the same for the same training in another process."""
@@ -282,7 +283,7 @@ class Loop:
             programs.train.trace(self.numbers, self.learners, window.own, (window.shared, *zeros)),
             programs.score.trace(self.numbers, self.learners, (scored, *zeros[:2])),
         ]
-        return fingerprint(*traced, self.numbers, still, self._starts)
+        return fingerprint(*traced, self.layout.fetch(self.numbers), still, self._starts)
 
     @property
     def step_bytes(self) -> int:
@@ -359,7 +360,7 @@ class Loop:
     @property
     def _done(self) -> int:
         """How many updates the learners have made, those apart that failed on the way."""
-        return int(np.max(np.asarray(self.learners.step)))
+        return int(np.max(self.layout.fetch(self.learners.step)))
 
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""

@@ -10,11 +10,13 @@ import dataclasses
 import json
 import logging
 import os
+import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from safetensors import SafetensorError, safe_open
@@ -22,6 +24,7 @@ from safetensors.numpy import save
 from typing_extensions import override
 
 from byway.core.errors import RunError
+from byway.system.together import alone
 
 Arrays = dict[str, np.ndarray]
 FILE = "training.safetensors"
@@ -48,8 +51,7 @@ class _OneFile(ocp.CheckpointHandler):
     def restore(
         self, directory: os.PathLike[str], args: "_Restore"
     ) -> tuple[Arrays, dict[str, Any]]:
-        with safe_open(Path(directory) / FILE, "numpy") as file:
-            header, arrays = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        header, arrays = _held(Path(directory) / FILE)
         if header["crc"] != str(_crc(arrays)):
             raise ValueError("its arrays are not those that were written")
         return arrays, json.loads(header["about"])
@@ -75,6 +77,10 @@ def opened(folder: Path, keep: int = 0, read_only: bool = False) -> Iterator[ocp
     """
     writing: dict[str, Any] = {"max_to_keep": keep or None, "cleanup_tmp_directories": True}
     reading: dict[str, Any] = {"read_only": True, "create": False, "save_interval_steps": 0}
+    if not alone():  # others have no part in it, so orbax must not wait for them
+        mine = {"primary_host": jax.process_index(), "active_processes": {jax.process_index()}}
+        one = ocp.options.MultiprocessingOptions(**mine, barrier_sync_key_prefix=str(folder))
+        writing |= {"multiprocessing_options": one, "create": False}
     options = ocp.CheckpointManagerOptions(
         enable_async_checkpointing=False, **(reading if read_only else writing)
     )
@@ -132,6 +138,32 @@ def read(manager: ocp.CheckpointManager, step: int) -> tuple[Arrays, dict[str, A
             "restore it from a copy, or delete that folder: the one before it counts then, or the "
             "training starts anew",
         ) from problem
+
+
+def packed(kept: tuple[int, Arrays, dict[str, Any]] | None) -> bytes:
+    """A checkpoint, its step first, as bytes for another process; none is no bytes."""
+    if kept is None:
+        return b""
+    step, arrays, about = kept
+    return save(arrays, {"about": json.dumps([step, about])})
+
+
+def unpacked(held: bytes) -> tuple[int, Arrays, dict[str, Any]] | None:
+    """What `packed` was given."""
+    if not held:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / FILE
+        path.write_bytes(held)
+        header, arrays = _held(path)
+    step, about = json.loads(header["about"])
+    return step, arrays, about
+
+
+def _held(path: Path) -> tuple[dict[str, str], Arrays]:
+    """The header of a file, and its arrays."""
+    with safe_open(path, "numpy") as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def _crc(arrays: Arrays) -> int:
