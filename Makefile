@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PART ?= 1/1
-EXACT := tests/oracles tests/conformance tests/training/test_checkpoint.py
+EXACT := $(addprefix tests/,rules network tasks core metrics growths conformance training/test_step.py training/test_turns.py training/test_checkpoint.py)
 
 .PHONY: demo test test-lowest test-newest slow coverage check format bench bench-peers docs package mutate security clean
 

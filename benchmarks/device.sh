@@ -28,7 +28,7 @@ raise SystemExit(jax.default_backend() == "cpu")' || exit 1
 echo '## Exact tests on the card'
 timeout --signal=INT "${TESTS_S:-180}" $python -m pytest -q -p no:cacheprovider -p no:benchmark \
   -n "${WORKERS:-12}" --dist worksteal -m 'not slow' --tb=short \
-  ${TESTS:-tests/oracles tests/training/test_fit.py}
+  ${TESTS:-tests/rules tests/network tests/training/test_fit.py}
 
 echo '## Speed and memory'
 timeout "${BENCH_S:-280}" $python -m benchmarks ${BENCH:-epoch memory seeds} \

@@ -27,11 +27,11 @@ CARD = {
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 # Those that need no file.
 EMBEDDED = {name for name in TASKS.ids() if not issubclass(TASKS.get(name), ImageTask)} | {"digits"}
-# Nothing until somebody gives it samples; its tests are in oracles/test_own_data.py.
+# Nothing until somebody gives it samples; its tests are in tasks/test_own_data.py.
 GIVEN = {"data"}
 
 every_task = pytest.mark.parametrize("name", TASKS.ids())
-# Sequences that are drawn have tests of their own, in oracles/test_sequences.py.
+# Sequences that are drawn have tests of their own, in tasks/test_sequences.py.
 every_image_task = pytest.mark.parametrize(
     "name", [name for name in TASKS.ids() if issubclass(TASKS.get(name), ImageTask)]
 )

@@ -2,7 +2,6 @@
 by its coefficients.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+import by_hand
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.meta.learn import Episode, episode_loss

@@ -1,12 +1,12 @@
 """Sparse and local projections against dense ones with the same weights in their places."""
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
+import by_hand
 import byway
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import SquaredError

@@ -2,13 +2,13 @@
 network of ours.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 import byway
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, ShapeError

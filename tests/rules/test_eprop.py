@@ -6,7 +6,6 @@ import functools
 import itertools
 import math
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ import optax
 import pytest
 from test_cells import KINDS
 
+import by_hand
 import byway
 from byway.audit.verdict import audit
 from byway.core.errors import RuleError

@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.network.builders import mlp

@@ -2,7 +2,6 @@
 moments, the clock, resumption.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -11,6 +10,7 @@ import optax
 import pytest
 from scipy import stats
 
+import by_hand
 import byway
 from byway.core.errors import RuleError, UnknownNameError
 from byway.core.hyper import hypers

@@ -6,13 +6,13 @@ import functools
 import itertools
 import math
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 import byway
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.hyper import hypers

@@ -2,7 +2,6 @@
 updates, and the decay of both.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, mlp
 from byway.rules.backprop.bp import BP

@@ -4,7 +4,6 @@ online form written out.
 
 import dataclasses
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import optax
 import pytest
 from jax.flatten_util import ravel_pytree
 
+import by_hand
 from byway.core.errors import RuleError
 from byway.core.record import Record
 from byway.core.signal import Signal, SquaredError

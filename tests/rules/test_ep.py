@@ -4,13 +4,13 @@ state, and by closed form.
 
 import dataclasses
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 import byway
 from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError

@@ -2,12 +2,12 @@
 
 import inspect
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.network.builders import convnet, graph, mlp
 from byway.network.network import Network

@@ -2,13 +2,13 @@
 drawn.
 """
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.signal import Signal, SquaredError

@@ -1,6 +1,5 @@
 """The frozen control: the delta rule at the readout, nothing elsewhere."""
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +7,7 @@ import optax
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, graph, mlp
 from byway.rules.control.frozen import Frozen

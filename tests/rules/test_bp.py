@@ -2,12 +2,12 @@
 in the tests.
 """
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 from byway.network.activations import ACTIVATIONS
 from byway.network.builders import convnet, graph, mlp
 from byway.rules.backprop.bp import BP

@@ -2,7 +2,6 @@
 chain.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, mlp
 from byway.rules.backprop.bp import BP

@@ -4,13 +4,13 @@ must agree, and by closed form.
 
 import re
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import by_hand
 import byway
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.record import Record

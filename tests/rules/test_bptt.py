@@ -2,13 +2,13 @@
 backpropagation.
 """
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
+import by_hand
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import convnet, mlp, rnn
 from byway.rules.backprop.bp import BP

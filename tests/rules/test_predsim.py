@@ -2,13 +2,13 @@
 and alone.
 """
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+import by_hand
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, graph, mlp

@@ -2,7 +2,6 @@
 differentiated.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal

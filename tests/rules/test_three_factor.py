@@ -2,7 +2,6 @@
 reward is held against.
 """
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +9,7 @@ import optax
 import pytest
 from scipy import stats
 
+import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.signal import Closeness, CrossEntropy, Near, Right, Signal, SquaredError

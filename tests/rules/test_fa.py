@@ -1,6 +1,5 @@
 """Feedback alignment: backprop with B in place of the transpose, and B never moves."""
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,6 +7,7 @@ import optax
 import pytest
 from scipy import stats
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, mlp
 from byway.rules.feedback.fa import FA

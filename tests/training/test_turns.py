@@ -5,7 +5,6 @@ raw changes, parts of gamma.
 import dataclasses
 from typing import ClassVar
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -13,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 
+import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.record import Record

@@ -2,7 +2,6 @@
 predictive coding, backprop.
 """
 
-import by_hand
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+import by_hand
 import byway
 from byway.core.signal import Signal
 from byway.learning.rule import Carry

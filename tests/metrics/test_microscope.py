@@ -4,13 +4,13 @@ rules that equal the gradient.
 
 import dataclasses
 
-import by_hand
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 
+import by_hand
 from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.metrics.microscope import QUANTITIES, compare, microscope, true_gradient
