@@ -8,7 +8,9 @@ OTHERS = """
 import equinox, jax, jax.experimental, jax.extend.core, jaxtyping, numpy, optax, orbax.checkpoint
 import duckdb, filelock, jinja2, pooch, requests, rich.console, safetensors.numpy, scipy.special
 import scipy.stats, sklearn.base, sklearn.utils.validation, tomli_w, tyro
-import absl.logging, jax._src.xla_transform
+import absl.logging, contextlib
+with contextlib.suppress(ImportError):  # not in every version
+    import jax._src.xla_transform
 """
 IMPORTED = """
 import importlib, logging, os, pkgutil, sys, warnings

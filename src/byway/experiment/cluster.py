@@ -103,6 +103,7 @@ class OnRay(Engine):
                         raise KeyboardInterrupt
                 if asked:
                     raise KeyboardInterrupt
+            shown.tell("jobs", len(jobs), len(jobs), "finished")
 
     @property
     def _elsewhere(self) -> bool:

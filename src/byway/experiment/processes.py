@@ -111,6 +111,7 @@ class Processes(Engine):
                             waiting.appendleft(one.job)
                 if asked:
                     raise KeyboardInterrupt
+            shown.tell("jobs", len(jobs), len(jobs), "finished")
 
 
 class _Process:
