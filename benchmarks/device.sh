@@ -6,7 +6,8 @@
 #   WHEELS=folder benchmarks/device.sh   on a machine that has JAX for the card and no network:
 #                                        what else is missing, as wheels, Byway's own among them
 #
-# MNIST is read from BYWAY_DATA. TESTS and BENCH say which tests and which benchmarks.
+# MNIST is read from BYWAY_DATA. TESTS and BENCH say which tests and which benchmarks, REPRODUCE which
+# published figures to measure, into folders of OUT.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 if [ -n "${WHEELS:-}" ]; then
@@ -33,3 +34,9 @@ timeout --signal=INT "${TESTS_S:-180}" $python -m pytest -q -p no:cacheprovider 
 echo '## Speed and memory'
 timeout "${BENCH_S:-280}" $python -m benchmarks ${BENCH:-epoch memory seeds} \
   --repeats "${REPEATS:-3}"
+
+for name in ${REPRODUCE:-}; do
+  echo "## $name"
+  timeout --signal=INT "${REPRODUCE_S:-240}" \
+    $python -m byway reproduce "$name" --out "${OUT:-runs}/$name"
+done
