@@ -1,6 +1,5 @@
 """Tests run in float64 with strict promotion, so that an exact test is exact."""
 
-import gc
 import itertools
 import os
 import re
@@ -86,9 +85,6 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=left)
 
 
-# Tracing makes many objects that live, and few cycles: looked for as often as by default, those
-# take a twentieth of the time.
-gc.set_threshold(50_000, 20, 100)
 TESTS = itertools.count(1)
 
 
