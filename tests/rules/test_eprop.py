@@ -12,7 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from test_cells import KINDS
 
 import by_hand
 import byway
@@ -25,6 +24,7 @@ from byway.network.sparse import FixedFanIn
 from byway.rules.time.bptt import BPTT
 from byway.rules.time.eprop import Eprop
 from byway.training.step import Optimisers, learn, new_learner
+from cells_by_hand import KINDS
 
 STEPS, BATCH, KAPPA = 12, 4, math.exp(-1 / 4.0)
 READOUTS = {

@@ -67,8 +67,17 @@ def write_page(run: Outcomes, path: Path) -> Path:
             "at least one finished rule",
             "resume it, and let it finish",
         )
+    return write_rendered(path, "page.html.j2", **_view(run))
+
+
+def write_rendered(path: Path, template: str, **view: Any) -> Path:
+    """Write a page, from a template of this folder.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     try:
-        path.write_text(rendered("page.html.j2", **_view(run)), encoding="utf-8")
+        path.write_text(rendered(template, **view), encoding="utf-8")
     except OSError as problem:
         raise RunError(
             f"{path} cannot be written: {problem.strerror}",

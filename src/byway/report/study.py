@@ -10,7 +10,7 @@ from typing import Any
 from byway.core.errors import RunError
 from byway.report.charts import styles
 from byway.report.forest import forest
-from byway.report.page import rendered
+from byway.report.page import write_rendered
 from byway.report.table import NONE, Table
 from byway.report.words import join, reading
 from byway.runs.folder import CONFIG, PAGE
@@ -83,15 +83,7 @@ def write_study_page(study: StudyOutcomes, path: Path) -> Path:
             "at least one finished rule",
             "resume it, and let it finish",
         )
-    try:
-        path.write_text(rendered("study.html.j2", **view(study)), encoding="utf-8")
-    except OSError as problem:
-        raise RunError(
-            f"{path} cannot be written: {problem.strerror}",
-            "a file in a folder that is there",
-            "choose another",
-        ) from problem
-    return path
+    return write_rendered(path, "study.html.j2", **view(study))
 
 
 def view(study: StudyOutcomes) -> dict[str, Any]:
