@@ -11,6 +11,7 @@ cannot be run.
 """
 
 import argparse
+import ast
 import concurrent.futures
 import dataclasses
 import os
@@ -62,7 +63,19 @@ def misplaced(defect: Defect) -> str | None:
     if not path.is_file():
         return f"there is no {path.relative_to(ROOT)}"
     times = len(pattern(defect.old).findall(path.read_text(encoding="utf-8")))
-    return None if times == 1 else f"its old text is {times} times in {defect.file}"
+    if times != 1:
+        return f"its old text is {times} times in {defect.file}"
+    try:
+        ast.parse(planted(defect))
+    except SyntaxError as error:
+        return f"with it {defect.file} is no program: {error}"
+    return None
+
+
+def planted(defect: Defect) -> str:
+    """The file of a defect with the defect in it."""
+    text = (ROOT / "src" / "byway" / defect.file).read_text(encoding="utf-8")
+    return pattern(defect.old).sub(lambda _: defect.new, text)
 
 
 def copied(folder: Path) -> Path:
@@ -126,8 +139,7 @@ def tried(defect: Defect) -> Verdict:
     with tempfile.TemporaryDirectory(prefix="byway-defect-") as made:
         folder = copied(Path(made))
         path = folder / "src" / "byway" / defect.file
-        text = path.read_text(encoding="utf-8")
-        path.write_text(pattern(defect.old).sub(lambda _: defect.new, text), encoding="utf-8")
+        path.write_text(planted(defect), encoding="utf-8")
         status, failed, said = tested(folder, defect.tests, LIMIT, stop=True)
     if status == 1 and failed:
         return verdict(CAUGHT, failed[0])

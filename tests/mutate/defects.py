@@ -483,8 +483,8 @@ TRAINING = [
     Defect(
         "a_sequence_starts_where_the_last_one_ended",
         "learning/time.py",
-        '        """A sequence leaves nothing behind but what was learnt."""\n        return ()',
-        '        """A sequence leaves nothing behind but what was learnt."""\n        return memory',
+        '"""A sequence leaves nothing behind but what was learnt."""\n        return ()',
+        '"""A sequence leaves nothing behind but what was learnt."""\n        return memory',
         _of("rules/test_rtrl", "one_update_a_sequence_is_a_step_of_bptt"),
     ),
     Defect(
