@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import byway
-from byway.audit.networks import KINDS
+from byway.audit.networks import KINDS, learns_samples
 from byway.audit.verdict import audit
 from byway.core.check import Check
 from byway.growths import GROWTHS
@@ -140,8 +140,7 @@ def test_a_rule_has_its_page(name):
     assert "- [A title](/figures.md#a-title)" in page
     assert (
         "byway compare --task "
-        f"{'delayed_xor' if name in ('bptt', 'rtrl', 'eprop', 'esn') else 'digits'} --rules "
-        in page
+        f"{'digits' if learns_samples(rule) else 'delayed_xor'} --rules " in page
     )
 
 

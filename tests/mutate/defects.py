@@ -326,6 +326,20 @@ RULES = [
         _of("rules/test_bptt", "update_is_autodiff_of_the_unrolled_loop"),
     ),
     Defect(
+        "tbptt_counts_a_loss_in_each_window",
+        "rules/time/tbptt.py",
+        "jnp.where(age < kept.new,",
+        "jnp.where(age < k2,",
+        _of("rules/test_tbptt", "a_loss_goes_back_so_far_and_no_further"),
+    ),
+    Defect(
+        "tbptt_blames_steps_before_the_first",
+        "rules/time/tbptt.py",
+        "jnp.where(step > 0, a, 0)",
+        "a",
+        _of("rules/test_tbptt", "looking_back_to_the_start_it_is_bptt"),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",

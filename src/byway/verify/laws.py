@@ -101,7 +101,9 @@ def _fits(case: Case, dtype: str) -> None:
         )
     wrong = {name: a.shape for name, a in measures.items() if a.shape}
     demand(not wrong, f"{here}: measures of shapes {wrong}", "one number each", "take their mean")
-    others = sorted({str(a.dtype) for a in jax.tree.leaves((gamma, before))} - {dtype})
+    # What counts, as the clock of a delay does, is whole in either precision.
+    numbers = [a for a in jax.tree.leaves((gamma, before)) if jnp.issubdtype(a.dtype, jnp.inexact)]
+    others = sorted({str(a.dtype) for a in numbers} - {dtype})
     demand(
         not others,
         f"{here}: gamma, state or memory of {', '.join(others)}",
