@@ -9,7 +9,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 
 from byway.core.errors import ConfigError
 from byway.core.metric import Metric, Scale
-from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
+from byway.core.score import ACCURACY, LOSS, NRMSE, R2, RMSE, Score
 from byway.metrics.microscope import QUANTITIES
 
 RNG = np.random.default_rng(0)
@@ -31,6 +31,9 @@ def test_rmse_and_r2_are_scikit_learns(outputs, weighted):
     )
     parts = mean(np.stack([squares, target, target**2], -1))
     assert R2.of(parts) == pytest.approx(r2_score(target, output, sample_weight=weight), rel=1e-9)
+    # Of one output its square is what R² leaves.
+    shares = 1 - r2_score(target, output, sample_weight=weight, multioutput="raw_values")
+    assert NRMSE.of(parts) == pytest.approx(np.sqrt(shares).mean(), rel=1e-9)
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -39,6 +42,7 @@ def test_r2_of_a_target_that_never_changes_is_scikit_learns(exact):
     output = target + np.array([0.0 if exact else 0.5, 0.25])
     parts = np.stack([(output - target) ** 2, target, target**2], -1).mean(0)
     assert R2.of(parts) == pytest.approx(r2_score(target, output), rel=1e-12)
+    assert NRMSE.of(parts) == (pytest.approx(0.25 / 5.25**0.5 / 2) if exact else math.inf)
 
 
 def test_a_mean_that_is_not_finite_is_no_score():

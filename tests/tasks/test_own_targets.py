@@ -523,4 +523,4 @@ def test_flags_reach_the_task(tmp_path):
         and experiment.task.outputs == 1
         and experiment.entries[0].net.cyclic
     )
-    assert [s.name for s in experiment.task.scores] == ["rmse", "r2", "loss"]
+    assert [s.name for s in experiment.task.scores] == ["rmse", "nrmse", "r2", "loss"]

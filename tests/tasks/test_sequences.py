@@ -3,6 +3,7 @@ its steps add up to.
 """
 
 import functools
+import json
 
 import equinox as eqx
 import jax
@@ -11,21 +12,32 @@ import numpy as np
 import pytest
 
 import byway
+from byway.core.encoding import Encoding
 from byway.core.errors import ConfigError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.core.task import Split
 from byway.tasks import TASKS
+from byway.tasks._encoded import encoded
 from byway.tasks.adding import Adding
 from byway.tasks.copy import Copy
 from byway.tasks.delayed_xor import DelayedXOR
 from byway.tasks.mnist import MNIST
 from byway.tasks.mnist_rows import MNISTRows
+from byway.tasks.psmnist import PSMNIST
+from byway.tasks.smnist import SMNIST
 
 DRAWN = {
     "adding": Adding(length=6, samples=2_000),
     "copy": Copy(pattern=4, delay=2, samples=2_000),
     "delayed_xor": DelayedXOR(gap=3, wait=1, samples=2_000),
 }
+# Looked at in test_series.py, and what they share with the others here.
+SERIES = {
+    name: byway.task(name, length=12, warmup=5, samples=5)
+    for name in ("mackey_glass", "lorenz", "narma10")
+}
+# Those that read images.
+SCANNED = {"mnist_rows": MNISTRows(), "smnist": SMNIST(pixels=98), "psmnist": PSMNIST(pixels=98)}
 every_drawn = pytest.mark.parametrize("name", DRAWN)
 in_time = [name for name in TASKS.ids() if byway.task(name).in_time]
 
@@ -57,7 +69,7 @@ def _images(count=6, seed=0):
 
 
 def test_every_task_in_time_is_looked_at_here():
-    assert set(in_time) == {*DRAWN, "mnist_rows"}
+    assert set(in_time) == {*DRAWN, *SERIES, *SCANNED}
 
 
 @pytest.mark.parametrize("length", [2, 3, 30])
@@ -219,6 +231,35 @@ def test_mnist_by_rows_is_mnist_row_by_row():
     assert MNISTRows().files == MNIST().files
 
 
+@pytest.mark.parametrize("pixels", [1, 7, 784])
+def test_sequential_mnist_is_mnist_pixel_by_pixel(pixels):
+    images, index = _images(), jnp.array([4, 0])
+    flat = np.asarray(images.x)[[4, 0]].reshape(2, 784) / 255
+    x, signal = SMNIST(pixels=pixels).batch(images, index, jax.random.key(0))
+    np.testing.assert_allclose(np.asarray(x).reshape(2, 784), flat, rtol=1e-12)
+    assert x.shape == (2, 784 // pixels, pixels)
+    np.testing.assert_array_equal(
+        signal.target[:, -1], np.eye(10)[np.asarray(images.y, int)[[4, 0]]]
+    )
+    np.testing.assert_array_equal(signal.weight, np.eye(784 // pixels)[[-1, -1]])
+    # The same order for all images, and each pixel once.
+    shuffled = PSMNIST(pixels=pixels, seed=3).batch(images, index, jax.random.key(0))[0]
+    order = np.random.default_rng(3).permutation(784)
+    np.testing.assert_allclose(np.asarray(shuffled).reshape(2, 784), flat[:, order], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCANNED)
+def test_an_encoding_takes_raw_images_as_the_task_does(name):
+    """After a way through JSON, as in a file of a predictor."""
+    images, task = _images(), SCANNED[name]
+    held = json.loads(json.dumps(task.encoding.to_json()))
+    x, _ = task.batch(images, jnp.arange(6), jax.random.key(0))
+    np.testing.assert_allclose(encoded(Encoding.from_json(held), images.x)[0], x, rtol=1e-12)
+    if held["order"] is not None:
+        with pytest.raises(ValueError, match="each number once"):
+            Encoding.from_json(held | {"order": [0, 0, *held["order"][2:]]})
+
+
 @pytest.mark.parametrize(
     ("loss", "expected"), [("cross_entropy", np.log(10)), ("squared_error", 0.5)]
 )
@@ -240,8 +281,8 @@ def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence
     sum to one.
     """
-    task = DRAWN.get(name) or byway.task(name)
-    data = _images() if name == "mnist_rows" else task.load()["train"]
+    task = {**DRAWN, **SERIES, **SCANNED}[name]
+    data = _images() if name in SCANNED else task.load()["train"]
     x, signal = _gather(task, data, jnp.arange(5), 0)
     assert x.shape == (5, signal.weight.shape[1], *task.input_shape)
     assert signal.target.shape == (*signal.weight.shape, task.outputs)
@@ -250,7 +291,7 @@ def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     whole = _score(task, output, signal)
     steps = [_score(task, output[:, t], signal.at(t)) for t in range(x.shape[1])]
     for metric, scores in whole.items():
-        assert scores.shape == signal.weight.shape
+        assert scores.shape[:2] == signal.weight.shape
         np.testing.assert_allclose(
             sum(one[metric] for one in steps), np.asarray(scores).sum(1), rtol=1e-12
         )
@@ -261,7 +302,9 @@ def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
         100 * signal.target if isinstance(signal.criterion, CrossEntropy) else signal.target,
         signal,
     )
-    np.testing.assert_allclose(np.asarray(perfect["accuracy"]).sum(1), np.ones(5), rtol=1e-12)
+    main = task.scores[0]
+    best = main.of(np.asarray(perfect[main.name]).sum(1).mean(0))
+    assert best == pytest.approx(main.best, abs=1e-12)
 
 
 def test_a_signal_at_a_step_is_that_step_and_its_parts_add_up():

@@ -17,6 +17,8 @@ class Encoding:
         shape: of a raw sample; of one time step, where samples are `sequences`.
         sequences: whether a raw sample is a sequence, of any length.
         in_time: whether the network sees a sample step by step.
+        order: the order in which the network takes the numbers of what `shape` says, if it is
+            another one: their places in that, row by row.
         taken: the shape in which the network takes what `shape` says, if it is another one.
         levels: raw samples are whole numbers from 0 to this, and are divided by it; None where
             they are other numbers.
@@ -35,6 +37,7 @@ class Encoding:
     shape: tuple[int, ...]
     sequences: bool = False
     in_time: bool = False
+    order: np.ndarray | None = None
     taken: tuple[int, ...] | None = None
     levels: int | None = None
     mean: np.ndarray | None = None
@@ -96,6 +99,13 @@ def _numbers(value: Any) -> np.ndarray:
     return numbers
 
 
+def _order(value: Any) -> np.ndarray:
+    order = np.asarray(value)
+    if not np.array_equal(np.sort(order), np.arange(order.size)):
+        raise ValueError("an order that does not take each number once")
+    return order
+
+
 def _labels(value: Any) -> tuple[Any, ...]:
     if not all(isinstance(label, str | int | float) for label in value):
         raise TypeError("a label that is neither text nor a number")
@@ -108,7 +118,8 @@ KINDS: dict[str, Any] = {
     **dict.fromkeys(("sequences", "in_time", "flat", "at_end"), bool),
     **dict.fromkeys(("levels", "room"), int),
     **dict.fromkeys(("mean", "deviation", "target_mean", "target_deviation"), _numbers),
+    "order": _order,
     "labels": _labels,
     "loss": str,
 }
-OPTIONAL = {"taken", "levels", "mean", "deviation", "target_mean", "target_deviation"}
+OPTIONAL = {"order", "taken", "levels", "mean", "deviation", "target_mean", "target_deviation"}

@@ -97,21 +97,42 @@ def _root_mean_square(squares: Float[np.ndarray, " out"]) -> float:
     return float(np.sqrt(squares).mean())
 
 
-def _explained(parts: Float[np.ndarray, "out 3"]) -> float:
-    """From the means of the squared error, the target and the squared target: R² of each output,
-    averaged over outputs.
+def _unexplained(parts: Float[np.ndarray, "out 3"], never: float) -> Float[np.ndarray, " out"]:
+    """From the means of the squared error, the target and the squared target: the error of each
+    output as a share of the variance of its target.
 
-    Of a target that never changes it is 1 where that is met to the bit, else 0, as in scikit-learn.
+    Args:
+        parts: those means.
+        never: what it is of a target that never changes, unless that is met to the bit.
     """
     error, mean, square = np.moveaxis(parts, -1, 0)
     variance = np.maximum(square - mean**2, 0)
-    exact = np.where(error > 0, 0.0, 1.0)
-    return float(
-        np.where(variance > 0, 1 - error / np.where(variance > 0, variance, 1.0), exact).mean()
-    )
+    constant = np.where(error > 0, never, 0.0)
+    return np.where(variance > 0, error / np.where(variance > 0, variance, 1.0), constant)
+
+
+def _explained(parts: Float[np.ndarray, "out 3"]) -> float:
+    """R² of each output, averaged over outputs. Of a target that never changes it is 1 where that
+    is met to the bit, else 0, as in scikit-learn.
+    """
+    return float((1 - _unexplained(parts, 1.0)).mean())
+
+
+def _relative(parts: Float[np.ndarray, "out 3"]) -> float:
+    """The RMSE of each output over the deviation of its target, averaged over outputs."""
+    return float(np.sqrt(_unexplained(parts, math.inf)).mean())
 
 
 ACCURACY = Score("accuracy", unit="%", scale=100.0, best=1.0, counts=True)
 RMSE = Score("rmse", "RMSE", higher=False, best=0.0, finish=_root_mean_square)
+NRMSE = Score(
+    "nrmse",
+    "NRMSE",
+    higher=False,
+    best=0.0,
+    finish=_relative,
+    meaning="The NRMSE is the RMSE divided by the standard deviation of what was to be predicted: "
+    "answering its mean scores 1.",
+)
 R2 = Score("r2", "R²", best=1.0, finish=_explained)
 LOSS = Score("loss", higher=False, best=0.0)

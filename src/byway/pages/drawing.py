@@ -161,6 +161,10 @@ def images_svg(
     return svg(pitch * len(images), pixel * height + 20, f"samples of {', '.join(names)}", body)
 
 
+# Time steps of a sequence whose steps are drawn one by one, at most.
+LONG = 60
+
+
 def sequence_svg(
     x: Float[np.ndarray, "time inputs"],
     target: Float[np.ndarray, "time out"],
@@ -168,8 +172,10 @@ def sequence_svg(
     label: str,
 ) -> str:
     """One sequence: a row an input, then a row an output, filled at the steps that count; time goes
-    right.
+    right. Rows of a long one are lines.
     """
+    if len(x) > LONG:
+        return _lines_svg(x, target, weight, label)
     side, left = 11.0 if len(x) <= 30 else 330 / len(x), 56.0
     rows = [(f"input {i + 1}", x[:, i], np.ones(len(x))) for i in range(x.shape[1])]
     rows += [(f"target {i + 1}", target[:, i], weight > 0) for i in range(target.shape[1])]
@@ -192,3 +198,28 @@ def sequence_svg(
             )
         y += side + 1
     return svg(left + side * len(x) + 4, y + 4, label, body)
+
+
+def _lines_svg(
+    x: Float[np.ndarray, "time inputs"],
+    target: Float[np.ndarray, "time out"],
+    weight: Float[np.ndarray, " time"],
+    label: str,
+) -> str:
+    """A long sequence: a line for each input, then for each output at the steps that count."""
+    width, height, left = 330.0, 26.0, 56.0
+    rows = [(f"input {i + 1}", x[:, i], np.arange(len(x))) for i in range(x.shape[1])]
+    counted = np.flatnonzero(weight > 0)
+    rows += [(f"target {i + 1}", target[counted, i], counted) for i in range(target.shape[1])]
+    body = []
+    for i, (name, values, steps) in enumerate(rows):
+        top, low, span = 4 + (height + 4) * i, values.min(), max(np.ptp(values), 1e-9)
+        places = zip(
+            left + width * steps / len(x), top + height * (1 - (values - low) / span), strict=True
+        )
+        line = " ".join(f"{across:.1f},{down:.1f}" for across, down in places)
+        body += [
+            f'<text x="{left - 6:g}" y="{top + height / 2 + 4:g}" text-anchor="end">{name}</text>',
+            f'<polyline points="{line}" fill="none" stroke="{POSITIVE}"/>',
+        ]
+    return svg(left + width + 4, 8 + (height + 4) * len(rows), label, body)

@@ -9,21 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from byway.core.task import Task
-from byway.pages.drawing import images_svg, sequence_svg
+from byway.pages.drawing import LONG, images_svg, sequence_svg
 from byway.pages.words import body, card, sentences, settings, table
 from byway.tasks._images import ImageTask
-from byway.tasks._sequences import DrawnTask
+from byway.tasks._sequences import DrawnTask, SequenceTask
+from byway.tasks._series import SeriesTask
 from byway.tasks.data import Data
 
-# What is on every machine. Anything else would have to be downloaded to be drawn.
-EMBEDDED = ("digits",)
+# What needs no file beside the package's own. Anything else would have to be downloaded.
+EMBEDDED = ("digits", "slow_change")
 
 
 def task_page(task: Task) -> str:
     """The page, as Markdown. It downloads nothing: samples and splits are shown of what is embedded
     or drawn.
     """
-    about, here = card(type(task)), task.id in EMBEDDED or isinstance(task, DrawnTask)
+    about, here = card(type(task)), task.id in EMBEDDED or isinstance(task, DrawnTask | SeriesTask)
     hidden, epochs, batch = task.suggests
     lines = [
         f"# {task.id}",
@@ -68,7 +69,9 @@ def task_page(task: Task) -> str:
         f"What trains well here, and is used where nothing else is said: `{flags}`.",
         "",
     ]
-    rules = "bptt,rtrl,frozen" if task.in_time else "bp,dfa,frozen"
+    long = isinstance(task, SeriesTask)  # for rtrl
+    in_time = "bptt,esn,frozen" if long else "bptt,rtrl,frozen"
+    rules = in_time if task.in_time else "bp,dfa,frozen"
     path = " --data.path FILE" if isinstance(task, Data) else ""
     lines += [f"    byway compare --task {task.id}{path} --rules {rules} --seeds 4", ""]
     return "\n".join(lines)
@@ -112,6 +115,8 @@ def _samples(task: Task) -> list[str]:
             "</figure>",
             "",
         ]
+    if not isinstance(task, SequenceTask):
+        return []
     split = task.load()["train"]
     x, signal = task.batch(split, jnp.arange(2), jax.random.key(0))
     weight = np.asarray(signal.weight)
@@ -124,8 +129,7 @@ def _samples(task: Task) -> list[str]:
         )
         for i in range(2)
     ]
-    caption = (
-        "Two training sequences, time to the right: blue above zero, orange below. Targets are "
-        "filled at the steps that count."
-    )
+    inks = "blue above zero, orange below. Targets are filled at the steps that count."
+    lines = "each line has a scale of its own, and targets are drawn at the steps that count."
+    caption = f"Two training sequences, time to the right: {lines if x.shape[1] > LONG else inks}"
     return ["<figure>", *shown, f"<figcaption>{caption}</figcaption>", "</figure>", ""]

@@ -64,6 +64,8 @@ def encoded(encoding: Encoding, x: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if encoding.room:
         front = np.zeros((*lead, encoding.room, *wanted[1:]), dtype)
         scaled = np.concatenate([front, scaled], len(lead))
+    if encoding.order is not None:
+        scaled = scaled.reshape(*lead, -1)[..., encoding.order]
     if encoding.taken is not None:
         scaled = scaled.reshape(*lead, *encoding.taken)
     return scaled, read.lengths

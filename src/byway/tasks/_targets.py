@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from typing_extensions import override
 
 from byway.core.errors import DataError
-from byway.core.score import ACCURACY, LOSS, R2, RMSE, Score
+from byway.core.score import ACCURACY, LOSS, NRMSE, R2, RMSE, Score
 from byway.core.signal import Closeness, Loss, NoLoss, Payoff, Right, Signal, loss_called
 
 
@@ -126,7 +126,7 @@ class Numbers(Targets):
         flat: whether y has no axis for its numbers, as each sample or step has one.
     """
 
-    scores: ClassVar[tuple[Score, ...]] = (RMSE, R2, LOSS)
+    scores: ClassVar[tuple[Score, ...]] = (RMSE, NRMSE, R2, LOSS)
     payoff: ClassVar[Payoff | None] = Closeness()
     criterion: Loss = eqx.field(static=True)
     mean: np.ndarray = eqx.field(converter=np.asarray)
@@ -161,7 +161,8 @@ class Numbers(Targets):
             for a in (self.deviation, self.centre)
         )
         square, away = (output - signal.target) ** 2, signal.target - centre
-        parts = {RMSE.name: square * scale**2, R2.name: jnp.stack([square, away, away**2], -1)}
+        shares = jnp.stack([square, away, away**2], -1)
+        parts = {RMSE.name: square * scale**2, NRMSE.name: shares, R2.name: shares}
         return {name: signal.weigh(part) for name, part in parts.items()} | {
             LOSS.name: signal.loss(output)
         }

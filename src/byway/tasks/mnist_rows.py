@@ -6,38 +6,14 @@
 Source   LeCun, Cortes and Burges, The MNIST database of handwritten digits
 """
 
-import dataclasses
 from typing import ClassVar
 
-import jax
-from typing_extensions import override
-
 from byway.core.hyper import hyper
-from byway.core.task import Suggestion
-from byway.tasks._images import MNIST_FILES, IDXTask
-from byway.tasks._sequences import at_the_end
+from byway.tasks._scanned import ScannedMNIST
 
 
-class MNISTRows(IDXTask):
+class MNISTRows(ScannedMNIST):
     """MNIST, one row a time step."""
 
-    in_time: ClassVar[bool] = True
-    suggests: ClassVar[Suggestion] = Suggestion(hidden=(128,), epochs=10, batch=128)
-    files: ClassVar = MNIST_FILES
+    pixels: ClassVar[int] = 28
     validation: int = hyper(5_000, "images kept from training for validation", low=1)
-
-    input_shape: ClassVar[tuple[int, ...]] = (28,)
-    image_shape: ClassVar[tuple[int, ...]] = (28, 28, 1)
-
-    @property
-    @override
-    def encoding(self):
-        rows = self.image_shape[:2]
-        return dataclasses.replace(super().encoding, in_time=True, taken=rows, at_end=True)
-
-    @override
-    def batch(self, split, index, key):
-        x, signal = super().batch(split, index, key)
-        rows = self.image_shape[0]
-        target, weight = jax.vmap(lambda one: at_the_end(one, rows))(signal.target)
-        return x[..., 0], dataclasses.replace(signal, target=target, weight=weight)
