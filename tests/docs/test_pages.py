@@ -25,6 +25,7 @@ from byway.pages.words import card
 from byway.rules import RULES
 from byway.tasks import TASKS
 from byway.tasks._sequences import DrawnTask
+from byway.tasks._series import SeriesTask
 from byway.verify.run import verify
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -97,6 +98,18 @@ def test_a_sequence_is_filled_where_it_counts():
     ]
 
 
+def test_a_long_sequence_is_drawn_as_lines_of_the_steps_that_count():
+    x, counts = np.arange(100.0)[:, None], np.arange(100) >= 40
+    (svg,) = pictures(sequence_svg(x, -x, counts / 60, "many steps"))
+    shown, wanted = (
+        [tuple(map(float, at.split(","))) for at in line.get("points").split()]
+        for line in svg.iter("polyline")
+    )
+    assert (len(shown), len(wanted)) == (100, 60)
+    assert shown[0] == (56.0, 30.0) and shown[-1][1] == 4.0
+    assert wanted[0] == (56 + 330 * 0.4, 34.0)
+
+
 @pytest.mark.parametrize("name", TASKS.ids())
 def test_a_task_has_its_page(name, monkeypatch):
     def refuse(*_):
@@ -107,9 +120,9 @@ def test_a_task_has_its_page(name, monkeypatch):
     page = task_page(task := byway.task(name))
     assert page.startswith(f"# {name}\n")
     assert f"byway compare --task {name} " in page
-    drawn = name in EMBEDDED or isinstance(task, DrawnTask)
-    assert len(pictures(page)) == (0 if not drawn else 1 if name in EMBEDDED else 2)
-    assert ("samples in test" in page) == drawn
+    made = isinstance(task, DrawnTask | SeriesTask)
+    assert len(pictures(page)) == (2 if made else 1 if name == "digits" else 0)
+    assert ("samples in test" in page) == (made or name in EMBEDDED)
 
 
 def test_the_page_of_digits_states_what_is_known_of_it():

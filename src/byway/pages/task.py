@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from byway.core.task import Task
+from byway.core.task import Split, Task
 from byway.pages.drawing import LONG, images_svg, sequence_svg
 from byway.pages.words import body, card, sentences, settings, table
 from byway.tasks._images import ImageTask
@@ -25,13 +25,14 @@ def task_page(task: Task) -> str:
     or drawn.
     """
     about, here = card(type(task)), task.id in EMBEDDED or isinstance(task, DrawnTask | SeriesTask)
+    splits = task.load() if here else {}
     hidden, epochs, batch = task.suggests
     lines = [
         f"# {task.id}",
         "",
         f"**{about.headline}**",
         "",
-        *(_samples(task) if here else []),
+        *(_samples(task, splits["train"]) if here else []),
         *body(about),
         "",
     ]
@@ -41,11 +42,7 @@ def task_page(task: Task) -> str:
         ["one input" + (", at each time step" if task.in_time else ""), shape],
         ["outputs", outputs],
     ]
-    rows += (
-        [[f"samples in {name}", f"{split.size:,}"] for name, split in task.load().items()]
-        if here
-        else []
-    )
+    rows += [[f"samples in {name}", f"{split.size:,}"] for name, split in splits.items()]
     lines += ["## Shapes and splits", "", *table(["of", "size"], rows)]
     lines += [
         "Training looks at `train`, progress and tuning at `validation`; nothing is selected on "
@@ -100,9 +97,9 @@ def _sizes(task: Task) -> tuple[str, str]:
     return "x".join(map(str, task.input_shape)), str(task.outputs)
 
 
-def _samples(task: Task) -> list[str]:
+def _samples(task: Task, split: Split) -> list[str]:
+    """Some samples of a split, drawn; nothing of those that are neither images nor sequences."""
     if isinstance(task, ImageTask):
-        split = task.load()["train"]
         labels = np.asarray(split.y)
         first = [int(np.flatnonzero(labels == c)[0]) for c in range(task.outputs)]
         picture = images_svg(
@@ -117,7 +114,6 @@ def _samples(task: Task) -> list[str]:
         ]
     if not isinstance(task, SequenceTask):
         return []
-    split = task.load()["train"]
     x, signal = task.batch(split, jnp.arange(2), jax.random.key(0))
     weight = np.asarray(signal.weight)
     shown = [
