@@ -28,17 +28,20 @@ def spiking(
     refractory=0,
     scaled=False,
     detached=True,
+    hard=False,
+    shape=lambda x: jnp.maximum(0, 1 - jnp.abs(x)),
     rho=None,
     beta=0.0,
 ):
     """One step of a (possibly adaptive) integrate-and-fire unit, by its published equations."""
     alpha = math.exp(-1 / tau)
     z = jax.lax.stop_gradient(s["z"]) if detached else s["z"]
-    v = alpha * s["v"] + (1 - alpha if scaled else 1) * u - theta * z
+    v = alpha * s["v"] + (1 - alpha if scaled else 1) * u
+    v = v - (alpha * s["v"] * z if hard else theta * z)
     a = rho * s["a"] + s["z"] if rho else s["a"]
     quiet = s["quiet"] > 0
     above = v - theta - beta * a
-    psi = jnp.where(quiet, 0, gamma / theta * jnp.maximum(0, 1 - jnp.abs(above / theta)))
+    psi = jnp.where(quiet, 0, gamma / theta * shape(above / theta))
     new = jnp.where(quiet, 0, _spike(above, psi))
     left = jnp.where(jax.lax.stop_gradient(new) > 0, refractory, jnp.maximum(s["quiet"] - 1, 0))
     return {"v": v, "a": a, "z": new, "quiet": left}, new
@@ -54,6 +57,12 @@ def gru(s, u):
     z, r = (1 / (1 + jnp.exp(-u[:, i])) for i in (0, 1))
     h = (1 - z) * jnp.tanh(u[:, 2] + r * u[:, 3]) + z * s["v"]
     return s | {"v": h}, h
+
+
+def lstm(s, u):
+    i, f, o = (1 / (1 + jnp.exp(-u[:, k])) for k in (0, 1, 3))
+    c = f * s["v"] + i * jnp.tanh(u[:, 2])
+    return s | {"v": c}, o * jnp.tanh(c)
 
 
 def _rho(tau):
@@ -89,5 +98,25 @@ KINDS = {
         functools.partial(spiking, rho=_rho(8.0), beta=0.5, detached=False, refractory=1),
         2,
     ),
+    "lif, hard reset": (
+        lambda: byway.cell("lif", hard=True, surrogate="fast_sigmoid", steepness=5.0),
+        functools.partial(spiking, hard=True, shape=lambda x: (1 + jnp.abs(5 * x)) ** -2),
+        2,
+    ),
+    "alif, whole hard reset": (
+        lambda: byway.cell(
+            "alif", tau_adaptation=8.0, beta=0.5, hard=True, detached=False, surrogate="arctan"
+        ),
+        functools.partial(
+            spiking,
+            rho=_rho(8.0),
+            beta=0.5,
+            hard=True,
+            detached=False,
+            shape=lambda x: 1 / (1 + x * x),
+        ),
+        2,
+    ),
     "gru": (lambda: byway.cell("gru"), gru, 1),
+    "lstm": (lambda: byway.cell("lstm", forget_bias=0.0), lstm, 1),
 }

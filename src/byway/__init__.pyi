@@ -56,6 +56,7 @@ from byway.network.blackbox import host as host
 # Networks: built, brought from Equinox, and what they are made of.
 from byway.network.builders import convnet as convnet
 from byway.network.builders import graph as graph
+from byway.network.builders import lru as lru
 from byway.network.builders import mlp as mlp
 from byway.network.builders import rnn as rnn
 from byway.network.cell import Cell as Cell
@@ -67,6 +68,7 @@ from byway.network.equinox import to_equinox as to_equinox
 from byway.network.network import Network as Network
 from byway.network.populations import Population as Population
 from byway.network.projections import Dense as Dense
+from byway.network.projections import Offset as Offset
 from byway.network.projections import Skip as Skip
 from byway.network.sparse import FixedFanIn as FixedFanIn
 

@@ -25,13 +25,14 @@ from byway.rules.time.rtrl import RTRL
 from cells_by_hand import KINDS, gru, leaky
 
 STEPS, BATCH = 7, 3
+GATED = ("gru", "lstm")
 
 
 def _drives(kind, units=4):
     draw = np.random.default_rng(0)
-    ports = (4,) if kind == "gru" else ()
+    ports = (4,) if kind in GATED else ()
     return jnp.asarray(
-        draw.normal(size=(STEPS, BATCH, *ports, units)) * (1 if kind in ("gru", "leaky") else 0.8)
+        draw.normal(size=(STEPS, BATCH, *ports, units)) * (0.8 if "lif" in kind else 1)
     )
 
 
@@ -102,6 +103,43 @@ def test_local_derivatives_are_autodiffs(kind):
                 )
                 np.testing.assert_allclose(read, post_by_state[j].sum(), rtol=1e-12, atol=1e-15)
         state, _ = mine.step(state, u)
+
+
+@pytest.mark.parametrize("per_ms", [10, 20])
+def test_a_lif_unit_fires_as_often_as_its_equation_in_continuous_time(per_ms):
+    """Period = tau ln(I / (I - theta)), up to one step: within 2 % at 10 steps a millisecond, and
+    within half of that at 20.
+    """
+    tau, theta, drives = 20.0, 1.0, np.linspace(1.2, 5, 20)
+    unit = byway.cell("lif", tau=tau * per_ms, threshold=theta, scaled=True, hard=True)
+
+    def step(state, _):
+        return unit.step(state, jnp.asarray(drives)[None])
+
+    _, spikes = jax.lax.scan(step, unit.rest(jnp.zeros((1, 20))), None, 200 * per_ms)
+    for drive, of_unit in zip(drives, np.asarray(spikes[:, 0]).T, strict=True):
+        (times,) = np.nonzero(of_unit)
+        period = np.diff(times).mean() / per_ms
+        expected = tau * np.log(drive / (drive - theta))
+        assert -1e-9 <= period - expected <= 1.001 / per_ms
+        assert period / expected - 1 < 0.02 * 10 / per_ms or expected < 5
+
+
+def test_an_lstm_is_that_of_equinox():
+    theirs = eqx.nn.LSTMCell(3, 5, key=jax.random.key(0))
+    net = rnn(3, 5, 2, activation=byway.cell("lstm", forget_bias=0.0))
+    net = net.with_theta(
+        {
+            "input-hidden1": {"weight": theirs.weight_ih.T, "bias": theirs.bias},
+            "hidden1-hidden1": {"weight": theirs.weight_hh.T},
+        }
+    )
+    x, state = jax.random.normal(jax.random.key(1), (STEPS, BATCH, 3)), net.rest(BATCH)
+    h = c = jnp.zeros((BATCH, 5))
+    for now in x:
+        state, phase = net.step(now, state)
+        h, c = jax.vmap(theirs)(now, (h, c))
+        np.testing.assert_allclose(phase.post["hidden1"], h, rtol=1e-12, atol=1e-14)
 
 
 def test_a_gru_is_that_of_equinox():

@@ -4,6 +4,7 @@ nothing else is.
 
 import dataclasses
 import functools
+import re
 import subprocess
 import sys
 
@@ -281,3 +282,21 @@ def test_rules_of_two_kinds_are_told_apart_by_name_first(tmp_path):
     _fit(_made(), checkpoint=tmp_path)
     with pytest.raises(RunError, match=r"its rule is bp\(\), and .*program differ"):
         _fit(_made(by=DFA()), checkpoint=tmp_path)
+
+
+def test_a_program_is_the_same_whatever_its_functions_are_called():
+    """And however often one is written out: both hang on what the process has traced before."""
+    from byway.training.fingerprint import _nameless
+
+    def doubled(a):
+        return a * 2 + 1
+
+    inner = jax.jit(doubled)
+    text = jax.jit(lambda a: jnp.sin(inner(a)) + inner(a + 3)).lower(jnp.zeros(2)).as_text()
+    (name,) = set(re.findall(r"call @([\w.]+)", text))
+    start = text.index(f"  func.func private @{name}(")
+    copy = text[start : text.index("\n  }\n", start) + 5].replace(f"@{name}(", "@other(")
+    twice = text[:start] + copy + text[start:].replace(f"@{name}(", "@third(")
+    twice = twice.replace(f"call @{name}(", "call @other(", 1).replace(f"@{name}(", "@third(")
+    assert twice.count("@other") == twice.count("@third") == 2
+    assert _nameless(twice) == _nameless(text) != _nameless(text.replace("2.0", "2.5"))

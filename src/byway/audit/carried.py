@@ -89,7 +89,8 @@ def _between_more(p: Projection, factor: int) -> Projection:
         if name in fields
     }
     if p.weight is None:
-        return dataclasses.replace(p, **ends)
+        parts = {} if p.bias is None else {"bias": jnp.tile(p.bias, factor)}
+        return dataclasses.replace(p, **ends, **parts)
     if isinstance(p, Layers):  # whose layers are as large as they are: all to all grows alike
         weight = jnp.zeros(
             (math.prod(ends["src_shape"]), math.prod(ends["dst_shape"])), p.weight.dtype

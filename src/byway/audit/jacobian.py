@@ -98,7 +98,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
                 )
             return total, made
 
-        weights = {p.name: p.weight for p in net.projections}
+        weights = {p.name: p.weight for p in net.projections if p.weight is not None}
         _, records = eqx.filter_jit(taught)(weights)
         alone, composed = (
             (lambda weights: taught(weights, records)[0]),
@@ -107,7 +107,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
         of_g, of_both = jax.jit(
             lambda weights: (jax.jacfwd(alone)(weights), jax.jacfwd(composed)(weights))
         )(weights)
-        inside = {name: _between(blocks["weight"][name]) for name, blocks in of_g.items()}
+        inside = {name: _between(of_g[name]["weight"][name]) for name in weights.keys() & of_g}
         return _compare(_norms(of_g), _norms(of_both), inside, verdict)
 
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.special
 
-from byway.audit.program import ASKS, Equation, Program
+from byway.audit.program import ASKS, Equation, Program, scanned
 
 Values = dict[int, Any]
 
@@ -70,7 +70,7 @@ def _inner(program: Program, operands: Sequence[Any]) -> list[Any]:
 
 def _scan(equation: Equation, operands: Sequence[Any]) -> list[Any]:
     params, (body,) = equation.params, equation.inner
-    consts, carries = params["num_consts"], params["num_carry"]
+    consts, carries = scanned(params)
     fixed, carry, xs = (
         operands[:consts],
         list(operands[consts : consts + carries]),

@@ -307,7 +307,7 @@ class _Writer:
         return key if _hashable(key) else None
 
     def unroll(self, params: Mapping[str, Any], ins: Sequence[int]) -> list[int]:
-        consts, carried = params["num_consts"], params["num_carry"]
+        consts, carried = scanned(params)
         fixed, carry, xs = (
             ins[:consts],
             list(ins[consts : consts + carried]),
@@ -356,6 +356,14 @@ class _Writer:
             self.written[key] = (self.slot(aval),)
             self.equations.append(Equation(name, params, tuple(ins), self.written[key], call))
         return self.written[key][0]
+
+
+def scanned(params: Mapping[str, Any]) -> tuple[int, int]:
+    """How many of the operands of a scan stay as they are, and how many are carried."""
+    if "num_consts" in params:
+        return params["num_consts"], params["num_carry"]
+    fixed, carried, _ = params["ft_in"].unpack()  # from JAX 0.12 on
+    return len(fixed), len(carried)
 
 
 def _hashable(value: Any) -> bool:

@@ -40,7 +40,7 @@ from byway.audit.flow import (
     whole,
     with_axis,
 )
-from byway.audit.program import ASKS, Equation, Program
+from byway.audit.program import ASKS, Equation, Program, scanned
 from byway.audit.program import trace as trace_program
 from byway.audit.use import (
     FORWARDS,
@@ -441,7 +441,7 @@ class Reader:
 
     def _scan(self, site: Site, inside: Sequence[Program], flows: list[Flow]) -> list[Known]:
         (body,), length = inside, site.params["length"]
-        consts, carries = site.params["num_consts"], site.params["num_carry"]
+        consts, carries = scanned(site.params)
         fixed, carry = flows[:consts], flows[consts : consts + carries]
         xs = [row(flow, None) for flow in flows[consts + carries :]]
         fresh = [((*self._at, -1 - k), length * site.times) for k in range(len(flows) - consts)]

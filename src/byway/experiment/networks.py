@@ -9,15 +9,16 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, mlp, rnn
+from byway.network.builders import convnet, lru, mlp, rnn
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
 CHANNELS = (16, 32)
-ONLY = {"channels": "convnet", "kernel": "convnet", "pool": "convnet", "fan_in": "mlp"}
+ONLY = dict.fromkeys(("channels", "kernel", "pool"), "convnet") | {"fan_in": "mlp", "units": "lru"}
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
+    "lru": lambda task, hidden, options: lru(task.input_shape, *hidden, task.outputs, **options),
     "convnet": lambda task, hidden, options: convnet(
         task.input_shape,
         options.pop("channels", CHANNELS),
@@ -33,16 +34,19 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp, convnet or rnn; by default rnn where samples are sequences, mlp elsewhere.
+        kind: mlp, convnet, rnn, or lru (linear recurrent units); by default rnn where samples are
+            sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; the task's suggestion by default, none after
             convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
         activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
-            identity, quantised; in time also leaky, lif, alif, gru.
+            identity, quantised; in time also leaky, lif, alif, gru, lstm.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
             default.
+        units: how many complex numbers each memory of an lru holds; as many as its hidden layer has
+            units by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
             ff always does.
         bias: whether projections have a bias.
@@ -55,6 +59,7 @@ class NetSettings:
     pool: int | None = None
     activation: str | None = None
     fan_in: int | None = None
+    units: int | None = None
     norm: bool = False
     bias: bool = True
 
@@ -79,6 +84,12 @@ class NetSettings:
             for name, value in vars(mine).items()
             if value is not None and name not in ("kind", "hidden")
         }
+        # What a rule wants of its units, the memories of an lru have.
+        needs = {
+            name: value
+            for name, value in rule.network_options.items()
+            if (name, mine.kind) != ("activation", "lru")
+        }
         for name, value in options.items():
             if (only := ONLY.get(name, mine.kind)) != mine.kind:
                 raise ConfigError(
@@ -86,13 +97,13 @@ class NetSettings:
                     f"one of the kind {only}",
                     f"leave net.{name} out, or add --net.kind {only}",
                 )
-            if name in ("kernel", "pool"):
+            if name in ("kernel", "pool", "units"):
                 require_whole(f"net.{name}", value)
             # What is off may be off by default.
-            if rule.network_options.get(name, value) != value and value is not False:
+            if needs.get(name, value) != value and value is not False:
                 raise ConfigError(
                     f"net.{name} = {value} for {rule.id}",
-                    f"{rule.network_options[name]}, which {rule.id} cannot do without",
+                    f"{needs[name]}, which {rule.id} cannot do without",
                     f"leave net.{name} out, or {rule.id}",
                 )
-        return builder(task, mine.hidden, {**options, **rule.network_options})
+        return builder(task, mine.hidden, {**options, **needs})

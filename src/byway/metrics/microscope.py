@@ -28,6 +28,7 @@ from byway.core.signal import Signal
 from byway.core.tree import PyTree
 from byway.learning.learner import Learner
 from byway.learning.rule import Carry, Rule
+from byway.network.network import Network
 
 ANGLE = Metric(
     "angle",
@@ -109,7 +110,8 @@ def microscope(
     if true is None:
         return {metric.name: {} for metric in QUANTITIES}
     update = _taught(rule, learner, x, signal, key)
-    seen = {name: compare(mine["weight"], true[name]) for name, mine in update.items()}
+    looked_at = _looked_at(learner.net)
+    seen = {name: compare(mine[looked_at[name]], true[name]) for name, mine in update.items()}
     return {
         metric.name: {name: found[metric.name] for name, found in seen.items()}
         for metric in QUANTITIES
@@ -123,20 +125,26 @@ def true_gradient(
     signal: Signal,
     key: Key[Array, ""],
 ) -> dict[str, Array] | None:
-    """The gradient of the prediction's mean loss by the weights of each projection; None where
-    there is none.
+    """The gradient of the prediction's mean loss by the weights of each projection, or by the bias
+    of one that has no more; None where there is none.
     """
     net = learner.net
+    looked_at = _looked_at(net)
     if not net.differentiable:
         return None
 
     def loss(weights):
-        changed = net.with_theta({name: {"weight": weight} for name, weight in weights.items()})
+        changed = net.with_theta({name: {looked_at[name]: a} for name, a in weights.items()})
         record = rule.predict(learner.gamma, changed, x, key, signal.weight is not None)
         return jnp.sum(signal.loss(record.output)) / x.shape[0]
 
-    weights = {p.name: p.weight for p in net.projections}
+    weights = {name: net.theta[name][part] for name, part in looked_at.items()}
     return jax.grad(loss)(weights) if _has_gradient(loss, weights) else None
+
+
+def _looked_at(net: Network) -> dict[str, str]:
+    """The part of each projection that is compared: its weight, or its bias where that is all."""
+    return {p.name: next(iter(p.theta)) for p in net.projections if p.theta}
 
 
 def compare(

@@ -19,12 +19,12 @@ from byway.network.cells import CELLS
 from byway.network.convolutions import Conv, LocallyConnected
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Dense, Projection, Skip
+from byway.network.projections import Dense, Offset, Projection, Skip
 from byway.network.sparse import FixedFanIn
 
 # The projections that can be built again.
 KINDS: dict[str, type[Projection]] = {
-    kind.__name__: kind for kind in (Dense, Conv, LocallyConnected, FixedFanIn, Skip)
+    kind.__name__: kind for kind in (Dense, Conv, LocallyConnected, FixedFanIn, Skip, Offset)
 }
 PLAIN = str | int | float | bool | None
 

@@ -25,7 +25,7 @@ from byway.network.cells import cell as find_cell
 from byway.network.convolutions import Conv
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Dense, Projection
+from byway.network.projections import Dense, Offset, Projection
 from byway.network.space import sheet
 from byway.network.sparse import FixedFanIn
 
@@ -193,12 +193,61 @@ def rnn(
         )
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     edges = []
+    own = find_cell(activation).fed_by(recurrent=True)
     for src, dst in pairwise(names):
-        edges += [(src, dst)] + ([(dst, dst)] if dst != "output" else [])
+        edges += [(src, dst)] + ([(dst, dst)] if dst != "output" and own else [])
     cells = dict.fromkeys(names[1:-1], activation) | {names[-1]: readout}
     return graph(
         dict(zip(names, sizes, strict=True)), edges, activation=cells, norm=norm, bias=bias, key=key
     )
+
+
+def lru(
+    *sizes: Shape,
+    units: int | None = None,
+    activation: Phi = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """Layers of linear recurrent units: a memory in each, of complex numbers that do not act on one
+    another, and a hidden layer without a memory, which reads the memory and what the memory reads.
+
+        h_t = lambda h_{t-1} + gamma B x_t,   y_t = phi(Re(C h_t) + D x_t)
+
+    Args:
+        sizes: the input of one time step, each hidden layer, the output; `lru(2, 64, 1)`.
+        units: how many linear recurrent units a memory has; as many as its hidden layer by default.
+            For a ring of other sizes, see `graph` and `byway.cell("lru", smallest=0.5)`.
+        activation: phi of the hidden layers, a name or an `Activation`.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether the first projection into each population has a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than three sizes, or a size below 1.
+    """
+    _check_sizes(sizes)
+    if len(sizes) < 3:
+        raise ShapeError(
+            f"a network of linear recurrent units of sizes {tuple(sizes)}",
+            "an input, a hidden layer and an output at least",
+            "see 'lru(2, 64, 1)'",
+        )
+    if units is not None:
+        require_whole("units", units)
+    layers: dict[str, Shape] = {"input": sizes[0]}
+    cells: dict[str, Phi] = {}
+    edges, below = [], "input"
+    for i, size in enumerate(sizes[1:-1], 1):
+        memory, hidden = f"memory{i}", f"hidden{i}"
+        layers |= {memory: size if units is None else units, hidden: size}
+        cells |= {memory: "lru", hidden: activation}
+        edges += [(below, memory), (memory, hidden), (below, hidden)]
+        below = hidden
+    layers["output"] = sizes[-1]
+    edges.append((below, "output"))
+    return graph(layers, edges, activation=cells, norm=norm, bias=bias, key=key)
 
 
 def graph(
@@ -332,10 +381,17 @@ def _dense(populations, edges, bias) -> list[Projection]:
             if dst.cell.ports == 1
             else dst.cell.fed_by(recurrent=place[src.name] >= place[dst.name])
         )
-        n_post = dst.size * (1 if ports is None else len(ports))
-        if src.size * n_post > LARGEST_COUNT:
+        if ports == ():
+            raise ConfigError(
+                f"an edge from {src.name} to {dst.name}, whose units are {dst.cell.name}",
+                "edges from populations before it: such units take nothing of the past but their "
+                "own",
+                "leave it out",
+            )
+        n_pre, n_post = math.prod(src.sent), dst.size * (1 if ports is None else len(ports))
+        if n_pre * n_post > LARGEST_COUNT:
             raise ShapeError(
-                f"{src.size * n_post:,} weights from {src.name} to {dst.name}",
+                f"{n_pre * n_post:,} weights from {src.name} to {dst.name}",
                 f"at most {LARGEST_COUNT:,}",
                 "use smaller layers",
             )
@@ -347,14 +403,35 @@ def _dense(populations, edges, bias) -> list[Projection]:
             Dense(
                 src=src.name,
                 dst=dst.name,
-                src_shape=src.shape,
+                src_shape=src.sent,
                 dst_shape=dst.drive,
-                weight=jnp.zeros((src.size, n_post)),
+                weight=jnp.zeros((n_pre, n_post)),
                 bias=b,
                 ports=ports,
             )
         )
-    return projections
+    return projections + _own(populations, projections)
+
+
+def _own(populations, projections) -> list[Projection]:
+    """The parameters of units whose cells have some, where no projection holds them yet."""
+    offsets = []
+    for dst in populations:
+        into = [p for p in projections if p.dst == dst.name]
+        if dst.cell.own and into and not any(p.ports == dst.cell.own for p in into):
+            bias = jnp.zeros(len(dst.cell.own) * dst.size)
+            offsets.append(
+                Offset(
+                    into[0].src,
+                    dst.name,
+                    into[0].src_shape,
+                    dst.drive,
+                    bias,
+                    ports=dst.cell.own,
+                    label="own",
+                )
+            )
+    return offsets
 
 
 def _drawn(net: Network, key) -> Network:

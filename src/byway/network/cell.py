@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
 from typing_extensions import override
 
 from byway.core.hyper import check_ranges
@@ -32,10 +33,12 @@ class Local(NamedTuple):
         carry: d state'_i / d state_j, by the names (i, j).
         drive: d state'_i / du, by name; "batch ports *units" where there are several ports.
         read: d post / d state_j, by name.
-        slope: d post / du, as `drive`; None where there is no derivative.
+        slope: d post / du, as `drive`; None where there is no derivative, and where several numbers
+            are sent: those are parts of the state, and `drive` has their derivatives.
         after: d post / d state'_i, by name, where the activity follows from the state after the
             step alone: then `read` and `slope` are this times `carry` and `drive`, and a rule that
-            has d state' / d theta needs neither. None where it does not.
+            has d state' / d theta needs neither. None where it does not. Where several numbers are
+            sent, each is a part of the state itself: 1.0 for all of them.
     """
 
     carry: Mapping[tuple[str, str], Derivative]
@@ -54,6 +57,10 @@ class Cell(eqx.Module):
         ports: how many drives it takes; with several, u is "batch ports *units".
         carries: the parts of its state that credit flows through, that is, those that have
             derivatives; none where there is no state.
+        sends: where each unit sends several numbers, the parts of its state that these are: its
+            activity is "batch sends *units".
+        own: the ports that take parameters of the units themselves, such as a time constant that is
+            learned: what drives them is an `Offset`, a bias and nothing else.
     """
 
     if TYPE_CHECKING:  # to a type checker an abstract variable is an argument of every cell
@@ -64,6 +71,8 @@ class Cell(eqx.Module):
         gain: eqx.AbstractVar[float]
     ports: ClassVar[int] = 1
     carries: ClassVar[tuple[str, ...]] = ()
+    sends: ClassVar[tuple[str, ...]] = ()
+    own: ClassVar[tuple[int, ...]] = ()
 
     @property
     def black_box(self) -> bool:
@@ -75,6 +84,12 @@ class Cell(eqx.Module):
         does not; all by default.
         """
         return tuple(range(self.ports))
+
+    def drawn(
+        self, key: Key[Array, ""], like: Float[Array, "own *units"]
+    ) -> Float[Array, "own *units"]:
+        """The first parameters of units, in the order of the ports `own`; all 0 by default."""
+        return jnp.zeros_like(like)
 
     def rest(self, like: Float[Array, "batch *units"]) -> CellState:
         """The state before the first step, for units shaped like `like`; nothing for a cell without

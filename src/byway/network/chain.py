@@ -123,7 +123,7 @@ def nothing_owed(net: Network, batch: int) -> Later:
     for p in net.projections:
         if p.name in net.recurrent and net.input not in (p.src, p.dst):
             longest[p.src] = max(longest.get(p.src, 0), net.recurrent[p.name])
-    nothing = {name: jnp.zeros((batch, *net[name].shape), net.dtype) for name in longest}
+    nothing = {name: jnp.zeros((batch, *net[name].sent), net.dtype) for name in longest}
     rings = {
         name: jnp.stack([nothing[name]] * steps) for name, steps in longest.items() if steps > 1
     }
@@ -140,8 +140,12 @@ def _through_cell(
     """dC/du, and dC/d(state before), of dC/dpost and dC/d(state after)."""
     local = population.local(phase.cell[population.name], phase.u[population.name])
     at_drive = (lambda a: a) if population.cell.ports == 1 else (lambda a: a[:, None])
-    by_state = {i: at_drive(a) for i, a in state.items()}
-    delta = _sum([at_drive(post) * local.slope, *(by_state[i] * d for i, d in local.drive.items())])
+    if sends := population.cell.sends:  # the activity is these parts of the state
+        state = {i: a + post[:, sends.index(i)] if i in sends else a for i, a in state.items()}
+    delta = _sum(
+        ([] if local.slope is None else [at_drive(post) * local.slope])
+        + [at_drive(state[i]) * d for i, d in local.drive.items()]
+    )
     before = {}
     for j in state:
         terms = [state[i] * d for (i, of), d in local.carry.items() if of == j] + (

@@ -160,17 +160,17 @@ class Network(eqx.Module):
 
     def rest(self, batch: int) -> State:
         """The silence before the first time step."""
-        zeros = lambda name, *front: jnp.zeros((*front, batch, *self[name].shape), self.dtype)
+        zeros = lambda shape, *front: jnp.zeros((*front, batch, *shape), self.dtype)
         due = {
-            name: {delay: zeros(name) for delay in delays}
+            name: {delay: zeros(self[name].sent) for delay in delays}
             for name, delays in self.topology.horizon.items()
         }
         past = {
-            name: zeros(name, max(delays))
+            name: zeros(self[name].sent, max(delays))
             for name, delays in self.topology.horizon.items()
             if max(delays) > 1
         }
-        cell = {p.name: p.cell.rest(zeros(p.name)) for p in self.stateful if p.name != self.input}
+        cell = {p.name: p.cell.rest(zeros(p.shape)) for p in self.stateful if p.name != self.input}
         return State(due, past, cell, jnp.int32(0) if past else ())
 
     @property
@@ -443,7 +443,7 @@ def _check_ends(named: Mapping[str, Population], projections: Collection[Project
             if end not in named:
                 raise unknown_name("population", end, named)
         for end, given, wanted in (
-            (p.src, p.src_shape, named[p.src].shape),
+            (p.src, p.src_shape, named[p.src].sent),
             (p.dst, p.dst_shape, named[p.dst].drive),
         ):
             if given != wanted:

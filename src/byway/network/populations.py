@@ -68,6 +68,13 @@ class Population(eqx.Module):
         return self.shape if self.cell.ports == 1 else (self.cell.ports, *self.shape)
 
     @property
+    def sent(self) -> tuple[int, ...]:
+        """The shape of its activity in one sample, which is what it sends: that of the units, with
+        an axis in front where each unit sends several numbers.
+        """
+        return (len(self.cell.sends), *self.shape) if self.cell.sends else self.shape
+
+    @property
     def black_box(self) -> bool:
         """Whether its activity has no slope."""
         return self.cell.black_box

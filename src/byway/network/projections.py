@@ -178,7 +178,38 @@ class Projection(eqx.Module):
         """The update of theta: delta times pre, averaged over the batch."""
 
 
-class Dense(Projection):
+class Ported(Projection):
+    """Abstract: a projection that may feed some of the ports of the cells of `dst`, and not others.
+    Its currents are flat, "batch post", where post counts the drives that it feeds.
+    """
+
+    def _spread(self, current: Float[Array, "batch post"]) -> Float[Array, "batch *drive"]:
+        """A current for each drive that is fed, in the place of that drive; zero for the others."""
+        if self.ports is None:
+            return current.reshape(len(current), *self.dst_shape)
+        fed = current.reshape(len(current), len(self.ports), *self.dst_shape[1:])
+        nothing = jnp.zeros_like(fed[:, 0])
+        return jnp.stack(
+            [
+                fed[:, self.ports.index(i)] if i in self.ports else nothing
+                for i in range(self.dst_shape[0])
+            ],
+            1,
+        )
+
+    def _fed(self, delta: Float[Array, "batch *drive"]) -> Float[Array, "batch post"]:
+        """The drives that are fed, flat."""
+        if self.ports is not None:
+            delta = jnp.stack([delta[:, i] for i in self.ports], 1)
+        return delta.reshape(len(delta), -1)
+
+    @override
+    def at_post(self, delta):
+        """Of shape "batch 1 post"."""
+        return self._fed(delta)[:, None, :]
+
+
+class Dense(Ported):
     """All to all. Weight "pre post", bias "post"; populations of any shape are flattened.
 
     Attributes:
@@ -239,30 +270,56 @@ class Dense(Projection):
         """Of shape "batch pre 1"."""
         return pre.reshape(pre.shape[0], -1, 1)
 
+
+class Offset(Ported):
+    """A current that is always there: a bias, and no weights. Into the ports `own` of a cell it
+    holds the parameters of the units, so that every rule that trains biases trains them.
+
+    Attributes:
+        src: a population that stands before `dst`; nothing is read of it.
+        dst: the postsynaptic population.
+        src_shape: the shape of what `src` sends.
+        dst_shape: that of the drive of `dst`.
+        bias: "post", where post counts the drives that it feeds.
+        ports: which ports of the cells of `dst` it feeds, in order; None for all.
+    """
+
+    src: str = eqx.field(static=True)
+    dst: str = eqx.field(static=True)
+    src_shape: tuple[int, ...] = eqx.field(static=True)
+    dst_shape: tuple[int, ...] = eqx.field(static=True)
+    bias: Float[Array, " post"]
+    ports: tuple[int, ...] | None = eqx.field(static=True, default=None, kw_only=True)
+
+    axes: ClassVar[tuple[str, ...]] = ()
+    weight: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
+    fan_in: ClassVar[int] = 0
+    fan_out: ClassVar[int] = 0
+
+    @property
     @override
-    def at_post(self, delta):
-        """Of shape "batch 1 post"."""
-        return self._fed(delta)[:, None, :]
+    def offset(self):
+        return self._spread(self.bias[None])
 
-    def _spread(self, current: Float[Array, "batch post"]) -> Float[Array, "batch *drive"]:
-        """A current for each drive that is fed, in the place of that drive; zero for the others."""
-        if self.ports is None:
-            return current.reshape(len(current), *self.dst_shape)
-        fed = current.reshape(len(current), len(self.ports), *self.dst_shape[1:])
-        nothing = jnp.zeros_like(fed[:, 0])
-        return jnp.stack(
-            [
-                fed[:, self.ports.index(i)] if i in self.ports else nothing
-                for i in range(self.dst_shape[0])
-            ],
-            1,
-        )
+    @override
+    def redraw(self, key, src, dst):
+        """The parameters that the cells of `dst` begin with; 0 for other ports."""
+        if self.ports is None or self.ports != dst.cell.own:
+            return self.with_theta({"bias": jnp.zeros_like(self.bias)})
+        like = self.bias.reshape(len(self.ports), *dst.shape)
+        return self.with_theta({"bias": dst.cell.drawn(key, like).reshape(-1)})
 
-    def _fed(self, delta: Float[Array, "batch *drive"]) -> Float[Array, "batch post"]:
-        """The drives that are fed, flat."""
-        if self.ports is not None:
-            delta = jnp.stack([delta[:, i] for i in self.ports], 1)
-        return delta.reshape(len(delta), -1)
+    @override
+    def forward(self, pre):
+        return jnp.broadcast_to(self.offset, (len(pre), *self.dst_shape))
+
+    @override
+    def backward(self, delta, weight=None):
+        return jnp.zeros((len(delta), *self.src_shape), delta.dtype)
+
+    @override
+    def outer(self, pre, delta):
+        return {"bias": self._fed(delta).sum(0) / len(delta)}
 
 
 class Skip(Projection):

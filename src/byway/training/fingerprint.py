@@ -9,6 +9,7 @@ by what that reads.
 
 import functools
 import hashlib
+import re
 import types
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -20,6 +21,9 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from byway.core.code import Itself, behind, written_by
 from byway.network.blackbox import Host
+
+# What a function is called in a lowered program.
+SYMBOL = r'@(?:[\w.$-]+|"[^"]*")'
 
 
 def fingerprint(*parts: Any) -> str:
@@ -40,10 +44,35 @@ def fingerprint(*parts: Any) -> str:
 
 
 def _of_program(traced: jax.stages.Traced) -> Iterator[bytes]:
-    yield traced.lower().as_text().encode()
+    yield _nameless(traced.lower().as_text()).encode()
     yield from map(_of_array, traced.jaxpr.consts)
     for function in _called_on_the_host(traced.jaxpr.jaxpr):
         yield from map(_of_code, _behind(function))
+
+
+def _nameless(lowered: str) -> str:
+    """The program of `main`, where a digest stands for the name of each function that it calls.
+
+    How functions are called, and whether two calls share one, depends on what else the process has
+    traced before.
+    """
+    functions = {
+        found["name"]: found["rest"]
+        for found in re.finditer(
+            rf"^  func\.func \w+ (?P<name>{SYMBOL})(?P<rest>.*?^  }})$", lowered, re.M | re.S
+        )
+    }
+
+    @functools.cache
+    def named(name: str) -> str:
+        if name not in functions:
+            return name
+        return hashlib.blake2b(said(name).encode(), digest_size=8).hexdigest()
+
+    def said(name: str) -> str:
+        return re.sub(SYMBOL, lambda found: named(found[0]), functions[name])
+
+    return lowered.partition("  func.func ")[0] + said("@main")
 
 
 def _of_array(a: Any) -> bytes:

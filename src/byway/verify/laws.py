@@ -167,7 +167,8 @@ def learning_changes_the_readout_and_stays_finite(case: Case) -> None:
     still = [
         p.name
         for p in case.net.incoming(case.net.output)
-        if np.array_equal(seen.theta[p.name]["weight"], start.net.theta[p.name]["weight"])
+        if p.weight is not None
+        and np.array_equal(seen.theta[p.name]["weight"], start.net.theta[p.name]["weight"])
     ]
     demand(
         not still,

@@ -1,9 +1,8 @@
 """Adaptive leaky integrate-and-fire units (alif): each spike raises the threshold for a while.
 
-    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},   z_t = H(v_t - theta - beta a_{t-1}),
-    a_t = rho a_{t-1} + z_t
+    v_t as `lif`,   z_t = H(v_t - theta - beta a_{t-1}),   a_t = rho a_{t-1} + z_t
     rho = exp(-1 / tau_adaptation); the rest as in `lif`
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta - beta a_{t-1}| / theta),
+    psi_t = (dampening / theta) S(steepness (v_t - theta - beta a_{t-1}) / theta),
     which stands for dz/dv, and is 0 while refractory
 
 Shapes   u, v, a, z "batch *units"
@@ -31,7 +30,7 @@ class ALIF(Spiking):
 
     carries: ClassVar[tuple[str, ...]] = ("v", "a", "z")
 
-    tau_adaptation: float = hyper(200.0, "time constant of the adaptation", unit="step", low=1e-3)
+    tau_adaptation: float = hyper(200.0, "time constant of the adaptation", unit="step", low=1.0)
     beta: float = hyper(0.17, "how much the threshold rises with each spike", low=0.0)
 
     @property
@@ -52,13 +51,11 @@ class ALIF(Spiking):
     @override
     def local(self, state, u):
         psi = self.psi(state, self.moved(state, u) - self.threshold - self.beta * state["a"])
-        spike = {"v": psi * self.alpha, "a": -psi * self.beta} | (
-            {} if self.detached else {"z": -psi * self.threshold}
-        )
+        moved = self.moved_by(state)
+        spike = {j: psi * d for j, d in moved.items()} | {"a": -psi * self.beta}
         carry = {(i, j): d for i in ("a", "z") for j, d in spike.items()}
-        carry |= {("v", "v"): self.alpha, ("a", "a"): self.rho - psi * self.beta} | (
-            {} if self.detached else {("v", "z"): -self.threshold}
-        )
+        carry |= {("v", j): d for j, d in moved.items()}
+        carry["a", "a"] = self.rho - psi * self.beta
         return Local(
             carry, {"v": self.k, "a": psi * self.k, "z": psi * self.k}, spike, psi * self.k
         )

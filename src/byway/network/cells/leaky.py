@@ -28,7 +28,7 @@ class Leaky(StatefulCell):
     carries: ClassVar[tuple[str, ...]] = ("v",)
 
     phi: str | Activation = hyper("tanh", "what it sends of v: an activation, by name or as it is")
-    tau: float = hyper(5.0, "time constant of the membrane", unit="step", low=1e-3)
+    tau: float = hyper(5.0, "time constant of the membrane", unit="step", low=1.0)
     scaled: bool = hyper(True, "whether a drive counts 1 - alpha, as in the exact step, or 1")
 
     @override

@@ -1,16 +1,18 @@
 """Leaky integrate-and-fire units (lif).
 
-    v_t = alpha v_{t-1} + k u_t - theta z_{t-1},
+    v_t = alpha v_{t-1} + k u_t - theta z_{t-1};  or, where `hard` is on,
+    v_t = alpha v_{t-1} (1 - z_{t-1}) + k u_t
     z_t = H(v_t - theta), and 0 for `refractory` steps after a spike
     alpha = exp(-1 / tau);   k = 1, or 1 - alpha where `scaled` is on
-    psi_t = (dampening / theta) max(0, 1 - |v_t - theta| / theta), which stands for dz/dv, and is 0
-    while refractory. The activity is z: 1 for a spike
+    psi_t = (dampening / theta) S(steepness (v_t - theta) / theta), which stands for dz/dv, and is 0
+    while refractory; S is the shape called `surrogate`, max(0, 1 - |x|) by default. The activity is
+    z: 1 for a spike
 
 Shapes   u, v, z "batch *units"
 Units    time in steps; theta and v in those of the drive
 Limits   the reset acts on v with the spike as it is; its derivative is dropped where `detached` is
-         on, as e-prop and most surrogate gradients have it. What the refractory counter does to the
-         loss has no derivative
+         on, as e-prop and most surrogate gradients have it. In the refractory steps v goes on as
+         before; what their counter does to the loss has no derivative
 Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking
          neurons, Nat. Commun. 11:3625, 2020, eqs. 6 to 8 and Methods
 """
@@ -36,8 +38,7 @@ class LIF(Spiking):
     @override
     def local(self, state, u):
         psi = self.psi(state, self.moved(state, u) - self.threshold)
-        carry = {("v", "v"): self.alpha, ("z", "v"): psi * self.alpha}
-        if not self.detached:
-            carry |= {("v", "z"): -self.threshold, ("z", "z"): -psi * self.threshold}
-        read = {j: carry["z", j] for j in ("v", "z") if ("z", j) in carry}
+        moved = self.moved_by(state)
+        read = {j: psi * d for j, d in moved.items()}
+        carry = {("v", j): d for j, d in moved.items()} | {("z", j): d for j, d in read.items()}
         return Local(carry, {"v": self.k, "z": psi * self.k}, read, psi * self.k, {"v": psi})

@@ -108,16 +108,15 @@ class Eprop(StepRule):
 
     @override
     def accepts(self, net):
-        """Hidden units with a state and a slope, a weight for each pair of units, and a readout
-        without a state or with a linear one.
+        """Hidden units that have a slope, some of them a state; a weight for each pair of units;
+        and a readout without a state or with a linear one.
         """
         net.require_slopes(self.id, able)
-        stateless = [h.name for h in net.hidden if not h.cell.carries]
-        if stateless or not net.hidden:
+        if not any(h.cell.carries for h in net.hidden):
             raise self._refused(
                 net,
-                f"units without a state in {', '.join(stateless)}"
-                if stateless
+                f"units without a state in {', '.join(h.name for h in net.hidden)}"
+                if net.hidden
                 else "no hidden layer",
                 'hidden units that remember: "lif", "alif", "gru" ...',
             )
@@ -138,6 +137,14 @@ class Eprop(StepRule):
                 "projections that carry activity",
             )
         readout = net[net.output]
+        several = [h.name for h in net.hidden if h.cell.sends]
+        if readout.cell.carries and several:
+            raise self._refused(
+                net,
+                f"several numbers sent by each unit of {', '.join(several)}, and a readout with a "
+                "state",
+                "a readout without a state there",
+            )
         if readout.cell.carries and not _linear(_outline(readout)):
             raise self._refused(
                 net,
@@ -170,7 +177,8 @@ class Eprop(StepRule):
         keys = jax.random.split(jax.random.fold_in(key, FEEDBACK), len(net.hidden))
         outputs = net[net.output].size
         return {
-            h.name: jax.random.normal(k, (outputs, h.size), net.dtype) / math.sqrt(h.size)
+            h.name: jax.random.normal(k, (outputs, math.prod(h.sent)), net.dtype)
+            / math.sqrt(math.prod(h.sent))
             for h, k in zip(net.hidden, keys, strict=True)
         }
 
@@ -195,7 +203,7 @@ class Eprop(StepRule):
             memory[population.name] = {
                 p.name: held(p.weight.shape, p.src_shape)
                 for p in net.incoming(population.name)
-                if p.theta
+                if p.weight is not None
             }
             if _biased(net, population):
                 memory[population.name][BIAS] = held(population.drive, population.drive)
@@ -216,22 +224,35 @@ class Eprop(StepRule):
             name = population.name
             local, leak = _local(net, free, population), None if name == net.output else readout
             at_drive = functools.partial(_at_drive, population)
-            worth, held, now = at_drive(credit[name]), memory[name], {}
+            sends, held, now = population.cell.sends, memory[name], {}
+            worth = [at_drive(a) for a in _each(credit[name], sends)]
+            at_bias = None
             if BIAS in held:  # the weight of an input that is always one
-                bias, now[BIAS] = _step(
-                    local, leak, jnp.ones_like(free.u[name]), held[BIAS], lambda a: a, at_drive
+                ones = jnp.ones_like(free.u[name])
+                e, now[BIAS] = _step(local, sends, leak, ones, held[BIAS], lambda a: a, at_drive)
+                at_bias = _sum(
+                    [
+                        a * _whole(one, lambda a: a, at_drive)
+                        for a, one in zip(worth, e, strict=True)
+                    ]
                 )
             for p in net.incoming(name):
-                if p.theta:
+                parts = {}
+                if p.weight is not None:
                     at_post = lambda d, p=p, at_drive=at_drive: p.at_post(at_drive(d))
                     e, now[p.name] = _step(
-                        local, leak, free.pre[p.name], held[p.name], p.at_pre, at_post
+                        local, sends, leak, free.pre[p.name], held[p.name], p.at_pre, at_post
                     )
-                    update[p.name] = {"weight": _weight_update(p, e, worth, at_drive, at_post)}
-                    if p.bias is not None:
-                        update[p.name]["bias"] = p.outer(
-                            free.pre[p.name], worth * _whole(bias, lambda a: a, at_drive)
-                        )["bias"]
+                    parts["weight"] = _sum(
+                        [
+                            _weight_update(p, one, a, at_drive, at_post)
+                            for a, one in zip(worth, e, strict=True)
+                        ]
+                    )
+                if p.bias is not None and at_bias is not None:
+                    parts["bias"] = p.outer(free.pre[p.name], at_bias)["bias"]
+                if parts:
+                    update[p.name] = parts
             after[name] = now
         return after, Update(update)
 
@@ -244,7 +265,7 @@ class Eprop(StepRule):
         if not self.symmetric:
             flat = at_output.reshape(len(error), -1)
             return credit | {
-                h.name: (flat @ gamma[h.name]).reshape(-1, *h.shape) for h in net.hidden
+                h.name: (flat @ gamma[h.name]).reshape(-1, *h.sent) for h in net.hidden
             }
         delta = {net.output: at_output}
         for h in reversed(net.hidden):
@@ -254,8 +275,19 @@ class Eprop(StepRule):
             credit[h.name] = h.unsend(
                 free.post[h.name], _sum([p.backward(delta[p.dst]) for p in ahead])
             )
-            delta[h.name] = _at_drive(h, credit[h.name]) * free.slope[h.name]
+            if h.cell.sends:
+                drive, each = _local(net, free, h).drive, _each(credit[h.name], h.cell.sends)
+                delta[h.name] = _sum(
+                    [a[:, None] * drive[i] for i, a in zip(h.cell.sends, each, strict=True)]
+                )
+            else:
+                delta[h.name] = _at_drive(h, credit[h.name]) * free.slope[h.name]
         return credit
+
+
+def _each(post: Array, sends: Collection[str]) -> list[Array]:
+    """What is given for the activity of units, "batch *units" for each number that they send."""
+    return [post[:, k] for k in range(len(sends))] if sends else [post]
 
 
 def _learning(net: Network) -> list[Population]:
@@ -328,16 +360,19 @@ def _at_drive(population: Population, value: Any) -> Array:
 
 def _step(
     local: Local,
+    sends: Collection[str],
     leak: Local | None,
     arriving: Array,
     held: Held,
     at_pre: Callable[[Array], Array],
     at_post: Callable[[Array], Array],
-) -> tuple[Eligibility, Held]:
-    """One step of the traces of a group of synapses, and the eligibility.
+) -> tuple[list[Eligibility], Held]:
+    """One step of the traces of a group of synapses, and the eligibility by each number that a unit
+    sends.
 
     Args:
         local: the derivatives of the cell where they end.
+        sends: the parts of its state that are sent, where each unit sends several numbers.
         leak: those of the readout, where it has a state.
         arriving: what arrives at them.
         held: what the step before left.
@@ -360,19 +395,21 @@ def _step(
         i: _total(terms(i in constant, local.drive.get(i), _into(local, i), held.eps), at_post)
         for i in held.eps
     }
+    if sends:
+        return [eps[i] for i in sends], Held(eps, {})
     drive, by_part, of = (
         (None, local.after, eps) if local.after else (local.slope, local.read, held.eps)
     )
     factored = leak is None and constant >= by_part.keys()
     e = terms(factored, drive, by_part, of)
     if leak is None:
-        return e if factored else _total(e, at_post), Held(eps, {})
+        return [e if factored else _total(e, at_post)], Held(eps, {})
     e = jnp.broadcast_to(_total(e, at_post), next(iter(held.read.values())).shape)
 
     def filtered(drive, by_part):
         return _sum([e * drive, *(held.read[j] * d for j, d in by_part.items())])
 
-    return filtered(leak.slope, leak.read), Held(
+    return [filtered(leak.slope, leak.read)], Held(
         eps, {i: filtered(leak.drive.get(i, 0.0), _into(leak, i)) for i in held.read}
     )
 

@@ -34,7 +34,7 @@ from byway.core.errors import RuleError
 from byway.core.record import Record
 from byway.learning.rule import Claims, Update
 from byway.learning.time import StepRule
-from byway.network.projections import Dense
+from byway.network.projections import Dense, Offset
 from byway.rules import able
 
 
@@ -55,7 +55,7 @@ class RTRL(StepRule):
                 "something to carry through time",
                 "use bp there",
             )
-        wrong = [p.name for p in net.projections if not isinstance(p, Dense)] + [
+        wrong = [p.name for p in net.projections if not isinstance(p, Dense | Offset)] + [
             p.name for p in net.populations if p.norm
         ]
         wrong += [name for name, delay in net.recurrent.items() if delay > 1]
@@ -73,19 +73,22 @@ class RTRL(StepRule):
         states of cells.
         """
 
-        def none(name):
+        def none(name, shape):
             return {
                 p.name: {
-                    part: jnp.zeros((batch, *a.shape, net[name].size), a.dtype)
+                    part: jnp.zeros((batch, *a.shape, math.prod(shape)), a.dtype)
                     for part, a in p.theta.items()
                 }
                 for p in _reaching(net, name)
             }
 
-        past = {name: none(name) for name in net.topology.horizon}
+        past = {name: none(name, net[name].sent) for name in net.topology.horizon}
         return net.rest(batch), (
             past,
-            {p.name: {part: none(p.name) for part in p.cell.carries} for p in net.stateful},
+            {
+                p.name: {part: none(p.name, p.shape) for part in p.cell.carries}
+                for p in net.stateful
+            },
         )
 
     @override
@@ -116,6 +119,11 @@ class RTRL(StepRule):
                 )
                 for i in cells[name]
             }
+            if sends := population.cell.sends:  # the activity is these parts of the state
+                influence[name] = jax.tree.map(
+                    lambda *parts: jnp.concatenate(parts, -1), *(states[name][i] for i in sends)
+                )
+                continue
             influence[name] = _sum(
                 [_on_drive(arriving, ports, local.slope)]
                 + [_scaled(cells[name][j], d) for j, d in local.read.items()]
@@ -144,21 +152,23 @@ def _on_drive(arriving, ports, derivative):
     total = {}
     for p, pre, influence in arriving:
         by_drive = derivative if isinstance(derivative, float) else p.at_post(derivative)
-        # The derivative goes into the small factors, so that the influence, by far the largest
-        # array, is gone through once.
-        weight = _over_ports(p, ports, p.weight[None] * by_drive)
-        for learns, parts in influence.items():
-            _add(total, learns, {part: _times(J, weight) for part, J in parts.items()})
+        if p.weight is not None:
+            # The derivative goes into the small factors, so that the influence, by far the largest
+            # array, is gone through once.
+            weight = _over_ports(p, ports, p.weight[None] * by_drive)
+            for learns, parts in influence.items():
+                _add(total, learns, {part: _times(J, weight) for part, J in parts.items()})
         _add(total, p.name, _immediate(p, ports, pre, by_drive))
     return total
 
 
 def _immediate(p, ports, pre, by_drive):
-    """The derivative times du/dtheta of a dense projection: weight (i, j) moves drive j by pre_i,
-    bias j by one.
+    """The derivative times du/dtheta of a projection: weight (i, j) moves drive j by pre_i, bias j
+    by one.
     """
-    own = _over_ports(p, ports, jnp.eye(p.weight.shape[1], dtype=p.weight.dtype)[None] * by_drive)
-    found = {"weight": pre.reshape(len(pre), -1, 1, 1) * own[:, None]}
+    a = p.bias if p.weight is None else p.weight
+    own = _over_ports(p, ports, jnp.eye(a.shape[-1], dtype=a.dtype)[None] * by_drive)
+    found = {} if p.weight is None else {"weight": pre.reshape(len(pre), -1, 1, 1) * own[:, None]}
     if p.bias is not None:
         found["bias"] = jnp.broadcast_to(own, (len(pre), *own.shape[1:]))
     return found
