@@ -31,6 +31,12 @@ DRAWN = {
     "copy": Copy(pattern=4, delay=2, samples=2_000),
     "delayed_xor": DelayedXOR(gap=3, wait=1, samples=2_000),
 }
+# Of few steps: what holds of a task holds whatever its length.
+EVIDENCE = {"cues": 3, "spacing": 4, "cue": 3, "delay": 2, "call": 3}
+MORE = {
+    "evidence": byway.task("evidence", samples=5, **EVIDENCE),
+    "pattern_generation": byway.task("pattern_generation", length=20, samples=5),
+}
 # Looked at in test_series.py, and what they share with the others here.
 SERIES = {
     name: byway.task(name, length=12, warmup=5, samples=5)
@@ -69,7 +75,7 @@ def _images(count=6, seed=0):
 
 
 def test_every_task_in_time_is_looked_at_here():
-    assert set(in_time) == {*DRAWN, *SERIES, *SCANNED}
+    assert set(in_time) == {*DRAWN, *MORE, *SERIES, *SCANNED}
 
 
 @pytest.mark.parametrize("length", [2, 3, 30])
@@ -171,6 +177,77 @@ def test_noise_of_delayed_xor_is_on_the_bits_alone_and_as_strong_as_it_says():
     np.testing.assert_array_equal(noisy[..., 1], quiet[..., 1])
     assert abs(noise.std() - 0.3) < 4 * 0.3 / np.sqrt(2 * noise.size)
     assert abs(noise.mean()) < 4 * 0.3 / np.sqrt(noise.size)
+
+
+def test_evidence_is_the_majority_of_cues_and_groups_fire_in_their_time_alone():
+    """Channels of a cue at 40 Hz while it lasts, in one of two groups; the call at the end; noise
+    all along. With rates divided by `scale` = 0.04 a spike in each step is certain.
+    """
+    task = byway.task("evidence", samples=400, **EVIDENCE | {"scale": 0.05})
+    assert (task.steps(0), task.steps(1), task.steps(100)) == (0, 1, 5)
+    task = byway.task(
+        "evidence", samples=400, cues=3, spacing=80, cue=60, delay=40, call=60, scale=0.05
+    )
+    x, target, weight = _batch(task)
+    assert x.shape == (400, 17, 40)
+    groups = x.reshape(400, 17, 4, 10).mean(3)
+    on = np.zeros(17, bool)
+    on[[1, 2, 3, 5, 6, 7, 9, 10, 11]] = True
+    assert not groups[:, ~on, :2].any() and not groups[:, :14, 2].any()
+    left, right = (groups[:, on, side].reshape(400, 3, 3).sum(2) > 0 for side in (0, 1))
+    np.testing.assert_array_equal(left ^ right, True)
+    np.testing.assert_array_equal(target[..., 1], np.tile(right.sum(1)[:, None] > 1, (1, 17)))
+    np.testing.assert_array_equal(target.sum(-1), 1)
+    np.testing.assert_allclose(weight, np.tile(np.repeat([0, 1 / 3], [14, 3]), (400, 1)))
+    for rate, part in (
+        (0.8, groups[:, -3:, 2]),
+        (0.8, groups[:, on, :2].sum(2)),
+        (0.2, groups[..., 3]),
+    ):
+        deviation = np.sqrt(rate * (1 - rate) / (10 * part.size))
+        assert abs(part.mean() - rate) < 4 * deviation
+    # Each cue is on the likelier side with a chance of 0.7: all three on one with 0.37.
+    same = np.mean(np.ptp(right.astype(int), 1) == 0)
+    assert abs(same - (0.7**3 + 0.3**3)) < 4 * np.sqrt(0.37 * 0.63 / 400)
+
+
+def test_evidence_is_as_long_and_as_loud_as_published():
+    """7 cues 150 ms apart, and 1,200 ms; ten channels at 10 Hz all along, ten at 40 Hz in the last
+    150 ms.
+    """
+    task = byway.task("evidence", samples=20)
+    x, _, weight = _batch(task)
+    assert x.shape == (20, 2250, 40) and task.length == 7 * 150 + 1200
+    np.testing.assert_array_equal(np.flatnonzero(weight[0]), np.arange(2100, 2250))
+    for rate, part in ((0.01, x[..., 30:]), (0.04, x[:, -150:, 20:30])):
+        assert abs(part.mean() - rate) < 4 * np.sqrt(rate * (1 - rate) / part.size)
+    starts = x[..., :20].any((0, 2)).argmax()
+    assert 50 <= starts < 60 and not x[:, 1050:2100, :30].any()
+
+
+def test_a_pattern_is_one_curve_from_one_pattern_of_spikes():
+    """At 50 Hz, the same in every split; the curve holds four frequencies and no other."""
+    task = byway.task("pattern_generation", length=1_000, samples=3)
+    assert {name: split.size for name, split in task.load().items()} == {
+        "train": 3,
+        "validation": 1,
+        "test": 1,
+    }
+    x, target, weight = _batch(task)
+    for split in ("validation", "test"):
+        again, curve, _ = _batch(task, split)
+        np.testing.assert_array_equal(again[0], x[2])
+        np.testing.assert_array_equal(curve[0], target[2])
+    assert set(np.unique(x)) == {0, 1}
+    assert abs(x[0].mean() - 0.05) < 4 * np.sqrt(0.05 * 0.95 / x[0].size)
+    np.testing.assert_allclose(weight, 1e-3)
+    curve = target[0, :, 0]
+    assert curve[0] == 0 and np.abs(curve).max() == pytest.approx(1, rel=1e-12)
+    # Its last point is its first again, so that 999 are whole periods.
+    found = np.abs(np.fft.rfft(curve[:-1]))
+    assert np.flatnonzero(found > 1e-9 * found.max()).tolist() == [0, 1, 2, 3, 5]
+    other = _batch(byway.task("pattern_generation", length=1_000, samples=1, seed=1))
+    assert np.any(other[0][0] != x[0]) and np.any(other[1][0] != target[0])
 
 
 @every_drawn
@@ -281,7 +358,7 @@ def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence
     sum to one.
     """
-    task = {**DRAWN, **SERIES, **SCANNED}[name]
+    task = {**DRAWN, **MORE, **SERIES, **SCANNED}[name]
     data = _images() if name in SCANNED else task.load()["train"]
     x, signal = _gather(task, data, jnp.arange(5), 0)
     assert x.shape == (5, signal.weight.shape[1], *task.input_shape)
@@ -348,6 +425,10 @@ def test_a_signal_at_a_step_is_that_step_and_its_parts_add_up():
         ("delayed_xor", "wait", -1),
         ("delayed_xor", "noise", -0.1),
         ("mnist_rows", "validation", 0),
+        ("evidence", "cues", 4),
+        ("evidence", "cue", 151),
+        ("evidence", "scale", 0.0),
+        ("pattern_generation", "length", 0),
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name(name, setting, value):

@@ -161,8 +161,9 @@ def images_svg(
     return svg(pitch * len(images), pixel * height + 20, f"samples of {', '.join(names)}", body)
 
 
-# Time steps of a sequence whose steps are drawn one by one, at most.
-LONG = 60
+# Time steps of a sequence whose steps are drawn one by one, at most; and inputs of a longer one
+# that have a line each.
+LONG, MANY = 60, 8
 
 
 def sequence_svg(
@@ -206,20 +207,35 @@ def _lines_svg(
     weight: Float[np.ndarray, " time"],
     label: str,
 ) -> str:
-    """A long sequence: a line for each input, then for each output at the steps that count."""
-    width, height, left = 330.0, 26.0, 56.0
-    rows = [(f"input {i + 1}", x[:, i], np.arange(len(x))) for i in range(x.shape[1])]
+    """A long sequence: a line for each input, then for each output at the steps that count. Many
+    inputs are spikes, or near enough: a tick where each is above zero.
+    """
+    width, height, left, top = 330.0, 26.0, 56.0, 4.0
+    rows, body = [], []
+    if x.shape[1] > MANY:
+        tall = 240 / x.shape[1]
+        ticks = " ".join(
+            f"M{left + width * t / len(x):.1f} {top + tall * i:.1f}v{tall:.1f}"
+            for t, i in np.argwhere(x > 0)
+        )
+        body = [
+            f'<text x="{left - 6:g}" y="{top + 124:g}" text-anchor="end">inputs</text>',
+            f'<path d="{ticks}" stroke="{POSITIVE}" stroke-width=".8"/>',
+        ]
+        top += 248
+    else:
+        rows = [(f"input {i + 1}", x[:, i], np.arange(len(x))) for i in range(x.shape[1])]
     counted = np.flatnonzero(weight > 0)
     rows += [(f"target {i + 1}", target[counted, i], counted) for i in range(target.shape[1])]
-    body = []
     for i, (name, values, steps) in enumerate(rows):
-        top, low, span = 4 + (height + 4) * i, values.min(), max(np.ptp(values), 1e-9)
+        above, all_ = top + (height + 4) * i, x if name.startswith("input") else target[counted]
+        low, span = all_.min(), max(np.ptp(all_), 1e-9)
         places = zip(
-            left + width * steps / len(x), top + height * (1 - (values - low) / span), strict=True
+            left + width * steps / len(x), above + height * (1 - (values - low) / span), strict=True
         )
         line = " ".join(f"{across:.1f},{down:.1f}" for across, down in places)
         body += [
-            f'<text x="{left - 6:g}" y="{top + height / 2 + 4:g}" text-anchor="end">{name}</text>',
+            f'<text x="{left - 6:g}" y="{above + 17:g}" text-anchor="end">{name}</text>',
             f'<polyline points="{line}" fill="none" stroke="{POSITIVE}"/>',
         ]
-    return svg(left + width + 4, 8 + (height + 4) * len(rows), label, body)
+    return svg(left + width + 4, top + 4 + (height + 4) * len(rows), label, body)

@@ -126,6 +126,6 @@ def _samples(task: Task, split: Split) -> list[str]:
         for i in range(2)
     ]
     inks = "blue above zero, orange below. Targets are filled at the steps that count."
-    lines = "each line has a scale of its own, and targets are drawn at the steps that count."
+    lines = "inputs share a scale, as do targets, which are drawn at the steps that count."
     caption = f"Two training sequences, time to the right: {lines if x.shape[1] > LONG else inks}"
     return ["<figure>", *shown, f"<figcaption>{caption}</figcaption>", "</figure>", ""]

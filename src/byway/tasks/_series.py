@@ -14,7 +14,7 @@ from typing_extensions import override
 from byway.core.encoding import Encoding
 from byway.core.errors import ConfigError
 from byway.core.score import NRMSE, Score
-from byway.core.signal import SquaredError
+from byway.core.signal import Closeness, Payoff, SquaredError
 from byway.core.task import Split, Suggestion
 from byway.tasks._encoded import standardised
 from byway.tasks._sequences import SequenceTask
@@ -22,6 +22,7 @@ from byway.tasks._targets import Numbers
 
 # Numbers that are held in memory at once, at most: 8 GB.
 MOST = 10**9
+SCORES = (NRMSE, *(score for score in Numbers.scores if score is not NRMSE))
 
 
 class SeriesTask(SequenceTask):
@@ -41,10 +42,8 @@ class SeriesTask(SequenceTask):
         target_deviation: what it is then divided by.
     """
 
-    scores: ClassVar[tuple[Score, ...]] = (
-        NRMSE,
-        *(score for score in Numbers.scores if score is not NRMSE),
-    )
+    scores: ClassVar[tuple[Score, ...]] = SCORES
+    payoff: ClassVar[Payoff] = Closeness()
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(100,), epochs=20, batch=5)
 
     warmup: eqx.AbstractVar[int]
@@ -126,8 +125,13 @@ class SeriesTask(SequenceTask):
 
     @property
     def _numbers(self) -> Numbers:
-        mean, deviation = np.array(self.target_mean), np.array(self.target_deviation)
-        return Numbers(SquaredError(), mean, deviation, np.zeros_like(mean), self.outputs == 1)
+        return numbers(self.target_mean, self.target_deviation)
+
+
+def numbers(mean: tuple[float, ...], deviation: tuple[float, ...]) -> Numbers:
+    """Targets of which a network learns (y - mean) / deviation, constants both."""
+    centre = np.zeros(len(mean))
+    return Numbers(SquaredError(), np.array(mean), np.array(deviation), centre, len(mean) == 1)
 
 
 def forecasting(
