@@ -439,6 +439,19 @@ def bptt() -> Drawing:
     return d
 
 
+def reversible() -> Drawing:
+    """Backpropagation through time without stored activity."""
+    d = _in_time(
+        "Going back: each state is had again from the one after it, and the error goes back along",
+        "reversible: keep the end, then undo each step",
+    )
+    d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "Wᵀ", "back", bend=16, side=-4)
+        d.arrow((X[t], 112), (X[t - 1], 112), "", "here", bend=-14, dashed=True)
+    return d.text(140, 50, "s = s′ − h φ(u), told by the other half", "small t-here")
+
+
 def rtrl() -> Drawing:
     """Real-time recurrent learning."""
     d = _in_time(
@@ -563,6 +576,7 @@ DRAWN = (
     ep,
     dtp,
     bptt,
+    reversible,
     rtrl,
     eprop,
     esn,

@@ -53,6 +53,11 @@ def leaky(s, u, *, tau=5.0, scaled=True, phi=jnp.tanh):
     return s | {"v": v}, phi(v)
 
 
+def integrator(s, u, *, h=0.3):
+    v = s["v"] + h * jnp.tanh(u)
+    return s | {"v": v}, v
+
+
 def gru(s, u):
     z, r = (1 / (1 + jnp.exp(-u[:, i])) for i in (0, 1))
     h = (1 - z) * jnp.tanh(u[:, 2] + r * u[:, 3]) + z * s["v"]
@@ -119,4 +124,5 @@ KINDS = {
     ),
     "gru": (lambda: byway.cell("gru"), gru, 1),
     "lstm": (lambda: byway.cell("lstm", forget_bias=0.0), lstm, 1),
+    "integrator": (lambda: byway.cell("integrator", h=0.3), integrator, 1),
 }

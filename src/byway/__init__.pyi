@@ -34,6 +34,7 @@ from byway.learning.rule import Pair as Pair
 # To write a rule: the pair f and g, and what they hand each other.
 from byway.learning.rule import Rule as Rule
 from byway.learning.rule import Update as Update
+from byway.learning.time import RoundTripRule as RoundTripRule
 from byway.learning.time import SequenceRule as SequenceRule
 from byway.learning.time import StepRule as StepRule
 
@@ -55,6 +56,7 @@ from byway.network.blackbox import host as host
 
 # Networks: built, brought from Equinox, and what they are made of.
 from byway.network.builders import convnet as convnet
+from byway.network.builders import coupled as coupled
 from byway.network.builders import graph as graph
 from byway.network.builders import lru as lru
 from byway.network.builders import mlp as mlp

@@ -236,7 +236,9 @@ def test_a_refusal_names_a_rule_that_takes_the_network(name, of):
 @every_rule
 def test_a_cycle_is_refused_by_that_name_or_taken(name):
     refused = refusal(name, "cyclic")
-    assert refused is None or refused.given == f"{name} was given a network with a cycle"
+    # To one that goes back through time, what matters is whether it can.
+    back = refused is not None and "cannot be taken back" in refused.given
+    assert refused is None or back or refused.given == f"{name} was given a network with a cycle"
 
 
 @every_rule

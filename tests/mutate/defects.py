@@ -284,6 +284,20 @@ RULES = [
         _of("rules/test_predsim", "every_layer_and_its_heads_descend_the_loss_of_that_layer"),
     ),
     Defect(
+        "back_takes_the_past_for_the_present",
+        "network/back.py",
+        "earlier[name] = population.send(_cell(net, name).read(before))",
+        "earlier[name] = sent[name]",
+        _of("rules/test_reversible", "it_is_bptt_on_every_graph_that_can_be_gone_back_through"),
+    ),
+    Defect(
+        "round_trip_owes_from_one_piece_to_the_next",
+        "learning/time.py",
+        "(there, memory, carry.seen), length)",
+        "(there, carry.memory, carry.seen), length)",
+        _of("rules/test_reversible", "it_is_bptt_on_every_graph_that_can_be_gone_back_through"),
+    ),
+    Defect(
         "rtrl_forgets_the_past",
         "rules/time/rtrl.py",
         "past[p.src] if p.name in net.recurrent else influence[p.src]",

@@ -137,5 +137,5 @@ score = Pairs().scores[0]
 print(score.name, score.unit, score.title, Pairs(samples=3).id, byway.Score)
 model = byway.BywayClassifier().fit(x, y)
 print(model.predict_proba(x).shape, model.classes_[0], model.loss_curve_)
-print(byway.FixedFanIn, byway.SequenceRule, byway.BywayWarning)
+print(byway.FixedFanIn, byway.SequenceRule, byway.RoundTripRule, byway.BywayWarning)
 print(byway.Local({}, {}, {}, 1.0).slope, byway.Cell, byway.Learner, byway.Pair, byway.Phase)

@@ -3,7 +3,9 @@
 A rule that is called once for each time step can need neither: it is given one step at a time, and
 hands on what `start` made. One that is given a whole sequence is traced with every step's input and
 target apart. Something that is known at one step and is not used until a later one has been seen
-had to wait for that; a wait that grows with the sequence is a wait for its end.
+had to wait for that; a wait that grows with the sequence is a wait for its end. One that goes there
+and back learns from later steps whenever it hands anything on, and keeps what it notes on the way
+there.
 """
 
 import math
@@ -14,7 +16,9 @@ import jax
 
 from byway.audit.flow import Flow, in_time
 from byway.audit.steps import Steps
+from byway.core.tree import PyTree
 from byway.learning.rule import Answer
+from byway.learning.time import RoundTripRule
 
 # Two lengths of a sequence.
 SHORT, LONG = 3, 5
@@ -43,6 +47,18 @@ def kept_of_the_past(short: Steps, long: Steps) -> Literal["flat", "grows"]:
     return "grows" if _alive(long) > _alive(short) else "flat"
 
 
+def noted_on_the_way(steps: Steps) -> Literal["flat", "grows"]:
+    """Whether the state of a round trip grows with the number of its steps; that of others does
+    not.
+    """
+    rule = steps.rule
+    if not isinstance(rule, RoundTripRule):
+        return "flat"
+    gamma, state = steps.carried["gamma"], steps.carried["state"]
+    noted = lambda n: _bytes(eqx.filter_eval_shape(rule.depart, gamma, steps.net, state, n))
+    return "grows" if noted(LONG) > noted(SHORT) else "flat"
+
+
 def _alive(steps: Steps) -> int:
     """Bytes of record, state and memory."""
     shapes = [
@@ -51,7 +67,9 @@ def _alive(steps: Steps) -> int:
         for name in turn.g.arguments
         if name.startswith(("record.", "memory."))
     ]
-    shapes += jax.tree.leaves(
-        eqx.filter(steps.carried["state"], lambda leaf: hasattr(leaf, "dtype"))
-    )
-    return sum(math.prod(s.shape) * s.dtype.itemsize for s in shapes)
+    return _bytes((shapes, steps.carried["state"]))
+
+
+def _bytes(tree: PyTree) -> int:
+    arrays = jax.tree.leaves(eqx.filter(tree, lambda leaf: hasattr(leaf, "dtype")))
+    return sum(math.prod(a.shape) * a.dtype.itemsize for a in arrays)

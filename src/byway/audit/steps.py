@@ -23,6 +23,7 @@ from byway.audit.reader import Contact, Question, Reader, Run
 from byway.audit.watch import watched_network, watched_signal
 from byway.core.signal import Signal
 from byway.learning.rule import Pair, Rule
+from byway.learning.time import RoundTripRule
 from byway.network.network import Network
 from byway.network.projections import Projection
 
@@ -173,9 +174,10 @@ class Steps:
 
     def _turn(self, pair: Pair, key: Any, gamma: Any, state: Any, memory: Any) -> Turn:
         left: list[Any] = []
+        run = pair.there_and_back if isinstance(pair, RoundTripRule) else pair.f
 
         def f(gamma, net, state, x, target, key):
-            state, record = pair.f(
+            state, record = run(
                 gamma, net, state, x, dataclasses.replace(self.signal, target=target), key
             )
             arrays, constants = eqx.partition(record, eqx.is_array)

@@ -21,14 +21,14 @@ from jaxtyping import Array, Float
 from byway.audit.behaviour import Trials, why_not
 from byway.audit.carried import SIZES, Size, sizes
 from byway.audit.flow import NOTHING, Flow, union
-from byway.audit.in_time import LONG, SHORT, kept_of_the_past, needs_future
+from byway.audit.in_time import LONG, SHORT, kept_of_the_past, needs_future, noted_on_the_way
 from byway.audit.passes import Passes
 from byway.audit.reader import Contact
 from byway.audit.steps import CARRIED, PAST, Round, Steps, leaves
 from byway.core.display import html
 from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.learning.rule import Claims, Need, Rule
-from byway.learning.time import SequenceRule
+from byway.learning.time import RoundTripRule, SequenceRule
 from byway.network.network import Network
 
 NEEDS: tuple[Need, ...] = ("target", "error", "loss", "reward")
@@ -168,8 +168,14 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         signal=signal,
         phases=max(passes.count(round), *(len(turn.phases) for turn in steps.turns)),
         memory=_memory(carried, round),
-        past=kept_of_the_past(steps, long) if long else "flat",
-        future=needs_future(steps, long) if long else "no",
+        past=kept_of_the_past(steps, long) if long else noted_on_the_way(steps),
+        # Of a round trip, memory comes from later steps.
+        future=needs_future(steps, long)
+        if long
+        else "yes"
+        if isinstance(rule, RoundTripRule)
+        and any(read.startswith(PAST) for read in everything.reads)
+        else "no",
     )
     live = _live(round) | union(alone.values()).reads
     dead = sorted(name for name in leaves("gamma", steps.carried["gamma"]) if name not in live)

@@ -9,7 +9,7 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, lru, mlp, rnn
+from byway.network.builders import convnet, coupled, lru, mlp, rnn
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
@@ -19,6 +19,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
     "lru": lambda task, hidden, options: lru(task.input_shape, *hidden, task.outputs, **options),
+    "coupled": lambda task, hidden, options: coupled(
+        task.input_shape, *hidden, task.outputs, **options
+    ),
     "convnet": lambda task, hidden, options: convnet(
         task.input_shape,
         options.pop("channels", CHANNELS),
@@ -34,15 +37,17 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp, convnet, rnn, or lru (linear recurrent units); by default rnn where samples are
-            sequences, mlp elsewhere.
+        kind: mlp, convnet, rnn, lru (linear recurrent units), or coupled (recurrent, with layers of
+            two halves that can be gone back through); by default rnn where samples are sequences,
+            mlp elsewhere.
         hidden: sizes of the dense hidden layers; the task's suggestion by default, none after
             convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
         activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
-            identity, quantised; in time also leaky, lif, alif, gru, lstm.
+            identity, quantised; in time also leaky, lif, alif, gru, lstm, integrator, which is the
+            default of coupled.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
             default.
         units: how many complex numbers each memory of an lru holds; as many as its hidden layer has

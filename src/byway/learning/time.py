@@ -3,6 +3,7 @@ sequences.
 """
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -194,6 +195,108 @@ class StepRule(_InTime):
         return carry, update, scores
 
 
+class RoundTripRule(StepRule):
+    """Abstract: a rule that goes through a sequence and then back through it, and learns on the way
+    back; what it needs of a step is had again and not kept. Inputs are data, and read twice.
+
+    f takes one step, `back` takes it back. g sees the steps from the last to the first, and memory
+    carries what later steps owe to earlier ones. Between several updates in a sequence nothing is
+    owed.
+    """
+
+    @abstractmethod
+    def back(
+        self,
+        gamma: PyTree,
+        net: Network,
+        state: PyTree,
+        x: Float[Array, "batch *inputs"],
+        key: Key[Array, ""],
+    ) -> tuple[PyTree, Record]:
+        """Take a step of f back.
+
+        Args:
+            gamma: the rule's own parameters.
+            net: the network.
+            state: what the step left.
+            x: its input.
+            key: its key.
+
+        Returns:
+            The state before it, and the record that f made of it.
+        """
+
+    def depart(self, gamma: PyTree, net: Network, state: PyTree, steps: int) -> PyTree:
+        """The state with what f needs to note on a way of so many steps; by default nothing."""
+        return state
+
+    def arrive(self, state: PyTree) -> PyTree:
+        """The state without such notes."""
+        return state
+
+    def there_and_back(
+        self,
+        gamma: PyTree,
+        net: Network,
+        state: PyTree,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal | None,
+        key: Key[Array, ""],
+    ) -> tuple[PyTree, Record]:
+        """One step, and what is had again of it: all that g ever sees. For the audit."""
+        state, _ = self.f(gamma, net, self.depart(gamma, net, state, 1), x, signal, key)
+        _, record = self.back(gamma, net, state, x, key)
+        return self.arrive(state), record
+
+    @override
+    def teach(
+        self,
+        pair: Pair,
+        gamma: PyTree,
+        net: Network,
+        carry: Carry,
+        x: Float[Array, "batch *inputs"],
+        signal: Signal,
+        key: Key[Array, ""],
+        score: Score = unscored,
+        watch: Watch = unwatched,
+        first: Int[Array, ""] | int = 0,
+        steps: int | None = None,
+    ) -> tuple[Carry, Update, dict[str, Array]]:
+        """Call f once for each time step, then `back` and g once for each, all on the same weights.
+
+        Scores and measures are as in a `StepRule`; one more, "drift", says how far the state at the
+        start is from what going back made of it: the largest difference of any unit.
+        """
+        if signal.weight is None:
+            return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
+        length = x.shape[1] if steps is None else steps
+
+        def forth(state, t):
+            t = first + t
+            now = signal.at(t)
+            state, record = pair.f(
+                gamma, net, state, step_of(x, t), now, jax.random.fold_in(key, t)
+            )
+            scores = {k: jnp.sum(v, 0) / x.shape[0] for k, v in score(record.output, now).items()}
+            measures = {k: v / x.shape[1] for k, v in record.measures.items()}
+            return state, scores | measures
+
+        def home(held, t):
+            state, memory, seen = held
+            t = first + length - 1 - t
+            state, record = self.back(gamma, net, state, step_of(x, t), jax.random.fold_in(key, t))
+            memory, update = pair.g(gamma, net, memory, record, signal.at(t))
+            return (state, memory, watch(seen, net, record, update)), update
+
+        there, scores = summed(forth, self.depart(gamma, net, carry.state, length), length)
+        memory = self.start(gamma, net, x.shape[0])[1]
+        (again, _, seen), update = summed(home, (there, memory, carry.seen), length)
+        share = length / x.shape[1]
+        scores["drift"] = share * _apart(self.arrive(again), carry.state)
+        return Carry(self.arrive(there), memory, seen), update, scores
+
+
 class SequenceRule(_InTime):
     """Abstract: a rule whose f and g see whole sequences, "batch time *inputs".
 
@@ -235,6 +338,12 @@ class SequenceRule(_InTime):
                 lambda a: jax.lax.dynamic_slice_in_dim(a, first, steps, 1), (x, signal)
             )
         return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
+
+
+def _apart(one: PyTree, other: PyTree) -> Float[Array, ""]:
+    """The largest difference of any two numbers in two states."""
+    gaps = jax.tree.map(lambda a, b: jnp.max(jnp.abs(a - b), initial=0), one, other)
+    return jnp.max(jnp.stack([gap.astype(float) for gap in jax.tree.leaves(gaps)]))
 
 
 def summed(

@@ -184,13 +184,7 @@ def rnn(
     Raises:
         ShapeError: fewer than three sizes, or a size below 1.
     """
-    _check_sizes(sizes)
-    if len(sizes) < 3:
-        raise ShapeError(
-            f"a recurrent network of sizes {tuple(sizes)}",
-            "an input, a hidden layer and an output at least",
-            "see 'rnn(2, 64, 1)'",
-        )
+    _check_recurrent(sizes, "see 'rnn(2, 64, 1)'")
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     edges = []
     own = find_cell(activation).fed_by(recurrent=True)
@@ -227,13 +221,7 @@ def lru(
     Raises:
         ShapeError: fewer than three sizes, or a size below 1.
     """
-    _check_sizes(sizes)
-    if len(sizes) < 3:
-        raise ShapeError(
-            f"a network of linear recurrent units of sizes {tuple(sizes)}",
-            "an input, a hidden layer and an output at least",
-            "see 'lru(2, 64, 1)'",
-        )
+    _check_recurrent(sizes, "see 'lru(2, 64, 1)'")
     if units is not None:
         require_whole("units", units)
     layers: dict[str, Shape] = {"input": sizes[0]}
@@ -248,6 +236,56 @@ def lru(
     layers["output"] = sizes[-1]
     edges.append((below, "output"))
     return graph(layers, edges, activation=cells, norm=norm, bias=bias, key=key)
+
+
+def coupled(
+    *sizes: Shape,
+    activation: Phi = "integrator",
+    norm: bool = False,
+    bias: bool = True,
+    readout: Phi = "identity",
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """A recurrent network that can be gone back through: every hidden layer is two halves, each
+    driven by the other and not by itself.
+
+    The first half hears the second of one time step before, the second half the first of the same
+    step. With "integrator" units this is a leapfrog, with "gru" a RevGRU.
+
+    Args:
+        sizes: the input of one time step, the units of each hidden layer, both halves together, and
+            the output; `coupled(2, 64, 1)`.
+        activation: what the units of the hidden layers do.
+        readout: what those of the output do; linear by default.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether the first projection into each population has a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than three sizes, a size below 1, or a hidden layer that is no even number
+            of units.
+    """
+    _check_recurrent(sizes, "see 'coupled(2, 64, 1)'")
+    named: dict[str, Shape] = {"input": sizes[0]}
+    edges, before = [], ["input"]
+    for i, size in enumerate(sizes[1:-1], 1):
+        *front, units = as_shape(size)
+        if units % 2:
+            raise ShapeError(
+                f"a coupled layer of {size} units", "an even number: two halves", "add a unit"
+            )
+        a, b = halves = [f"hidden{i}a", f"hidden{i}b"]
+        named |= dict.fromkeys(halves, (*front, units // 2))
+        edges += [(src, half) for half in halves for src in before] + [(b, a), (a, b)]
+        before = halves
+    cells = dict.fromkeys(list(named)[1:], activation) | {"output": readout}
+    named["output"] = sizes[-1]
+    edges += [(src, "output") for src in before]
+    populations = placed(list(named), [as_shape(s) for s in named.values()], cells, norm)
+    within = {(src, dst) for src, dst in edges if src[:-1] == dst[:-1]}
+    return _drawn(
+        Network(populations, _dense(populations, edges, bias, within), "input", "output"), key
+    )
 
 
 def graph(
@@ -308,6 +346,16 @@ def _check_sizes(sizes) -> None:
         )
 
 
+def _check_recurrent(sizes, see: str) -> None:
+    _check_sizes(sizes)
+    if len(sizes) < 3:
+        raise ShapeError(
+            f"a recurrent network of sizes {tuple(sizes)}",
+            "an input, a hidden layer and an output at least",
+            see,
+        )
+
+
 def as_shape(size: Shape) -> tuple[int, ...]:
     """A size as the shape of so many units."""
     return tuple(size) if isinstance(size, tuple | list) else (size,)
@@ -348,8 +396,10 @@ def placed(names, shapes, activation, norm, input="input", output="output") -> l
     return made
 
 
-def _dense(populations, edges, bias) -> list[Projection]:
-    """A dense projection for each pair of names; what is a projection already stays as it is."""
+def _dense(populations, edges, bias, within=()) -> list[Projection]:
+    """A dense projection for each pair of names; what is a projection already stays as it is. Pairs
+    that point backwards, and those that are said to, are `within` a layer.
+    """
     require((bool, np.bool), "bias", bias, "True or False", "leave it out for True")
     require(
         Iterable,
@@ -379,7 +429,7 @@ def _dense(populations, edges, bias) -> list[Projection]:
         ports = (
             None
             if dst.cell.ports == 1
-            else dst.cell.fed_by(recurrent=place[src.name] >= place[dst.name])
+            else dst.cell.fed_by(place[src.name] >= place[dst.name] or tuple(edge) in within)
         )
         if ports == ():
             raise ConfigError(

@@ -128,6 +128,47 @@ class StatefulCell(Cell):
         return 1.0
 
 
+class AffineCell(StatefulCell):
+    """Abstract: a cell whose state is scaled and added to, and can be had back from what it became.
+
+        s'_i = z_i s_i + w_i,   post = read(s'),   so   s_i = (s'_i - w_i) / z_i
+
+    part by part, in the order of `carries`; z and w follow from the drive, and from those parts of
+    s' that come before. The activity follows from the state alone, and is 0 at rest.
+
+    Attributes:
+        forgets: whether z is ever below 1.
+    """
+
+    forgets: ClassVar[bool] = True
+
+    @abstractmethod
+    def gate(
+        self, part: str, u: Float[Array, "batch *drive"], after: CellState
+    ) -> tuple[Derivative, Array]:
+        """The z in (0, 1] and the w of one part of the state; `after` has the parts before it."""
+
+    def read(self, state: CellState) -> Float[Array, "batch *units"]:
+        """The activity of units in this state; by default its last part."""
+        return state[self.carries[-1]]
+
+    @override
+    def step(self, state, u):
+        after: CellState = {}
+        for part in self.carries:
+            z, w = self.gate(part, u, after)
+            after[part] = z * state[part] + w
+        return after, self.read(after)
+
+    def back(self, after: CellState, u: Float[Array, "batch *drive"]) -> CellState:
+        """The state before a step with the drive u; what the step forgot is lost to rounding."""
+        before = {}
+        for part in self.carries:
+            z, w = self.gate(part, u, after)
+            before[part] = (after[part] - w) / z
+        return before
+
+
 @jax.custom_jvp
 def spike(above: Float[Array, "*units"], pseudo: Float[Array, "*units"]) -> Float[Array, "*units"]:
     """1 where a potential is above its threshold, else 0; its derivative by `above` is taken to be

@@ -51,6 +51,13 @@ ABOUT = {
         "byway.rnn(2, 64, 1)",
         "byway train --task adding --rule bptt --net.kind rnn --net.hidden 64",
     ),
+    "coupled": About(
+        "A recurrent network that can be gone back through: each hidden layer is two halves, each "
+        "driven by the other and not by itself, of units that never forget. From the state after a "
+        "step and its input follows the state before it.",
+        "byway.coupled(2, 64, 1)",
+        "byway train --task adding --rule reversible --net.kind coupled --net.hidden 64",
+    ),
     "cyclic": About(
         "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the "
         "populations. It has no forward pass in "

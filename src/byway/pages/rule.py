@@ -133,15 +133,18 @@ def _checks(rule: Rule, results: Sequence[Result]) -> list[str]:
 def _run(rule: Rule) -> list[str]:
     """How to run it: on the default task, or on one in time where it needs a past."""
     in_time = not learns_samples(rule)
-    task, baseline, builder = ("delayed_xor", "bptt", "rnn") if in_time else ("digits", "bp", "mlp")
+    task, baseline, kind = ("delayed_xor", "bptt", "rnn") if in_time else ("digits", "bp", "mlp")
+    if kind not in (kinds := accepted(rule)):
+        kind = kinds[0]
+    asked = "" if kind in ("rnn", "mlp") else f" --net.kind {kind}"
     names = ",".join(dict.fromkeys([baseline, "frozen", rule.id]))
     options = "".join(f", {name}={value}" for name, value in rule.network_options.items())
     hidden = "32" if in_time else "128, 128"
     return [
         "## Run it",
         "",
-        f"    byway train --task {task} --rule {rule.id}",
-        f"    byway compare --task {task} --rules {names}",
+        f"    byway train --task {task} --rule {rule.id}{asked}",
+        f"    byway compare --task {task} --rules {names}{asked}",
         f"    byway audit {rule.id}",
         f"    byway verify {rule.id}",
         "",
@@ -149,7 +152,7 @@ def _run(rule: Rule) -> list[str]:
         "import byway",
         "",
         f'task = byway.task("{task}")',
-        f"net = byway.{builder}(task.input_shape, {hidden}, task.outputs{options})",
+        f"net = byway.{kind}(task.input_shape, {hidden}, task.outputs{options})",
         f'print(byway.fit(net, byway.rule("{rule.id}"), task, epochs={10 if in_time else 30}, '
         "batch=32, seeds=4))",
         "```",

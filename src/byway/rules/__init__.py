@@ -6,6 +6,7 @@ from typing_extensions import override
 
 from byway.core.registry import Registry
 from byway.learning.rule import Rule
+from byway.learning.time import RoundTripRule
 from byway.network.network import Network
 from byway.rules._learned import learned, load
 
@@ -39,7 +40,8 @@ def able(net: Network) -> list[str]:
         found = {
             name: rule
             for name, rule in found.items()
-            if rule.in_time or (settling and rule.settles)
+            # Few networks can be gone back through, and what says so here would ask here again.
+            if (rule.in_time and not issubclass(rule, RoundTripRule)) or (settling and rule.settles)
         }
     if not net.differentiable:
         # There an error would have to pass the output's slope; nobody knows what gives a target.

@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 from typing_extensions import override
 
-from byway.network.cell import Local, StatefulCell
+from byway.network.cell import AffineCell, Local
 
 UPDATE, RESET, INPUT, OWN = range(4)
 
 
-class GRU(StatefulCell):
+class GRU(AffineCell):
     """A gated recurrent unit."""
 
     ports: ClassVar[int] = 4
@@ -39,10 +39,9 @@ class GRU(StatefulCell):
         return {"h": jnp.zeros_like(like)}
 
     @override
-    def step(self, state, u):
+    def gate(self, part, u, after):
         z, _, n = _gates(u)
-        h = (1 - z) * n + z * state["h"]
-        return {"h": h}, h
+        return z, (1 - z) * n
 
     @override
     def local(self, state, u):
