@@ -18,6 +18,8 @@ _HOME = {
     "compare": "experiment.compare",
     "train": "experiment.compare",
     "tune": "experiment.tuning",
+    "Reach": "experiment.reach",
+    "reach": "experiment.reach",
     "reproduce": "reproductions._reproduce",
     "Reproduced": "reproductions._reproduce",
     "open": "experiment.study",

@@ -20,6 +20,8 @@ from byway.core.task import Task as Task
 # Several rules side by side: runs, in memory and on disk.
 from byway.experiment.compare import compare as compare
 from byway.experiment.compare import train as train
+from byway.experiment.reach import Reach as Reach
+from byway.experiment.reach import reach as reach
 from byway.experiment.run import Run as Run
 from byway.experiment.study import Study as Study
 from byway.experiment.study import open as open

@@ -22,6 +22,7 @@ VERBS = {
     "resume": ("byway.cli.resume", "resume a run that was stopped, as if it never had been"),
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
+    "reach": ("byway.cli.reach", "measure how far back in time credit reaches, and its memory"),
     "meta": (
         "byway.cli.meta",
         "learn a rule by gradient through training, and try it on what it never saw",

@@ -1,0 +1,79 @@
+"""How far back credit reaches: closed forms, and rules that are exact beside rules that cut."""
+
+import json
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import byway
+from byway.cli.main import main
+from byway.experiment.reach import reach
+from byway.network.builders import graph, mlp
+
+
+def _filter():
+    """One linear unit that forgets by alpha a step, and hands on what it holds."""
+    net = graph(
+        {"input": 1, "unit": 1, "output": 1},
+        [("input", "unit"), ("unit", "output")],
+        activation=byway.cell("leaky", phi="identity", tau=4.0),
+        bias=False,
+    )
+    return net.with_theta({name: {"weight": jnp.ones((1, 1))} for name in net.theta})
+
+
+def test_credit_in_a_filter_is_what_is_left_of_each_input():
+    """The update of its weight is the error times sum over k of alpha^k x_{T-k}."""
+    from byway.experiment.reach import _example
+
+    found = reach(["bptt", "rtrl", "eprop"], _filter(), steps=8, lengths=(8,), batch=1, key=3)
+    x = np.asarray(_example(_filter(), 1, 8, 3)[0]).ravel()[::-1]
+    kept = np.exp(-np.arange(8) / 4.0) * x
+    parts = np.split(kept, [1, 2, 4])
+    expected = [abs(part.sum()) / len(part) / abs(kept[0]) for part in parts]
+    assert found.lags == (1, 2, 4, 8)
+    for rule in ("bptt", "rtrl", "eprop"):
+        np.testing.assert_allclose(found.credit[rule], expected, rtol=1e-6)
+
+
+def test_what_cuts_is_told_apart_from_what_does_not(tmp_path):
+    """A window, no memory of other units, none at all; and memory that grows or does not."""
+    rules = {name: byway.rule(name) for name in ("bptt", "rtrl", "eprop", "esn")}
+    rules["window"] = byway.rule("tbptt", k1=1, k2=2)
+    net = byway.rnn(2, 5, 2, activation=byway.cell("leaky", tau=2.0), key=1)
+    found = reach(rules, net, steps=16, lengths=(16, 64))
+    np.testing.assert_allclose(found.credit["rtrl"], found.credit["bptt"], rtol=1e-9)
+    assert (found.credit["window"][2:] == 0).all() and found.furthest("window") == 2
+    assert 0 < found.credit["eprop"][-1] < found.credit["bptt"][-1] / 3
+    assert not found.credit["esn"].any() and found.furthest("esn") == 0
+    short, long = found.memory["bptt"]
+    assert long > 3 * short
+    for rule in ("rtrl", "eprop", "esn", "window"):
+        assert found.memory[rule][0] == found.memory[rule][1]
+    left, right = found.plot()
+    assert len(left.lines) == len(right.lines) == 5
+    assert json.loads(json.dumps(found.to_json()))["lags"] == [1, 2, 4, 8, 16]
+
+
+def test_on_the_command_line(capsys, tmp_path):
+    few = ["--hidden", "3", "--steps", "4", "--lengths", "4", "8"]
+    assert main(["reach", "bptt", "esn", *few, "--plot", str(tmp_path / "a.svg")]) == 0
+    said = capsys.readouterr().out
+    assert "Credit by steps before the error" in said and "Memory of one update" in said
+    assert (tmp_path / "a.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
+
+
+@pytest.mark.parametrize(
+    ("rules", "options", "said"),
+    [
+        (["bp"], {}, "bp, which does not run in time"),
+        (["rtrl"], {"net": mlp(4, 3, 2)}, "rtrl was given a network without recurrent"),
+        ([], {}, "no rule"),
+        (["bptt"], {"steps": 1}, "steps = 1"),
+        (["bptt"], {"lengths": (0,)}, "lengths = 0"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused(rules, options, said):
+    with pytest.raises(byway.BywayError, match=said):
+        reach(rules, **options)
