@@ -38,8 +38,11 @@ def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
     assert np.all(result.accuracy > 0.98)
 
 
-@pytest.mark.parametrize("name", ["bptt", "rtrl"])
-def test_rule_beats_the_reservoir_on_every_seed(name, frozen):
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("bptt", 0.95), ("rtrl", 0.95), ("tbptt", 0.95), ("uoro", 0.85)],  # whose gradient is noisy
+)
+def test_rule_beats_the_reservoir_on_every_seed(name, least, frozen):
     """By more than three standard errors of the paired difference, too: the spread over seeds sets
     the tolerance.
     """
@@ -48,4 +51,4 @@ def test_rule_beats_the_reservoir_on_every_seed(name, frozen):
     gain = result.accuracy - frozen.accuracy
     assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
     assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
-    assert np.all(result.accuracy > 0.95)
+    assert np.all(result.accuracy > least)

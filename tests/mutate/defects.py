@@ -354,6 +354,20 @@ RULES = [
         _of("rules/test_tbptt", "looking_back_to_the_start_it_is_bptt"),
     ),
     Defect(
+        "uoro_draws_the_same_signs_for_all_samples",
+        "rules/time/uoro.py",
+        "jax.random.rademacher(k, u.shape, u.dtype)",
+        "jnp.broadcast_to(jax.random.rademacher(k, u.shape[1:], u.dtype), u.shape)",
+        _of("rules/test_uoro", "signs_are_signs_and_of_each_step_and_sample"),
+    ),
+    Defect(
+        "uoro_balances_one_of_its_vectors_alone",
+        "rules/time/uoro.py",
+        "a / rho0 + b / rho1",
+        "a + b / rho1",
+        _of("rules/test_uoro", "the_mean_over_all_signs_is_the_gradient"),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",
