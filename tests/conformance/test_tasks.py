@@ -17,6 +17,7 @@ from byway.core.errors import ConfigError, DataError
 from byway.core.signal import CrossEntropy, Signal
 from byway.tasks import TASKS
 from byway.tasks._images import ImageTask
+from byway.tasks._spoken import SpokenTask
 
 # training and test images, train mean and standard deviation of the scaled pixels, from the data
 # card
@@ -25,12 +26,19 @@ CARD = {
     "fashion_mnist": (60_000, 10_000, 0.2860, 0.3530),
 }
 MNIST_COUNTS = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-# Those that need no file.
-EMBEDDED = {name for name in TASKS.ids() if not issubclass(TASKS.get(name), ImageTask)} | {"digits"}
+# Those that need a file.
+FILED = {name for name in TASKS.ids() if issubclass(TASKS.get(name), ImageTask | SpokenTask)}
+FILED = FILED - {"digits"} | {"shakespeare"}
 # Nothing until somebody gives it samples; its tests are in tasks/test_own_data.py.
 GIVEN = {"data"}
 # What holds of a long sequence holds of a short one, which takes a tenth of the time.
-SHORT = {"evidence": {"scale": 0.05}, "pattern_generation": {"length": 20}}
+SHORT = {
+    "evidence": {"scale": 0.05},
+    "fsdd": {"hop": 100},
+    "fsdd_spikes": {"hop": 100},
+    "pattern_generation": {"length": 20},
+    "shakespeare": {"length": 20},
+}
 
 every_task = pytest.mark.parametrize("name", TASKS.ids())
 # Sequences that are drawn have tests of their own, in tasks/test_sequences.py.
@@ -54,7 +62,7 @@ def splits_of(request, monkeypatch):
 
     def load(name):
         if name not in _loaded:
-            if name not in EMBEDDED:
+            if name in FILED:
                 request.getfixturevalue("real_data")
             monkeypatch.setattr(pooch, "retrieve", offline)
             try:
@@ -147,6 +155,7 @@ def test_scores_are_the_share_of_right_answers_and_the_loss(name):
         jnp.ones(50) if task.in_time else None,
     )
     scores = task.score(jnp.asarray(output), signal)
+    assert {"accuracy", "loss"} <= {score.name for score in task.scores}
     np.testing.assert_array_equal(scores["accuracy"], output.argmax(1) == labels)
     np.testing.assert_allclose(
         scores["loss"], np.log(np.exp(output).sum(1)) - output[np.arange(50), labels], rtol=1e-12

@@ -75,7 +75,8 @@ def _images(count=6, seed=0):
 
 
 def test_every_task_in_time_is_looked_at_here():
-    assert set(in_time) == {*DRAWN, *MORE, *SERIES, *SCANNED}
+    spoken = {"fsdd", "fsdd_spikes", "shakespeare"}  # in test_spoken.py
+    assert set(in_time) == {*DRAWN, *MORE, *SERIES, *SCANNED, *spoken}
 
 
 @pytest.mark.parametrize("length", [2, 3, 30])
@@ -353,7 +354,7 @@ def test_mnist_by_rows_scores_the_last_row_alone(loss, expected):
     assert not np.any(scores["loss"][:, :-1])
 
 
-@pytest.mark.parametrize("name", in_time)
+@pytest.mark.parametrize("name", {**DRAWN, **MORE, **SERIES, **SCANNED})
 def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence
     sum to one.
