@@ -9,7 +9,7 @@ rows say so.
 
 import argparse
 
-from benchmarks import epoch, ff, in_time, large, memory, pc, report, seeds, small, start
+from benchmarks import epoch, ff, in_time, large, memory, pc, report, seeds, small, start, stream
 from benchmarks.worker import Worker
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "seeds": seeds,
     "start": start,
     "memory": memory,
+    "stream": stream,
     "large": large,
 }
 
