@@ -15,9 +15,9 @@ from byway.cli.flags import Flag
 from byway.cli.main import main
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, DataError
+from byway.tasks._folds import parted
 from byway.tasks._parts import Form
 from byway.tasks._tables import read_csv
-from byway.tasks.data import parted
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 3)) * [1, 10, 0.1] + [0, 100, -5]
@@ -273,7 +273,7 @@ def test_the_many_ways_to_write_one_table(tmp_path, text):
     (tmp_path / "t1.csv").write_text("a,b\n9,9\n")
     path = tmp_path / "t*[1]?.csv"
     path.write_bytes(text.encode())
-    x, y, _ = read_csv(path, Form())
+    x, y, *_ = read_csv(path, Form())
     np.testing.assert_array_equal(x, [[1, 2], [3, 4]])
     assert y is not None and y.tolist() == ["u", "v"]
 

@@ -1,4 +1,6 @@
-"""One fold of a cross-validation: which samples are tested, and which are left to train on."""
+"""Which samples are trained on, validated on and tested: by shares, or in a fold of a
+cross-validation.
+"""
 
 import re
 
@@ -54,3 +56,31 @@ def folded(
         )
     splitter = StratifiedKFold(of, shuffle=True, random_state=seed)
     return [*splitter.split(np.zeros(len(labels)), labels)][number - 1]
+
+
+def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """Which samples go to which split: shares of the whole, to the nearest sample, with each class
+    in proportion.
+
+    Samples stand in a line, those of a class evenly spaced along it, in an order that is drawn; one
+    end of the line is the test split, the other the validation split, so a class with few samples
+    is trained on first.
+
+    Args:
+        labels: the number of each sample's class.
+        validation: share for validation.
+        test: share for the test.
+        seed: draws the order.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        mine = np.flatnonzero(labels[order] == label)
+        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
+    line = order[np.argsort(place, kind="stable")]
+    first, last = round(test * len(line)), len(line) - round(validation * len(line))
+    return {
+        "train": line[first : max(first, last)],
+        "validation": line[max(first, last) :],
+        "test": line[:first],
+    }

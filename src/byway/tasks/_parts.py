@@ -34,12 +34,14 @@ class Given(NamedTuple):
         y: labels or numbers, "samples ..."; None where there are none.
         mask: of sequences, which steps count; None for all.
         names: what each sample is called, where it is a file or a group; None elsewhere.
+        times: the time of each, where they are the rows of a series; None elsewhere.
     """
 
     x: Any
     y: Any
     mask: Any = None
     names: Sequence[Any] | None = None
+    times: Any = None
 
 
 # By part: "train", of which the others are taken where they are not there, "validation" and "test".
@@ -58,6 +60,7 @@ class Form(NamedTuple):
         group: the column of a .csv that says to which sequence a row belongs; "" where a row is a
             sample.
         at_end: whether a sequence has one y, that of its last row.
+        time: the column of a .csv with the time of each row; "" where rows are in no order.
     """
 
     target: str = ""
@@ -66,6 +69,7 @@ class Form(NamedTuple):
     labelled: bool = True
     group: str = ""
     at_end: bool = False
+    time: str = ""
 
 
 def in_order(paths: Iterable[Path]) -> list[Path]:

@@ -42,21 +42,18 @@ def read_samples(path: Path, form: Form) -> Samples:
             "a .csv, of which it names a column; or a .npy",
             "leave it out",
         )
-    if form.group and kind != ".csv":
-        raise ConfigError(
-            f"group = {form.group!r} for {path}",
-            "a .csv, of which it names a column",
-            "leave it out",
-        )
+    for name, column in (("group", form.group), ("time", form.time)):
+        if column and kind != ".csv":
+            raise ConfigError(
+                f"{name} = {column!r} for {path}",
+                "a .csv, of which it names a column",
+                "leave it out",
+            )
     if kind != "images" and (form.side or form.background != WHITE):
         raise ConfigError(f"side or background for {path}", "images", "leave it out")
     match kind:
         case ".csv":
-            x, y, groups = read_csv(path, form)
-            if groups is None:
-                return {"train": Given(x, y)}
-            names = list(dict.fromkeys(groups.tolist()))
-            return {"train": Given(*grouped(groups, x, y, form.at_end), None, names)}
+            return {"train": read_table(path, form)}
         case ".npz":
             return read_npz(path, form.labelled)
         case ".npy":
@@ -69,6 +66,19 @@ def read_samples(path: Path, form: Form) -> Samples:
             raise DataError(
                 f"{path} ends in {path.suffix or 'nothing'}", wanted, "save it as one of these"
             )
+
+
+def read_table(path: Path, form: Form) -> Given:
+    """The rows of a .csv: samples, time steps of sequences, or a series.
+
+    Raises:
+        DataError: it is no table, or lacks a column.
+    """
+    x, y, groups, times = read_csv(path, form)
+    if groups is None:
+        return Given(x, y, times=times)
+    names = list(dict.fromkeys(groups.tolist()))
+    return Given(*grouped(groups, x, y, form.at_end), None, names)
 
 
 def read_npz(path: Path, labelled: bool) -> Samples:
@@ -104,15 +114,18 @@ def read_npz(path: Path, labelled: bool) -> Samples:
 
 
 def from_frame(
-    frame: Any, target: Any, group: Any
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-    """The numbers, the labels and the groups of a pandas data frame; see `Data.from_frame`."""
+    frame: Any, target: Any, group: Any, time: Any
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """The numbers, the labels, the groups and the times of a pandas data frame; see
+    `Data.from_frame`.
+    """
     names = list(frame.columns)
     targets = target if isinstance(target, list) else [target]
     at = columns_of("the frame", names, targets, "target")
     grouping = columns_of("the frame", names, [] if group is None else [group], "group")
+    timing = columns_of("the frame", names, [] if time is None else [time], "time")
     parts = [np.asarray(frame.iloc[:, i]) for i in range(len(names))]
-    features = [i for i in range(len(names)) if i not in (*at, *grouping)]
+    features = [i for i in range(len(names)) if i not in (*at, *grouping, *timing)]
     if wrong := [str(names[i]) for i in features if parts[i].dtype.kind not in "buif"]:
         raise DataError(
             f"the columns {', '.join(wrong)} do not hold numbers alone",
@@ -131,7 +144,8 @@ def from_frame(
         if isinstance(target, list)
         else parts[at[0]]
     )
-    return x, y, parts[grouping[0]] if grouping else None
+    groups, times = (parts[i[0]] if i else None for i in (grouping, timing))
+    return x, y, groups, times
 
 
 def from_dataset(

@@ -45,7 +45,9 @@ class Table(NamedTuple):
     apart: list[int]
 
 
-def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+def read_csv(
+    path: Path, form: Form
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """A table with a line of column names: one column of labels, or several of numbers to be
     predicted; all others numbers.
 
@@ -59,8 +61,8 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
         form: what was said of it.
 
     Returns:
-        X "rows features"; y, "rows" or of several columns "rows columns", or None; and to which
-        group each row belongs, or None.
+        X "rows features"; y, "rows" or of several columns "rows columns", or None; to which group
+        each row belongs, or None; and the time of each row as text, or None.
 
     Raises:
         DataError: it is no such table.
@@ -74,7 +76,7 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
             _, header = next(lines, (0, []))
             header = [name.strip() for name in header]
             empty = next(lines, None) is None
-            apart = form.labelled or form.group
+            apart = form.labelled or form.group or form.time
             if len(header) < (2 if apart else 1) or empty:
                 raise DataError(
                     f"{path} has {len(header)} columns and {'0' if empty else 'some'} lines below "
@@ -91,11 +93,19 @@ def read_csv(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, np.
         targets = _targets(form, header)
         at = columns_of(path, header, targets, "target")
         grouping = columns_of(path, header, [form.group] if form.group else [], "group")
-        table = table._replace(header=header, apart=[*at, *grouping])
+        timing = columns_of(path, header, [form.time] if form.time else [], "time")
+        if form.time and set(timing) & set(at):
+            raise DataError(
+                f"{form.time!r} as time and as target of {path}",
+                "two columns, or more",
+                "name another column as target",
+            )
+        table = table._replace(header=header, apart=[*at, *grouping, *timing])
         found = None if path.stat().st_size < SMALL or not first.strip() else _by_duckdb(table)
         x, apart = _line_by_line(table) if found is None else found
+        times = np.array(apart.pop()) if timing else None
         groups = np.array(apart.pop()) if grouping else None
-        return x, _together(path, targets, apart), groups
+        return x, _together(path, targets, apart), groups, times
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise DataError(
             f"{path} cannot be read: {problem}",
@@ -123,7 +133,7 @@ def _targets(form: Form, header: list[str]) -> list[str]:
     if not form.labelled:
         return []
     if not form.target:
-        return [[name for name in header if name != form.group][-1]]
+        return [[name for name in header if name not in (form.group, form.time)][-1]]
     return (
         [form.target]
         if form.target in header

@@ -152,6 +152,7 @@ class Numbers(Targets):
 
     @override
     def target(self, y, in_time):
+        y = y.astype(float)  # what was kept before JAX was set to double precision
         return (y[..., :-1], _shares(y[..., -1] > 0)) if in_time else (y, None)
 
     @override

@@ -1,17 +1,18 @@
-"""Your own data (data): a table, images, sequences or arrays, with labels, with numbers to be
-predicted, or with neither.
+"""Your own data (data): a table, images, sequences, a series to be forecast or arrays, with labels,
+with numbers to be predicted, or with neither.
 
     x   bytes (uint8) are pixels, divided by 255; all other numbers are standardised over the
         training samples, features one by one, images channel by channel. Images are (height, width,
         channels); sequences (time, features), as long as each likes
     y   labels of any kind, numbered in their order; or, with `kind="regression"`, numbers,
-        standardised too. A sequence has one, asked for at its last step, or one at each step.
+        standardised too. A sequence has one, asked for at its last step, or one at each step. With
+        `time`, the next `horizon` values of a series, asked for after the last `history` rows
 
-Shares of the samples, each class in proportion, make validation and test.
+Shares of the samples, each class in proportion, make validation and test; of a series its end, in
+the order of time.
 """
 
 import math
-import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,16 +29,17 @@ from byway.core.hyper import check_ranges, hyper, hypers
 from byway.core.signal import LOSSES, CrossEntropy, SquaredError
 from byway.core.task import Split, Suggestion, Task, require_pool
 from byway.tasks._encoded import encoded, standardised
-from byway.tasks._folds import FOLD, fold_of, folded
-from byway.tasks._parts import STRANGE, WHITE, Form, Given, Samples, called_like
+from byway.tasks._folds import FOLD, fold_of, folded, parted
+from byway.tasks._forecast import Series, windows
+from byway.tasks._parts import WHITE, Form, Given, Samples, called_like
 from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, moments, usable
 from byway.tasks._samples import from_dataset, from_frame, read_samples
+from byway.tasks._settings import CLASSIFICATION, REGRESSION, UNLABELLED, check_words
 from byway.tasks._shards import Rows, Shards
 from byway.tasks._tables import is_quantity
 from byway.tasks._targets import Classes, Nothing, Numbers, Targets
 
-CLASSIFICATION, REGRESSION, UNLABELLED = "classification", "regression", "unlabelled"
 # So many different whole numbers, or more than some and a third of the samples, may be either:
 # somebody has to say.
 MANY, SOME = 20, 5
@@ -55,6 +57,9 @@ class Data(Task):
             arrays "time ...", or "samples time ...". Nothing, for rules that need no targets.
         mask: of sequences in one array, which steps count, "samples time", or how many of each
             there are, "samples".
+        times: of a series, the time of each row, "rows": numbers, dates or text as 2026-11-27. Then
+            y are to be forecast, "rows" or "rows targets", and x are all other columns, "rows
+            features", or nothing; a network sees both.
         test_x: the test split, where there is one already.
         test_y: its labels or numbers.
         test_mask: its mask.
@@ -98,6 +103,15 @@ class Data(Task):
     )
     group: str = hyper(
         "", "the column of a .csv that says to which sequence each row, a time step, belongs"
+    )
+    time: str = hyper(
+        "",
+        "the column of a .csv with the time of each row: then the next values of target are "
+        "forecast from the rows before",
+    )
+    history: int = hyper(50, "rows that a forecast is made from", unit="row", low=1, high=1_000_000)
+    horizon: int = hyper(
+        1, "how many of the next values are forecast", unit="row", low=1, high=1_000_000
     )
     at_end: bool = hyper(
         False,
@@ -157,6 +171,7 @@ class Data(Task):
         y: Any = None,
         *,
         mask: Any = None,
+        times: Any = None,
         test_x: Any = None,
         test_y: Any = None,
         test_mask: Any = None,
@@ -174,12 +189,15 @@ class Data(Task):
         for name in known:
             setattr(self, name, hyper.get(name, self.__dataclass_fields__[name].default))
         self.path = None if path is None else Path(path)
+        if times is not None:
+            self.time = self.time or "times"
+            x = np.zeros((np.size(times), 0)) if x is None else x
         check_ranges(self)
-        self._check_words()
+        check_words(self)
         if not self.name and self.path is not None:
             self.name = called_like(self.path)
         parts = {
-            "train": Given(x, y, mask),
+            "train": Given(x, y, mask, times=times),
             "validation": Given(validation_x, validation_y, validation_mask),
             "test": Given(test_x, test_y, test_mask),
         }
@@ -189,7 +207,9 @@ class Data(Task):
                 for part in ("validation", "test")
                 for name in ("x", "y", "mask")
             }
-            self.again = partial(type(self), x, y, mask=mask, path=path, **more, **hyper)
+            self.again = partial(
+                type(self), x, y, mask=mask, times=times, path=path, **more, **hyper
+            )
         given = {part: one for part, one in parts.items() if any(a is not None for a in one)}
         partly = len({one.y is None for one in given.values()}) > 1 or any(
             one.x is None for one in given.values()
@@ -208,6 +228,7 @@ class Data(Task):
                 self.kind != UNLABELLED,
                 self.group,
                 self.at_end,
+                self.time,
             )
             self._take(read_samples(self.path, form))
         elif given:
@@ -217,11 +238,17 @@ class Data(Task):
                     "none of these: they are for files",
                     "leave it out",
                 )
+            if self.time and (times is None or len(given) > 1):
+                raise ConfigError(
+                    f"time = {self.time!r} for arrays, without times or with parts of their own",
+                    "one series x, y and times, of which the end is validated and tested",
+                    "give times, and all rows as x and y",
+                )
             self._take(given)
 
     @classmethod
     def from_frame(
-        cls, frame: Any, target: Any = None, *, group: Any = None, **hyper: Any
+        cls, frame: Any, target: Any = None, *, group: Any = None, time: Any = None, **hyper: Any
     ) -> "Data":
         """The rows of a pandas data frame.
 
@@ -231,11 +258,13 @@ class Data(Task):
                 for several numbers; none with kind="unlabelled".
             group: the name of the column that says to which sequence each row, a time step,
                 belongs; None where a row is a sample.
+            time: the name of the column with the time of each row, for a forecast.
             hyper: see `Data`.
         """
-        x, y, groups = from_frame(
-            frame, [] if hyper.get("kind") == UNLABELLED and target is None else target, group
-        )
+        unlabelled = hyper.get("kind") == UNLABELLED and target is None
+        x, y, groups, times = from_frame(frame, [] if unlabelled else target, group, time)
+        if times is not None:
+            return cls(x, y, times=times, time=str(time), **hyper)
         if groups is None:
             return cls(x, y, **hyper)
         return cls(*grouped(groups, x, y, hyper.get("at_end", False)), sequences=True, **hyper)
@@ -287,7 +316,13 @@ class Data(Task):
     @property
     @override
     def in_time(self):
-        return self.sequences or bool(self.group)
+        return self.sequences or bool(self.group or self.time)
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether something was said of a forecast."""
+        usual = {name: self.__dataclass_fields__[name].default for name in ("history", "horizon")}
+        return any(getattr(self, name) != default for name, default in usual.items())
 
     @property
     @override
@@ -319,6 +354,12 @@ class Data(Task):
 
     @override
     def in_fold(self, fold):
+        if self.time:
+            raise ConfigError(
+                f"{self.id} in folds",
+                "samples in no order: the past of a series is not tested by its future",
+                "train more seeds instead",
+            )
         self._held  # noqa: B018  says so where there are none
         require_pool(type(self), self.id, self.fold)
         fold_of(fold)
@@ -419,64 +460,10 @@ class Data(Task):
                 )
         return held
 
-    def _check_words(self) -> None:
-        """Raise `ConfigError` where settings exclude each other, or one has no meaning beside
-        another.
-        """
-        if self.name and (STRANGE.search(self.name) or not re.match(r"\w", self.name)):
-            raise ConfigError(
-                f"name = {self.name!r}",
-                "letters, digits, spaces and any of _ - + = . after a letter or a digit",
-                "call the data set otherwise: its name is part of the names of folders",
-            )
-        if self.kind not in ("", CLASSIFICATION, REGRESSION, UNLABELLED):
-            raise ConfigError(
-                f"kind = {self.kind!r}",
-                f"{CLASSIFICATION}, {REGRESSION} or {UNLABELLED}",
-                "leave it out for labels",
-            )
-        if self.loss and (
-            self.loss not in LOSSES
-            or (self.kind == REGRESSION and self.loss != "squared_error")
-            or self.kind == UNLABELLED
-        ):
-            wanted = {
-                REGRESSION: "squared_error",
-                UNLABELLED: "none: there is nothing to compare with",
-            }.get(self.kind, ", ".join(LOSSES))
-            raise ConfigError(
-                f"loss = {self.loss!r}{f' for {self.kind}' if self.kind else ''}",
-                wanted,
-                "leave it out for its default",
-            )
-        if self.kind == UNLABELLED and (self.target or self.at_end):
-            raise ConfigError(
-                f"target or at_end for {UNLABELLED} data",
-                "neither: they say where y is",
-                "leave it out",
-            )
-        if self.at_end and not self.in_time:
-            raise ConfigError(
-                "at_end for samples without time",
-                "sequences",
-                "leave it out, or add sequences=True",
-            )
-        if self.fold:
-            fold_of(self.fold)
-            if self.test != (usual := self.__dataclass_fields__["test"].default):
-                raise ConfigError(
-                    f"test = {self.test:g} beside fold = {self.fold}",
-                    f"{usual:g}, its default: the fold is the test split",
-                    "leave one of the two out",
-                )
-        if self.room and self.in_time:
-            raise ConfigError(
-                f"room = {self.room} for sequences",
-                "none: it is for ff, which sees no time",
-                "leave it out",
-            )
-
     def _take(self, given: Samples) -> None:
+        if self.time:
+            self._forecast(given["train"])
+            return
         labelled = given["train"].y is not None
         if self.kind == UNLABELLED and labelled:
             raise ConfigError(f"kind = {UNLABELLED!r}, and y", "one of the two", "leave y out")
@@ -528,6 +515,25 @@ class Data(Task):
                 )
         if isinstance(self.targets, Classes):
             self._check_classes(whole.said)
+
+    def _forecast(self, given: Given) -> None:
+        """Take up a series: windows of it, in the order of time, scaled as its first part is."""
+        parts = {"validation": self.validation, "test": self.test}
+        series = Series.of(given.x, given.y, given.times)
+        trained = series.train(parts)
+        if self.standardise:
+            self.mean, self.deviation = moments(series.rows, trained)
+        mean, deviation = (np.tile(a[0], self.horizon) for a in moments(series.targets, trained))
+        zero, one = np.zeros_like(mean), np.ones_like(mean)
+        centre, about = (zero, (mean, deviation)) if self.standardise else (mean, (zero, one))
+        self.targets = Numbers(SquaredError(), *about, centre, len(mean) == 1)
+        last = np.arange(self.history) == self.history - 1
+        self.parts = {}
+        for part, (x, y) in windows(series, self.history, self.horizon, parts).items():
+            steps = np.broadcast_to(y[:, None], (len(y), self.history, *y.shape[1:]))
+            counts = np.broadcast_to(last, steps.shape[:2])
+            steps = steps[..., 0] if self.targets.flat else steps
+            self.parts[part] = x, self.targets.kept(steps, counts)
 
     def _folded(self, strata: np.ndarray) -> dict[str, np.ndarray]:
         """One fold to test, and of the rest as many samples to validate as without folds."""
@@ -626,34 +632,6 @@ def _numbers(read: Read, trains: np.ndarray, standardise: bool) -> Numbers:
     zero, one = np.zeros_like(mean), np.ones_like(mean)
     centre, about = (zero, (mean, deviation)) if standardise else (mean, (zero, one))
     return Numbers(SquaredError(), *about, centre, y.ndim == (1 if read.counts is None else 2))
-
-
-def parted(labels: np.ndarray, validation: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """Which samples go to which split: shares of the whole, to the nearest sample, with each class
-    in proportion.
-
-    Samples stand in a line, those of a class evenly spaced along it, in an order that is drawn; one
-    end of the line is the test split, the other the validation split, so a class with few samples
-    is trained on first.
-
-    Args:
-        labels: the number of each sample's class.
-        validation: share for validation.
-        test: share for the test.
-        seed: draws the order.
-    """
-    order = np.random.default_rng(seed).permutation(len(labels))
-    place = np.empty(len(labels))
-    for label in np.unique(labels):
-        mine = np.flatnonzero(labels[order] == label)
-        place[mine] = (np.arange(len(mine)) + 0.5) / len(mine)
-    line = order[np.argsort(place, kind="stable")]
-    first, last = round(test * len(line)), len(line) - round(validation * len(line))
-    return {
-        "train": line[first : max(first, last)],
-        "validation": line[max(first, last) :],
-        "test": line[:first],
-    }
 
 
 def _picked(x: Any, numbers: np.ndarray) -> Any:
