@@ -40,7 +40,12 @@ def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("bptt", 0.95), ("rtrl", 0.95), ("tbptt", 0.95), ("uoro", 0.85)],  # whose gradient is noisy
+    [
+        *((name, 0.95) for name in ("bptt", "rtrl", "tbptt", "ostl")),
+        # Of noise around the gradient, and of one step of influence in place of all.
+        ("uoro", 0.85),
+        ("snap", 0.65),
+    ],
 )
 def test_rule_beats_the_reservoir_on_every_seed(name, least, frozen):
     """By more than three standard errors of the paired difference, too: the spread over seeds sets

@@ -368,6 +368,23 @@ RULES = [
         _of("rules/test_uoro", "the_mean_over_all_signs_is_the_gradient"),
     ),
     Defect(
+        "snap_forgets_the_weight_of_a_unit_to_itself",
+        "rules/time/_within.py",
+        "return now if held.sent is None else now + way.again(held.sent, derivative)",
+        "return now",
+        _of("rules/test_snap", "where_units_reach_themselves_alone_one_step_is_enough"),
+    ),
+    Defect(
+        "snap_keeps_what_is_out_of_reach",
+        "rules/time/_within.py",
+        "return self._kept(drive.reshape(influence.shape))",
+        "return drive.reshape(influence.shape)",
+        _of(
+            "rules/test_snap",
+            "influence_is_kept_on_what_is_wired_within_n_steps_and_dropped_elsewhere",
+        ),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",
