@@ -82,9 +82,11 @@ class Task(eqx.Module):
         suggests: the network size and the budget that the command line starts from.
         in_time: whether a sample is a sequence. Then inputs are "batch time *inputs", targets
             "batch time out", and the signal's weight says which steps count.
+        in_order: whether the samples of each split follow each other in time, as those of a series.
     """
 
     in_time: ClassVar[bool] = False
+    in_order: ClassVar[bool] = False
 
     suggests: ClassVar[Suggestion] = Suggestion(hidden=(500, 500), epochs=10, batch=128)
 

@@ -26,6 +26,7 @@ from byway.report.charts import (
 )
 from byway.report.classes import by_class
 from byway.report.forest import forest
+from byway.report.over_time import over_time
 from byway.report.pictures import pictures
 from byway.report.table import Table
 from byway.report.words import VERDICTS, join, reading
@@ -117,6 +118,7 @@ def _view(run: Outcomes) -> dict[str, Any]:
         "forest": forest(run, table, style),
         "curves": [found for found in charts if found],
         "classes": by_class(run),
+        "over_time": over_time(run, style),
         "balanced": BALANCED,
         "lenses": _lenses(run, style),
         "look_cost": _cost(run),

@@ -56,7 +56,7 @@ CHECKPOINTS = "checkpoints"
 # What the two files of a job hold of its outcome.
 STATIC = (
     *("label", "rule_id", "task_id", "seeds", "network", "projections", "first"),
-    *("input_shape", "control", "settings", "test_size", "labels"),
+    *("input_shape", "control", "settings", "test_size", "labels", "over_time"),
 )
 MEASURED = (
     *("test", "others", "failures", "advice", "stopped", "seconds", "compile_seconds"),
@@ -64,7 +64,7 @@ MEASURED = (
     "test_classes",
 )
 # Of that, what is left out where there is nothing to say.
-IF_ANY = ("labels", "test_classes")
+IF_ANY = ("labels", "over_time", "test_classes")
 # What makes a job another one.
 DECISIVE = ("rule_id", "task_id", "seeds", "network", "settings")
 ADVICE = "name a folder that 'byway compare', 'byway train' or save() wrote"

@@ -326,6 +326,11 @@ class Data(Task):
 
     @property
     @override
+    def in_order(self):
+        return bool(self.time)
+
+    @property
+    @override
     def scores(self):
         return self._meaning.scores
 

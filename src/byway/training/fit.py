@@ -26,7 +26,7 @@ from byway.training.fingerprint import fingerprint
 from byway.training.history import History, Reading
 from byway.training.loop import Loop
 from byway.training.options import Options, taking
-from byway.training.outcome import HIDDEN, OUTPUT
+from byway.training.outcome import HIDDEN, OUTPUT, SAMPLES, STEPS
 from byway.training.plan import PARTS, Plan, checked
 from byway.training.progress import bar
 from byway.training.result import Result
@@ -164,6 +164,7 @@ def announced(
         "settings": plan.settings(rule),
         "test_size": data["test"].size,
         "labels": list(task.encoding.labels),
+        "over_time": _over_time(task),
     }
 
 
@@ -202,6 +203,14 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
         learners=loop.real_learners(),
         predictions=predictions,
     )
+
+
+def _over_time(task: Task) -> str:
+    """Along what answers that are numbers follow each other in time."""
+    encoding = task.encoding
+    if encoding.labels or encoding.target_mean is None:
+        return ""
+    return SAMPLES if task.in_order else STEPS if task.in_time and not encoding.at_end else ""
 
 
 def _balanced(task: Task) -> bool:

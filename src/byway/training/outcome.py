@@ -20,6 +20,8 @@ SECONDS = Metric("seconds", "training time", unit="s", higher=False, column=True
 STEP_BYTES = Metric("step_bytes", "memory of a step", unit="B", higher=False, column=True)
 COSTS = (SECONDS, STEP_BYTES)
 OUTPUT, HIDDEN = "output", "hidden"
+# Along what answers that are numbers follow each other in time.
+STEPS, SAMPLES = "steps", "samples"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -47,6 +49,8 @@ class Outcome:
         others: the same on each further split that the task has, by its name.
         test_size: samples of the test split; 0 where that is not known.
         labels: the label of each class; empty where answers are no classes.
+        over_time: along what answers that are numbers follow each other in time: the "steps" of a
+            sequence, or the "samples" of a series; empty where they do not.
         test_classes: how many test samples each class has; empty where that is not known.
         failures: by seed, why it stopped early.
         advice: what the rule has to say of its last epoch, by seed.
@@ -81,6 +85,7 @@ class Outcome:
     others: dict[str, Scores] = dataclasses.field(default_factory=dict)
     test_size: int = 0
     labels: list[Any] = dataclasses.field(default_factory=list)
+    over_time: str = ""
     test_classes: list[int] = dataclasses.field(default_factory=list)
     failures: dict[int, str] = dataclasses.field(default_factory=dict)
     advice: dict[int, str] = dataclasses.field(default_factory=dict)
