@@ -452,6 +452,21 @@ def reversible() -> Drawing:
     return d.text(140, 50, "s = s′ − h φ(u), told by the other half", "small t-here")
 
 
+def reversible_exact() -> Drawing:
+    """Going back bit for bit."""
+    d = _in_time(
+        "Going back bit for bit: what a gate destroys is kept in a buffer, and given back",
+        "reversible_exact: keep what is forgotten",
+    )
+    for t, x in enumerate(X):
+        d.box(x, 58, 40, 24, "bits", "here")
+        d.arrow((x - 6, 112), (x - 6, 58), "", "here", gap=(R, 12))
+        d.arrow((x + 6, 58), (x + 6, 112), "", "back", gap=(12, R))
+        if t:
+            d.arrow((x, 112), (X[t - 1], 112), "", "back", bend=-14, dashed=True)
+    return d.text(172, 40, "s′ = z s + w: −log₂ z bits of s, no more", "small t-here")
+
+
 def rtrl() -> Drawing:
     """Real-time recurrent learning."""
     d = _in_time(
@@ -577,6 +592,7 @@ DRAWN = (
     dtp,
     bptt,
     reversible,
+    reversible_exact,
     rtrl,
     eprop,
     esn,

@@ -58,8 +58,9 @@ def integrator(s, u, *, h=0.3):
     return s | {"v": v}, v
 
 
-def gru(s, u):
+def gru(s, u, *, keep=0.0):
     z, r = (1 / (1 + jnp.exp(-u[:, i])) for i in (0, 1))
+    z = keep + (1 - keep) * z
     h = (1 - z) * jnp.tanh(u[:, 2] + r * u[:, 3]) + z * s["v"]
     return s | {"v": h}, h
 
@@ -68,6 +69,13 @@ def lstm(s, u):
     i, f, o = (1 / (1 + jnp.exp(-u[:, k])) for k in (0, 1, 3))
     c = f * s["v"] + i * jnp.tanh(u[:, 2])
     return s | {"v": c}, o * jnp.tanh(c)
+
+
+def rev_lstm(s, u, *, keep=0.125):
+    i, f, o, p = (1 / (1 + jnp.exp(-u[:, k])) for k in (0, 1, 3, 4))
+    c = (keep + (1 - keep) * f) * s["v"] + i * jnp.tanh(u[:, 2])
+    h = (keep + (1 - keep) * p) * s["a"] + o * jnp.tanh(c)
+    return s | {"v": c, "a": h}, h
 
 
 def _rho(tau):
@@ -124,5 +132,11 @@ KINDS = {
     ),
     "gru": (lambda: byway.cell("gru"), gru, 1),
     "lstm": (lambda: byway.cell("lstm", forget_bias=0.0), lstm, 1),
+    "gru, forgetting little": (
+        lambda: byway.cell("gru", keep=0.4),
+        functools.partial(gru, keep=0.4),
+        1,
+    ),
+    "rev_lstm": (lambda: byway.cell("rev_lstm"), rev_lstm, 1),
     "integrator": (lambda: byway.cell("integrator", h=0.3), integrator, 1),
 }

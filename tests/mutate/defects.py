@@ -298,6 +298,20 @@ RULES = [
         _of("rules/test_reversible", "it_is_bptt_on_every_graph_that_can_be_gone_back_through"),
     ),
     Defect(
+        "buffer_takes_words_for_aligned",
+        "network/fixed.py",
+        "return _spilled(buffer, (buffer.head >> WORD) >= low), low",
+        "return buffer, low",
+        _of("rules/test_reversible_exact", "what_is_pushed_is_popped_for_the_bits_it_is_worth"),
+    ),
+    Defect(
+        "fixed_point_drops_what_a_gate_destroys",
+        "network/fixed.py",
+        "before[part] = (high << GATE) | low",
+        "before[part] = high << GATE",
+        _of("rules/test_reversible_exact", "a_batch_meets_its_start_to_the_bit"),
+    ),
+    Defect(
         "rtrl_forgets_the_past",
         "rules/time/rtrl.py",
         "past[p.src] if p.name in net.recurrent else influence[p.src]",

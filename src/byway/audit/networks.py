@@ -9,6 +9,7 @@ import equinox as eqx
 from byway.core.errors import RuleError, look_up
 from byway.learning.rule import Rule
 from byway.network.builders import convnet, coupled, graph, mlp, rnn
+from byway.network.cells.gru import GRU
 from byway.network.network import Network
 
 CYCLIC = ("input", "hidden1", "hidden2", "output")
@@ -25,6 +26,7 @@ KINDS: dict[str, Callable[..., Network]] = {
     ),
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "coupled": lambda **options: coupled(5, 6, 4, **options),
+    "revgru": lambda **options: coupled(5, 6, 4, **{"activation": GRU(keep=0.125), **options}),
     "cyclic": lambda **options: graph(
         {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},
         [(a, b) for a in CYCLIC for b in CYCLIC if a != b] + [("hidden1", "hidden1")],

@@ -46,8 +46,8 @@ class NetSettings:
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
         activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
-            identity, quantised; in time also leaky, lif, alif, gru, lstm, integrator, which is the
-            default of coupled.
+            identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
+            integrator, which is the default of coupled.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
             default.
         units: how many complex numbers each memory of an lru holds; as many as its hidden layer has

@@ -230,7 +230,7 @@ class RoundTripRule(StepRule):
         """The state with what f needs to note on a way of so many steps; by default nothing."""
         return state
 
-    def arrive(self, state: PyTree) -> PyTree:
+    def arrive(self, gamma: PyTree, net: Network, state: PyTree) -> PyTree:
         """The state without such notes."""
         return state
 
@@ -246,7 +246,7 @@ class RoundTripRule(StepRule):
         """One step, and what is had again of it: all that g ever sees. For the audit."""
         state, _ = self.f(gamma, net, self.depart(gamma, net, state, 1), x, signal, key)
         _, record = self.back(gamma, net, state, x, key)
-        return self.arrive(state), record
+        return self.arrive(gamma, net, state), record
 
     @override
     def teach(
@@ -293,8 +293,8 @@ class RoundTripRule(StepRule):
         memory = self.start(gamma, net, x.shape[0])[1]
         (again, _, seen), update = summed(home, (there, memory, carry.seen), length)
         share = length / x.shape[1]
-        scores["drift"] = share * _apart(self.arrive(again), carry.state)
-        return Carry(self.arrive(there), memory, seen), update, scores
+        scores["drift"] = share * _apart(self.arrive(gamma, net, again), carry.state)
+        return Carry(self.arrive(gamma, net, there), memory, seen), update, scores
 
 
 class SequenceRule(_InTime):

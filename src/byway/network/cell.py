@@ -137,10 +137,13 @@ class AffineCell(StatefulCell):
     s' that come before. The activity follows from the state alone, and is 0 at rest.
 
     Attributes:
-        forgets: whether z is ever below 1.
+        keeps: the least that z can be; 1 where nothing is ever forgotten.
     """
 
-    forgets: ClassVar[bool] = True
+    if TYPE_CHECKING:
+        keeps: float = eqx.field(init=False)
+    else:
+        keeps: eqx.AbstractVar[float]
 
     @abstractmethod
     def gate(

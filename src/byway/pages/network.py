@@ -58,6 +58,12 @@ ABOUT = {
         "byway.coupled(2, 64, 1)",
         "byway train --task adding --rule reversible --net.kind coupled --net.hidden 64",
     ),
+    "revgru": About(
+        "Coupled halves of gated units, which forget: a RevGRU. `keep` sets how much of its past a "
+        "unit keeps at least, and so how many bits of it have to be stored.",
+        'byway.coupled(2, 64, 1, activation=byway.cell("gru", keep=0.125))',
+        "byway train --task adding --rule reversible_exact --net.kind coupled --net.activation gru",
+    ),
     "cyclic": About(
         "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the "
         "populations. It has no forward pass in "

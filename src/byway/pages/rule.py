@@ -134,9 +134,11 @@ def _run(rule: Rule) -> list[str]:
     """How to run it: on the default task, or on one in time where it needs a past."""
     in_time = not learns_samples(rule)
     task, baseline, kind = ("delayed_xor", "bptt", "rnn") if in_time else ("digits", "bp", "mlp")
+    own, asked = "", ""
     if kind not in (kinds := accepted(rule)):
-        kind = kinds[0]
-    asked = "" if kind in ("rnn", "mlp") else f" --net.kind {kind}"
+        kind, asked = "coupled", " --net.kind coupled"
+        if "coupled" not in kinds:
+            own, asked = ', activation="gru"', f"{asked} --net.activation gru"
     names = ",".join(dict.fromkeys([baseline, "frozen", rule.id]))
     options = "".join(f", {name}={value}" for name, value in rule.network_options.items())
     hidden = "32" if in_time else "128, 128"
@@ -152,7 +154,7 @@ def _run(rule: Rule) -> list[str]:
         "import byway",
         "",
         f'task = byway.task("{task}")',
-        f"net = byway.{kind}(task.input_shape, {hidden}, task.outputs{options})",
+        f"net = byway.{kind}(task.input_shape, {hidden}, task.outputs{own}{options})",
         f'print(byway.fit(net, byway.rule("{rule.id}"), task, epochs={10 if in_time else 30}, '
         "batch=32, seeds=4))",
         "```",

@@ -1,7 +1,7 @@
 """Gated recurrent units (gru).
 
     z = sigmoid(u_z),   r = sigmoid(u_r),   n = tanh(u_n + r u_h),   h_t = (1 - z) n + z h_{t-1};
-    post = h
+    post = h;   with `keep`, z = keep + (1 - keep) sigmoid(u_z)
 
 Four ports, each with a drive of its own: 0 the update gate, 1 the reset gate, 2 what an input
 drives, 3 what the layer itself drives, which the reset gate scales. A projection of the input feeds
@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from typing_extensions import override
 
+from byway.core.hyper import hyper
 from byway.network.cell import AffineCell, Local
 
 UPDATE, RESET, INPUT, OWN = range(4)
@@ -26,6 +27,8 @@ UPDATE, RESET, INPUT, OWN = range(4)
 
 class GRU(AffineCell):
     """A gated recurrent unit."""
+
+    keep: float = hyper(0.0, "least share of h that a step keeps", low=0.0, high=0.999)
 
     ports: ClassVar[int] = 4
     carries: ClassVar[tuple[str, ...]] = ("h",)
@@ -40,16 +43,16 @@ class GRU(AffineCell):
 
     @override
     def gate(self, part, u, after):
-        z, _, n = _gates(u)
+        z, _, n = self._gates(u)
         return z, (1 - z) * n
 
     @override
     def local(self, state, u):
-        z, r, n = _gates(u)
+        z, r, n = self._gates(u)
         candidate = (1 - z) * (1 - n**2)  # dh / d(argument of the tanh)
         drive = jnp.stack(
             [
-                (state["h"] - n) * z * (1 - z),
+                (state["h"] - n) * (z - self.keep) * (1 - z) / (1 - self.keep),
                 candidate * u[:, OWN] * r * (1 - r),
                 candidate,
                 candidate * r,
@@ -58,7 +61,13 @@ class GRU(AffineCell):
         )
         return Local({("h", "h"): z}, {"h": drive}, {"h": z}, drive, {"h": 1.0})
 
+    @property
+    @override
+    def keeps(self) -> float:
+        """What `keep` says."""
+        return self.keep
 
-def _gates(u):
-    z, r = jax.nn.sigmoid(u[:, UPDATE]), jax.nn.sigmoid(u[:, RESET])
-    return z, r, jnp.tanh(u[:, INPUT] + r * u[:, OWN])
+    def _gates(self, u):
+        z, r = jax.nn.sigmoid(u[:, UPDATE]), jax.nn.sigmoid(u[:, RESET])
+        z = self.keep + (1 - self.keep) * z if self.keep else z
+        return z, r, jnp.tanh(u[:, INPUT] + r * u[:, OWN])

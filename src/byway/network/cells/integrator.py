@@ -29,7 +29,6 @@ class Integrator(AffineCell):
     """A unit that adds up a function of its drive."""
 
     carries: ClassVar[tuple[str, ...]] = ("s",)
-    forgets: ClassVar[bool] = False
 
     phi: str | Activation = hyper(
         "tanh", "what it adds of its drive: an activation, by name or not"
@@ -44,6 +43,12 @@ class Integrator(AffineCell):
     @override
     def black_box(self):
         return self._phi.black_box
+
+    @property
+    @override
+    def keeps(self) -> float:
+        """All."""
+        return 1.0
 
     @override
     def rest(self, like):

@@ -17,7 +17,7 @@ Limits   twice the forward work: the way back is a run too, the same one from it
          rounding: an error of the last state grows on the way back as the network contracts on the
          way there; the drift that is left at the start is measured. What never forgets adds up
          (`integrator`). Units that forget (`gru`) are refused: what they forgot is below rounding,
-         and no division brings it back
+         and no division brings it back; `reversible_exact` keeps it
 Source   Gomez et al., The reversible residual network: backpropagation without storing activations,
          NeurIPS 2017; MacKay et al., Reversible recurrent neural networks, NeurIPS 2018; differs
          in: any graph whose populations can be restored one after another, float arithmetic
@@ -28,19 +28,14 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.core.errors import RuleError
-from byway.core.record import Record
-from byway.learning.rule import Claims, Update
-from byway.learning.time import RoundTripRule
-from byway.network.back import require_reversible, step_back
-from byway.network.cell import AffineCell
-from byway.network.chain import deltas_in_time, nothing_owed
-from byway.rules import able
+from byway.learning.rule import Claims
+from byway.rules.time._returning import Returning
 
 # Beyond this difference of a state at the start the gradient is not to be trusted.
 DRIFT = 1e-2
 
 
-class Reversible(RoundTripRule):
+class Reversible(Returning):
     """Backpropagation through time, with each step taken back in place of kept."""
 
     claims: ClassVar[Claims] = Claims(
@@ -48,56 +43,17 @@ class Reversible(RoundTripRule):
     )
 
     @override
-    def accepts(self, net):
-        """A network that keeps something through time, that can be gone back through, and whose
-        units forget nothing.
-        """
-        net.require_slopes(self.id, able)
-        if net.feedforward:
+    def run(self, net):
+        return net
+
+    @override
+    def accepts_cells(self, forgetful):
+        if forgetful:
             raise RuleError(
-                f"{self.id} was given a network that keeps nothing through time",
-                "a state to go back through",
-                "use bp there",
-            )
-        require_reversible(net, self.id)
-        cells = {p.name: p.cell for p in net.stateful}
-        if forget := [
-            f"{name} ({cell.name})"
-            for name, cell in cells.items()
-            if isinstance(cell, AffineCell) and cell.forgets
-        ]:
-            raise RuleError(
-                f"{self.id} was given units that forget in {', '.join(forget)}",
+                f"{self.id} was given units that forget in {', '.join(forgetful)}",
                 "units that never do, such as integrator: what is forgotten cannot be had back",
-                "use bptt there",
+                "use reversible_exact, which keeps it, or bptt",
             )
-
-    @override
-    def start(self, gamma, net, batch):
-        """Rest, and nothing owed."""
-        return net.rest(batch), nothing_owed(net, batch)
-
-    @override
-    def f(self, gamma, net, state, x, signal, key):
-        state, free = net.step(x, state)
-        return state, Record({"free": free}, free.post[net.output])
-
-    @override
-    def back(self, gamma, net, state, x, key):
-        state, free = step_back(net, x, state)
-        return state, Record({"free": free}, free.post[net.output])
-
-    @override
-    def g(self, gamma, net, memory, record, signal):
-        free, back = record["free"], {p.name: p for p in net.projections}
-        delta, memory = deltas_in_time(net, free, signal.error(record.output), back, memory)
-        return memory, Update(
-            {
-                p.name: p.outer(free.pre[p.name], delta[p.dst])
-                for p in net.projections
-                if p.theta and p.dst != net.input
-            }
-        )
 
     @override
     def advice(self, measures):
