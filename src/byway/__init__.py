@@ -18,7 +18,7 @@ _HOME = {
     "compare": "experiment.compare",
     "train": "experiment.compare",
     "tune": "experiment.tuning",
-    "Reach": "experiment.reach",
+    "Reach": "training.reach",
     "reach": "experiment.reach",
     "reproduce": "reproductions._reproduce",
     "Reproduced": "reproductions._reproduce",

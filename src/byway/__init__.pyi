@@ -20,7 +20,6 @@ from byway.core.task import Task as Task
 # Several rules side by side: runs, in memory and on disk.
 from byway.experiment.compare import compare as compare
 from byway.experiment.compare import train as train
-from byway.experiment.reach import Reach as Reach
 from byway.experiment.reach import reach as reach
 from byway.experiment.run import Run as Run
 from byway.experiment.study import Study as Study
@@ -96,6 +95,7 @@ from byway.training.fit import fit as fit
 from byway.training.history import Reading as Reading
 from byway.training.outcome import Outcome as Outcome
 from byway.training.predictor import Predictor as Predictor
+from byway.training.reach import Reach as Reach
 from byway.training.result import Result as Result
 from byway.training.stop import Stop as Stop
 

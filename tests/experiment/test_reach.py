@@ -25,7 +25,7 @@ def _filter():
 
 def test_credit_in_a_filter_is_what_is_left_of_each_input():
     """The update of its weight is the error times sum over k of alpha^k x_{T-k}."""
-    from byway.experiment.reach import _example
+    from byway.training.reach import _example
 
     found = reach(["bptt", "rtrl", "eprop"], _filter(), steps=8, lengths=(8,), batch=1, key=3)
     x = np.asarray(_example(_filter(), 1, 8, 3)[0]).ravel()[::-1]
@@ -77,3 +77,32 @@ def test_on_the_command_line(capsys, tmp_path):
 def test_what_cannot_be_looked_at_is_refused(rules, options, said):
     with pytest.raises(byway.BywayError, match=said):
         reach(rules, **options)
+
+
+def test_a_run_keeps_it_and_its_page_shows_it(tmp_path):
+    run = byway.compare(
+        ["rtrl", "frozen"],
+        byway.rnn(2, 3, 2),
+        byway.task("delayed_xor", samples=32, gap=1, wait=1),
+        epochs=1,
+        out=tmp_path / "run",
+        progress=False,
+    )
+    assert "Credit in time" not in run.report().read_text(encoding="utf-8")
+    found = run.reach(steps=4, lengths=(4, 8))
+    again = byway.open(tmp_path / "run")
+    assert "Credit in time" in (page := again.report().read_text(encoding="utf-8"))
+    assert "None in hidden layers: frozen." in page
+    assert found.credit["rtrl"][0] == 1 and not found.credit["frozen"].any()
+    kept = tmp_path / "run" / "reach.json"
+    kept.write_text(kept.read_text(encoding="utf-8").replace('"lags"', '"lag"'), encoding="utf-8")
+    with pytest.raises(byway.BywayError, match=r"reach\.json is not as a run writes it"):
+        again.report()
+
+
+def test_a_run_without_time_has_no_reach():
+    draw = np.random.default_rng(0)
+    task = byway.Data(draw.normal(size=(40, 4)), np.arange(40) % 3)
+    run = byway.train("bp", byway.mlp(4, 3, 3), task, epochs=1, batch=8, progress=False)
+    with pytest.raises(byway.BywayError, match="no rule works in time"):
+        run.reach()

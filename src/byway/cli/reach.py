@@ -10,9 +10,10 @@ import tyro
 
 from byway.cli.table import print_table, terminal
 from byway.core.errors import ConfigError, RunError
-from byway.experiment.reach import Reach, default_network, reach
+from byway.experiment.reach import default_network, reach
 from byway.report.table import size
 from byway.training.progress import bar
+from byway.training.reach import Reach
 
 RULES = ("bptt", "tbptt", "rtrl", "eprop", "esn")
 

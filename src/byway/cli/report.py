@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from byway.cli.table import print_table, terminal
+from byway.core.errors import ConfigError
 from byway.experiment.run import Run
 from byway.experiment.study import Study
 from byway.report.study import grids, sentences
@@ -25,18 +26,27 @@ class Report:
 
     Attributes:
         folder: the run folder, or that of a study.
+        reach: of a run in time, measure how far back each rule assigns credit on the network that
+            it trained, and what memory that takes; later pages of the run show it too.
     """
 
     folder: Annotated[Path, tyro.conf.Positional]
+    reach: bool = False
 
 
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
-    folder = tyro.cli(Report, args=list(argv), prog="byway report").folder
+    asked = tyro.cli(Report, args=list(argv), prog="byway report")
+    folder = asked.folder
     if is_study(folder):
+        if asked.reach:
+            raise ConfigError("reach of a study", "a run", "name one of the runs in its folder")
         show_study(Study.of(read_study(folder)))
-    else:
-        show(Run.of(read(folder, finished=True)))
+        return
+    found = Run.of(read(folder, finished=True))
+    if asked.reach:
+        found.reach()
+    show(found)
 
 
 def show(run: Run) -> None:

@@ -89,12 +89,11 @@ class NetSettings:
             for name, value in vars(mine).items()
             if value is not None and name not in ("kind", "hidden")
         }
-        # What a rule wants of its units, the memories of an lru have.
-        needs = {
-            name: value
-            for name, value in rule.network_options.items()
-            if (name, mine.kind) != ("activation", "lru")
-        }
+        needs = dict(rule.network_options)
+        # The units that a rule works best with are a default: it refuses by itself those that it
+        # cannot train. In an lru the memories are what it asks for.
+        if "activation" in options or mine.kind == "lru":
+            needs.pop("activation", None)
         for name, value in options.items():
             if (only := ONLY.get(name, mine.kind)) != mine.kind:
                 raise ConfigError(

@@ -1,6 +1,7 @@
 """A run, in memory or on disk: what `compare`, `train` and `open` return."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from byway.runs.folder import PAGE, RunFolder, copied
 from byway.runs.outcomes import Outcomes
 from byway.runs.predictions import predictions_of
 from byway.runs.predictors import predictor_of
+from byway.runs.reach import measure_reach
 from byway.training.predictor import Predictor
 from byway.training.programs import MOST_ANSWERS
+from byway.training.reach import BATCH, LENGTHS, STEPS, Reach, checked
 from byway.training.result import Result
 
 
@@ -123,6 +126,23 @@ class Run(Outcomes):
             RunError: as in `predictions`.
         """
         return self.predictions(label).confusion()
+
+    def reach(
+        self, steps: int = STEPS, lengths: Sequence[int] = LENGTHS, batch: int = BATCH
+    ) -> Reach:
+        """How far back in time each rule assigns credit, on the network that it trained with its
+        first seed, and what memory its update takes. A run on disk keeps it, and its report shows
+        it.
+
+        Args:
+            steps: how long the sequence is in which credit is looked for.
+            lengths: of the sequences for which memory is asked.
+            batch: samples in a batch.
+
+        Raises:
+            RunError: no rule of the run works in time.
+        """
+        return measure_reach(self, *checked(steps, lengths, batch))
 
     def report(self, path: Path | str | None = None) -> Path:
         """Write the page of the run: one file that needs nothing else.

@@ -11,6 +11,7 @@ jobs/LABEL/FIRST-LAST/      a job: one rule, these seeds; whoever writes it writ
     weights.safetensors     the trained weights, "seeds ..." each
     predictions.safetensors what each seed answers to each test sample, and the truth
     checkpoints/STEP/       the training after so many updates, whole
+reach.json                  how far back each rule assigns credit, if that was measured
 report.html                 the page
 
 A study is a folder of such folders, which differ in one thing, beside
@@ -52,7 +53,7 @@ RUN, CONFIG, JOBS, PAGE = "run.json", "config.toml", "jobs", "report.html"
 STUDY = "study.json"
 JOB, AUDIT, HISTORY, OUTCOME = "job.json", "audit.json", "history.jsonl", "outcome.json"
 WEIGHTS, PREDICTIONS = "weights.safetensors", "predictions.safetensors"
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, REACH = "checkpoints", "reach.json"
 # What the two files of a job hold of its outcome.
 STATIC = (
     *("label", "rule_id", "task_id", "seeds", "network", "projections", "first"),
@@ -108,7 +109,7 @@ class JobFolder:
         """
         mine = json.loads(json.dumps(_plain({name: getattr(outcome, name) for name in DECISIVE})))
         with as_written(self.path / JOB):
-            held = _json(self.path / JOB)
+            held = read_json(self.path / JOB)
             for name in DECISIVE:
                 if name in held and held[name] != mine[name]:
                     return f"{name} {held[name]} in place of {mine[name]}"
@@ -122,7 +123,7 @@ class JobFolder:
         if not self.begun:
             return None
         with as_written(self.path / JOB):
-            held = _json(self.path / JOB).get("devices")
+            held = read_json(self.path / JOB).get("devices")
             return None if held is None else int(held)
 
     def begin(self, outcome: Outcome, devices: int | None = None) -> None:
@@ -470,7 +471,7 @@ def _about(path: Path, file: str = RUN) -> dict[str, Any]:
     if not (path / file).is_file():
         raise RunError(f"{path} has no {file}", "the folder of a run", ADVICE)
     with as_written(path / file):
-        about = dict(_json(path / file).items())
+        about = dict(read_json(path / file).items())
         version = int(about["format"])
     if version > FORMAT:
         raise RunError(
@@ -484,7 +485,7 @@ def _about(path: Path, file: str = RUN) -> dict[str, Any]:
 def _job(path: Path) -> Outcome:
     """The outcome in a job's folder, as far as it has come."""
     with as_written(path / JOB):
-        held = _json(path / JOB)
+        held = read_json(path / JOB)
         known = {name: held[name] for name in STATIC if name in held}
         seeds = [int(seed) for seed in known.pop("seeds")]
         scores = tuple(Score.from_json(one) for one in held.get("scores", ()))
@@ -496,12 +497,12 @@ def _job(path: Path) -> Outcome:
     audit = {}
     with as_written(path / AUDIT):
         if (path / AUDIT).is_file():
-            audit = _json(path / AUDIT)
+            audit = read_json(path / AUDIT)
             _check_audit(audit)
     measured: dict[str, Any] = {}
     with as_written(path / OUTCOME):
         if (path / OUTCOME).is_file():
-            measured = _measured(_json(path / OUTCOME), seeds) | {"finished": True}
+            measured = _measured(read_json(path / OUTCOME), seeds) | {"finished": True}
     held = vars(made) | {"history": history, "audit": audit} | measured
     return Outcome(**held)
 
@@ -651,7 +652,8 @@ def _cannot_be_made(path: Path, problem: OSError) -> RunError:
     )
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds."""
     return json.loads(path.read_text(encoding="utf-8"))
 
 
