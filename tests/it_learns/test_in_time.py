@@ -57,3 +57,29 @@ def test_rule_beats_the_reservoir_on_every_seed(name, least, frozen):
     assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
     assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
     assert np.all(result.accuracy > least)
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("reversible", byway.cell("integrator", h=0.5)),
+        ("reversible_exact", byway.cell("gru", keep=0.125)),
+    ],
+)
+def test_rules_that_go_back_beat_the_reservoir_of_coupled_halves_on_every_seed(name, cell):
+    """Against the very same network with frozen recurrent weights; what was gone back is checked
+    by the loop itself.
+    """
+    task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
+    net = byway.coupled(task.input_shape, 16, task.outputs, activation=cell)
+    frozen, result = (
+        byway.fit(
+            net, byway.rule(rule), task, epochs=4, batch=32, lr=5e-3, seeds=SEEDS, progress=False
+        )
+        for rule in ("frozen", name)
+    )
+    assert result.failures == {} == frozen.failures
+    gain = result.accuracy - frozen.accuracy
+    assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    assert np.all(result.accuracy > 0.95)
