@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from byway.core.check import Check
 from byway.core.record import Record
 from byway.core.signal import LOSSES, Signal
 from byway.learning.rule import Carry, Rule, Update
@@ -259,6 +260,30 @@ def gap(update: Mapping[str, Mapping[str, Any]], true: Mapping[str, Mapping[str,
 def from_autodiff(rule: Rule, problem: Problem, gamma: Any = None) -> float:
     """How far a rule's update is from the gradient of the loss."""
     return gap(taught(rule, problem.net, problem.x, problem.signal, gamma), problem.gradient())
+
+
+def flat_memory(rule: Rule, source: str, build: Callable[..., Network] = rnn) -> Check:
+    """That a step more of a sequence takes no memory, by the compiled program: what that needs
+    besides its arguments, for 64 steps and for 256.
+
+    Args:
+        rule: the rule.
+        source: who says so.
+        build: makes the network of an input, a hidden layer and an output.
+    """
+
+    def growth() -> float:
+        net, needed = build(3, 6, 2, **rule.network_options), []
+        for steps in (64, 256):
+            x, target = samples((2, steps, 3), 2)
+            weight = jnp.full((2, steps), 1 / steps)
+            signal = Signal(target, LOSSES["cross_entropy"], weight)
+            program = jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
+            memory = program.lower(net, x, signal).compile().memory_analysis()
+            needed.append(math.nan if memory is None else memory.temp_size_in_bytes)
+        return (needed[1] - needed[0]) / 192
+
+    return Check("memory of a step more [bytes]", growth, 1.0, source)
 
 
 def from_differences(rule: Rule, problem: Problem, count: int = 20, step: float = 1e-5) -> float:

@@ -15,7 +15,7 @@ from byway.network.builders import rnn
 from byway.network.cells.alif import ALIF
 from byway.network.cells.leaky import Leaky
 from byway.network.cells.lif import LIF
-from byway.verify.oracle import EXACT, cross_entropy, drawn, gap, samples, taught
+from byway.verify.oracle import EXACT, cross_entropy, drawn, flat_memory, gap, samples, taught
 
 SOURCE = "Bellec et al. 2020"
 LAST = "Bellec et al. 2020: what is left out is what units do to each other"
@@ -46,7 +46,7 @@ def checks(rule):
             EXACT,
             LAST,
         ),
-        Check("memory of a step more [bytes]", lambda: _growth(rule), 1.0, SOURCE),
+        flat_memory(rule, SOURCE),
     ]
 
 
@@ -132,22 +132,3 @@ def _off(rule, cell: str, leak: bool = False, alone: bool = False) -> float:
         )
 
     return gap(taught(rule, net, x, signal), jax.jit(jax.grad(loss))(net.theta))
-
-
-def _growth(rule) -> float:
-    """What the compiled program needs beside its arguments, for sequences of 64 steps and of
-    256.
-    """
-    needed = []
-    for steps in (64, 256):
-        net = drawn(rnn, 3, UNITS, CLASSES, activation="lif")
-        x, target = samples((BATCH, steps, 3), CLASSES)
-        signal = Signal(target, LOSSES["cross_entropy"], jnp.full((BATCH, steps), 1 / steps))
-        compiled = (
-            jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
-            .lower(net, x, signal)
-            .compile()
-        )
-        memory = compiled.memory_analysis()
-        needed.append(float("nan") if memory is None else memory.temp_size_in_bytes)
-    return (needed[1] - needed[0]) / 192

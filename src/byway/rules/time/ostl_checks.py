@@ -13,6 +13,7 @@ from byway.verify.oracle import (
     Theta,
     cross_entropy,
     current,
+    flat_memory,
     from_autodiff,
     gap,
     in_time,
@@ -37,6 +38,7 @@ def checks(rule):
             EXACT,
             SOURCE,
         ),
+        flat_memory(rule, SOURCE),
     ]
 
 

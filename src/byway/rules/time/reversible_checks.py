@@ -1,6 +1,7 @@
 """Going back through a sequence gives the gradient of one that was kept."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import coupled
 from byway.network.cells.integrator import Integrator
-from byway.verify.oracle import Problem, current, drawn, from_autodiff, squared_error
+from byway.verify.oracle import Problem, current, drawn, flat_memory, from_autodiff, squared_error
 
 SOURCE = "MacKay et al. 2018"
 
@@ -29,6 +30,7 @@ def checks(rule):
             1e-12,
             SOURCE,
         ),
+        flat_memory(rule, SOURCE, partial(coupled, activation="integrator")),
     ]
 
 

@@ -17,7 +17,7 @@ from byway.core.signal import Signal
 from byway.learning.rule import Carry, Rule
 from byway.learning.time import step_of
 from byway.network.network import Network
-from byway.verify.oracle import EXACT, Theta, gap, in_time, ravel
+from byway.verify.oracle import EXACT, Theta, flat_memory, gap, in_time, ravel
 
 SOURCE = "Tallec and Ollivier 2018"
 
@@ -37,6 +37,7 @@ def checks(rule):
             f"{SOURCE}: independent draws",
             wanted=-0.5,
         ),
+        flat_memory(rule, SOURCE),
     ]
 
 
