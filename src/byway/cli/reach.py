@@ -15,7 +15,7 @@ from byway.report.table import size
 from byway.training.progress import bar
 from byway.training.reach import Reach
 
-RULES = ("bptt", "tbptt", "rtrl", "eprop", "esn")
+RULES = ("bptt", "tbptt", "rtrl", "snap", "eprop", "esn")
 
 
 @dataclasses.dataclass(frozen=True)
