@@ -14,7 +14,7 @@ from byway.core.errors import RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import graph, mlp, rnn
 from byway.network.projections import Skip
-from byway.rules.time.esn import ESN
+from byway.rules.time.esn import ESN, _solved
 from byway.training.step import Optimisers, concluded, learn, new_learner
 
 RULE = ESN(ridge=1e-2)
@@ -159,3 +159,21 @@ def test_a_task_without_time_is_refused():
     ) as caught:
         byway.fit(mlp(task.input_shape, 8, 10), RULE, task, epochs=1)
     assert "frozen" in caught.value.fix
+
+
+def test_a_ridge_that_rounding_swallows_is_raised_until_the_readout_can_be_solved():
+    """Units that repeat each other: in single precision 6 + 1e-8 is 6, and the matrix is singular.
+    What is answered is the target all the same; a ridge that suffices is left as it is.
+    """
+    repeated = np.outer([1.0, 1.0, 2.0], [1.0, 1.0, 2.0])
+    for dtype, ridge, within in ((np.float32, 1e-8, 1e-3), (np.float64, 1e-3, 1e-12)):
+        rr, ry = jnp.asarray(repeated, dtype), jnp.asarray([[3.0], [3.0], [6.0]], dtype)
+        found = _solved(rr, ry, jnp.full(3, ridge, dtype))
+        assert np.isfinite(found).all() and found.dtype == dtype
+        raised = 1e-3 if dtype == np.float64 else 0.0
+        expected = 3 * 6 / (6 + raised)
+        assert float(found[0, 0] + found[1, 0] + 2 * found[2, 0]) == pytest.approx(
+            expected, rel=within
+        )
+    lost = _solved(jnp.full((2, 2), jnp.nan), jnp.ones((2, 1)), jnp.ones(2))
+    assert np.isnan(lost).all()

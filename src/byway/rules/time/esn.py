@@ -17,8 +17,10 @@ Shapes   r "batch features", RR "features features", RY "features out"
 Units    time in steps; activity dimensionless
 Claims   transport no | locking no | derivative no | signal target | phases 1 | memory synapses
 Limits   hidden layers never learn, so it is a control as `frozen` is, with the best readout there
-         is by squared error; classes are taken as numbers. In single precision a ridge much below
-         1e-6 is lost in rounding. Scores while training are those of the readout as drawn
+         is by squared error; classes are taken as numbers. In single precision a ridge may be lost
+         in rounding, as where units echo a smooth series and nearly repeat each other: then it is
+         raised tenfold, until the readout can be solved. Scores while training are those of the
+         readout as drawn
 Source   Jaeger, The echo state approach to analysing and training recurrent neural networks, GMD
          report 148, 2001; Lukosevicius, A practical guide to applying echo state networks, 2012;
          differs in: products are means over samples, so the ridge does not depend on how long the
@@ -46,6 +48,8 @@ from byway.rules import able
 BIAS = 0xE5
 # The spectral radius is the limit of |W^n|^(1/n); n is two to this.
 DOUBLINGS = 40
+# By how much the ridge is raised where rounding has swallowed it.
+RAISED = (1.0, 10.0, 100.0, 1_000.0)
 
 
 class ESN(StepRule):
@@ -171,9 +175,7 @@ class ESN(StepRule):
             .at[-1]
             .set(jnp.where(known, 0, 1))
         )
-        solved = _solved(memory["rr"] / batches + jnp.diag(penalty), memory["ry"] / batches).astype(
-            net.dtype
-        )
+        solved = _solved(memory["rr"] / batches, memory["ry"] / batches, penalty).astype(net.dtype)
         theta, first = {}, 0
         for p in net.incoming(net.output):
             theta[p.name] = {"weight": jnp.where(known, solved[first : first + p.fan_in], p.weight)}
@@ -183,11 +185,21 @@ class ESN(StepRule):
         return gamma, net.with_theta(theta)
 
 
-def _solved(products: Float[Array, "n n"], wanted: Float[Array, "n out"]) -> Float[Array, "n out"]:
-    """products^-1 wanted, of a matrix that is positive definite."""
-    root = jax.lax.linalg.cholesky(products)
-    half = jax.lax.linalg.triangular_solve(root, wanted, left_side=True, lower=True)
-    return jax.lax.linalg.triangular_solve(root, half, left_side=True, lower=True, transpose_a=True)
+def _solved(
+    products: Float[Array, "n n"], wanted: Float[Array, "n out"], penalty: Float[Array, " n"]
+) -> Float[Array, "n out"]:
+    """(products + diag(penalty))^-1 wanted; with a penalty that is larger by the least power of ten
+    for which rounding leaves a matrix that is positive definite.
+    """
+    solved = jnp.full_like(wanted, jnp.nan)
+    for times in reversed(RAISED):
+        root = jax.lax.linalg.cholesky(products + jnp.diag(times * penalty))
+        half = jax.lax.linalg.triangular_solve(root, wanted, left_side=True, lower=True)
+        found = jax.lax.linalg.triangular_solve(
+            root, half, left_side=True, lower=True, transpose_a=True
+        )
+        solved = jnp.where(jnp.all(jnp.isfinite(found)), found, solved)
+    return solved
 
 
 def _single(net: Network) -> Any:
