@@ -25,15 +25,16 @@ def frozen():
     return _trained("frozen")
 
 
-def test_eprop_beats_the_reservoir_of_spiking_units_on_every_seed():
+@pytest.mark.parametrize("name", ["eprop", "ottt"])
+def test_rule_beats_the_reservoir_of_spiking_units_on_every_seed(name):
     """A reservoir of leaky units that spike is a good one (57 to 98 % after two epochs), so both
     train until they have settled.
     """
     seeds = 8
-    frozen, result = (_trained(name, "lif", seeds, 12) for name in ("frozen", "eprop"))
+    frozen, result = (_trained(name, "lif", seeds, 12) for name in ("frozen", name))
     assert result.failures == {} == frozen.failures
     gain = result.accuracy - frozen.accuracy
-    assert np.all(gain > 0), f"eprop: {result.accuracy} against frozen: {frozen.accuracy}"
+    assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
     assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(seeds)
     assert np.all(result.accuracy > 0.98)
 

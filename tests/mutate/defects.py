@@ -399,6 +399,13 @@ RULES = [
         ),
     ),
     Defect(
+        "ottt_gives_a_bias_no_trace",
+        "rules/time/ottt.py",
+        "one = alpha * traces[ONE] + one",
+        "one = one",
+        _of("rules/test_ottt", "one_layer_that_remembers_learns_by_bptt"),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",

@@ -488,6 +488,7 @@ def test_a_rule_that_knows_no_time_refuses_cells_and_delays_and_names_those_that
                 "eprop",
                 "snap",
                 "ostl",
+                "ottt",
             ) else None
 
 

@@ -1,5 +1,5 @@
-"""What rules share that carry the influence of weights within their own layer, and send the error
-of a step from layer to layer: how it is carried, and on which units.
+"""What rules share that send the error of a step from layer to layer; and, of those that carry the
+influence of weights within their own layer, how it is carried and on which units.
 
 A group of weights is a projection's, or all biases of a population, which are the weights of an
 input that is always one. Its influence is "batch *theta", on the unit alone where each weight ends,
@@ -164,9 +164,10 @@ class WithinLayers(StepRule):
         leads to a memory is one of a pair of units.
         """
         net.require_slopes(self.id, able)
-        remembering = [p for p in _learning(net) if _remembers(net, p)]
+        remembering = [p for p in learning(net) if _remembers(net, p)]
         if not remembering:
-            raise self.refused(
+            raise refused(
+                self,
                 net,
                 "no layer that carries anything through time",
                 "cells with a state, or a layer that projects to itself",
@@ -177,45 +178,26 @@ class WithinLayers(StepRule):
             for p in net.projections
             if p.dst in names and p.weight is not None and type(p).at_pre is Projection.at_pre
         ]:
-            raise self.refused(
+            raise refused(
+                self,
                 net,
                 f"weights that many places share in {', '.join(shared)}",
                 "a weight for each pair of units where something is remembered",
             )
         if odd := [p.name for p in remembering if _loops(net, p) and (p.norm or p.cell.sends)]:
-            raise self.refused(
+            raise refused(
+                self,
                 net,
                 f"projections to themselves of {', '.join(odd)}",
                 "neither normalisation nor several numbers a unit there",
             )
-        if potentials := [p.name for p in net.projections if p.carries == "u"]:
-            raise self.refused(
-                net,
-                f"potentials sent by {', '.join(potentials)}",
-                "projections that carry activity",
-            )
-        unheard = [
-            h.name for h in net.hidden if h.name not in net.upstream(net.output, recurrent=False)
-        ]
-        if unheard:
-            raise self.refused(
-                net,
-                f"{', '.join(unheard)}, from where nothing reaches the output in the same step",
-                "a way to the output for every hidden population",
-            )
-
-    def refused(self, net: Network, given: str, wanted: str) -> RuleError:
-        """The refusal of a network that has what is given, which names the rules that take it."""
-        others = ", ".join(rule for rule in able(net) if rule != self.id)
-        return RuleError(
-            f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}"
-        )
+        require_spatial(self, net)
 
     @override
     def start(self, gamma, net, batch):
         """Rest, and no influence of any weight yet."""
         memory = {}
-        for population in _learning(net):
+        for population in learning(net):
             if not _remembers(net, population):
                 continue
             groups: dict[str, tuple[Callable[[Array], Array], tuple[int, ...]]] = {
@@ -232,7 +214,7 @@ class WithinLayers(StepRule):
                 units = (population.size,) if isinstance(way, Whole) else ()
                 none = jnp.zeros((batch, *shape, *units), net.dtype)
                 memory[population.name][name] = Held(
-                    dict.fromkeys(_parts(population), none), none if loops else None
+                    dict.fromkeys(parts_of(population), none), none if loops else None
                 )
         return net.rest(batch), memory
 
@@ -246,12 +228,12 @@ class WithinLayers(StepRule):
         free = record["free"]
         credit, delta = spatial(net, free, signal.error(record.output))
         after, update = {}, {}
-        for population in _learning(net):
+        for population in learning(net):
             name, arriving = population.name, net.incoming(population.name)
             if name not in memory:
                 update |= {p.name: p.outer(free.pre[p.name], delta[name]) for p in arriving}
                 continue
-            local, held, now = _local(population, free), memory[name], {}
+            local, held, now = local_of(population, free), memory[name], {}
             loops, worth = _loops(net, population), each(credit[name], population)
             at_biases = None
             if BIASES in held:
@@ -332,6 +314,29 @@ def step(way: Alone, local: Local, arriving: Array, held: Held) -> tuple[list[Ar
     return [sent], Held(parts, None if held.sent is None else sent)
 
 
+def refused(rule: StepRule, net: Network, given: str, wanted: str) -> RuleError:
+    """The refusal of a network that has what is given, which names the rules that take it."""
+    others = ", ".join(other for other in able(net) if other != rule.id)
+    return RuleError(
+        f"{rule.id} was given a network with {given}", wanted, f"use another rule: {others}"
+    )
+
+
+def require_spatial(rule: StepRule, net: Network) -> None:
+    """Raise `RuleError` unless the error of a step reaches all hidden populations in that step."""
+    if potentials := [p.name for p in net.projections if p.carries == "u"]:
+        given = f"potentials sent by {', '.join(potentials)}"
+        raise refused(rule, net, given, "projections that carry activity")
+    heard = net.upstream(net.output, recurrent=False)
+    if unheard := [h.name for h in net.hidden if h.name not in heard]:
+        raise refused(
+            rule,
+            net,
+            f"{', '.join(unheard)}, from where nothing reaches the output in the same step",
+            "a way to the output for every hidden population",
+        )
+
+
 def spatial(net: Network, free: Phase, error: Array) -> tuple[dict[str, Array], dict[str, Array]]:
     """What the activity of each population is worth to the error of this step, "batch *units", and
     what its drives are, "batch *drive": nothing goes back in time.
@@ -354,7 +359,7 @@ def spatial(net: Network, free: Phase, error: Array) -> tuple[dict[str, Array], 
 def _at_drive(population: Population, free: Phase, credit: Array) -> Array:
     ports = population.cell.ports > 1
     if sends := population.cell.sends:
-        drive = _local(population, free).drive
+        drive = local_of(population, free).drive
         return _sum(
             [a[:, None] * drive[i] for i, a in zip(sends, each(credit, population), strict=True)]
         )
@@ -403,7 +408,7 @@ def _numbered(population: Population) -> Array:
     return jnp.arange(population.size, dtype=jnp.float32).reshape(1, *population.shape)
 
 
-def _learning(net: Network) -> list[Population]:
+def learning(net: Network) -> list[Population]:
     """Every population but the input, which is clamped."""
     return [p for p in net.populations if p.name != net.input]
 
@@ -425,20 +430,27 @@ def _biased(net: Network, population: Population) -> bool:
     return any(p.bias is not None for p in net.incoming(population.name))
 
 
-def _local(population: Population, free: Phase) -> Local:
+def local_of(population: Population, free: Phase) -> Local:
     """The derivatives of this step of a population's cell."""
     return population.local(free.cell.get(population.name, {}), free.u[population.name])
 
 
-def _parts(population: Population) -> list[str]:
-    """The parts of its state on which its activity depends, now or later."""
+def outline(population: Population) -> Local:
+    """The derivatives of its cell with shapes for arrays: which are numbers does not depend on the
+    step.
+    """
     units, drive = (
         jax.ShapeDtypeStruct((1, *shape), jnp.float32)
         for shape in (population.shape, population.drive)
     )
-    local = eqx.filter_eval_shape(
+    return eqx.filter_eval_shape(
         lambda like, u: population.local(population.cell.rest(like), u), units, drive
     )
+
+
+def parts_of(population: Population) -> list[str]:
+    """The parts of its state on which its activity depends, now or later."""
+    local = outline(population)
     found = list(population.cell.sends or local.after or local.read)
     for i in found:  # which grows on the way
         found += [j for of, j in local.carry if of == i and j not in found]

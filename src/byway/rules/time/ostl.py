@@ -30,7 +30,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.learning.rule import Claims
-from byway.rules.time._within import Alone, Whole, WithinLayers
+from byway.rules.time._within import Alone, Whole, WithinLayers, refused
 
 
 class OSTL(WithinLayers):
@@ -43,7 +43,8 @@ class OSTL(WithinLayers):
         """As the parent; layers upon layers, each of which may project to itself."""
         back = [p for p in net.projections if p.src != p.dst and p.dst in net.upstream(p.src)]
         if back:
-            raise self.refused(
+            raise refused(
+                self,
                 net,
                 "a cycle",
                 f"no cycle but of a layer by itself: {back[0].name} would have to carry influence "
