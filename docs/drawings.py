@@ -498,6 +498,76 @@ def eprop() -> Drawing:
     return d.text(120, 40, "ε = ∂(own state)/∂W; e by random B", "small t-here")
 
 
+def tbptt() -> Drawing:
+    """Truncated backpropagation through time."""
+    d = _in_time(
+        "Truncated backprop through time: errors go back through the last steps and no further",
+        "tbptt: keep the last steps, go back so far",
+    )
+    d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
+    for t in (3, 2):
+        d.arrow((X[t], 112), (X[t - 1], 112), "Wᵀ", "back", bend=16, side=-4)
+    cut = (X[0] + X[1]) / 2
+    d.arrow((cut, 78), (cut, 150), "", "ink", gap=(0, 0), dashed=True)
+    return d.text(cut, 68, "k₂ steps back", "small t-here")
+
+
+def uoro() -> Drawing:
+    """Unbiased online recurrent optimisation."""
+    d = _in_time(
+        "Unbiased online recurrent optimisation: the influence as a product of two vectors",
+        "uoro: carry a guess that is right on average",
+    )
+    for t, x in enumerate(X):
+        d.box(x, 58, 48, 24, f"s̃θ̃{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "±" if t == 1 else "", "here", gap=(24, 24))
+    return d.text(172, 40, "J ≈ s̃ θ̃ᵀ, by random signs", "small t-here")
+
+
+def snap() -> Drawing:
+    """The sparse n-step approximation."""
+    d = _in_time(
+        "The sparse n-step approximation: influence on the unit itself and near ones alone",
+        "snap: carry what stays near",
+    )
+    for t, x in enumerate(X):
+        d.box(x, 58, 48, 24, f"M J{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "wᵢᵢ" if t == 1 else "", "here", gap=(24, 24))
+    return d.text(172, 40, "J on units reached in n − 1 steps, else 0", "small t-here")
+
+
+def ostl() -> Drawing:
+    """Online spatio-temporal learning."""
+    d = _in_time(
+        "Online spatio-temporal learning: exact within a layer, the error at once between layers",
+        "ostl: time and space apart",
+    )
+    for t, x in enumerate(X):
+        d.box(x, 58, 40, 24, f"ε{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "", "here", gap=(20, 20))
+    return d.text(172, 40, "ε = ∂(own layer)/∂W; Wᵀe from above at once", "small t-here")
+
+
+def ottt() -> Drawing:
+    """Online training through time."""
+    d = _in_time(
+        "Online training through time: a trace of what each unit received, the error at once",
+        "ottt: remember what came in",
+    )
+    for t, x in enumerate(X):
+        d.box(x, 58, 40, 24, f"â{'₁₂₃₄'[t]}", "here")
+        d.arrow((x, 112), (x, 58), "", "here", gap=(R, 12), dashed=True)
+        if t:
+            d.arrow((X[t - 1], 58), (x, 58), "λ" if t == 1 else "", "here", gap=(20, 20))
+    return d.text(172, 40, "â = λ â + s of the unit before; Wᵀe at once", "small t-here")
+
+
 def esn() -> Drawing:
     """An echo state network."""
     d = Drawing(
@@ -593,7 +663,12 @@ DRAWN = (
     bptt,
     reversible,
     reversible_exact,
+    tbptt,
     rtrl,
+    uoro,
+    snap,
+    ostl,
+    ottt,
     eprop,
     esn,
     taylor,
