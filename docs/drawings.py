@@ -568,6 +568,26 @@ def ottt() -> Drawing:
     return d.text(172, 40, "â = λ â + s of the unit before; Wᵀe at once", "small t-here")
 
 
+def eventprop() -> Drawing:
+    """Exact gradients in continuous time."""
+    d = Drawing(
+        "EventProp: errors move the times of spikes, and go back from spike to spike", height=222
+    )
+    d.text(172, 18, "eventprop: keep the times of spikes")
+    for y, name in ((150, "i"), (90, "j")):
+        d.text(14, y + 4, name).arrow((24, y), (330, y), "", "ink", gap=(0, 0))
+    before, after = ((70, 150), (160, 150)), ((110, 90), (250, 90))
+    for x, y in (*before, *after):
+        d.node(x, y, "t", "ink", 9)
+    for one, other in zip(before, after, strict=True):
+        d.arrow(one, other, "w", "ink", gap=(9, 9))
+        d.arrow(other, one, "λ", "back", gap=(9, 9), bend=18)
+    d.node(300, 40, "e", "back", 13).arrow((300, 40), after[1], "", "back", gap=(13, 9))
+    d.arrow(after[1], after[0], "λ", "back", gap=(9, 9), bend=16)
+    d.text(172, 192, "∂t/∂v = −1/v̇ where v meets the threshold", "small t-here")
+    return d.text(172, 217, "time →, without steps", "small")
+
+
 def esn() -> Drawing:
     """An echo state network."""
     d = Drawing(
@@ -670,6 +690,7 @@ DRAWN = (
     ostl,
     ottt,
     eprop,
+    eventprop,
     esn,
     taylor,
 )

@@ -406,6 +406,27 @@ RULES = [
         _of("rules/test_ottt", "one_layer_that_remembers_learns_by_bptt"),
     ),
     Defect(
+        "eventprop_forgets_that_a_reset_moves_with_its_spike",
+        "rules/time/eventprop.py",
+        "(cell.threshold * kept + owed)",
+        "owed",
+        _of("rules/test_eventprop", "the_update_is_the_gradient_by_every_weight"),
+    ),
+    Defect(
+        "eventprop_moves_no_spike_of_the_layer_before",
+        "rules/time/eventprop.py",
+        "jnp.sum((lv - li) * weight[None, None], 2)",
+        "jnp.sum(lv * weight[None, None], 2)",
+        _of("rules/test_eventprop", "the_update_is_the_gradient_by_every_weight"),
+    ),
+    Defect(
+        "events_lose_a_spike_in_silence",
+        "network/events.py",
+        "made.lost | lost,",
+        "made.lost,",
+        _of("rules/test_eventprop", "spikes_that_there_is_no_room_for_are_counted_and_warned_of"),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",

@@ -162,12 +162,14 @@ class Rule(Pair):
         settles: whether f takes many small steps on each sample by itself, so that a batch is worth
             dividing among cores.
         in_time: whether it learns from sequences.
+        in_events: whether it trains networks with units in continuous time.
     """
 
     claims: ClassVar[Claims]
     writes_label: ClassVar[bool] = False
     settles: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
+    in_events: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
     optimiser: ClassVar[str] = "adam"
     schedule: ClassVar[str] = "cosine"

@@ -59,6 +59,7 @@ class Cell(eqx.Module):
             derivatives; none where there is no state.
         sends: where each unit sends several numbers, the parts of its state that these are: its
             activity is "batch sends *units".
+        in_events: whether it lives in continuous time and sends spike times, see `events`.
         own: the ports that take parameters of the units themselves, such as a time constant that is
             learned: what drives them is an `Offset`, a bias and nothing else.
     """
@@ -72,12 +73,18 @@ class Cell(eqx.Module):
     ports: ClassVar[int] = 1
     carries: ClassVar[tuple[str, ...]] = ()
     sends: ClassVar[tuple[str, ...]] = ()
+    in_events: ClassVar[bool] = False
     own: ClassVar[tuple[int, ...]] = ()
 
     @property
     def black_box(self) -> bool:
         """Whether its activity has no derivative by its drive."""
         return False
+
+    @property
+    def lean(self) -> float:
+        """The mean of weights into such units, in their standard deviations."""
+        return 0.0
 
     def fed_by(self, recurrent: bool) -> tuple[int, ...]:
         """The ports that a projection feeds, one that carries the past (`recurrent`) or one that

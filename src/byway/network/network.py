@@ -17,6 +17,7 @@ from jaxtyping import Array, Float, Int, Key
 from byway.core.display import html
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.record import Phase
+from byway.network import events
 from byway.network.cell import CellState
 from byway.network.populations import Population
 from byway.network.projections import Projection
@@ -154,6 +155,18 @@ class Network(eqx.Module):
         return tuple(p for p in self.populations if p.cell.carries)
 
     @property
+    def unrunnable(self) -> str | None:
+        """Why units in continuous time cannot be run as they are connected; None where they can, or
+        where there are none.
+        """
+        return events.unrunnable(self.populations, self.projections, self.input, self.output)
+
+    @property
+    def in_events(self) -> bool:
+        """Whether it has units in continuous time, which send the times of their spikes."""
+        return any(p.cell.in_events for p in self.populations)
+
+    @property
     def dtype(self) -> jnp.dtype:
         """The type of its weights."""
         return next(a.dtype for p in self.projections for a in p.theta.values())
@@ -225,13 +238,15 @@ class Network(eqx.Module):
     def require_stateless(
         self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()
     ) -> None:
-        """Raise `RuleError` if this network has a cell with a state, or a projection with a delay.
+        """Raise `RuleError` if this network has a cell with a state, a projection with a delay, or
+        units in continuous time.
 
         Args:
             rule_id: the rule that knows no time.
             instead: of a network, the rules that can train it nevertheless; asked only where this
                 one cannot.
         """
+        self.require_steps(rule_id, instead)
         cells = [f"{p.name} ({p.cell.name})" for p in self.stateful]
         late = [p.name for p in self.projections if p.delay]
         if not cells and not late:
@@ -251,10 +266,29 @@ class Network(eqx.Module):
             f"use a rule that runs in time{': ' if named else ''}{named}; or {fix}",
         )
 
+    def require_steps(
+        self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()
+    ) -> None:
+        """Raise `RuleError` if this network has units in continuous time.
+
+        Args:
+            rule_id: the rule that knows time steps alone.
+            instead: of a network, the rules that can train it nevertheless.
+        """
+        if timed := [f"{p.name} ({p.cell.name})" for p in self.populations if p.cell.in_events]:
+            named = ", ".join(instead(self))
+            raise RuleError(
+                f"{rule_id} was given a network with units in continuous time: {', '.join(timed)}",
+                "units that take one step after another: this rule knows no other time",
+                f"use a rule that goes from spike to spike{': ' if named else ''}{named}; or units "
+                "that step, such as lif",
+            )
+
     def require_feedforward(
         self, rule_id: str, instead: Callable[["Network"], Collection[str]] = lambda net: ()
     ) -> None:
-        """Raise `RuleError` if this network has a cycle, a delay or a cell with a state; arguments
+        """Raise `RuleError` if one step of this network does not tell all: if it has a cycle, a
+        delay, a cell with a state or units in continuous time; arguments
         as `require_stateless`.
         """
         self.require_stateless(rule_id, instead)
@@ -300,6 +334,8 @@ class Network(eqx.Module):
                 one cannot.
             populations: whose slopes it needs; by default those of all but the input.
         """
+        if populations is None:
+            self.require_steps(rule_id, instead)
         needed = (
             [p.name for p in self.populations if p.name != self.input]
             if populations is None
@@ -371,6 +407,14 @@ class Network(eqx.Module):
         Returns:
             The state after it, and the phase.
         """
+        if self.in_events:
+            if inject or known:
+                raise RuleError(
+                    "something put into a network with units in continuous time",
+                    "a network whose units take one step after another",
+                    "in `accepts`, call `net.require_steps`",
+                )
+            return state, events.run(self.populations, self.incoming, self.place(x))
         pre, u, post, slopes, sent, cell = {}, {}, {}, {}, {}, {}
         recurrent, incoming, outgoing = self.recurrent, self.incoming, self.outgoing
         for p in self.projections:

@@ -102,8 +102,8 @@ class Projection(eqx.Module):
         )
 
     def redraw(self, key: Key[Array, ""], src: Population, dst: Population) -> "Projection":
-        """Fresh weights, normal with variance gain / fan_in, where the gain is that of the cells of
-        `dst`; the bias is zero.
+        """Fresh weights, normal with variance gain / fan_in, and of a mean of so many standard
+        deviations as the cells of `dst` lean to, whose the gain is; the bias is zero.
 
         He et al. 2015, LeCun et al. 1998.
         """
@@ -111,6 +111,8 @@ class Projection(eqx.Module):
             jax.random.normal(key, self.weight.shape, self.weight.dtype)
             * np.sqrt(dst.cell.gain / self.fan_in).item()
         )
+        if dst.cell.lean:
+            weight = weight + dst.cell.lean * np.sqrt(dst.cell.gain / self.fan_in).item()
         fresh = {"weight": weight}
         if self.bias is not None:
             fresh["bias"] = jnp.zeros_like(self.bias)

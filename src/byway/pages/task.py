@@ -17,7 +17,7 @@ from byway.tasks._series import SeriesTask
 from byway.tasks.data import Data
 
 # What needs no file beside the package's own. Anything else would have to be downloaded.
-EMBEDDED = ("digits", "slow_change")
+EMBEDDED = ("digits", "slow_change", "yin_yang")
 
 
 def task_page(task: Task) -> str:

@@ -7,6 +7,7 @@ from typing_extensions import override
 from byway.core.registry import Registry
 from byway.learning.rule import Rule
 from byway.learning.time import RoundTripRule
+from byway.network.cells import cell
 from byway.network.network import Network
 from byway.rules._learned import learned, load
 
@@ -35,6 +36,9 @@ def able(net: Network) -> list[str]:
     cells, its black boxes.
     """
     found = {name: RULES.get(name) for name in RULES.ids()}
+    if net.in_events:
+        return [name for name, rule in found.items() if rule.in_events]
+    found = {name: rule for name, rule in found.items() if not _asks_for_events(rule)}
     if not net.feedforward:
         settling = net.cyclic and not net.stateful and not any(p.delay for p in net.projections)
         found = {
@@ -48,6 +52,11 @@ def able(net: Network) -> list[str]:
         blocked = net[net.output].black_box
         found = {name: rule for name, rule in found.items() if _needs_no_slope(rule, blocked)}
     return list(found)
+
+
+def _asks_for_events(rule: type[Rule]) -> bool:
+    """Whether a rule trains units in continuous time and no others."""
+    return cell(rule.network_options.get("activation", "relu")).in_events
 
 
 def _needs_no_slope(rule: type[Rule], at_output: bool) -> bool:

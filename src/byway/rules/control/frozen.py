@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from byway.core.errors import RuleError
 from byway.core.record import Record
 from byway.learning.rule import Claims, Update
 from byway.learning.time import StepRule
@@ -27,6 +28,7 @@ class Frozen(StepRule):
     """The control: only the readout learns."""
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
+    in_events: ClassVar[bool] = True
 
     @override
     def accepts(self, net):
@@ -34,6 +36,12 @@ class Frozen(StepRule):
         recurrent network is a reservoir.
         """
         net.require_slopes(self.id, able, [net.output])
+        if why := net.unrunnable:
+            raise RuleError(
+                f"{self.id} was given a network with {why}",
+                "dense projections forwards, without delays and without norm",
+                "build it with mlp",
+            )
 
     @override
     def f(self, gamma, net, state, x, signal, key):

@@ -48,6 +48,7 @@ from byway.network.activations import Activation
 from byway.network.network import Network
 from byway.network.populations import Population
 from byway.network.projections import Projection
+from byway.rules import able
 
 
 class ThreeFactor(StepRule):
@@ -65,7 +66,8 @@ class ThreeFactor(StepRule):
 
     @override
     def accepts(self, net):
-        """Any network: only what arrives, the noise and the reward are read."""
+        """Any network that steps: only what arrives, the noise and the reward are read."""
+        net.require_steps(self.id, able)
 
     @override
     def start(self, gamma, net, batch):

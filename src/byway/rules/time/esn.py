@@ -75,6 +75,7 @@ class ESN(StepRule):
     @override
     def accepts(self, net):
         """A linear readout that dense projections feed; everything else may be of any kind."""
+        net.require_steps(self.id, able)
         readout = net[net.output]
         if not (isinstance(readout.cell, Activation) and readout.cell.name == "identity"):
             raise self._refused(

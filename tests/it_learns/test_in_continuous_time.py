@@ -1,0 +1,25 @@
+"""On yin and yang, units in continuous time whose weights learn beat the same ones with a readout
+alone.
+"""
+
+import numpy as np
+import pytest
+
+import byway
+
+SEEDS = 2
+
+
+@pytest.mark.slow
+def test_eventprop_beats_frozen_layers_on_every_seed():
+    task = byway.task("yin_yang", samples=2_000)
+    net = byway.mlp(4, 40, 3, activation="event_lif")
+    result, frozen = (
+        byway.fit(
+            net, byway.rule(name), task, epochs=20, batch=50, lr=0.01, seeds=SEEDS, progress=False
+        )
+        for name in ("eventprop", "frozen")
+    )
+    assert result.failures == {} == frozen.failures
+    assert np.all(result.accuracy > frozen.accuracy), f"{result.accuracy}, {frozen.accuracy}"
+    assert np.all(result.accuracy > 0.8)
