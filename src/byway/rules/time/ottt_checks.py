@@ -13,7 +13,16 @@ from byway.core.signal import LOSSES, Signal
 from byway.network.builders import mlp
 from byway.network.cells.leaky import Leaky
 from byway.network.cells.lif import LIF
-from byway.verify.oracle import EXACT, cross_entropy, current, drawn, gap, samples, taught
+from byway.verify.oracle import (
+    EXACT,
+    cross_entropy,
+    current,
+    drawn,
+    flat_memory,
+    gap,
+    samples,
+    taught,
+)
 
 SOURCE = "Xiao et al. 2022"
 TAU, THETA, DAMPENING = 6.0, 0.6, 0.3
@@ -21,7 +30,7 @@ STEPS, BATCH, UNITS, CLASSES = 9, 4, 5, 3
 
 
 def checks(rule):
-    return [
+    exact = [
         Check(
             f"one layer of {name}: update = autodiff of the unrolled loop, the reset cut",
             lambda spikes=spikes: _off(rule, spikes),
@@ -30,6 +39,7 @@ def checks(rule):
         )
         for name, spikes in (("lif", True), ("leaky", False))
     ]
+    return [*exact, flat_memory(rule, SOURCE, mlp)]
 
 
 @jax.custom_jvp
