@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import os
+import subprocess
+import sys
 import textwrap
 from importlib.metadata import EntryPoint
 
@@ -41,7 +44,12 @@ from byway.rules.time.rtrl import RTRL
 from byway.verify.run import verify, wanted
 
 OURS = RULES.own()
-EVERY = [(name, check) for name in OURS for check in byway.rule(name).checks()]
+# What holds to the bit holds of programs as users compile them: these are checked in a process
+# without the flags that make tests compile faster and round otherwise.
+TO_THE_BIT = ("reversible_exact",)
+EVERY = [
+    (name, check) for name in OURS if name not in TO_THE_BIT for check in byway.rule(name).checks()
+]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +58,20 @@ EVERY = [(name, check) for name in OURS for check in byway.rule(name).checks()]
 def test_it_holds(check):
     measured = check.measure()
     assert check.holds(measured), f"{measured}, wanted {wanted(check)}"
+
+
+@pytest.mark.parametrize("name", TO_THE_BIT)
+def test_it_holds_to_the_bit_as_users_compile_it(name):
+    flags = ("XLA_FLAGS", "JAX_DISABLE_MOST_OPTIMIZATIONS")
+    done = subprocess.run(
+        [sys.executable, "-m", "byway", "verify", name, "--json"],
+        env={k: v for k, v in os.environ.items() if k not in flags},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    results = json.loads(done.stdout)["results"]
+    assert len(results) == len(byway.rule(name).checks()) and all(r["holds"] for r in results)
 
 
 @pytest.mark.parametrize("name", OURS)

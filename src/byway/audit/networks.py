@@ -37,7 +37,10 @@ KINDS: dict[str, Callable[..., Network]] = {
 
 def tiny(kind: str, rule: Rule) -> Network:
     """The tiny network of a kind, built with the options that `rule` needs."""
-    return look_up("network kind", kind, KINDS)(**rule.network_options)
+    options = dict(rule.network_options)
+    if kind == "cyclic" and rule.in_time:  # from step to step, relus in a loop add up without end
+        options.setdefault("activation", "tanh")
+    return look_up("network kind", kind, KINDS)(**options)
 
 
 def outline(kind: str, rule: Rule) -> Network:

@@ -13,8 +13,9 @@ rest. The buffer is one whole number: a head of 32 bits is at hand, the rest is 
 follows from the least z, and it is made as large as that.
 
 z and w have to be the same bits both times, whatever program they are part of: they are computed
-behind barriers that the compiler does not look across. Whether that worked is seen at the start of
-the sequence, which is met to the bit or was missed.
+behind barriers. The drives that they follow from are as the compiler makes them, twice: with its
+optimisations switched off they were seen to differ in last bits. Whether it worked is seen at the
+start of the sequence, which is met to the bit or was missed.
 
 Source   MacKay et al., Reversible recurrent neural networks, NeurIPS 2018, algorithm 1; Duda,
          Asymmetric numeral systems, 2013, arXiv 1311.2540, for the buffer

@@ -1,8 +1,8 @@
 """Permuted sequential MNIST (psmnist): the pixels of `smnist` in an order that was drawn once, so
 what belongs together lies far apart in time.
 
-    x   "784/pixels pixels": one grey level a step, or several, scaled to [0, 1]; in one order for
-        all images
+    x   "steps pixels": one grey level in each of 784 steps, or several in fewer, scaled to [0, 1];
+        in one order for all images
     y   10 classes, asked for at the last step; the splits of `mnist`
 
 Source   Le, Jaitly and Hinton, A simple way to initialize recurrent networks of rectified linear

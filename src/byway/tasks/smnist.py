@@ -1,7 +1,8 @@
 """Sequential MNIST (smnist): an image is read pixel by pixel, in 784 time steps, and named at the
 end.
 
-    x   "784/pixels pixels": one grey level a step, or several, scaled to [0, 1]; row by row
+    x   "steps pixels": one grey level in each of 784 steps, or several in fewer, scaled to [0, 1];
+        row by row
     y   10 classes, asked for at the last step; the splits of `mnist`
 
 With `--smnist.pixels 28` it is `mnist_rows`; with 4 or 7 it is a long memory at a shorter price.

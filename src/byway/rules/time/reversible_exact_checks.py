@@ -67,10 +67,12 @@ def round_trip(cell: AffineCell, steps: int = 1000, batch: int = 2) -> tuple[flo
 
         def there(state, x):
             after, phase = net.step(x, state)
-            forgotten = jnp.zeros(())
+            forgotten = jnp.zeros((), x.dtype)
             for name in state.cell:
                 for part in cell.carries:
-                    floats = jax.tree.map(lambda a: a / 2.0**STATE, after.cell[name])
+                    floats = jax.tree.map(
+                        lambda a: a.astype(x.dtype) / 2.0**STATE, after.cell[name]
+                    )
                     z, _ = cell.gate(part, phase.u[name], floats)
                     forgotten -= jnp.sum(jnp.log2(jnp.round(z * 1024) / 1024))
             return after, (numbers(state), forgotten)
@@ -84,7 +86,7 @@ def round_trip(cell: AffineCell, steps: int = 1000, batch: int = 2) -> tuple[flo
         start = with_buffers(net, net.rest(batch), steps)
         last, (states, forgotten) = jax.lax.scan(there, start, x)
         _, wrong = jax.lax.scan(home, last, (x, states), reverse=True)
-        kept = sum(jnp.sum(bits) for bits in stored(net, last))
+        kept = jnp.asarray(sum(jnp.sum(bits) for bits in stored(net, last)), x.dtype)
         return jnp.sum(wrong), kept / jnp.sum(forgotten) - 1
 
     wrong, waste = run(single, jnp.asarray(draw.normal(size=(steps, batch, 3)), jnp.float32))
