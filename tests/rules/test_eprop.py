@@ -77,7 +77,7 @@ def _by_time(x, signal):
     return tuple(jnp.moveaxis(a, 1, 0) for a in (x, signal.target, signal.weight))
 
 
-def _cut(net, step, readout, feedback, x, signal):
+def _cut(net, step, readout, feedback, x, signal, price=0.0, rate=0.0):
     """The loss by theta of a loop in which nothing that a unit sends has a derivative, but where it
     reaches the output.
 
@@ -94,8 +94,8 @@ def _cut(net, step, readout, feedback, x, signal):
         last = theta[f"{names[-1]}-output"]
 
         def now(carry, at):
-            states, posts, worth, y = ({**a} if isinstance(a, dict) else a for a in carry)
-            (sent, target, weight), through = at, {}
+            states, posts, worth, spent, t, y = ({**a} if isinstance(a, dict) else a for a in carry)
+            (sent, target, weight), through, cost = at, {}, 0.0
             for ends in itertools.pairwise(names):
                 name = ends[1]
                 u, before = (
@@ -105,6 +105,8 @@ def _cut(net, step, readout, feedback, x, signal):
                 through[name] = (lambda u, before=before: step(before, u)[1]), (still(u),)
                 states[name], posts[name] = step(states[name], u)
                 sent = still(posts[name])
+                spent[name] += sent
+                cost += jnp.sum(price * (spent[name] / t - rate) * posts[name], -1)
                 worth[name] = kappa * worth[name] + (posts[name] - sent)
             y = kappa * y + sent @ last["weight"] + last["bias"][None]
             seen = y
@@ -129,13 +131,16 @@ def _cut(net, step, readout, feedback, x, signal):
                         (_drive(alone, ends, moved, jnp.zeros_like(posts[ends[1]]), gated),),
                     )[1]
                 seen = seen + moved @ still(last["weight"])
-            return (states, posts, worth, y), jnp.sum(_cross_entropy(seen, target) * weight) / BATCH
+            error = _cross_entropy(seen, target) * weight
+            return (states, posts, worth, spent, t + 1, y), jnp.sum(error + cost) / BATCH
 
         nothing = {h.name: jnp.zeros((BATCH, h.size)) for h in net.hidden}
         start = (
             {h.name: _nothing(BATCH, h.size) for h in net.hidden},
             nothing,
             nothing,
+            nothing,
+            1.0,
             jnp.zeros((BATCH, 2)),
         )
         return jnp.sum(jax.lax.scan(now, start, _by_time(x, signal))[1])
@@ -176,6 +181,37 @@ def test_the_update_is_autodiff_of_the_loop_cut_where_units_send(kind, layers, r
         "the network has to be alive"
     )
     assert by_hand.largest_gap(by_hand.taught_in_time(rule, net, x, signal).net, expected) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers", "readout"), [("alif", 1, "leak"), ("lif", 2, "at once")]
+)
+def test_a_price_of_activity_is_on_what_a_unit_sends(kind, layers, readout):
+    net, step = _net(kind, layers, readout)
+    x, signal = _sequences()
+    rule = Eprop(price=0.3, rate=0.2)
+    gamma = rule.init(net, jax.random.key(7))
+    expected = jax.jit(jax.grad(_cut(net, step, readout, gamma, x, signal, 0.3, 0.2)))(net.theta)
+    assert by_hand.largest_gap(by_hand.taught_in_time(rule, net, x, signal).net, expected) < 1e-12
+
+
+def test_adaptive_feedback_comes_to_be_the_readout_at_the_pace_of_the_decay():
+    """W - B^T is (1 - decay)^n of what it was, whatever is learned meanwhile."""
+    net, _ = _net("lif", 1, "leak")
+    x, signal = _sequences()
+    optimisers, decay = Optimisers(optax.adam(0.01), optax.adam(0.01)), 0.05
+    rule = Eprop(adaptive=True, decay=decay)
+    learner = new_learner(rule, net, optimisers, x, signal, jax.random.key(0))
+    step = jax.jit(lambda learner: learn(rule, optimisers, learner, x, signal)[0])
+    gap = lambda learner: np.asarray(
+        learner.net.theta["hidden1-output"]["weight"] - learner.gamma["hidden1"].T
+    )
+    first, last = learner, learner
+    for _ in range(20):
+        last = step(last)
+    moved = last.gamma["hidden1"] - (1 - decay) ** 20 * first.gamma["hidden1"]
+    assert np.abs(moved).max() > 0.01
+    np.testing.assert_allclose(gap(last), (1 - decay) ** 20 * gap(first), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
@@ -314,7 +350,9 @@ def test_constant_derivatives_leave_a_number_for_each_unit_and_not_for_each_syna
         return [
             a.shape
             for a in jax.tree.leaves(
-                Eprop().start({}, _net(kind, 1, readout)[0], 4)[1]["hidden1"]["hidden1-hidden1"]
+                Eprop()
+                .start({}, _net(kind, 1, readout)[0], 4)[1]
+                .traces["hidden1"]["hidden1-hidden1"]
             )
         ]
 
@@ -390,6 +428,16 @@ REFUSED = {
         lambda: rnn(2, 3, 1, activation="lif", readout="lif"),
         "a readout of lif that is not linear",
     ),
+    "adaptive feedback and no dense readout": (
+        Eprop(adaptive=True),
+        _without_way,
+        "no dense weights from a hidden layer to the output",
+    ),
+    "a price of what is no rate": (
+        Eprop(price=0.1),
+        lambda: byway.lru(2, 3, 1),
+        "several numbers sent by each unit of .*, and a price of activity",
+    ),
     "no way to the output": (
         Eprop(symmetric=True),
         _without_way,
@@ -419,9 +467,9 @@ class LateTrace(Eprop):
                 p: eqx.tree_at(lambda h: h.eps, held, jax.tree.map(jnp.zeros_like, held.eps))
                 for p, held in groups.items()
             }
-            for name, groups in after.items()
+            for name, groups in after.traces.items()
         }
-        return early, update
+        return after._replace(traces=early), update
 
 
 def test_a_trace_that_forgets_is_caught_by_the_oracle():

@@ -205,7 +205,7 @@ class WithinLayers(StepRule):
                 for p in net.incoming(population.name)
                 if p.weight is not None
             }
-            if _biased(net, population):
+            if biased(net, population):
                 groups[BIASES] = _as_it_is, population.drive
             loops = _loops(net, population)
             memory[population.name] = {}
@@ -337,9 +337,17 @@ def require_spatial(rule: StepRule, net: Network) -> None:
         )
 
 
-def spatial(net: Network, free: Phase, error: Array) -> tuple[dict[str, Array], dict[str, Array]]:
+def spatial(
+    net: Network, free: Phase, error: Array, at_output: Array | None = None
+) -> tuple[dict[str, Array], dict[str, Array]]:
     """What the activity of each population is worth to the error of this step, "batch *units", and
     what its drives are, "batch *drive": nothing goes back in time.
+
+    Args:
+        net: the network.
+        free: the phase of the step.
+        error: of the output, "batch *units".
+        at_output: what the drives of the output are worth, where its own slope is not to say it.
     """
     credit, delta = {net.output: error}, {}
     for population in reversed(net.populations):
@@ -352,7 +360,8 @@ def spatial(net: Network, free: Phase, error: Array) -> tuple[dict[str, Array], 
                 free.post[name], _sum([p.backward(delta[p.dst]) for p in ahead])
             )
             credit[name] = credit[name] + back if name in credit else back
-        delta[name] = _at_drive(population, free, credit[name])
+        given = at_output if name == net.output else None
+        delta[name] = _at_drive(population, free, credit[name]) if given is None else given
     return credit, delta
 
 
@@ -426,7 +435,8 @@ def _remembers(net: Network, population: Population) -> bool:
     return bool(population.cell.carries or _loops(net, population))
 
 
-def _biased(net: Network, population: Population) -> bool:
+def biased(net: Network, population: Population) -> bool:
+    """Whether anything brings it a bias."""
     return any(p.bias is not None for p in net.incoming(population.name))
 
 

@@ -13,6 +13,10 @@ running the network, where RTRL pays for the influence of every weight on every 
         L_t = W^T error_t next to the output, and W^T (L_t * dh_t/du_t) below it.
         ebar_t = kappa ebar_{t-1} + k e_t takes the place of e_t below a readout with a leak, which
             filters u_t in that way: y_t = kappa y_{t-1} + k u_t
+        where `adaptive` is on, B takes the update of the readout, transposed, and both forget:
+            dB = dW_out^T, after each update B <- (1 - decay) B, W_out <- (1 - decay) W_out
+        where units have a price, dW is the more by <sum_t price (f_t - rate) e_t>, with f_t the
+            mean of h_1 ... h_t of the unit in that sequence
 
 Where the derivatives of a state are constants, as those of the membrane of lif units are, eps
 depends on the presynaptic unit alone: eps_t = alpha eps_{t-1} + k pre_t, a number for each unit and
@@ -28,45 +32,57 @@ Limits   transport is yes where `symmetric` is on, memory synapses with the cell
          layers below a readout with a leak, L of the lower ones takes the slopes of the step of the
          error. Weights that many places share, as in a convolution, are refused
 Source   Bellec et al., A solution to the learning dilemma for recurrent networks of spiking
-         neurons, Nat. Commun. 11:3625, 2020, eqs. 3, 4 and 13 to 28; differs in: any cell, through
-         its local derivatives; several layers; B has the scale of readout weights; no adaptive
-         feedback
+         neurons, Nat. Commun. 11:3625, 2020, eqs. 3, 4 and 13 to 28, and the firing rate
+         regularisation of its Methods; differs in: any cell, through its local derivatives; several
+         layers; B has the scale of readout weights; the rate of a unit is that of the sequence so
+         far, where theirs is that of all trials to the end, and the price is theirs over the steps
 """
 
 import dataclasses
 import functools
 import math
-import operator
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 from typing_extensions import override
 
-from byway.core.errors import RuleError
+from byway.core.errors import ConfigError
 from byway.core.hyper import hyper
-from byway.core.record import Phase, Record
+from byway.core.record import Record
 from byway.learning.rule import Claims, Update
 from byway.learning.time import StepRule
-from byway.network.cell import Derivative, Local
 from byway.network.network import Network
-from byway.network.populations import Population
-from byway.network.projections import Projection
+from byway.network.projections import Dense, Projection
 from byway.rules import able
+from byway.rules.time._eligibility import (
+    Held,
+    at_bias,
+    at_drive,
+    at_weight,
+    linear,
+    step,
+    total,
+    unowed,
+)
+from byway.rules.time._within import (
+    biased,
+    each,
+    learning,
+    local_of,
+    outline,
+    refused,
+    require_spatial,
+    spatial,
+)
 
 # Keeps the feedback apart from the weights, even where a caller draws both from one key.
 FEEDBACK = 0xB
 # What the bias of a population is called among its synapses; the names of projections have a "-" in
 # them.
 BIAS = "bias"
-# A derivative and what it is multiplied by.
-Term = tuple[Derivative, Array]
-# dh/dW, "batch *weight"; or, as terms of a derivative of the postsynaptic unit and an array shaped
-# as what arrives, not yet written out.
-Eligibility = list[Term] | Array
 
 
 class _Claimed:
@@ -81,17 +97,18 @@ class _Claimed:
         return dataclasses.replace(self.random, transport="yes") if symmetric else self.random
 
 
-class Held(NamedTuple):
-    """What is carried of the synapses of one projection, or of the biases of one population.
+class Memory(NamedTuple):
+    """What is carried from step to step.
 
     Attributes:
-        eps: by part of the state of the unit, what it owes to each synapse: shaped as what arrives,
-            or "batch *weight".
-        read: by part of the state of a readout with a leak, the same of e.
+        traces: by population, by projection that ends there or `BIAS`, its traces.
+        sent: by hidden population, the sum of what each unit has sent; {} where that has no price.
+        steps: the steps so far, as a float; () where nothing has a price.
     """
 
-    eps: dict[str, Array]
-    read: dict[str, Array]
+    traces: dict[str, dict[str, Held]]
+    sent: dict[str, Array]
+    steps: Any
 
 
 class Eprop(StepRule):
@@ -105,6 +122,36 @@ class Eprop(StepRule):
         False,
         "whether errors come back through the weights themselves, in place of fixed random ones",
     )
+    adaptive: bool = hyper(
+        False, "whether the random feedback learns to be the transposed weights of the readout"
+    )
+    decay: float = hyper(
+        1e-4,
+        "share of the feedback and of the readout that is forgotten at each update, where feedback "
+        "is adaptive",
+        low=0.0,
+        high=1.0,
+        search=(1e-5, 1e-2),
+    )
+    price: float = hyper(
+        0.0,
+        "price of a unit's mean activity away from `rate`, at each step",
+        low=0.0,
+        live=False,  # what is free carries nothing
+    )
+    rate: float = hyper(
+        0.01, "mean activity wanted of each hidden unit: spikes in a step", low=0.0, high=1.0
+    )
+
+    @override
+    def __check_init__(self):
+        super().__check_init__()
+        if self.symmetric and self.adaptive:
+            raise ConfigError(
+                "symmetric and adaptive feedback",
+                "one of them: symmetric feedback is the weights themselves",
+                "leave one out",
+            )
 
     @override
     def accepts(self, net):
@@ -113,11 +160,11 @@ class Eprop(StepRule):
         """
         net.require_slopes(self.id, able)
         if not any(h.cell.carries for h in net.hidden):
-            raise self._refused(
+            given = f"units without a state in {', '.join(h.name for h in net.hidden)}"
+            raise refused(
+                self,
                 net,
-                f"units without a state in {', '.join(h.name for h in net.hidden)}"
-                if net.hidden
-                else "no hidden layer",
+                given if net.hidden else "no hidden layer",
                 'hidden units that remember: "lif", "alif", "gru" ...',
             )
         if shared := [
@@ -125,51 +172,46 @@ class Eprop(StepRule):
             for p in net.projections
             if p.weight is not None and type(p).at_pre is Projection.at_pre
         ]:
-            raise self._refused(
+            raise refused(
+                self,
                 net,
                 f"weights that many places share in {', '.join(shared)}",
                 "a weight for each pair of units",
             )
         if potentials := [p.name for p in net.projections if p.carries == "u"]:
-            raise self._refused(
-                net,
-                f"potentials sent by {', '.join(potentials)}",
-                "projections that carry activity",
-            )
+            given = f"potentials sent by {', '.join(potentials)}"
+            raise refused(self, net, given, "projections that carry activity")
         readout = net[net.output]
-        several = [h.name for h in net.hidden if h.cell.sends]
-        if readout.cell.carries and several:
-            raise self._refused(
-                net,
-                f"several numbers sent by each unit of {', '.join(several)}, and a readout with a "
-                "state",
-                "a readout without a state there",
-            )
-        if readout.cell.carries and not _linear(_outline(readout)):
-            raise self._refused(
+        if several := [h.name for h in net.hidden if h.cell.sends]:
+            given = f"several numbers sent by each unit of {', '.join(several)}, and a "
+            if readout.cell.carries:
+                raise refused(
+                    self, net, f"{given}readout with a state", "a readout without a state there"
+                )
+            if self.price:
+                raise refused(
+                    self, net, f"{given}price of activity", "a price of 0, or units that send one"
+                )
+        if readout.cell.carries and not linear(outline(readout)):
+            raise refused(
+                self,
                 net,
                 f"a readout of {readout.cell.name} that is not linear",
                 'a linear readout, such as byway.cell("leaky", phi="identity")',
             )
-        unheard = [
-            h.name for h in net.hidden if h.name not in net.upstream(net.output, recurrent=False)
-        ]
-        if self.symmetric and unheard:
-            raise self._refused(
+        if self.symmetric:
+            require_spatial(self, net)
+        if self.adaptive and not _partners(net):
+            raise refused(
+                self,
                 net,
-                f"{', '.join(unheard)}, from where nothing reaches the output in the same step",
-                "a way to the output for every hidden population, or symmetric off",
+                "no dense weights from a hidden layer to the output, and adaptive feedback",
+                "a dense readout, or adaptive off",
             )
-
-    def _refused(self, net, given, wanted):
-        others = ", ".join(rule for rule in able(net) if rule != self.id)
-        return RuleError(
-            f"{self.id} was given a network with {given}", wanted, f"use another rule: {others}"
-        )
 
     @override
     def init(self, net, key):
-        """Fixed random feedback from the output to every hidden population, of the scale of readout
+        """Random feedback from the output to every hidden population, of the scale of readout
         weights: normal, variance 1 / units.
         """
         if self.symmetric:
@@ -186,28 +228,23 @@ class Eprop(StepRule):
     def start(self, gamma, net, batch):
         """Rest, and synapses that nothing is owed to."""
         zeros = lambda *shape: jnp.zeros((batch, *shape), net.dtype)
-        readout = _parts(_outline(net[net.output]))
-        memory = {}
-        for population in _learning(net):
-            local = _outline(population)
-            parts = _parts(local)
-            constant = _constant(local, parts)
-            filtered = readout if population.name != net.output else []
-
-            def held(shape, pre, parts=parts, constant=constant, filtered=filtered):
-                return Held(
-                    {i: zeros(*(pre if i in constant else shape)) for i in parts},
-                    {i: zeros(*shape) for i in filtered},
-                )
-
-            memory[population.name] = {
-                p.name: held(p.weight.shape, p.src_shape)
-                for p in net.incoming(population.name)
+        output = net[net.output]
+        traces = {}
+        for population in learning(net):
+            name = population.name
+            leak = output if output.cell.carries and name != net.output else None
+            new = functools.partial(unowed, population, leak, zeros)
+            traces[name] = {
+                p.name: new(p.weight.shape, p.src_shape)
+                for p in net.incoming(name)
                 if p.weight is not None
             }
-            if _biased(net, population):
-                memory[population.name][BIAS] = held(population.drive, population.drive)
-        return net.rest(batch), memory
+            if biased(net, population):
+                traces[name][BIAS] = new(population.drive, population.drive)
+        if not self.price:
+            return net.rest(batch), Memory(traces, {}, ())
+        sent = {h.name: zeros(*h.sent) for h in net.hidden}
+        return net.rest(batch), Memory(traces, sent, jnp.zeros((), net.dtype))
 
     @override
     def f(self, gamma, net, state, x, signal, key):
@@ -218,238 +255,91 @@ class Eprop(StepRule):
     def g(self, gamma, net, memory, record, signal):
         free = record["free"]
         credit = self._credit(gamma, net, free, signal.error(record.output))
-        readout = _local(net, free, net[net.output]) if net[net.output].cell.carries else None
-        after, update = {}, {}
-        for population in _learning(net):
-            name = population.name
-            local, leak = _local(net, free, population), None if name == net.output else readout
-            at_drive = functools.partial(_at_drive, population)
-            sends, held, now = population.cell.sends, memory[name], {}
-            worth = [at_drive(a) for a in _each(credit[name], sends)]
-            at_bias = None
+        memory, cost = self._priced(memory, free)
+        readout = local_of(net[net.output], free) if net[net.output].cell.carries else None
+        traces, update = {}, {}
+        for population in learning(net):
+            name, now = population.name, {}
+            held, leak = memory.traces[name], None if name == net.output else readout
+            local, sends = local_of(population, free), population.cell.sends
+            to_drive = functools.partial(at_drive, population)
+            worth = [to_drive(a) for a in each(credit[name], population)]
+            more = [to_drive(cost[name])] if name in cost else []
+
+            def learnt(e, says, worth=worth, more=more):
+                """What is read of a unit has its worth, and what it sends may have a price."""
+                sent = e.sent if more else []
+                pairs = zip([*e.read, *sent], [*worth, *more], strict=True)
+                return total([says(one, a) for one, a in pairs])
+
+            biases = None
             if BIAS in held:  # the weight of an input that is always one
                 ones = jnp.ones_like(free.u[name])
-                e, now[BIAS] = _step(local, sends, leak, ones, held[BIAS], lambda a: a, at_drive)
-                at_bias = _sum(
-                    [
-                        a * _whole(one, lambda a: a, at_drive)
-                        for a, one in zip(worth, e, strict=True)
-                    ]
-                )
+                e, now[BIAS] = step(local, sends, leak, ones, held[BIAS], lambda a: a, to_drive)
+                biases = learnt(e, functools.partial(at_bias, at_drive=to_drive))
             for p in net.incoming(name):
                 parts = {}
                 if p.weight is not None:
-                    at_post = lambda d, p=p, at_drive=at_drive: p.at_post(at_drive(d))
-                    e, now[p.name] = _step(
-                        local, sends, leak, free.pre[p.name], held[p.name], p.at_pre, at_post
+                    to_weight = lambda d, p=p, to_drive=to_drive: p.at_post(to_drive(d))
+                    e, now[p.name] = step(
+                        local, sends, leak, free.pre[p.name], held[p.name], p.at_pre, to_weight
                     )
-                    parts["weight"] = _sum(
-                        [
-                            _weight_update(p, one, a, at_drive, at_post)
-                            for a, one in zip(worth, e, strict=True)
-                        ]
-                    )
-                if p.bias is not None and at_bias is not None:
-                    parts["bias"] = p.outer(free.pre[p.name], at_bias)["bias"]
+                    says = functools.partial(at_weight, p, at_drive=to_drive, at_post=to_weight)
+                    parts["weight"] = learnt(e, says)
+                if p.bias is not None and biases is not None:
+                    parts["bias"] = p.outer(free.pre[p.name], biases)["bias"]
                 if parts:
                     update[p.name] = parts
-            after[name] = now
-        return after, Update(update)
+            traces[name] = now
+        feedback = (
+            {name: update[p.name]["weight"].T for name, p in _partners(net).items()}
+            if self.adaptive
+            else None
+        )
+        return memory._replace(traces=traces), Update(update, feedback)
+
+    @override
+    def keep(self, gamma, net):
+        """Adaptive feedback and the readout forget the same share."""
+        if not self.adaptive:
+            return gamma, net
+        left, partners = 1.0 - self.decay, _partners(net)
+        weights = {p.name: {"weight": left * p.weight} for p in partners.values()}
+        return gamma | {h: left * gamma[h] for h in partners}, net.with_theta(weights)
 
     def _credit(self, gamma, net, free, error):
         """L: what the activity of each population is worth at this step, "batch *units"; the leak
         of a readout is in the eligibility.
         """
-        credit = {net.output: error}
-        at_output = error if net[net.output].cell.carries else error * free.slope[net.output]
-        if not self.symmetric:
-            flat = at_output.reshape(len(error), -1)
-            return credit | {
-                h.name: (flat @ gamma[h.name]).reshape(-1, *h.sent) for h in net.hidden
-            }
-        delta = {net.output: at_output}
-        for h in reversed(net.hidden):
-            ahead = [
-                p for p in net.outgoing(h.name) if p.dst in delta and p.name not in net.recurrent
-            ]
-            credit[h.name] = h.unsend(
-                free.post[h.name], _sum([p.backward(delta[p.dst]) for p in ahead])
-            )
-            if h.cell.sends:
-                drive, each = _local(net, free, h).drive, _each(credit[h.name], h.cell.sends)
-                delta[h.name] = _sum(
-                    [a[:, None] * drive[i] for i, a in zip(h.cell.sends, each, strict=True)]
-                )
-            else:
-                delta[h.name] = _at_drive(h, credit[h.name]) * free.slope[h.name]
-        return credit
+        leak = net[net.output].cell.carries
+        at_output = error if leak else error * free.slope[net.output]
+        if self.symmetric:
+            return spatial(net, free, error, at_output)[0]
+        flat = at_output.reshape(len(error), -1)
+        return {net.output: error} | {
+            h.name: (flat @ gamma[h.name]).reshape(-1, *h.sent) for h in net.hidden
+        }
+
+    def _priced(self, memory, free):
+        """What the activity of hidden units costs at this step, "batch *units"; and the memory with
+        what they sent.
+        """
+        if not self.price:
+            return memory, {}
+        sent = {name: a + free.post[name] for name, a in memory.sent.items()}
+        steps = memory.steps + 1
+        cost = {name: self.price * (a / steps - self.rate) for name, a in sent.items()}
+        return Memory(memory.traces, sent, steps), cost
 
 
-def _each(post: Array, sends: Collection[str]) -> list[Array]:
-    """What is given for the activity of units, "batch *units" for each number that they send."""
-    return [post[:, k] for k in range(len(sends))] if sends else [post]
-
-
-def _learning(net: Network) -> list[Population]:
-    """Every population but the input, which is clamped."""
-    return [p for p in net.populations if p.name != net.input]
-
-
-def _biased(net: Network, population: Population) -> bool:
-    return any(p.bias is not None for p in net.incoming(population.name))
-
-
-def _local(net: Network, free: Phase, population: Population) -> Local:
-    """The derivatives of this step of a population's cell."""
-    return population.local(free.cell.get(population.name, {}), free.u[population.name])
-
-
-def _outline(population: Population) -> Local:
-    """The same with shapes for arrays: which of them are numbers does not depend on the step."""
-    units, drive = (
-        jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-        for shape in (population.shape, population.drive)
-    )
-    return eqx.filter_eval_shape(
-        lambda like, u: population.local(population.cell.rest(like), u), units, drive
-    )
-
-
-def _parts(local: Local) -> list[str]:
-    """The parts of a state that the activity depends on, now or later."""
-    found = list(local.after or local.read)
-    for i in found:  # which grows on the way
-        found += [j for of, j in local.carry if of == i and j not in found]
-    return found
-
-
-def _constant(local: Local, parts: Collection[str]) -> set[str]:
-    """Of these parts of a state those that follow the drive in the same way in all units, at all
-    times.
+def _partners(net: Network) -> dict[str, Dense]:
+    """By hidden population, the dense weights that take what it sends to the output in the same
+    step.
     """
-    found = {i for i in parts if _number(local.drive.get(i, 0.0))}
-    while lost := {
-        i
-        for (i, j), d in local.carry.items()
-        if i in found and j in parts and not (_number(d) and j in found)
-    }:
-        found -= lost
-    return found
-
-
-def _number(derivative: Any) -> bool:
-    return isinstance(derivative, float | int)
-
-
-def _linear(local: Local) -> bool:
-    """Whether a cell is a linear filter: all of its derivatives are numbers."""
-    return all(
-        _number(d)
-        for d in (*local.carry.values(), *local.drive.values(), *local.read.values(), local.slope)
-    )
-
-
-def _at_drive(population: Population, value: Any) -> Array:
-    """What is given for each unit, "batch *units", or for each drive, for each drive: "batch
-    *drive".
-    """
-    if value.ndim == 1 + len(population.shape) < 1 + len(population.drive):
-        value = value[:, None]
-    return jnp.broadcast_to(value, (len(value), *population.drive))
-
-
-def _step(
-    local: Local,
-    sends: Collection[str],
-    leak: Local | None,
-    arriving: Array,
-    held: Held,
-    at_pre: Callable[[Array], Array],
-    at_post: Callable[[Array], Array],
-) -> tuple[list[Eligibility], Held]:
-    """One step of the traces of a group of synapses, and the eligibility by each number that a unit
-    sends.
-
-    Args:
-        local: the derivatives of the cell where they end.
-        sends: the parts of its state that are sent, where each unit sends several numbers.
-        leak: those of the readout, where it has a state.
-        arriving: what arrives at them.
-        held: what the step before left.
-        at_pre: of what arrives, what arrives at each weight.
-        at_post: of a value at each unit, its value at each weight.
-    """
-    constant = _constant(local, held.eps)
-
-    def terms(factored, drive, by_part, eps):
-        there, at = (
-            (eps, arriving)
-            if factored
-            else ({j: at_pre(a) if j in constant else a for j, a in eps.items()}, at_pre(arriving))
-        )
-        return ([] if drive is None else [(drive, at)]) + [
-            (d, there[j]) for j, d in by_part.items() if j in there
-        ]
-
-    eps = {
-        i: _total(terms(i in constant, local.drive.get(i), _into(local, i), held.eps), at_post)
-        for i in held.eps
+    return {
+        p.src: p
+        for p in net.incoming(net.output)
+        if isinstance(p, Dense)
+        and p.src not in (net.input, net.output)
+        and p.name not in net.recurrent
     }
-    if sends:
-        return [eps[i] for i in sends], Held(eps, {})
-    drive, by_part, of = (
-        (None, local.after, eps) if local.after else (local.slope, local.read, held.eps)
-    )
-    factored = leak is None and constant >= by_part.keys()
-    e = terms(factored, drive, by_part, of)
-    if leak is None:
-        return [e if factored else _total(e, at_post)], Held(eps, {})
-    e = jnp.broadcast_to(_total(e, at_post), next(iter(held.read.values())).shape)
-
-    def filtered(drive, by_part):
-        return _sum([e * drive, *(held.read[j] * d for j, d in by_part.items())])
-
-    return [filtered(leak.slope, leak.read)], Held(
-        eps, {i: filtered(leak.drive.get(i, 0.0), _into(leak, i)) for i in held.read}
-    )
-
-
-def _into(local: Local, part: str) -> dict[str, Derivative]:
-    """What a part of a state depends on, of the state before."""
-    return {j: d for (i, j), d in local.carry.items() if i == part}
-
-
-def _total(terms: list[Term], at_post: Callable[[Array], Array]) -> Array:
-    """The sum of derivatives times arrays."""
-    return _sum([a * (d if isinstance(d, float | int) else at_post(d)) for d, a in terms])
-
-
-def _whole(
-    e: Eligibility, at_pre: Callable[[Array], Array], at_post: Callable[[Array], Array]
-) -> Array:
-    """An eligibility at each weight."""
-    return _total([(d, at_pre(a)) for d, a in e], at_post) if isinstance(e, list) else e
-
-
-def _weight_update(
-    p: Projection,
-    e: Eligibility,
-    worth: Array,
-    at_drive: Callable[[Array], Array],
-    at_post: Callable[[Array], Array],
-) -> Array:
-    """<L e>; an eligibility that is a product of something presynaptic and something postsynaptic
-    is never written out.
-    """
-    if not isinstance(e, list):
-        return jnp.sum(at_post(worth) * e, 0) / len(worth)
-    return _sum(
-        [
-            p.outer(a, worth * (d if isinstance(d, float | int) else at_drive(d)))["weight"]
-            for d, a in e
-        ]
-    )
-
-
-def _sum(terms: list[Array]) -> Array:
-    return functools.reduce(operator.add, terms)

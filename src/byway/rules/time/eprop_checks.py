@@ -24,7 +24,10 @@ STEPS, BATCH, UNITS, CLASSES = 9, 4, 5, 3
 
 
 def checks(rule):
-    random, symmetric = (dataclasses.replace(rule, symmetric=on) for on in (False, True))
+    random, symmetric = (
+        dataclasses.replace(rule, symmetric=on, adaptive=False, price=0.0) for on in (False, True)
+    )
+    priced = dataclasses.replace(random, price=0.3)
     return [
         Check(
             "lif, random feedback: update = autodiff, cut where units send",
@@ -45,6 +48,12 @@ def checks(rule):
             lambda: _off(symmetric, "alif", alone=True),
             EXACT,
             LAST,
+        ),
+        Check(
+            "alif, a readout with a leak, a price of activity: update = autodiff of the same",
+            lambda: _off(priced, "alif", leak=True),
+            EXACT,
+            f"{SOURCE}, Methods",
         ),
         flat_memory(rule, SOURCE),
     ]
@@ -101,7 +110,7 @@ def _off(rule, cell: str, leak: bool = False, alone: bool = False) -> float:
         back = out["weight"] if rule.symmetric else gamma["hidden1"].T
 
         def step(carry, now):
-            (v, a, z, y), (x, target, weight) = carry, now
+            (v, a, z, y, spikes, t), (x, target, weight) = carry, now
             v = (
                 alpha * v
                 + x @ into["weight"]
@@ -118,9 +127,13 @@ def _off(rule, cell: str, leak: bool = False, alone: bool = False) -> float:
                 + (z - sent) @ jax.lax.stop_gradient(back)
                 + out["bias"][None]
             )
-            return (v, a, z, y), jnp.sum(cross_entropy(y, target) * weight) / BATCH
+            spikes = spikes + sent
+            cost = jnp.sum(rule.price * (spikes / t - rule.rate) * z, -1)
+            error = cross_entropy(y, target) * weight
+            return (v, a, z, y, spikes, t + 1), jnp.sum(error + cost) / BATCH
 
-        rest = (*(jnp.zeros((BATCH, UNITS)) for _ in range(3)), jnp.zeros((BATCH, CLASSES)))
+        none = jnp.zeros((BATCH, UNITS))
+        rest = (none, none, none, jnp.zeros((BATCH, CLASSES)), none, 1.0)
         return jnp.sum(
             jax.lax.scan(
                 step,
