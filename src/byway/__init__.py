@@ -41,6 +41,7 @@ _HOME = {
     "rnn": "network.builders",
     "lru": "network.builders",
     "coupled": "network.builders",
+    "revnet": "network.builders",
     "graph": "network.builders",
     "from_equinox": "network.equinox",
     "to_equinox": "network.equinox",

@@ -36,6 +36,22 @@ def test_rule_beats_frozen_hidden_layers_on_every_seed(name, frozen):
     assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
 
 
+def test_going_back_through_depth_beats_the_same_streams_frozen_on_every_seed():
+    """And learns what backprop learns there, up to what rounding makes of it."""
+    task = byway.task("digits")
+    net = byway.revnet(task.input_shape, 64, task.outputs, blocks=8)
+    frozen, bp, result = (
+        byway.fit(net, byway.rule(name), task, epochs=10, batch=32, seeds=SEEDS, progress=False)
+        for name in ("frozen", "bp", "reversible")
+    )
+    assert result.failures == {} == frozen.failures
+    gain = result.accuracy - frozen.accuracy
+    assert np.all(gain > 0), f"{result.accuracy} against frozen: {frozen.accuracy}"
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    apart = result.accuracy - bp.accuracy
+    assert abs(apart.mean()) < 0.01
+
+
 def test_feedback_alignment_comes_to_point_downhill():
     """Lillicrap et al. 2016, figure 2: in hidden layers the angle to the true gradient falls below
     90 degrees, and keeps falling.

@@ -14,7 +14,7 @@ import by_hand
 from byway.core.signal import CrossEntropy, Signal
 from byway.learning.rule import Update
 from byway.metrics.microscope import QUANTITIES, compare, microscope, true_gradient
-from byway.network.builders import convnet, mlp
+from byway.network.builders import convnet, mlp, revnet
 from byway.rules.backprop.bp import BP
 from byway.rules.control.frozen import Frozen
 from byway.rules.feedback.dfa import DFA
@@ -240,6 +240,13 @@ def test_forward_forward_is_held_against_the_gradient_of_its_goodness():
             np.linalg.norm(a) / np.linalg.norm(b), rel=1e-9
         )
     assert np.isnan(seen["angle"]["hidden2-output"])  # the head takes no part in the prediction
+
+
+def test_of_a_skip_which_has_no_weights_nothing_is_seen():
+    net = revnet(3, 4, 2, blocks=1)
+    drawn, seen = _seen(BP(), net, *_static(3, 2))
+    assert seen["angle"].keys() == {name for name, parts in drawn.theta.items() if parts}
+    assert list(seen["norm_ratio"].values()) == pytest.approx([1] * len(seen["angle"]))
 
 
 @pytest.mark.parametrize("rule", [BPTT(), RTRL()], ids=["bptt", "rtrl"])

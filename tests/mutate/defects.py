@@ -291,6 +291,23 @@ RULES = [
         _of("rules/test_reversible", "it_is_bptt_on_every_graph_that_can_be_gone_back_through"),
     ),
     Defect(
+        "going_back_leaves_what_came_beside_a_skip",
+        "network/back.py",
+        "u[name] = u[skip.dst] - net.potential(skip.dst, beside, nothing)",
+        "u[name] = u[skip.dst]",
+        _of(
+            "rules/test_reversible",
+            "it_is_backprop_on_every_graph_of_which_a_pass_can_be_had_again",
+        ),
+    ),
+    Defect(
+        "going_back_keeps_the_pass",
+        "rules/time/reversible.py",
+        'return state, Record({"free": free}, there.post[net.output], {}, drift)',
+        'return state, Record({"free": there}, there.post[net.output], {}, drift)',
+        _of("verify/test_verify", "it_holds[reversible: memory of a block more [bytes]]"),
+    ),
+    Defect(
         "round_trip_owes_from_one_piece_to_the_next",
         "learning/time.py",
         "(there, memory, carry.seen), length)",

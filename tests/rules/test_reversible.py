@@ -1,5 +1,5 @@
-"""Going back through time: the gradient of a stored run, memory that does not grow, and where it
-breaks.
+"""Going back through time and through depth: the gradient of a stored run, memory that does not
+grow, and where it breaks.
 """
 
 import dataclasses
@@ -10,15 +10,18 @@ import numpy as np
 import optax
 import pytest
 
-from byway.core.errors import RuleError, ShapeError
+from byway.audit.verdict import audit
+from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import Signal, SquaredError
-from byway.network.back import step_back
-from byway.network.builders import coupled, graph, mlp, rnn
+from byway.network.back import ends, pass_back, step_back
+from byway.network.builders import coupled, graph, mlp, revnet, rnn
 from byway.network.cells.integrator import Integrator
+from byway.network.projections import Skip
+from byway.rules.backprop.bp import BP
 from byway.rules.time.bptt import BPTT
 from byway.rules.time.reversible import Reversible
 from byway.training.step import Optimisers, learn, new_learner
-from byway.verify.oracle import apart, drawn
+from byway.verify.oracle import apart, drawn, gap, taught
 
 BATCH = 3
 STILL = Optimisers(optax.sgd(0.1), optax.sgd(0.1))
@@ -142,7 +145,7 @@ def _late():
         (rnn(3, 4, 2, activation="integrator"), "hidden1 -> hidden1, where what was needs itself"),
         (rnn(3, 4, 2), r"hidden1 \(tanh\), whose step cannot be taken back"),
         (rnn(3, 4, 2, activation="lif"), r"hidden1 \(lif\), whose step cannot be taken back"),
-        (mlp(3, 4, 2), "a network that keeps nothing through time"),
+        (mlp(3, 4, 2), "a network that keeps nothing to go back through"),
         (coupled(3, 4, 2, norm=True), "hidden1b, whose past is normalised"),
         (_late(), "hidden1b-hidden1a, hidden1b-output, later than a step"),
     ],
@@ -150,6 +153,113 @@ def _late():
 def test_what_cannot_be_gone_back_through_is_refused_by_name(net, said):
     with pytest.raises(RuleError, match=f"reversible was given {said}"):
         Reversible().accepts(net)
+
+
+def _skip(src, dst, units=4):
+    return Skip(src=src, dst=dst, src_shape=(units,), carries="u", label="skip")
+
+
+def _streams():
+    """Three streams, of which one is fed by the input once more, what is added a layer deep or
+    none, a bend in one, a skip over another, a head of two layers, and a readout half way.
+    """
+    sizes = {"input": 3} | dict.fromkeys(("a0", "b0", "c0", "f", "a1", "b1", "c1", "g", "b2"), 4)
+    edges = [("input", "a0"), ("input", "b0"), ("input", "c0"), ("b0", "f"), ("input", "f")]
+    edges += [("f", "a1"), _skip("a0", "a1"), ("c0", "a1"), ("a1", "b1"), _skip("b0", "b1")]
+    edges += [("b1", "c1"), ("a1", "c1"), _skip("c0", "c1"), ("c1", "g"), ("g", "b2")]
+    edges += [_skip("b1", "b2"), ("b2", "head"), ("a1", "head"), ("head", "output")]
+    edges += [("b1", "output"), ("c1", "output")]
+    cells = dict.fromkeys(sizes, "identity") | {"f": "tanh", "g": "tanh", "b1": "tanh"}
+    cells |= {"head": "tanh"}
+    return drawn(lambda: graph(sizes | {"head": 5, "output": 2}, edges, activation=cells))
+
+
+@pytest.mark.parametrize("net", [_streams(), drawn(revnet, 3, 8, 2, blocks=6, activation="tanh")])
+def test_it_is_backprop_on_every_graph_of_which_a_pass_can_be_had_again(net):
+    x, signal = _samples(5, 3, 2)
+    rule = Reversible()
+    rule.accepts(net)
+    assert gap(taught(rule, net, x, signal), taught(BP(), net, x, signal)) < 1e-10
+
+    @jax.jit
+    def both():
+        there = net.forward(x)
+        return there, pass_back(net, x, ends(net, there))
+
+    there, again = both()
+    assert jax.tree.structure(there) == jax.tree.structure(again)
+    gaps = jax.tree.map(lambda a, b: float(np.max(np.abs(a - b))), there, again)
+    assert 0 < max(jax.tree.leaves(gaps)) < 1e-12
+
+
+def _samples(batch, inputs, outputs, dtype="float64"):
+    draw = np.random.default_rng(0)
+    x, target = (jnp.asarray(draw.normal(size=(batch, n)), dtype) for n in (inputs, outputs))
+    return x, Signal(target, SquaredError())
+
+
+@pytest.mark.slow  # a check of the rule says so of an update alone
+def test_memory_does_not_grow_with_depth():
+    """The compiled step, scores and all, with the weights written where they were; that of `bp`
+    does, by at least the activity of two streams and two hidden layers a block.
+    """
+
+    def held(rule, blocks):
+        net, (x, signal) = revnet(2, 8, 1, blocks=blocks), _samples(64, 2, 1)
+        learner = new_learner(rule, net, STILL, x, signal, jax.random.key(0))
+        score = lambda output, signal: {"loss": signal.loss(output)}
+        step = lambda learner, x, signal: learn(rule, STILL, learner, x, signal, score)
+        program = jax.jit(step, donate_argnums=0).lower(learner, x, signal).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    assert held(Reversible(), 4) == held(Reversible(), 16)
+    assert held(BP(), 16) - held(BP(), 4) >= 12 * 64 * 4 * 4 * 8
+
+
+def test_what_rounding_does_in_depth_is_measured():
+    """In single precision the streams at the start are missed by the last bits."""
+    net = jax.tree.map(lambda a: a.astype("float32"), drawn(revnet, 3, 8, 2, blocks=4))
+    x, signal = _samples(5, 3, 2, "float32")
+    drift = lambda: Reversible().f({}, net, (), x, signal, jax.random.key(0))[1].measures["drift"]
+    assert 1e-8 < float(jax.jit(drift)()) < 1e-4
+
+
+def test_the_audit_finds_backprop_in_depth():
+    verdict = audit(Reversible(), revnet(3, 4, 2, blocks=1))
+    assert verdict.disagreements == [] == verdict.findings
+    assert verdict.found.phases == 1
+
+
+def _residual():
+    """One stream, to which is added what follows from it: the usual residual network."""
+    edges = [("input", "a"), ("a", "f"), ("f", "b"), _skip("a", "b"), ("b", "output")]
+    return graph({"input": 3, "a": 4, "f": 5, "b": 4, "output": 2}, edges)
+
+
+def test_one_stream_alone_cannot_be_had_again():
+    with pytest.raises(RuleError, match="where what a skip brought needs itself to be known"):
+        Reversible().accepts(_residual())
+
+
+def test_depth_is_nothing_to_go_back_through_in_time():
+    with pytest.raises(RuleError, match="keeps nothing through time, on the task adding"):
+        Reversible().require_time(revnet(3, 4, 2), "adding", in_time=True)
+    Reversible().require_time(revnet(3, 4, 2), "digits", in_time=False)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "blocks", "error"),
+    [
+        ((2, 5, 1), 1, ShapeError),
+        ((2, 1), 1, ShapeError),
+        ((2, 4, 4, 1), 1, ShapeError),
+        ((2, 4, 1), 0, ConfigError),
+        ((2, 4, 1), True, ConfigError),
+    ],
+)
+def test_streams_are_two_and_as_wide_all_the_way(sizes, blocks, error):
+    with pytest.raises(error):
+        revnet(*sizes, blocks=blocks)
 
 
 def test_a_drift_is_said_in_words():

@@ -90,6 +90,7 @@ for rule in (MyDFA(gain=2.0), byway.rule("dfa"), byway.rule("pc", steps=5)):
 print(byway.rnn(2, 8, 1, activation=byway.cell("lif", tau=20.0)).hidden)
 print(byway.lru(2, 8, 1, units=4, activation="tanh").hidden)
 print(byway.coupled(2, 8, 1, activation=byway.cell("integrator", h=0.05)).hidden)
+print(byway.revnet(4, 8, 2, blocks=3, activation="tanh").hidden)
 print(byway.graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]).output)
 print(byway.convnet((8, 8, 1), (4, 4), 10).input)
 print(byway.growth("set", share=0.1).until, byway.quantised(4).slope, byway.__version__.upper())

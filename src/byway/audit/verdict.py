@@ -65,8 +65,8 @@ class Verdict:
         learned: by part of gamma, or of what else the rule teaches and carries along.
         dead_gamma: parts of gamma that no update reads.
         findings: anything a person should look at.
-        moot: claims that this network cannot bear out: nothing has to wait for later steps where
-            none depends on another.
+        moot: claims that this network cannot bear out: nothing has to wait for later steps, or is
+            owed by them, where none depends on another.
     """
 
     rule: str
@@ -185,8 +185,11 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         for name, of in slopes.items()
     ]
     findings += [] if unseen is None else [f"f and g were read and not run: {unseen}"]
-    moot = frozenset({"future"} if rule.claims.future == "yes" and net.feedforward else ())
-    return Verdict(rule.id, found, rule.claims, updates, learned, dead, findings, moot)
+    moot = ()
+    if net.feedforward and rule.claims.future == "yes":
+        # What a round trip carries is what later steps owe to earlier ones.
+        moot = ("future", "memory") if isinstance(rule, RoundTripRule) else ("future",)
+    return Verdict(rule.id, found, rule.claims, updates, learned, dead, findings, frozenset(moot))
 
 
 def _memory(carried: Mapping[str, Size], round: Round) -> Size:

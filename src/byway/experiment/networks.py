@@ -9,17 +9,24 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, lru, mlp, rnn
+from byway.network.builders import convnet, coupled, lru, mlp, revnet, rnn
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
 CHANNELS = (16, 32)
-ONLY = dict.fromkeys(("channels", "kernel", "pool"), "convnet") | {"fan_in": "mlp", "units": "lru"}
+ONLY = dict.fromkeys(("channels", "kernel", "pool"), "convnet") | {
+    "fan_in": "mlp",
+    "units": "lru",
+    "blocks": "revnet",
+}
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
     "lru": lambda task, hidden, options: lru(task.input_shape, *hidden, task.outputs, **options),
     "coupled": lambda task, hidden, options: coupled(
+        task.input_shape, *hidden, task.outputs, **options
+    ),
+    "revnet": lambda task, hidden, options: revnet(
         task.input_shape, *hidden, task.outputs, **options
     ),
     "convnet": lambda task, hidden, options: convnet(
@@ -37,11 +44,11 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp, convnet, rnn, lru (linear recurrent units), or coupled (recurrent, with layers of
-            two halves that can be gone back through); by default rnn where samples are sequences,
-            mlp elsewhere.
-        hidden: sizes of the dense hidden layers; the task's suggestion by default, none after
-            convolutions.
+        kind: mlp, convnet, revnet (residual, of two streams that can be gone back through), rnn,
+            lru (linear recurrent units), or coupled (recurrent, with layers of two halves that can
+            be gone back through); by default rnn where samples are sequences, mlp elsewhere.
+        hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
+            the task's suggestion by default, none after convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
@@ -52,6 +59,7 @@ class NetSettings:
             default.
         units: how many complex numbers each memory of an lru holds; as many as its hidden layer has
             units by default.
+        blocks: how many blocks a revnet has, each of two hidden layers; 8 by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
             ff always does.
         bias: whether projections have a bias.
@@ -65,14 +73,16 @@ class NetSettings:
     activation: str | None = None
     fan_in: int | None = None
     units: int | None = None
+    blocks: int | None = None
     norm: bool = False
     bias: bool = True
 
     def resolved(self, task: Task) -> "NetSettings":
         """The same network with what a task suggests written out."""
         kind = ("rnn" if task.in_time else "mlp") if self.kind is None else self.kind
-        suggested = () if kind == "convnet" else task.suggests.hidden
-        hidden = tuple(suggested) if self.hidden is None else self.hidden
+        # A revnet is as wide all the way.
+        few = {"convnet": 0, "revnet": 1}.get(kind)
+        hidden = tuple(task.suggests.hidden)[:few] if self.hidden is None else self.hidden
         return dataclasses.replace(self, kind=kind, hidden=hidden)
 
     def __call__(self, task: Task, rule: Rule) -> Network:
@@ -101,7 +111,7 @@ class NetSettings:
                     f"one of the kind {only}",
                     f"leave net.{name} out, or add --net.kind {only}",
                 )
-            if name in ("kernel", "pool", "units"):
+            if name in ("kernel", "pool", "units", "blocks"):
                 require_whole(f"net.{name}", value)
             # What is off may be off by default.
             if needs.get(name, value) != value and value is not False:

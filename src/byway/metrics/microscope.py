@@ -111,7 +111,9 @@ def microscope(
         return {metric.name: {} for metric in QUANTITIES}
     update = _taught(rule, learner, x, signal, key)
     looked_at = _looked_at(learner.net)
-    seen = {name: compare(mine[looked_at[name]], true[name]) for name, mine in update.items()}
+    seen = {
+        name: compare(mine[looked_at[name]], true[name]) for name, mine in update.items() if mine
+    }
     return {
         metric.name: {name: found[metric.name] for name, found in seen.items()}
         for metric in QUANTITIES

@@ -1,22 +1,31 @@
-"""One time step taken back: the state before it, of the state after it and the same input.
+"""Going back: through time, where a step is taken back and the state before it had again, of the
+state after it and the same input; and through depth, where a pass is had again, of what it came to.
 
 A population whose cell can be inverted (`AffineCell`) is restored once its drive is known again.
 Forward projections bring what was sent in the step itself, which the states after it say; recurrent
 ones bring what was sent in the step before, which populations that are already restored say. So a
 network can be gone back through where no population has to know its own past first, as it must
 where it projects to itself.
+
+In a pass the same is done by a `Skip` that carries a potential: what it brought is the potential of
+the population where it ends, less all else that arrives there, which others say. What a chain of
+skips ends at is kept, the rest of the chain is restored, and everything beside it is run again.
 """
 
 import graphlib
+from collections.abc import Mapping
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.errors import RuleError
 from byway.core.record import Phase
 from byway.network.cell import AffineCell
 from byway.network.network import Network, State
+from byway.network.projections import Skip
 
 COUPLED = "use a coupled network, as by --net.kind coupled or byway.coupled(2, 64, 1); or bptt"
+RESIDUAL = "use a residual network, as by --net.kind revnet or byway.revnet(784, 128, 10); or bp"
 
 
 def step_back(net: Network, x: Float[Array, "batch *inputs"], after: State) -> tuple[State, Phase]:
@@ -93,6 +102,104 @@ def require_reversible(net: Network, rule_id: str) -> None:
             "populations that can be restored one after another: none that projects to itself",
             COUPLED,
         ) from None
+
+
+def ends(net: Network, phase: Phase) -> dict[str, Array]:
+    """What has to be kept of a pass: the potentials that its skips come to, by population."""
+    skips = _skips(net)
+    return {p.dst: phase.u[p.dst] for p in skips.values() if p.dst not in skips}
+
+
+def beginnings(net: Network) -> tuple[str, ...]:
+    """The populations at which its skips begin: what going back comes to last."""
+    skips = _skips(net)
+    return tuple(name for name in skips if name not in {p.dst for p in skips.values()})
+
+
+def pass_back(net: Network, x: Float[Array, "batch *inputs"], kept: Mapping[str, Array]) -> Phase:
+    """Undo `net.forward(x)`.
+
+    In a compiled program no more of the phase is held at any time than what is made of it there.
+
+    Args:
+        net: a network that `require_reversible_pass` has let pass.
+        x: the input.
+        kept: the `ends` of the pass.
+
+    Returns:
+        Its phase, up to rounding.
+    """
+    skips, u, slopes = _skips(net), dict(kept), {}
+    post = {net.input: net.place(x)}
+    sent = {net.input: net[net.input].send(post[net.input])}
+    arriving = lambda p: u[p.src] if p.carries == "u" else sent[p.src]
+    for name in _order_of_pass(net):
+        population = net[name]
+        if name in skips:
+            skip = skips[name]
+            beside = {p.name: arriving(p) for p in net.incoming(skip.dst) if p.name != skip.name}
+            nothing = {skip.name: jnp.zeros_like(u[skip.dst])}
+            u[name] = u[skip.dst] - net.potential(skip.dst, beside, nothing)
+        elif name not in kept:
+            u[name] = net.potential(name, {p.name: arriving(p) for p in net.incoming(name)})
+        post[name] = population.activate(u[name])
+        sent[name] = population.send(post[name])
+        if (slope := population.slope(u[name])) is not None:
+            slopes[name] = slope
+    pre = {p.name: arriving(p) for p in net.projections if p.dst != net.input}
+    return Phase(pre, u, post, slopes)
+
+
+def require_reversible_pass(net: Network, rule_id: str) -> None:
+    """Raise `RuleError` if a pass through this network cannot be taken back.
+
+    Args:
+        net: a network that runs once.
+        rule_id: the rule that goes back.
+    """
+    if not _skips(net):
+        raise RuleError(
+            f"{rule_id} was given a network that keeps nothing to go back through",
+            "a state in time, or skips that carry potentials",
+            RESIDUAL,
+        )
+    try:
+        _order_of_pass(net)
+    except graphlib.CycleError as cycle:
+        around = " -> ".join(cycle.args[1])
+        raise RuleError(
+            f"{rule_id} was given {around}, where what a skip brought needs itself to be known",
+            "skips beside which nothing arrives that follows from what they bring: two streams",
+            RESIDUAL,
+        ) from None
+
+
+def _skips(net: Network) -> dict[str, Skip]:
+    """By population that one leaves, the first skip that brings its potential on."""
+    found: dict[str, Skip] = {}
+    for p in net.projections:
+        if isinstance(p, Skip) and p.carries == "u":
+            found.setdefault(p.src, p)
+    return found
+
+
+def _order_of_pass(net: Network) -> tuple[str, ...]:
+    """The populations, but for the input, in an order in which their potentials can be had again.
+
+    Raises:
+        graphlib.CycleError: there is none.
+    """
+    skips, needs = _skips(net), {}
+    kept = {p.dst for p in skips.values()} - set(skips)
+    for population in net.populations:
+        name, needed = population.name, set()
+        if skip := skips.get(name):
+            needed = {p.src for p in net.incoming(skip.dst) if p.name != skip.name} | {skip.dst}
+        elif name not in kept:
+            needed = {p.src for p in net.incoming(name)}
+        if name != net.input:
+            needs[name] = needed - {net.input}
+    return tuple(graphlib.TopologicalSorter(needs).static_order())
 
 
 def _order(net: Network) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Builders of the usual networks, each in one line."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -25,7 +26,7 @@ from byway.network.cells import cell as find_cell
 from byway.network.convolutions import Conv
 from byway.network.network import Network
 from byway.network.populations import Population
-from byway.network.projections import Dense, Offset, Projection
+from byway.network.projections import Dense, Offset, Projection, Skip
 from byway.network.space import sheet
 from byway.network.sparse import FixedFanIn
 
@@ -286,6 +287,75 @@ def coupled(
     return _drawn(
         Network(populations, _dense(populations, edges, bias, within), "input", "output"), key
     )
+
+
+def revnet(
+    *sizes: Shape,
+    blocks: int = 8,
+    activation: Phi = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """A reversible residual network: two streams, and blocks that add to each in turn a function of
+    the other.
+
+        a_i = a_{i-1} + F_i(b_{i-1}),   b_i = b_{i-1} + G_i(a_i)
+
+    F and G are a hidden layer each, and see the stream divided by its root mean square. From the
+    streams after a block follow those before it, so `reversible` keeps none but the last.
+
+    Args:
+        sizes: the input, the units of both streams together, and the output; `revnet(784, 128,
+            10)`. The hidden layers of F and G are as large as one stream.
+        blocks: how many blocks; each has two hidden layers.
+        activation: phi of the hidden layers; streams and output are linear.
+        norm: whether the input and the hidden layers, too, send their activity divided by its root
+            mean square.
+        bias: whether the first projection into each population has a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: other than three sizes, a size below 1, or streams of no even number of units.
+        ConfigError: a number of blocks below 1.
+    """
+    _check_sizes(sizes)
+    require_whole("blocks", blocks, 1, 10_000)
+    if len(sizes) != 3:
+        raise ShapeError(
+            f"a revnet of sizes {tuple(sizes)}",
+            "an input, the units of both streams together, and the output",
+            "see 'revnet(784, 128, 10)'; blocks says how deep",
+        )
+    *front, units = as_shape(sizes[1])
+    if units % 2:
+        raise ShapeError(
+            f"streams of {sizes[1]} units", "an even number: there are two", "add a unit"
+        )
+    half = (*front, units // 2)
+    streams, hidden = ["a0", "b0"], []
+    edges: list[tuple[str, str] | Projection] = [("input", "a0"), ("input", "b0")]
+    for i in range(1, blocks + 1):
+        for own, function, other in (("a", "f", f"b{i - 1}"), ("b", "g", f"a{i}")):
+            before, inner, after = f"{own}{i - 1}", f"{function}{i}", f"{own}{i}"
+            skip = Skip(  # pyright: ignore[reportCallIssue]  its dst_shape is its src_shape
+                src=before, dst=after, src_shape=half, carries="u"
+            )
+            edges += [(other, inner), (inner, after), skip]
+            streams, hidden = [*streams, after], [*hidden, inner]
+    edges += [(f"{own}{blocks}", "output") for own in "ab"]
+    within = dict.fromkeys([*streams, *hidden], half)
+    cells = dict.fromkeys(streams, "identity") | dict.fromkeys(hidden, activation)
+    populations = [
+        dataclasses.replace(p, norm=True) if p.name in streams else p
+        for p in placed(
+            ["input", *within, "output"],
+            [as_shape(sizes[0]), *within.values(), as_shape(sizes[2])],
+            cells,
+            norm,
+        )
+    ]
+    return _drawn(Network(populations, _dense(populations, edges, bias), "input", "output"), key)
 
 
 def graph(

@@ -187,14 +187,14 @@ def drawn(build: Callable[..., Network], *sizes: Any, **options: Any) -> Network
     draw = np.random.default_rng(1)
     shapes = eqx.filter_eval_shape(build, *sizes, **options)
     net = jax.tree.map(lambda a: jnp.asarray(np.zeros(a.shape, a.dtype)), shapes)
-    scale = {
-        name: {"weight": 1 / math.sqrt(w["weight"].size / w["weight"].shape[-1]), "bias": 0.3}
-        for name, w in net.theta.items()
-    }
+
+    def scale(part, a):
+        return 0.3 if part == "bias" else 1 / math.sqrt(a.size / a.shape[-1])
+
     return net.with_theta(
         {
             name: {
-                part: jnp.asarray(scale[name][part] * draw.normal(size=a.shape))
+                part: jnp.asarray(scale(part, a) * draw.normal(size=a.shape))
                 for part, a in w.items()
             }
             for name, w in net.theta.items()

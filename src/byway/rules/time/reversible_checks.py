@@ -1,4 +1,4 @@
-"""Going back through a sequence gives the gradient of one that was kept."""
+"""Going back through a sequence, or through blocks, gives the gradient of what was kept."""
 
 import math
 from functools import partial
@@ -9,11 +9,21 @@ import numpy as np
 
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
-from byway.network.builders import coupled
+from byway.network.builders import coupled, revnet
 from byway.network.cells.integrator import Integrator
-from byway.verify.oracle import Problem, current, drawn, flat_memory, from_autodiff, squared_error
+from byway.verify.oracle import (
+    Problem,
+    current,
+    drawn,
+    flat_memory,
+    from_autodiff,
+    normalised,
+    samples,
+    squared_error,
+    taught,
+)
 
-SOURCE = "MacKay et al. 2018"
+SOURCE, IN_DEPTH = "MacKay et al. 2018", "Gomez et al. 2017"
 
 
 def checks(rule):
@@ -31,6 +41,18 @@ def checks(rule):
             SOURCE,
         ),
         flat_memory(rule, SOURCE, partial(coupled, activation="integrator")),
+        Check(
+            "4 blocks: update = autodiff of the streams",
+            lambda: from_autodiff(rule, streams(4)),
+            1e-12,
+            IN_DEPTH,
+        ),
+        Check(
+            "memory of a block more [bytes]",
+            lambda: (_held(rule, 5) - _held(rule, 2)) / 3,
+            1.0,
+            IN_DEPTH,
+        ),
     ]
 
 
@@ -66,3 +88,32 @@ def leapfrog(steps: int, *hidden: int) -> Problem:
         return jnp.sum(each)
 
     return Problem(net, x, Signal(target, SquaredError(), weight), loss)
+
+
+def streams(blocks: int) -> Problem:
+    """Two streams, their loss written out here."""
+    net = drawn(revnet, 5, 8, 2, blocks=blocks, activation="tanh")
+    draw = np.random.default_rng(0)
+    x, target = (jnp.asarray(draw.normal(size=(4, n))) for n in (5, 2))
+
+    def loss(theta):
+        through = lambda src, dst, h: current(h, theta[f"{src}-{dst}"])
+        one, two = through("input", "a0", x), through("input", "b0", x)
+        for i in range(1, blocks + 1):
+            f = jnp.tanh(through(f"b{i - 1}", f"f{i}", normalised(two)))
+            one = one + through(f"f{i}", f"a{i}", f)
+            g = jnp.tanh(through(f"a{i}", f"g{i}", normalised(one)))
+            two = two + through(f"g{i}", f"b{i}", g)
+        output = through(f"a{blocks}", "output", normalised(one))
+        output = output + through(f"b{blocks}", "output", normalised(two))
+        return jnp.mean(squared_error(output, target))
+
+    return Problem(net, x, Signal(target, SquaredError()), loss)
+
+
+def _held(rule, blocks: int) -> float:
+    """What a compiled update needs besides its arguments and its results."""
+    net, (x, target) = revnet(3, 8, 2, blocks=blocks), samples((64, 3), 2)
+    program = jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
+    memory = program.lower(net, x, Signal(target, SquaredError())).compile().memory_analysis()
+    return math.nan if memory is None else memory.temp_size_in_bytes
