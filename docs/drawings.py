@@ -588,6 +588,57 @@ def eventprop() -> Drawing:
     return d.text(172, 217, "time →, without steps", "small")
 
 
+def _by_solver(label: str, title: str) -> Drawing:
+    """States of a solver, from the start to the error at the end."""
+    d = Drawing(label, height=190).text(172, 18, title)
+    for t, x in enumerate(X):
+        d.node(x, 112, f"s{'₀₁₂₃'[t]}", "ink")
+        if t:
+            d.arrow((X[t - 1], 112), (x, 112), "Ψ", "ink", side=-5)
+    return d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
+
+
+def reversible_ode() -> Drawing:
+    """A neural ODE by a reversible solver."""
+    d = _by_solver(
+        "A reversible solver: two values, each changed by the other, so each step is undone",
+        "reversible_ode: keep the end, undo the solver",
+    )
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "a", "back", bend=16, side=-4)
+        d.arrow((X[t], 112), (X[t - 1], 112), "", "here", bend=-14, dashed=True)
+    d.text(140, 50, "z = z′ + Ψ₋ₕ(s′),  s from z", "small t-here")
+    return d.text(172, 182, "s and z change by turns: no step forgets", "small")
+
+
+def backsolve() -> Drawing:
+    """A neural ODE by its continuous adjoint."""
+    d = _by_solver(
+        "The continuous adjoint: the equation is solved back from its end, beside what it owes",
+        "backsolve: keep the end, solve backwards",
+    )
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1] + 8 * t, 146), "", "here", bend=-4, dashed=True)
+        d.arrow((X[t], 112), (X[t - 1], 112), "a", "back", bend=16, side=-4)
+    d.text(140, 50, "da/dt = −(∂f/∂s)ᵀ a", "small t-back")
+    return d.text(172, 182, "what contracted expands on the way back", "small t-here")
+
+
+def checkpointed() -> Drawing:
+    """A neural ODE with checkpoints."""
+    d = _by_solver(
+        "Checkpoints: some states are kept, and the others computed again from them",
+        "checkpointed: keep some, run the others again",
+    )
+    for t in (0, 2):
+        d.box(X[t], 112, 44, 44, "", "here")
+    for t in (1, 3):
+        d.arrow((X[t - 1], 112), (X[t], 112), "Ψ", "here", bend=18, side=6, gap=(24, R))
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "a", "back", bend=16, side=-4)
+    return d.text(172, 182, "kept: every K-th of n, K the root of n", "small t-here")
+
+
 def esn() -> Drawing:
     """An echo state network."""
     d = Drawing(
@@ -691,6 +742,9 @@ DRAWN = (
     ottt,
     eprop,
     eventprop,
+    reversible_ode,
+    backsolve,
+    checkpointed,
     esn,
     taylor,
 )

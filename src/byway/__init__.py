@@ -42,6 +42,7 @@ _HOME = {
     "lru": "network.builders",
     "coupled": "network.builders",
     "revnet": "network.builders",
+    "ode": "network.builders",
     "graph": "network.builders",
     "from_equinox": "network.equinox",
     "to_equinox": "network.equinox",

@@ -61,6 +61,7 @@ from byway.network.builders import coupled as coupled
 from byway.network.builders import graph as graph
 from byway.network.builders import lru as lru
 from byway.network.builders import mlp as mlp
+from byway.network.builders import ode as ode
 from byway.network.builders import revnet as revnet
 from byway.network.builders import rnn as rnn
 from byway.network.cell import Cell as Cell

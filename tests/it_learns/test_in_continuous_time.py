@@ -1,5 +1,5 @@
-"""On yin and yang, units in continuous time whose weights learn beat the same ones with a readout
-alone.
+"""In continuous time units whose weights learn beat the same ones with a readout alone: spikes on
+yin and yang, a neural ODE on digits.
 """
 
 import numpy as np
@@ -23,3 +23,16 @@ def test_eventprop_beats_frozen_layers_on_every_seed():
     assert result.failures == {} == frozen.failures
     assert np.all(result.accuracy > frozen.accuracy), f"{result.accuracy}, {frozen.accuracy}"
     assert np.all(result.accuracy > 0.8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bp", "checkpointed", "backsolve", "reversible_ode"])
+def test_a_neural_ode_that_learns_beats_one_whose_readout_does_on_every_seed(name):
+    task = byway.task("digits")
+    net = byway.ode(task.input_shape, 32, task.outputs, steps=8)
+    result, frozen = (
+        byway.fit(net, byway.rule(rule), task, epochs=10, batch=32, seeds=SEEDS, progress=False)
+        for rule in (name, "frozen")
+    )
+    assert result.failures == {} == frozen.failures
+    assert np.all(result.accuracy > frozen.accuracy), f"{result.accuracy}, {frozen.accuracy}"

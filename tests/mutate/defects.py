@@ -451,6 +451,37 @@ RULES = [
         _of("rules/test_eventprop", "spikes_that_there_is_no_room_for_are_counted_and_warned_of"),
     ),
     Defect(
+        "runge_kutta_forgets_that_stages_build_on_each_other",
+        "network/solvers.py",
+        "shares[j].append((h * a, by_s))",
+        "pass",
+        _of("network/test_flows", "on_any_graph_the_update_is_the_gradient_of_what_was_computed"),
+    ),
+    Defect(
+        "a_shear_is_undone_without_what_was_taken",
+        "network/solvers.py",
+        "(-self.take, two[1 - self.target])",
+        "(0.0, two[1 - self.target])",
+        _of("rules/test_reversible_ode", "there_and_back_to_rounding"),
+    ),
+    Defect(
+        "flow_forgets_what_the_input_drives_all_the_way",
+        "network/flows.py",
+        "for d in (at_end, drive) if name in d",
+        "for d in (at_end,) if name in d",
+        _of("network/test_flows", "on_any_graph_the_update_is_the_gradient_of_what_was_computed"),
+    ),
+    Defect(
+        "a_way_back_that_missed_its_start_says_nothing",
+        "learning/flow.py",
+        'drift = {"drift": after.memory}',
+        'drift = {"drift": 0 * after.memory}',
+        _of(
+            "rules/test_backsolve",
+            "on_a_stiff_decay_the_gradient_is_wrong_and_said_to_be_and_checkpoints_are_right",
+        ),
+    ),
+    Defect(
         "taylor_goes_down_what_it_should_add",
         "rules/meta/taylor.py",
         "total[part] - term[part] * _power(w, c)",

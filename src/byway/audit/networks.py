@@ -8,7 +8,7 @@ import equinox as eqx
 
 from byway.core.errors import RuleError, look_up
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, graph, mlp, rnn
+from byway.network.builders import convnet, coupled, graph, mlp, ode, rnn
 from byway.network.cells.gru import GRU
 from byway.network.network import Network
 
@@ -27,6 +27,7 @@ KINDS: dict[str, Callable[..., Network]] = {
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "coupled": lambda **options: coupled(5, 6, 4, **options),
     "revgru": lambda **options: coupled(5, 6, 4, **{"activation": GRU(keep=0.125), **options}),
+    "ode": lambda **options: ode(5, 6, 4, **{"steps": 3, "method": "midpoint", **options}),
     "cyclic": lambda **options: graph(
         {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},
         [(a, b) for a in CYCLIC for b in CYCLIC if a != b] + [("hidden1", "hidden1")],
@@ -63,11 +64,15 @@ def accepted(rule: Rule) -> list[str]:
 
 
 def learns_samples(rule: Rule) -> bool:
-    """Whether a rule learns from independent samples, on the multi-layer perceptron that it asks
-    for; else it needs sequences.
+    """Whether a rule learns from independent samples, on a multi-layer perceptron as it asks for,
+    or on a neural ODE; else it needs sequences.
     """
+    return any(_learns_samples(rule, kind) for kind in ("mlp", "ode"))
+
+
+def _learns_samples(rule: Rule, kind: str) -> bool:
     try:
-        rule.require_time(outline("mlp", rule), "", in_time=False)
+        rule.require_time(outline(kind, rule), "", in_time=False)
     except RuleError:
         return False
-    return accepts(rule, "mlp")
+    return accepts(rule, kind)

@@ -9,12 +9,14 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, lru, mlp, revnet, rnn
+from byway.network.builders import convnet, coupled, lru, mlp, ode, revnet, rnn
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
 CHANNELS = (16, 32)
-ONLY = dict.fromkeys(("channels", "kernel", "pool"), "convnet") | {
+ONLY = {
+    **dict.fromkeys(("channels", "kernel", "pool"), "convnet"),
+    **dict.fromkeys(("duration", "steps", "decay", "method"), "ode"),
     "fan_in": "mlp",
     "units": "lru",
     "blocks": "revnet",
@@ -29,6 +31,7 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "revnet": lambda task, hidden, options: revnet(
         task.input_shape, *hidden, task.outputs, **options
     ),
+    "ode": lambda task, hidden, options: ode(task.input_shape, *hidden, task.outputs, **options),
     "convnet": lambda task, hidden, options: convnet(
         task.input_shape,
         options.pop("channels", CHANNELS),
@@ -45,10 +48,12 @@ class NetSettings:
 
     Attributes:
         kind: mlp, convnet, revnet (residual, of two streams that can be gone back through), rnn,
-            lru (linear recurrent units), or coupled (recurrent, with layers of two halves that can
-            be gone back through); by default rnn where samples are sequences, mlp elsewhere.
+            lru (linear recurrent units), coupled (recurrent, with layers of two halves that can be
+            gone back through), or ode (a neural ODE); by default rnn where samples are sequences,
+            mlp elsewhere.
         hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
-            the task's suggestion by default, none after convolutions.
+            of an ode, its state and the layers of its right-hand side. The task's suggestion by
+            default, none after convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
@@ -60,6 +65,10 @@ class NetSettings:
         units: how many complex numbers each memory of an lru holds; as many as its hidden layer has
             units by default.
         blocks: how many blocks a revnet has, each of two hidden layers; 8 by default.
+        duration: how long an ode is integrated; 1 by default.
+        steps: steps of its solver in that time; 16 by default.
+        decay: rate at which its state decays by itself; 0 by default.
+        method: of its solver: euler, midpoint or rk4, the default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
             ff always does.
         bias: whether projections have a bias.
@@ -74,6 +83,10 @@ class NetSettings:
     fan_in: int | None = None
     units: int | None = None
     blocks: int | None = None
+    duration: float | None = None
+    steps: int | None = None
+    decay: float | None = None
+    method: str | None = None
     norm: bool = False
     bias: bool = True
 
@@ -111,7 +124,7 @@ class NetSettings:
                     f"one of the kind {only}",
                     f"leave net.{name} out, or add --net.kind {only}",
                 )
-            if name in ("kernel", "pool", "units", "blocks"):
+            if name in ("kernel", "pool", "units", "steps", "blocks"):
                 require_whole(f"net.{name}", value)
             # What is off may be off by default.
             if needs.get(name, value) != value and value is not False:

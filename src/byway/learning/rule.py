@@ -162,7 +162,8 @@ class Rule(Pair):
         settles: whether f takes many small steps on each sample by itself, so that a batch is worth
             dividing among cores.
         in_time: whether it learns from sequences.
-        in_events: whether it trains networks with units in continuous time.
+        in_events: whether it trains networks with units in continuous time that send spikes.
+        in_flow: whether it trains networks with units whose state follows a differential equation.
     """
 
     claims: ClassVar[Claims]
@@ -170,6 +171,7 @@ class Rule(Pair):
     settles: ClassVar[bool] = False
     in_time: ClassVar[bool] = False
     in_events: ClassVar[bool] = False
+    in_flow: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
     optimiser: ClassVar[str] = "adam"
     schedule: ClassVar[str] = "cosine"

@@ -60,6 +60,7 @@ class Cell(eqx.Module):
         sends: where each unit sends several numbers, the parts of its state that these are: its
             activity is "batch sends *units".
         in_events: whether it lives in continuous time and sends spike times, see `events`.
+        flows: whether its state follows a differential equation, see `flows`.
         own: the ports that take parameters of the units themselves, such as a time constant that is
             learned: what drives them is an `Offset`, a bias and nothing else.
     """
@@ -74,6 +75,7 @@ class Cell(eqx.Module):
     carries: ClassVar[tuple[str, ...]] = ()
     sends: ClassVar[tuple[str, ...]] = ()
     in_events: ClassVar[bool] = False
+    flows: ClassVar[bool] = False
     own: ClassVar[tuple[int, ...]] = ()
 
     @property

@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, Key
 from byway.core.display import html
 from byway.core.errors import RuleError, ShapeError, unknown_name
 from byway.core.record import Phase
-from byway.network import events
+from byway.network import events, flows
 from byway.network.cell import CellState
 from byway.network.populations import Population
 from byway.network.projections import Projection
@@ -90,7 +90,9 @@ class Network(eqx.Module):
         _check_ends(named, projections)
         _check_fed(named, projections, input)
         self.topology = Topology(
-            list(named), [Edge(p.name, p.src, p.dst, p.delay) for p in projections]
+            list(named),
+            [Edge(p.name, p.src, p.dst, p.delay) for p in projections],
+            [p.name for p in populations if p.cell.flows],
         )
         _check_potentials(named, projections, input, self.topology)
         by_name = {p.name: p for p in projections}
@@ -159,7 +161,21 @@ class Network(eqx.Module):
         """Why units in continuous time cannot be run as they are connected; None where they can, or
         where there are none.
         """
-        return events.unrunnable(self.populations, self.projections, self.input, self.output)
+        parts = self.populations, self.projections, self.input, self.output
+        return events.unrunnable(*parts) or flows.unrunnable(*parts)
+
+    @property
+    def in_flow(self) -> bool:
+        """Whether it has units whose state follows a differential equation."""
+        return any(p.cell.flows for p in self.populations)
+
+    def field(self, post: Mapping[str, Array]) -> flows.Flowing:
+        """The equation of its flowing units on one batch.
+
+        Args:
+            post: the activity of the input, or of all populations, by name.
+        """
+        return flows.Flowing(self.populations, self.projections, self.output, post)
 
     @property
     def in_events(self) -> bool:
@@ -275,13 +291,18 @@ class Network(eqx.Module):
             rule_id: the rule that knows time steps alone.
             instead: of a network, the rules that can train it nevertheless.
         """
-        if timed := [f"{p.name} ({p.cell.name})" for p in self.populations if p.cell.in_events]:
+        timed = [
+            f"{p.name} ({p.cell.name})"
+            for p in self.populations
+            if p.cell.in_events or p.cell.flows
+        ]
+        if timed:
             named = ", ".join(instead(self))
             raise RuleError(
                 f"{rule_id} was given a network with units in continuous time: {', '.join(timed)}",
                 "units that take one step after another: this rule knows no other time",
-                f"use a rule that goes from spike to spike{': ' if named else ''}{named}; or units "
-                "that step, such as lif",
+                f"use a rule for such units{': ' if named else ''}{named}; or units that step: "
+                f"{'lif' if self.in_events else 'leaky'}",
             )
 
     def require_feedforward(
@@ -407,13 +428,15 @@ class Network(eqx.Module):
         Returns:
             The state after it, and the phase.
         """
-        if self.in_events:
+        if self.in_events or self.in_flow:
             if inject or known:
                 raise RuleError(
                     "something put into a network with units in continuous time",
                     "a network whose units take one step after another",
                     "in `accepts`, call `net.require_steps`",
                 )
+            if self.in_flow:
+                return state, flows.run(self.field({self.input: self.place(x)}))
             return state, events.run(self.populations, self.incoming, self.place(x))
         pre, u, post, slopes, sent, cell = {}, {}, {}, {}, {}, {}
         recurrent, incoming, outgoing = self.recurrent, self.incoming, self.outgoing

@@ -4,7 +4,7 @@ network, in linear time.
 
 import functools
 import graphlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from typing_extensions import override
@@ -30,19 +30,27 @@ class Edge(NamedTuple):
 class Topology:
     """A directed graph, by names. Two of the same populations and edges are equal.
 
+    Args:
+        names: the populations.
+        edges: the projections.
+        holding: populations whose activity is a state that does not follow at once from what
+            arrives (`flows`): a cycle through one is none.
+
     Attributes:
-        order: the populations, upstream first where there is no cycle, else as given.
+        order: the populations, upstream first where there is no cycle, else as given. What ends at
+            a population that holds its own counts for neither.
         cyclic: whether some population can be reached from itself.
         delays: by projection that carries the past, how many steps what it sends takes.
         incoming: by population, the numbers of the edges that end there.
         outgoing: by population, the numbers of the edges that start there.
     """
 
-    def __init__(self, names: Sequence[str], edges: Sequence[Edge]):
-        order = _upstream_first(names, edges)
+    def __init__(self, names: Sequence[str], edges: Sequence[Edge], holding: Collection[str] = ()):
+        ordering = [edge for edge in edges if edge.dst not in holding]
+        order = _upstream_first(names, ordering)
         self.cyclic: bool = order is None
         if order is None:  # what takes time by its own word need not be put in order
-            order = _upstream_first(names, [edge for edge in edges if not edge.delay]) or tuple(
+            order = _upstream_first(names, [edge for edge in ordering if not edge.delay]) or tuple(
                 names
             )
         self.order: tuple[str, ...] = order
@@ -53,14 +61,14 @@ class Topology:
         backwards = {
             e.name: 1
             for e in self.edges
-            if e.delay is None and self.place[e.src] >= self.place[e.dst]
+            if e.delay is None and self.place[e.src] >= self.place[e.dst] and e.dst not in holding
         }
         self.delays: dict[str, int] = {
             e.name: e.delay or backwards[e.name]
             for e in self.edges
             if e.delay or e.name in backwards
         }
-        self._key = (self.order, self.edges)
+        self._key = (self.order, self.edges, frozenset(holding))
         self._upstream: dict[tuple[str, bool], frozenset[str]] = {}
 
     @override

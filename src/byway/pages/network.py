@@ -64,6 +64,13 @@ ABOUT = {
         'byway.coupled(2, 64, 1, activation=byway.cell("gru", keep=0.125))',
         "byway train --task adding --rule reversible_exact --net.kind coupled --net.activation gru",
     ),
+    "ode": About(
+        "A neural ODE: the state of the flowing units follows a differential equation, whose "
+        "right-hand side is the small network around them. The cycle takes no time steps: it is "
+        "solved within one sample, from a state of zero, and the output reads where it ends.",
+        "byway.ode(784, 64, 10)",
+        "byway train --net.kind ode --net.hidden 64 --net.steps 16",
+    ),
     "cyclic": About(
         "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the "
         "populations. It has no forward pass in "

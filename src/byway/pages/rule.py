@@ -136,8 +136,9 @@ def _run(rule: Rule) -> list[str]:
     task, baseline, kind = ("delayed_xor", "bptt", "rnn") if in_time else ("digits", "bp", "mlp")
     own, asked = "", ""
     if kind not in (kinds := accepted(rule)):
-        kind, asked = "coupled", " --net.kind coupled"
-        if "coupled" not in kinds:
+        kind = "coupled" if in_time else "ode"
+        asked = f" --net.kind {kind}"
+        if kind not in kinds:
             own, asked = ', activation="gru"', f"{asked} --net.activation gru"
     names = ",".join(dict.fromkeys([baseline, "frozen", rule.id]))
     options = "".join(f", {name}={value}" for name, value in rule.network_options.items())

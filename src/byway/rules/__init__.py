@@ -5,6 +5,7 @@ import sys
 from typing_extensions import override
 
 from byway.core.registry import Registry
+from byway.learning.flow import FlowRule
 from byway.learning.rule import Rule
 from byway.learning.time import RoundTripRule
 from byway.network.cells import cell
@@ -38,7 +39,13 @@ def able(net: Network) -> list[str]:
     found = {name: RULES.get(name) for name in RULES.ids()}
     if net.in_events:
         return [name for name, rule in found.items() if rule.in_events]
-    found = {name: rule for name, rule in found.items() if not _asks_for_events(rule)}
+    if net.in_flow:
+        return [name for name, rule in found.items() if rule.in_flow]
+    found = {
+        name: rule
+        for name, rule in found.items()
+        if not (issubclass(rule, FlowRule) or _asks_for_events(rule))
+    }
     if not net.feedforward:
         settling = net.cyclic and not net.stateful and not any(p.delay for p in net.projections)
         found = {

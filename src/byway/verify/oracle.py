@@ -8,6 +8,7 @@ that is what these checks would spend their time on.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -20,7 +21,7 @@ from byway.core.check import Check
 from byway.core.record import Record
 from byway.core.signal import LOSSES, Signal
 from byway.learning.rule import Carry, Rule, Update
-from byway.network.builders import convnet, mlp, rnn
+from byway.network.builders import convnet, mlp, ode, rnn
 from byway.network.network import NOTHING, Network
 
 Theta = dict[str, dict[str, Array]]
@@ -171,6 +172,53 @@ def in_time(*sizes: int, loss: str = "cross_entropy", steps: int = 3, batch: int
     return Problem(net, x, Signal(target, LOSSES[loss], weight), value)
 
 
+# The rate at a value; a value, a step size and a number of steps: the value after them.
+Rate = Callable[[Array], Array]
+Solve = Callable[[Rate, Array, float, int], Array]
+
+
+def by_rk4(f: Rate, s: Array, h: float, steps: int) -> Array:
+    """The classical method of order 4."""
+
+    def step(s, _):
+        one = f(s)
+        two = f(s + h / 2 * one)
+        three = f(s + h / 2 * two)
+        return s + h / 6 * (one + 2 * two + 2 * three + f(s + h * three)), None
+
+    return jax.lax.scan(step, s, None, steps)[0]
+
+
+def by_midpoint(f: Rate, s: Array, h: float, steps: int) -> Array:
+    """The explicit midpoint method, of order 2."""
+    return jax.lax.scan(lambda s, _: (s + h * f(s + h / 2 * f(s)), None), s, None, steps)[0]
+
+
+def flowing(
+    *sizes: int, solve: Solve = by_rk4, steps: int = 7, decay: float = 0.5, **options: Any
+) -> Problem:
+    """A neural ODE on random samples, over a time of 1."""
+    net = drawn(ode, *sizes, steps=steps, decay=decay, **options)
+    x, target = samples((4, sizes[0]), sizes[-1])
+    around = ("flow", *(p.name for p in net.hidden if p.name != "flow"), "flow")
+    send = normalised if options.get("norm") else PHI["identity"]
+
+    def value(theta):
+        drive = current(send(x), theta["input-flow"])
+
+        def rate(s):
+            h = s
+            for src, dst in pairwise(around):
+                h = current(send(h), theta[f"{src}-{dst}"])
+                h = h if dst == "flow" else jnp.tanh(h)
+            return drive + h - decay * s
+
+        s = solve(rate, jnp.zeros((len(x), sizes[1])), 1 / steps, steps)
+        return jnp.mean(cross_entropy(current(send(s), theta["flow-output"]), target))
+
+    return Problem(net, x, Signal(target, LOSSES["cross_entropy"]), value)
+
+
 def samples(shape: tuple[int, ...], outputs: int, seed: int = 0) -> tuple[Array, Array]:
     """Normal inputs "batch *inputs" and one-hot targets; with three axes, "batch time inputs", a
     target for each step.
@@ -278,12 +326,24 @@ def flat_memory(rule: Rule, source: str, build: Callable[..., Network] = rnn) ->
             x, target = samples((2, steps, 3), 2)
             weight = jnp.full((2, steps), 1 / steps)
             signal = Signal(target, LOSSES["cross_entropy"], weight)
-            program = jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
-            memory = program.lower(net, x, signal).compile().memory_analysis()
-            needed.append(math.nan if memory is None else memory.temp_size_in_bytes)
+            needed.append(memory_of(rule, net, x, signal))
         return (needed[1] - needed[0]) / 192
 
     return Check("memory of a step more [bytes]", growth, 1.0, source)
+
+
+def memory_of(rule: Rule, net: Network, x: Array, signal: Signal) -> float:
+    """What the compiled program of an update needs besides its arguments [bytes]."""
+    program = jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
+    memory = program.lower(net, x, signal).compile().memory_analysis()
+    return math.nan if memory is None else memory.temp_size_in_bytes
+
+
+def memory_of_a_step(rule: Rule, few: int, many: int) -> float:
+    """What a step more of the solver of a small neural ODE needs, in states of six units."""
+    problems = [flowing(3, 6, 2, steps=n, method="euler") for n in (few, many)]
+    less, more = (memory_of(rule, p.net, p.x, p.signal) for p in problems)
+    return (more - less) / (many - few) / problems[0].x.shape[0] / 6 / 8
 
 
 def from_differences(rule: Rule, problem: Problem, count: int = 20, step: float = 1e-5) -> float:

@@ -29,6 +29,7 @@ class Frozen(StepRule):
 
     claims: ClassVar[Claims] = Claims("no", "no", "no", frozenset({"error"}), 1, "none")
     in_events: ClassVar[bool] = True
+    in_flow: ClassVar[bool] = True
 
     @override
     def accepts(self, net):
@@ -39,8 +40,8 @@ class Frozen(StepRule):
         if why := net.unrunnable:
             raise RuleError(
                 f"{self.id} was given a network with {why}",
-                "dense projections forwards, without delays and without norm",
-                "build it with mlp",
+                "units in continuous time as byway.mlp or byway.ode connects them",
+                "build it with mlp, or with ode",
             )
 
     @override

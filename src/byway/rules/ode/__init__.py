@@ -1,0 +1,1 @@
+"""Neural ordinary differential equations: credit through a continuous flow."""
