@@ -9,7 +9,7 @@ import pytest
 
 import by_hand
 from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
-from byway.network.builders import convnet, graph, mlp
+from byway.network.builders import convnet, coupled, graph, mlp
 from byway.network.network import Network
 from byway.network.projections import Dense
 
@@ -144,6 +144,23 @@ def test_fresh_weights_depend_on_the_key_alone_and_differ_between_projections():
     ]
     drawn += [np.sort(np.abs(np.asarray(p.weight)).ravel()).tobytes() for p in net.projections]
     assert len(set(drawn)) == len(drawn)
+
+
+def test_halves_that_never_forget_are_drawn_as_a_hamiltonian_system():
+    """V = -W^T: Haber and Ruthotto 2018, section 4.2. Gated halves are not."""
+
+    def halves(activation):
+        net = coupled(3, 8, 2, activation=activation, key=4).redraw(jax.random.key(5))
+        return [
+            np.asarray(net.theta[name]["weight"])
+            for name in ("hidden1a-hidden1b", "hidden1b-hidden1a")
+        ]
+
+    there, back = halves("integrator")
+    np.testing.assert_array_equal(there, -back.T)
+    _moments(coupled(3, 400, 2).theta["hidden1b-hidden1a"]["weight"], 1 / 200)
+    there, back = halves("leaky")
+    assert np.abs(there + back.T).max() > 0.1
 
 
 def test_theta_goes_out_and_in_again_and_what_is_left_out_stays():

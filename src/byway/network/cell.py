@@ -63,6 +63,8 @@ class Cell(eqx.Module):
         flows: whether its state follows a differential equation, see `flows`.
         own: the ports that take parameters of the units themselves, such as a time constant that is
             learned: what drives them is an `Offset`, a bias and nothing else.
+        opposed: whether weights between two populations of such units, one way and the other, are
+            drawn as each other's transpose with the sign turned.
     """
 
     if TYPE_CHECKING:  # to a type checker an abstract variable is an argument of every cell
@@ -77,6 +79,7 @@ class Cell(eqx.Module):
     in_events: ClassVar[bool] = False
     flows: ClassVar[bool] = False
     own: ClassVar[tuple[int, ...]] = ()
+    opposed: ClassVar[bool] = False
 
     @property
     def black_box(self) -> bool:

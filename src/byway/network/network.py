@@ -217,11 +217,15 @@ class Network(eqx.Module):
     def redraw(self, key: Key[Array, ""]) -> "Network":
         """The same network with fresh random weights, and wiring where that is drawn."""
         keys = jax.random.split(key, len(self.projections))
-        projections = tuple(
-            p.redraw(k, self[p.src], self[p.dst])
-            for p, k in zip(self.projections, keys, strict=True)
-        )
-        return eqx.tree_at(lambda n: n.projections, self.as_learnt(False), projections)
+        drawn: list[Projection] = []
+        for p, k in zip(self.projections, keys, strict=True):
+            ends = self[p.src], self[p.dst]
+            new = p.redraw(k, *ends)
+            if all(end.cell.opposed for end in ends):
+                back = [q for q in drawn if (q.src, q.dst) == (p.dst, p.src)]
+                new = new.opposing(back[0]) if back else new
+            drawn.append(new)
+        return eqx.tree_at(lambda n: n.projections, self.as_learnt(False), tuple(drawn))
 
     def as_learnt(self, learnt: bool = True) -> "Network":
         """The same network, with the word that its weights were learnt, or were not."""

@@ -118,6 +118,12 @@ class Projection(eqx.Module):
             fresh["bias"] = jnp.zeros_like(self.bias)
         return self.with_theta(fresh)
 
+    def opposing(self, other: "Projection") -> "Projection":
+        """The same projection with the weights of the one that comes back, transposed, and of the
+        other sign; itself where its weights have no transpose of the same kind.
+        """
+        return self
+
     @property
     def note(self) -> str:
         """What the names and shapes of the two ends do not tell of it, in a few words."""
@@ -248,6 +254,11 @@ class Dense(Ported):
     @override
     def offset(self):
         return 0.0 if self.bias is None else self._spread(self.bias[None])
+
+    @override
+    def opposing(self, other):
+        fits = isinstance(other, Dense) and other.weight.shape[::-1] == self.weight.shape
+        return self.with_theta({"weight": -other.weight.T}) if fits else self
 
     @override
     def forward(self, pre):

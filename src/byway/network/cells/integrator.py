@@ -3,7 +3,9 @@
     s_t = s_{t-1} + h phi(u_t),   post = s
 
 Two layers of them that drive each other, and not themselves, are a leapfrog, p' = p + h phi(W q),
-q' = q + h phi(V p'): volume is preserved, and each step can be taken back exactly.
+q' = q + h phi(V p'): volume is preserved, and each step can be taken back exactly. Weights are
+drawn as those of a Hamiltonian system, V = -W^T, where what is near stays near: with V and W drawn
+apart small differences grow exponentially, and so do gradients on their way back.
 
 Shapes   u, s, post "batch *units"
 Units    time in steps; s in those of phi
@@ -29,6 +31,7 @@ class Integrator(AffineCell):
     """A unit that adds up a function of its drive."""
 
     carries: ClassVar[tuple[str, ...]] = ("s",)
+    opposed: ClassVar[bool] = True
 
     phi: str | Activation = hyper(
         "tanh", "what it adds of its drive: an activation, by name or not"
