@@ -467,6 +467,19 @@ def reversible_exact() -> Drawing:
     return d.text(172, 40, "s′ = z s + w: −log₂ z bits of s, no more", "small t-here")
 
 
+def rollback() -> Drawing:
+    """Going back by a learned inverse."""
+    d = _in_time(
+        "Going back by a learned inverse: a second network tells each state from the one after it",
+        "rollback: learn what was before",
+    )
+    d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "", "back", gap=(13, R))
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "Wᵀ", "back", bend=16, side=-4)
+        d.arrow((X[t], 112), (X[t - 1], 112), "g", "here", bend=-14, dashed=True, side=4)
+    return d.text(140, 50, "s = g(s′, x), learned as the net runs", "small t-here")
+
+
 def rtrl() -> Drawing:
     """Real-time recurrent learning."""
     d = _in_time(
@@ -734,6 +747,7 @@ DRAWN = (
     bptt,
     reversible,
     reversible_exact,
+    rollback,
     tbptt,
     rtrl,
     uoro,

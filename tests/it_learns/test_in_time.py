@@ -46,6 +46,7 @@ def test_rule_beats_the_reservoir_of_spiking_units_on_every_seed(name):
         # Of noise around the gradient, and of one step of influence in place of all.
         ("uoro", 0.85),
         ("snap", 0.65),
+        ("rollback", 0.95),
     ],
 )
 def test_rule_beats_the_reservoir_on_every_seed(name, least, frozen):

@@ -251,7 +251,6 @@ ELEMENTWISE = frozenset(
             "neg",
             "nextafter",
             "not",
-            "optimization_barrier",
             "or",
             "population_count",
             "pow",

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from byway.audit.steps import what_g_sees
 from byway.audit.verdict import Verdict, example
 from byway.learning.rule import Rule
 from byway.learning.time import StepRule
@@ -66,7 +67,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
         key = jax.random.key(0)
         gamma = rule.init(net, key)
         state, memory = rule.start(gamma, net, batch)
-        run, learn = eqx.filter_jit(rule.f), eqx.filter_jit(rule.g)
+        run, learn = eqx.filter_jit(what_g_sees(rule)), eqx.filter_jit(rule.g)
         # Two steps first: what a rule carries through time is empty at the start, and would show no
         # dependence.
         for _ in range(2 if isinstance(rule, StepRule) else 0):
@@ -87,7 +88,7 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
             here, (state, memory), total, made = with_weights(weights), start, {}, []
             for number, pair in enumerate(turns):
                 if records is None:
-                    state, record = pair.f(gamma, here, state, x, signal, key)
+                    state, record = what_g_sees(pair)(gamma, here, state, x, signal, key)
                 else:
                     record = records[number]
                 memory, update = pair.g(gamma, here, memory, record, signal)

@@ -223,6 +223,8 @@ class Reader:
     def _equation(self, site: Site, equation: Equation, flows: list[Known]) -> list[Known]:
         if site.name in CONTROL:
             return CONTROL[site.name](self, site, equation.inner, [whole(flow) for flow in flows])
+        if site.name == "optimization_barrier":  # of several arrays, each by itself
+            return flows
         made = _unknown(self._everything) if equation.opaque else self._in_parts(site, flows)
         return [made] * len(equation.outs)
 

@@ -21,6 +21,7 @@ from byway.audit.flow import NOTHING, Flow, Known, parameter, union, weight
 from byway.audit.program import Program, trace
 from byway.audit.reader import Contact, Question, Reader, Run
 from byway.audit.watch import watched_network, watched_signal
+from byway.core.record import Record
 from byway.core.signal import Signal
 from byway.learning.rule import Pair, Rule
 from byway.learning.time import RoundTripRule
@@ -43,6 +44,8 @@ def leaves(prefix: str, tree: Any) -> dict[str, Any]:
     found = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(_open(tree))[0]:
         steps = [str(getattr(k, "name", getattr(k, "key", getattr(k, "idx", "")))) for k in path]
+        if not path and f"{prefix}." in CARRIED:  # one array, and no tree of several
+            steps = ["array"]
         found[".".join([prefix, *(s for s in steps if s != "phases")])] = leaf
     return found
 
@@ -142,6 +145,13 @@ class Round:
     slots: dict[str, dict[int, Known]]
 
 
+def what_g_sees(pair: Pair) -> Callable[..., tuple[Any, Record]]:
+    """The function whose record g is given: f, or for a rule that goes back what is had again of
+    it.
+    """
+    return pair.there_and_back if isinstance(pair, RoundTripRule) else pair.f
+
+
 class Steps:
     """One rule on one network, traced.
 
@@ -174,7 +184,7 @@ class Steps:
 
     def _turn(self, pair: Pair, key: Any, gamma: Any, state: Any, memory: Any) -> Turn:
         left: list[Any] = []
-        run = pair.there_and_back if isinstance(pair, RoundTripRule) else pair.f
+        run = what_g_sees(pair)
 
         def f(gamma, net, state, x, target, key):
             state, record = run(

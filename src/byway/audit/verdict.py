@@ -179,17 +179,17 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
     )
     live = _live(round) | union(alone.values()).reads
     dead = sorted(name for name in leaves("gamma", steps.carried["gamma"]) if name not in live)
-    findings = _findings(rule.claims, steps, round, alone, by_g, learned, dead)
+    findings = _findings(rule.claimed, steps, round, alone, by_g, learned, dead)
     findings += [
         f"{name} follows the slope of {', '.join(of)}, and reads none"
         for name, of in slopes.items()
     ]
     findings += [] if unseen is None else [f"f and g were read and not run: {unseen}"]
     moot = ()
-    if net.feedforward and rule.claims.future == "yes":
+    if net.feedforward and rule.claimed.future == "yes":
         # What a round trip carries is what later steps owe to earlier ones.
         moot = ("future", "memory") if isinstance(rule, RoundTripRule) else ("future",)
-    return Verdict(rule.id, found, rule.claims, updates, learned, dead, findings, frozenset(moot))
+    return Verdict(rule.id, found, rule.claimed, updates, learned, dead, findings, frozenset(moot))
 
 
 def _memory(carried: Mapping[str, Size], round: Round) -> Size:

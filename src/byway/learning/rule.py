@@ -153,6 +153,7 @@ class Rule(Pair):
     Attributes:
         claims: what the audit must find.
         learning_rate: the rate at which its optimiser trains it well on the default task.
+        gamma_rate: the rate of its own parameters, where they learn, in units of that.
         optimiser: the optimiser that it works best with, by name.
         schedule: the course of the rate, by name.
         network_options: options of the network builders that it works best with, or cannot do
@@ -173,6 +174,7 @@ class Rule(Pair):
     in_events: ClassVar[bool] = False
     in_flow: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
+    gamma_rate: ClassVar[float] = 1.0
     optimiser: ClassVar[str] = "adam"
     schedule: ClassVar[str] = "cosine"
     network_options: ClassVar[Mapping[str, Any]] = {}
@@ -186,6 +188,11 @@ class Rule(Pair):
         file's name.
         """
         return snake_case(type(self).__name__)
+
+    @property
+    def claimed(self) -> Claims:
+        """Its claims, with its options as they are; by default those of all."""
+        return self.claims
 
     def advice(self, measures: Mapping[str, float]) -> str | None:
         """What to tell the user of an epoch whose mean `Record.measures` these are; None if all is

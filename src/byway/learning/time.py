@@ -234,6 +234,17 @@ class RoundTripRule(StepRule):
         """The state without such notes."""
         return state
 
+    def drift(self, gamma: PyTree, net: Network, again: PyTree, start: PyTree) -> Float[Array, ""]:
+        """How far going back missed; by default the largest difference of any unit at the start.
+
+        Args:
+            gamma: the rule's own parameters.
+            net: the network.
+            again: the state that going back came to, with its notes.
+            start: the one that the way there began from, without.
+        """
+        return _apart(self.arrive(gamma, net, again), start)
+
     def there_and_back(
         self,
         gamma: PyTree,
@@ -265,11 +276,13 @@ class RoundTripRule(StepRule):
     ) -> tuple[Carry, Update, dict[str, Array]]:
         """Call f once for each time step, then `back` and g once for each, all on the same weights.
 
-        Scores and measures are as in a `StepRule`; one more, "drift", says how far the state at the
-        start is from what going back made of it: the largest difference of any unit.
+        Scores and measures are as in a `StepRule`; one more, "drift", says how far going back
+        missed. A turn of another kind goes there alone.
         """
-        if signal.weight is None:
-            return super().teach(pair, gamma, net, carry, x, signal, key, score, watch)
+        if signal.weight is None or not isinstance(pair, RoundTripRule):
+            return super().teach(
+                pair, gamma, net, carry, x, signal, key, score, watch, first, steps
+            )
         length = x.shape[1] if steps is None else steps
 
         def forth(state, t):
@@ -293,7 +306,7 @@ class RoundTripRule(StepRule):
         memory = self.start(gamma, net, x.shape[0])[1]
         (again, _, seen), update = summed(home, (there, memory, carry.seen), length)
         share = length / x.shape[1]
-        scores["drift"] = share * _apart(self.arrive(gamma, net, again), carry.state)
+        scores["drift"] = share * self.drift(gamma, net, again, carry.state)
         return Carry(self.arrive(gamma, net, there), memory, seen), update, scores
 
 

@@ -89,7 +89,7 @@ def deltas_in_time(
         if sent:
             post = post + population.unsend(phase.post[name], _sum(sent))
         if name in later.cell:
-            delta[name], cell[name] = _through_cell(population, phase, post, later.cell[name])
+            delta[name], cell[name] = through_cell(population, phase, post, later.cell[name])
         else:
             delta[name] = post * phase.slope[name]
         delta[name] = _sum(
@@ -134,10 +134,10 @@ def nothing_owed(net: Network, batch: int) -> Later:
     return Later(nothing, rings, cell, jnp.int32(0) if rings else ())
 
 
-def _through_cell(
+def through_cell(
     population: Population, phase: Phase, post: Array, state: Mapping[str, Array]
 ) -> tuple[Array, dict[str, Array]]:
-    """dC/du, and dC/d(state before), of dC/dpost and dC/d(state after)."""
+    """dC/du, and dC/d(state before), of dC/dpost and dC/d(state after), for one step of a cell."""
     local = population.local(phase.cell[population.name], phase.u[population.name])
     at_drive = (lambda a: a) if population.cell.ports == 1 else (lambda a: a[:, None])
     if sends := population.cell.sends:  # the activity is these parts of the state

@@ -52,7 +52,7 @@ def validated(
             rules[i].accepts(net)
         seeds = len(numbers) * plan.all_seeds
         each = [
-            (rules[i], _at(optimisers, rates[i], plan.lr_gamma))
+            (rules[i], _at(optimisers, rates[i], rules[i].gamma_rate, plan.lr_gamma))
             for i in numbers
             for _ in plan.all_seeds
         ]
@@ -90,7 +90,7 @@ def _alike(rules: Sequence[Rule]) -> list[list[int]]:
     return [those for _, those in groups]
 
 
-def _at(optimisers: Optimisers, rate: float, rate_gamma: float | None) -> Optimisers:
+def _at(optimisers: Optimisers, rate: float, share: float, rate_gamma: float | None) -> Optimisers:
     theta, gamma = optimisers
     if not isinstance(theta, Optimiser) or not isinstance(gamma, Optimiser):
         raise ConfigError(
@@ -100,5 +100,5 @@ def _at(optimisers: Optimisers, rate: float, rate_gamma: float | None) -> Optimi
         )
     return Optimisers(
         dataclasses.replace(theta, rate=rate),
-        dataclasses.replace(gamma, rate=rate if rate_gamma is None else rate_gamma),
+        dataclasses.replace(gamma, rate=rate * share if rate_gamma is None else rate_gamma),
     )

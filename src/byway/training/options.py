@@ -61,7 +61,8 @@ class Options(TypedDict, total=False):
         float | None,
         Option(
             None,
-            "learning rate of a rule's own parameters, where they learn; the same as lr by default",
+            "learning rate of a rule's own parameters, where they learn; lr by default, or the "
+            "rule's own multiple of it",
             topic="optimiser",
         ),
     ]

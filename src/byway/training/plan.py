@@ -236,11 +236,11 @@ class Plan:
         )
         if isinstance(chosen, str):
             lr = rule.learning_rate if self.lr is None else self.lr
-            rates = (lr, lr if self.lr_gamma is None else self.lr_gamma)
+            own_lr = lr * rule.gamma_rate if self.lr_gamma is None else self.lr_gamma
             more = {"clip": self.clip, "warmup": self.warmup or 0}
             own = more | {"decay": self.decay, "scales": self._scales(net, chosen)}
             make = partial(optimiser_called, chosen, schedule=schedule, steps=updates)
-            return Optimisers(make(rate=rates[0], **own), make(rate=rates[1], **more))
+            return Optimisers(make(rate=lr, **own), make(rate=own_lr, **more))
         if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
             raise ConfigError(
                 f"optimiser = {shown(chosen)}",
@@ -275,6 +275,13 @@ class Plan:
             return None
         return rule.learning_rate if self.lr is None else self.lr
 
+    def rate_gamma(self, rule: Rule) -> float | None:
+        """That of the rule's own parameters; None in the same case."""
+        lr = self.rate(rule)
+        return (
+            lr if lr is None else lr * rule.gamma_rate if self.lr_gamma is None else self.lr_gamma
+        )
+
     def settings(self, rule: Rule) -> dict[str, Any]:
         """Every resolved setting of a rule's training that decides what is learned, in plain
         values.
@@ -285,7 +292,7 @@ class Plan:
             else {
                 "optimiser": rule.optimiser if self.optimiser is None else self.optimiser,
                 "lr": self.rate(rule),
-                "lr_gamma": self.rate(rule) if self.lr_gamma is None else self.lr_gamma,
+                "lr_gamma": self.rate_gamma(rule),
                 "schedule": rule.schedule if self.schedule is None else self.schedule,
             }
         )
