@@ -127,15 +127,17 @@ def each(of):
 
 
 def _quick(name, kind, law):
-    """Whether a law is tried on a network in every run: all of them on the rule's first kind; on
-    others of those that compile nothing every third in turn, and of the rest every ninth. All of
-    them: `make slow`. Out of time `audit/test_verdicts` asks for the audit of each.
+    """Whether a law is tried on a network in every run, so that a run takes as long however many
+    rules there are. Of laws that compile nothing all on the rule's first kind, and every third in
+    turn on others; of the rest every second and every ninth. All of them: `make slow`. Out of time
+    `audit/test_verdicts` asks for the audit of each.
     """
     first = kind == ACCEPTED[name][0]
     if law is laws.the_audit_bears_out_the_claims and first:
         return byway.rule(name).in_time
-    turn = PAIRS.index((name, kind)) + laws.ON_NETWORKS.index(law)
-    return first or turn % (3 if law in TRACED else 9) == 0
+    place = RULES.ids().index(name) if first else PAIRS.index((name, kind))
+    turn = place + laws.ON_NETWORKS.index(law)
+    return turn % ((1 if first else 3) if law in TRACED else (2 if first else 9)) == 0
 
 
 case = functools.cache(lambda name, kind: Case(byway.rule(name), kind))
@@ -165,8 +167,15 @@ def test_on_every_network(name, kind, law):
     law(case(name, kind))
 
 
+# Every second in turn; all take theirs in `make slow`.
 @each(laws.ON_FEW)
-@pairs(FEW)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param(*pair, marks=() if i % 2 == 0 else pytest.mark.slow, id="-".join(pair))
+        for i, pair in enumerate(FEW)
+    ],
+)
 def test_on_few_networks(name, kind, law):
     law(case(name, kind))
 

@@ -37,7 +37,8 @@ def test_credit_in_a_filter_is_what_is_left_of_each_input():
         np.testing.assert_allclose(found.credit[rule], expected, rtol=1e-6)
 
 
-def test_what_cuts_is_told_apart_from_what_does_not(tmp_path):
+@pytest.mark.slow
+def test_what_cuts_is_told_apart_from_what_does_not():
     """A window, no memory of other units, none at all; and memory that grows or does not."""
     rules = {name: byway.rule(name) for name in ("bptt", "rtrl", "eprop", "esn")}
     rules["window"] = byway.rule("tbptt", k1=1, k2=2)
