@@ -9,7 +9,20 @@ rows say so.
 
 import argparse
 
-from benchmarks import epoch, ff, in_time, large, memory, pc, report, seeds, small, start, stream
+from benchmarks import (
+    epoch,
+    ff,
+    in_time,
+    large,
+    memory,
+    ode,
+    pc,
+    report,
+    seeds,
+    small,
+    start,
+    stream,
+)
 from benchmarks.worker import Worker
 
 BENCHMARKS = {
@@ -18,6 +31,7 @@ BENCHMARKS = {
     "ff": ff,
     "pc": pc,
     "time": in_time,
+    "ode": ode,
     "seeds": seeds,
     "start": start,
     "memory": memory,

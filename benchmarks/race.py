@@ -117,6 +117,13 @@ class Race:
             else:
                 self.enter(name, environment, target, path=self._data(job), **job.args())
 
+    def has(self, environment: str) -> bool:
+        """Whether a peer's environment is there; where it is not, the table says so."""
+        if peers.python(environment) is None:
+            self._missing[environment] = "not installed"
+            return False
+        return True
+
     def run(self) -> None:
         """Warm up, then let everyone run in turns, then score."""
         order = list(self.entries.values())
@@ -181,12 +188,19 @@ def agree(job: Job, check: str = "distance_from_floor", steps: int = CHECK_STEPS
     """Stop unless what a check of `job` compares is the same after a few steps, such as the weights
     of the floor and of Byway.
     """
+    require_alike(f"{job}\n  after {steps} steps", f"check:{check}", **job.args(steps=steps))
+
+
+def require_alike(what: str, target: str, **args) -> None:
+    """Stop unless the distances that a function returns, by what they lie between, are those of
+    rounding.
+    """
     with Worker(**CHECK_ENV) as worker:
-        distances = worker.ask(f"check:{check}", **job.args(steps=steps))
+        distances = worker.ask(target, **args)
     for name, distance in distances.items():
         if not distance < CHECK_TOLERANCE:
             raise SystemExit(
-                f"{job}\n  after {steps} steps, {name}: the largest difference is {distance:g}\n"
+                f"{what}, {name}: the largest difference is {distance:g}\n"
                 f"  wanted: below {CHECK_TOLERANCE:g}, or they do not race over the same work\n  "
                 "do: compare the floor with the rule"
             )

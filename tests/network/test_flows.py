@@ -42,7 +42,15 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("name", RULES)
+# The others, which share their parts with these, take their turn in `make slow`.
+QUICK = ("bp", "reversible_ode", "backsolve")
+
+
+def _some(names):
+    return [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in names]
+
+
+@pytest.mark.parametrize("name", _some(RULES))
 def test_on_any_graph_the_update_is_the_gradient_of_what_was_computed(name):
     rule, net = RULES[name], drawn(_graph, norm=name == "bp")
     x, target = samples((2, 3), 3)
@@ -99,7 +107,7 @@ DIFFRAX = {
 }
 
 
-@pytest.mark.parametrize("name", DIFFRAX)
+@pytest.mark.parametrize("name", _some(DIFFRAX))
 def test_updates_are_those_of_diffrax(name):
     rule, solver, adjoint = DIFFRAX[name]
     problem = flowing(5, 4, 3, steps=STEPS, decay=DECAY, method=METHOD)
