@@ -99,7 +99,7 @@ def test_a_topic_that_there_is_not_names_the_nearest(capsys):
         said = capsys.readouterr().err
         assert f"no topic of --help called '{topic}'" in said and near in said
     assert main(["train", "--help", "nonsense"]) == 2
-    assert "wanted: one of: adding, bp," in capsys.readouterr().err
+    assert "wanted: one of: adding, backsolve," in capsys.readouterr().err
 
 
 def test_a_rule_that_there_is_not_is_said_where_help_is_asked_for(capsys):
