@@ -20,6 +20,7 @@ from benchmarks import (
     report,
     seeds,
     small,
+    spiking,
     start,
     stream,
 )
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "pc": pc,
     "time": in_time,
     "ode": ode,
+    "spiking": spiking,
     "seeds": seeds,
     "start": start,
     "memory": memory,

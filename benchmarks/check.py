@@ -43,6 +43,19 @@ def recurrent_from_floor(job: dict) -> dict[str, float]:
     }
 
 
+def spiking_from_floor(job: dict) -> dict[str, float]:
+    """The largest difference between any weight of the floor's spiking network and Byway's."""
+    work = Job(**job)
+    by_hand, state, data = recurrent.floor_epoch(work)
+    ours, learner, _ = recurrent.byway_epoch(work)
+    reached, learnt = jax.jit(by_hand)(state, *data).theta, jax.jit(ours)(learner, *data)
+    return {
+        "the floor's weights and Byway's": _apart(
+            reached, [(p.weight, p.bias) for p in learnt.net.projections]
+        )
+    }
+
+
 def distance_between_seeds(job: dict, seeds: int) -> float:
     """The largest difference between any weight of learners trained together and one by one, after
     one epoch.

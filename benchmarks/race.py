@@ -112,10 +112,14 @@ class Race:
     def enter_peers(self, job: Job) -> None:
         """Add the peers whose environments are there."""
         for name, (environment, target) in PEERS.items():
-            if peers.python(environment) is None:
-                self._missing[name] = "not installed"
-            else:
-                self.enter(name, environment, target, path=self._data(job), **job.args())
+            self.enter_peer(name, environment, target, path=self._data(job), **job.args())
+
+    def enter_peer(self, name: str, environment: str, target: str, **args) -> None:
+        """Add a peer where its environment is there."""
+        if peers.python(environment) is None:
+            self._missing[name] = "not installed"
+        else:
+            self.enter(name, environment, target, **args)
 
     def has(self, environment: str) -> bool:
         """Whether a peer's environment is there; where it is not, the table says so."""

@@ -2,6 +2,7 @@
 task from the same weights.
 """
 
+import functools
 import time
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 import byway
-from benchmarks import floor, floor_time
+from benchmarks import floor, floor_spiking, floor_time
 from benchmarks.job import Job
 from benchmarks.worker import Contestant
 from byway.core.signal import Signal, SquaredError
@@ -75,11 +76,16 @@ def floor_epoch(job: Job) -> tuple[Callable, floor.State, Data]:
     """
     _, learner, data = byway_epoch(job)
     theta = jax.tree.map(jnp.copy, [(p.weight, p.bias) for p in learner.net.projections])
-    return (
-        floor_time.make_epoch(floor_time.GRADIENTS[job.rule]),
-        floor.start(theta, [], learner.key),
-        data,
-    )
+    if job.activation == "lif":
+        feedback = learner.gamma.get("hidden1") if isinstance(learner.gamma, dict) else None
+        gradient = functools.partial(_with, floor_spiking.GRADIENTS[job.rule], feedback)
+    else:
+        gradient = floor_time.GRADIENTS[job.rule]
+    return floor_time.make_epoch(gradient), floor.start(theta, [], learner.key), data
+
+
+def _with(gradient: Callable, feedback: jax.Array | None, theta: list, *batch: jax.Array) -> list:
+    return gradient(theta, feedback, *batch)
 
 
 def _contestant(epoch: Callable, carry, data: Data) -> Contestant:
