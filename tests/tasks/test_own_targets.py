@@ -524,3 +524,9 @@ def test_flags_reach_the_task(tmp_path):
         and experiment.entries[0].net.cyclic
     )
     assert [s.name for s in experiment.task.scores] == ["rmse", "nrmse", "r2", "loss"]
+
+
+def test_numbers_at_each_step_that_are_taken_for_labels_are_refused_with_the_way_out():
+    each = [np.cumsum(x[:, :1], 0) for x in RAGGED]
+    with pytest.raises(DataError, match=r'label for each step\n.*add kind="regression"'):
+        byway.Data(RAGGED, each, sequences=True).load()

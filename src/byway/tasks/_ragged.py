@@ -121,10 +121,13 @@ def in_steps(
         last = np.arange(time) == (lengths - 1)[:, None]
         return np.repeat(y[:, None], time, 1), last
     if y.shape[1] != time or y.ndim > deepest + 1 or at_end:
+        several = not numbers and y.shape[1] == time and not at_end
         raise DataError(
             f"{part}y of shape {y.shape} for sequences of {time} steps",
-            "a target for each step, or one for each sequence",
-            WAY,
+            "a label for each step"
+            if several
+            else "a target for each step, or one for each sequence",
+            'for numbers to be predicted, add kind="regression"' if several else WAY,
         )
     return y, counts
 
