@@ -47,21 +47,13 @@ def measure(repeats: int) -> list[Table]:
         )
         for solver, name in BYWAY.items():
             race.enter(name, "byway", "neural_ode:by_byway", solver=solver, **work)
-        if race.has("diffrax"):
-            for name, (solver, adjoint) in DIFFRAX.items():
-                race.enter(
-                    name,
-                    "diffrax",
-                    "peer_diffrax:gradient",
-                    solver=solver,
-                    adjoint=adjoint,
-                    **work,
-                )
-        if race.has("torchdiffeq"):
-            for name, adjoint in TORCH.items():
-                race.enter(
-                    name, "torchdiffeq", "peer_torchdiffeq:gradient", adjoint=adjoint, **work
-                )
+        for name, (solver, adjoint) in DIFFRAX.items():
+            how = {"solver": solver, "adjoint": adjoint}
+            race.enter_peer(name, "diffrax", "peer_diffrax:gradient", **how, **work)
+        for name, adjoint in TORCH.items():
+            race.enter_peer(
+                name, "torchdiffeq", "peer_torchdiffeq:gradient", adjoint=adjoint, **work
+            )
         race.run()
         targets = [
             Target(

@@ -121,13 +121,6 @@ class Race:
         else:
             self.enter(name, environment, target, **args)
 
-    def has(self, environment: str) -> bool:
-        """Whether a peer's environment is there; where it is not, the table says so."""
-        if peers.python(environment) is None:
-            self._missing[environment] = "not installed"
-            return False
-        return True
-
     def run(self) -> None:
         """Warm up, then let everyone run in turns, then score."""
         order = list(self.entries.values())
