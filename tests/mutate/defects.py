@@ -336,13 +336,6 @@ RULES = [
         _of("rules/test_rollback", "only_the_inverse_learns_in_its_turn_and_comes_nearer"),
     ),
     Defect(
-        "residuals_that_do_not_fit_wrap",
-        "rules/time/_rollback.py",
-        "fits = jnp.clip(left, -half, half - 1)",
-        "fits = (left + half) % (2 * half) - half",
-        _of("rules/test_rollback", "a_residual_that_does_not_fit_is_cut_and_counted"),
-    ),
-    Defect(
         "rtrl_forgets_the_past",
         "rules/time/rtrl.py",
         "past[p.src] if p.name in net.recurrent else influence[p.src]",
