@@ -18,6 +18,7 @@ PHI = {
     "identity": lambda u: u,
     "relu": lambda u: jnp.maximum(u, 0),
     "long_relu": lambda u: jnp.maximum(u, 0),
+    "leaky_relu": lambda u: jnp.where(u > 0, u, 0.01 * u),
     "tanh": lambda u: (jnp.exp(u) - jnp.exp(-u)) / (jnp.exp(u) + jnp.exp(-u)),
     "sigmoid": lambda u: 1 / (1 + jnp.exp(-u)),
     "hard_sigmoid": lambda u: jnp.where(u < 0, 0.0, jnp.where(u > 1, 1.0, u)),

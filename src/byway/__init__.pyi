@@ -52,6 +52,7 @@ from byway.named import task as task
 
 # What a unit does with its drive.
 from byway.network.activations import Activation as Activation
+from byway.network.activations import leaky_relu as leaky_relu
 from byway.network.activations import quantised as quantised
 from byway.network.blackbox import host as host
 
@@ -62,6 +63,7 @@ from byway.network.builders import graph as graph
 from byway.network.builders import lru as lru
 from byway.network.builders import mlp as mlp
 from byway.network.builders import ode as ode
+from byway.network.builders import orthogonal as orthogonal
 from byway.network.builders import revnet as revnet
 from byway.network.builders import rnn as rnn
 from byway.network.cell import Cell as Cell
@@ -71,6 +73,7 @@ from byway.network.convolutions import LocallyConnected as LocallyConnected
 from byway.network.equinox import from_equinox as from_equinox
 from byway.network.equinox import to_equinox as to_equinox
 from byway.network.network import Network as Network
+from byway.network.orthogonal import Orthogonal as Orthogonal
 from byway.network.populations import Population as Population
 from byway.network.projections import Dense as Dense
 from byway.network.projections import Offset as Offset

@@ -85,3 +85,24 @@ def test_rules_that_go_back_beat_the_reservoir_of_coupled_halves_on_every_seed(n
     assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
     assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
     assert np.all(result.accuracy > 0.95)
+
+
+def test_a_layer_that_cannot_forget_learns_with_room_beside_what_is_read():
+    """Two units are read, and fourteen are there for what the answer does not depend on: against
+    the same rotations, frozen.
+    """
+    task = byway.task("delayed_xor", gap=4, wait=1, samples=2_000)
+    net = byway.orthogonal(
+        task.input_shape, 2, task.outputs, dummies=14, activation=byway.leaky_relu(0.5)
+    )
+    frozen, result = (
+        byway.fit(
+            net, byway.rule(rule), task, epochs=8, batch=32, lr=1e-2, seeds=SEEDS, progress=False
+        )
+        for rule in ("frozen", "reversible")
+    )
+    assert result.failures == {} == frozen.failures
+    gain = result.accuracy - frozen.accuracy
+    assert np.all(gain > 0), f"{result.accuracy} against frozen: {frozen.accuracy}"
+    assert gain.mean() > 3 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    assert np.all(result.accuracy > 0.95)

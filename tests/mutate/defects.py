@@ -301,6 +301,27 @@ RULES = [
         ),
     ),
     Defect(
+        "going_back_turns_what_came_beside",
+        "network/back.py",
+        "own.inverse(u[name] - beside)",
+        "own.inverse(u[name])",
+        _of("network/test_orthogonal", "going_back_has_the_gradient_of_a_stored_run"),
+    ),
+    Defect(
+        "rotations_are_turned_back_in_the_order_of_the_way_there",
+        "network/orthogonal.py",
+        "(self.weight if weight is None else weight)[::-1]",
+        "(self.weight if weight is None else weight)",
+        _of("network/test_orthogonal", "its_three_operations_and_its_inverse"),
+    ),
+    Defect(
+        "angles_learn_as_if_turned_the_other_way",
+        "network/orthogonal.py",
+        "jnp.sum(by_q * p - by_p * q, 0)",
+        "jnp.sum(by_p * q - by_q * p, 0)",
+        _of("network/test_orthogonal", "its_three_operations_and_its_inverse"),
+    ),
+    Defect(
         "going_back_keeps_the_pass",
         "rules/time/reversible.py",
         'return state, Record({"free": free}, there.post[net.output], {}, drift)',

@@ -15,6 +15,7 @@ PHI = {
     "identity": lambda u: u,
     "relu": lambda u: np.maximum(u, 0),
     "long_relu": lambda u: np.maximum(u, 0),
+    "leaky_relu": lambda u: np.maximum(u, 0) + 0.01 * np.minimum(u, 0),
     "tanh": np.tanh,
     "sigmoid": special.expit,
     "hard_sigmoid": lambda u: np.minimum(np.maximum(u, 0), 1),

@@ -90,6 +90,7 @@ for rule in (MyDFA(gain=2.0), byway.rule("dfa"), byway.rule("pc", steps=5)):
 print(byway.rnn(2, 8, 1, activation=byway.cell("lif", tau=20.0)).hidden)
 print(byway.lru(2, 8, 1, units=4, activation="tanh").hidden)
 print(byway.coupled(2, 8, 1, activation=byway.cell("integrator", h=0.05)).hidden)
+print(byway.orthogonal(2, 8, 1, dummies=2, activation=byway.leaky_relu(0.5)).hidden)
 print(byway.revnet(4, 8, 2, blocks=3, activation="tanh").hidden)
 print(byway.ode(2, 8, 1, steps=8, method="midpoint").in_flow)
 print(byway.graph({"input": 2, "a": 3, "output": 1}, [("input", "a"), ("a", "output")]).output)

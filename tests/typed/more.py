@@ -132,6 +132,7 @@ print(LIF(tau=20.0).gain, byway.Activation("square", lambda u: u**2, lambda u: 2
 box = byway.host("box", np.tanh)
 print(byway.rnn(2, 4, 1, activation=box).topology.order, byway.Shards([x]))
 print(byway.Population, byway.Dense, byway.Conv, byway.Skip, byway.Offset, byway.LocallyConnected)
+print(byway.Orthogonal.invertible)
 far: byway.Reach = byway.reach(["bptt"], byway.rnn(2, 3, 1), steps=4, lengths=(4,))
 print(far.credit["bptt"].shape, far.furthest("bptt"))
 print(byway.check_rule(Online()).problems, byway.check_task(Pairs()).sizes)

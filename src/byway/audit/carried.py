@@ -19,7 +19,7 @@ from byway.audit.steps import leaves
 from byway.learning.rule import Rule
 from byway.network.equinox import Layers
 from byway.network.network import Network
-from byway.network.projections import Dense, Projection
+from byway.network.projections import Dense, Projection, Skip
 
 Size = Literal["none", "units", "synapses", "influence"]
 SIZES: tuple[Size, ...] = ("none", "units", "synapses", "influence")
@@ -88,6 +88,8 @@ def _between_more(p: Projection, factor: int) -> Projection:
         for name in ("src_shape", "dst_shape")
         if name in fields
     }
+    if isinstance(p, Skip) and p.units is not None:
+        return dataclasses.replace(p, **ends, units=p.units * factor)
     if p.weight is None:
         parts = {} if p.bias is None else {"bias": jnp.tile(p.bias, factor)}
         return dataclasses.replace(p, **ends, **parts)

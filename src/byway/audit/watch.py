@@ -94,6 +94,7 @@ def _watched(name: str, cell: Cell) -> Cell:
             _through(phi) if linear else _entered(name, phi),
             lambda u: _marked(slope(u)),
             cell.gain,
+            None if cell.inverse is None else _through(cell.inverse),
         )
     cls = type(cell)
 

@@ -9,7 +9,7 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, lru, mlp, ode, revnet, rnn
+from byway.network.builders import convnet, coupled, lru, mlp, ode, orthogonal, revnet, rnn
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
@@ -20,12 +20,17 @@ ONLY = {
     "fan_in": "mlp",
     "units": "lru",
     "blocks": "revnet",
+    "stages": "orthogonal",
+    "dummies": "orthogonal",
 }
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
     "lru": lambda task, hidden, options: lru(task.input_shape, *hidden, task.outputs, **options),
     "coupled": lambda task, hidden, options: coupled(
+        task.input_shape, *hidden, task.outputs, **options
+    ),
+    "orthogonal": lambda task, hidden, options: orthogonal(
         task.input_shape, *hidden, task.outputs, **options
     ),
     "revnet": lambda task, hidden, options: revnet(
@@ -49,16 +54,16 @@ class NetSettings:
     Attributes:
         kind: mlp, convnet, revnet (residual, of two streams that can be gone back through), rnn,
             lru (linear recurrent units), coupled (recurrent, with layers of two halves that can be
-            gone back through), or ode (a neural ODE); by default rnn where samples are sequences,
-            mlp elsewhere.
+            gone back through), orthogonal (recurrent, of rotations, which can be, too), or ode (a
+            neural ODE); by default rnn where samples are sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
             of an ode, its state and the layers of its right-hand side. The task's suggestion by
             default, none after convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
         pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
-        activation: of hidden layers: relu, long_relu, tanh, sigmoid, hard_sigmoid, softplus,
-            identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
+        activation: of hidden layers: relu, long_relu, leaky_relu, tanh, sigmoid, hard_sigmoid,
+            softplus, identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
             integrator, which is the default of coupled.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
             default.
@@ -69,6 +74,10 @@ class NetSettings:
         steps: steps of its solver in that time; 16 by default.
         decay: rate at which its state decays by itself; 0 by default.
         method: of its solver: euler, midpoint or rk4, the default.
+        stages: how many stages of rotations a layer of an orthogonal network goes through; log2 of
+            its units by default.
+        dummies: units more in each layer of an orthogonal network, which nothing but the layer
+            itself reads; none by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
             ff always does.
         bias: whether projections have a bias.
@@ -87,6 +96,8 @@ class NetSettings:
     steps: int | None = None
     decay: float | None = None
     method: str | None = None
+    stages: int | None = None
+    dummies: int | None = None
     norm: bool = False
     bias: bool = True
 
@@ -124,7 +135,7 @@ class NetSettings:
                     f"one of the kind {only}",
                     f"leave net.{name} out, or add --net.kind {only}",
                 )
-            if name in ("kernel", "pool", "units", "steps", "blocks"):
+            if name in ("kernel", "pool", "units", "steps", "blocks", "stages"):
                 require_whole(f"net.{name}", value)
             # What is off may be off by default.
             if needs.get(name, value) != value and value is not False:

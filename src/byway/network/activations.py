@@ -24,12 +24,14 @@ class Activation(Cell):
             read. None makes a black box, which only rules that need no slope can train.
         gain: weights into such units are drawn with variance gain / fan_in: 2 for relu, which
             halves the second moment.
+        inverse: the potential of an activity; None where it is not the only one.
     """
 
     name: str = eqx.field(static=True)
     phi: Callable[[Array], Array] = eqx.field(static=True)
     slope: Callable[[Array], Array | float] | None = eqx.field(static=True)
     gain: float = eqx.field(static=True)
+    inverse: Callable[[Array], Array] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -37,13 +39,16 @@ class Activation(Cell):
         phi: Callable[[Array], Array],
         slope: Callable[[Array], Array | float] | None,
         gain: float = 1.0,
+        inverse: Callable[[Array], Array] | None = None,
     ):
         self.name, self.phi, self.slope, self.gain = name, phi, slope, gain
+        self.inverse = inverse
 
     def __check_init__(self):
         require(str, "the name of an activation", self.name, "a word", "name it")
-        for what, function in (("phi", self.phi), ("slope", self.slope)):
-            if not callable(function) and not (what == "slope" and function is None):
+        functions = (("phi", self.phi), ("slope", self.slope), ("inverse", self.inverse))
+        for what, function in functions:
+            if not callable(function) and not (what != "phi" and function is None):
                 raise ConfigError(
                     f"{what} = {shown(function)} for the activation {self.name}",
                     "a function of the potential",
@@ -126,6 +131,48 @@ def quantised(bits: int, top: float = 4.0) -> Activation:
     return Activation("quantised", Levels(bits, float(top)), None, gain=2.0)
 
 
+def leaky_relu(negative_slope: float = 0.01) -> Activation:
+    """A relu that does not lose what is below zero, but scales it. It can be inverted, and the
+    nearer its slope there is to 1, the less of an error that makes larger.
+
+    Args:
+        negative_slope: the slope below zero, above 0 and at most 1.
+
+    Raises:
+        ConfigError: a slope out of that range.
+    """
+    if not is_number(negative_slope) or not 0 < negative_slope <= 1:
+        raise ConfigError(
+            f"a slope of {shown(negative_slope)} below zero",
+            "a number above 0, at most 1",
+            "for example leaky_relu(0.9)",
+        )
+    slope = float(negative_slope)
+    return Activation(
+        "leaky_relu", Leak(slope), LeakSlope(slope), 2 / (1 + slope**2), Leak(1 / slope)
+    )
+
+
+class Leak(NamedTuple):
+    """The phi of `leaky_relu`; of the inverse slope its inverse."""
+
+    below: float
+
+    def __call__(self, u: Array) -> Array:
+        """U above zero, scaled below."""
+        return jnp.where(u > 0, u, self.below * u)
+
+
+class LeakSlope(NamedTuple):
+    """Its slope."""
+
+    below: float
+
+    def __call__(self, u: Array) -> Array:
+        """1 above zero."""
+        return jnp.where(u > 0, 1.0, self.below).astype(u.dtype)
+
+
 class Levels(NamedTuple):
     """The phi of `quantised`: one that can be sent and written down, as a closure cannot."""
 
@@ -141,7 +188,7 @@ class Levels(NamedTuple):
 ACTIVATIONS = {
     a.name: a
     for a in (
-        Activation("identity", _identity, _unit_slope),
+        Activation("identity", _identity, _unit_slope, inverse=_identity),
         Activation("relu", jax.nn.relu, _relu_slope, gain=2.0),
         # A relu whose units are drawn with weights of norm 5, for rules whose weights shrink as
         # they learn.
@@ -150,6 +197,7 @@ ACTIVATIONS = {
         Activation("sigmoid", jax.nn.sigmoid, _sigmoid_slope),
         Activation("hard_sigmoid", _hard_sigmoid, _hard_sigmoid_slope),
         Activation("softplus", jax.nn.softplus, jax.nn.sigmoid),
+        leaky_relu(),
         quantised(3),
     )
 }

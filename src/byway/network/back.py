@@ -7,22 +7,26 @@ ones bring what was sent in the step before, which populations that are already 
 network can be gone back through where no population has to know its own past first, as it must
 where it projects to itself.
 
+Except by a projection that can be inverted (`Orthogonal`), of units without a state whose activity
+tells their drive: then the drive, less all else that arrives, is what their own past brought.
+
 In a pass the same is done by a `Skip` that carries a potential: what it brought is the potential of
 the population where it ends, less all else that arrives there, which others say. What a chain of
 skips ends at is kept, the rest of the chain is restored, and everything beside it is run again.
 """
 
 import graphlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.errors import RuleError
 from byway.core.record import Phase
+from byway.network.activations import Activation
 from byway.network.cell import AffineCell
 from byway.network.network import Network, State
-from byway.network.projections import Skip
+from byway.network.projections import Projection, Skip
 
 COUPLED = "use a coupled network, as by --net.kind coupled or byway.coupled(2, 64, 1); or bptt"
 RESIDUAL = "use a residual network, as by --net.kind revnet or byway.revnet(784, 128, 10); or bp"
@@ -39,22 +43,31 @@ def step_back(net: Network, x: Float[Array, "batch *inputs"], after: State) -> t
     Returns:
         The state before it, up to rounding, and the phase of the step.
     """
+    turned = _turned(net)
     post = {net.input: net.place(x)} | {
         name: _cell(net, name).read(state) for name, state in after.cell.items()
     }
+    post |= {name: after.due[name][1] for name in turned}
     sent = {name: net[name].send(a) for name, a in post.items()}
     pre, u, slopes, cell, earlier = {}, {}, {}, {}, {}
     for name in _order(net):
-        population = net[name]
+        population, (own, inverse) = net[name], turned.get(name, (None, None))
         for p in net.incoming(name):
-            past = p.name in net.recurrent
-            pre[p.name] = earlier[p.src] if past else u[p.src] if p.carries == "u" else sent[p.src]
-        u[name] = net.potential(name, pre)
+            if own is None or p.name != own.name:
+                past = p.name in net.recurrent
+                here = u if p.carries == "u" else sent
+                pre[p.name] = earlier[p.src] if past else here[p.src]
         before = {}
+        if own is None or inverse is None:
+            u[name] = net.potential(name, pre)
+        else:
+            u[name] = inverse(post[name])
+            beside = net.potential(name, pre, {own.name: jnp.zeros_like(u[name])})
+            earlier[name] = pre[own.name] = own.inverse(u[name] - beside)
         if name in after.cell:
             before = cell[name] = _cell(net, name).back(after.cell[name], u[name])
             earlier[name] = population.send(_cell(net, name).read(before))
-        else:
+        elif own is None:
             post[name] = population.activate(u[name])
             sent[name] = population.send(post[name])
         if (slope := population.local(before, u[name]).slope) is not None:
@@ -72,13 +85,15 @@ def require_reversible(net: Network, rule_id: str) -> None:
     """
     # What keeps the past (a recurrent projection leaves it) has to have it back.
     keep = {p.src for p in net.projections if p.name in net.recurrent}
-    lost = [p for p in net.populations if p.name in keep or p.cell.carries]
+    turned = _turned(net)
+    lost = [p for p in net.populations if p.name in keep - set(turned) or p.cell.carries]
     lost = [f"{p.name} ({p.cell.name})" for p in lost if not isinstance(p.cell, AffineCell)]
     late = [name for name, delay in net.recurrent.items() if delay > 1]
     if lost:
         raise RuleError(
             f"{rule_id} was given {', '.join(lost)}, whose step cannot be taken back",
-            "cells that can be inverted where a network keeps its past, such as integrator",
+            "cells that can be inverted where a network keeps its past, such as integrator; or, "
+            "where a layer projects to itself, an orthogonal matrix and an activation that can be",
             COUPLED,
         )
     if normed := [p.name for p in net.populations if p.name in keep and p.norm]:
@@ -178,7 +193,7 @@ def _skips(net: Network) -> dict[str, Skip]:
     """By population that one leaves, the first skip that brings its potential on."""
     found: dict[str, Skip] = {}
     for p in net.projections:
-        if isinstance(p, Skip) and p.carries == "u":
+        if isinstance(p, Skip) and p.carries == "u" and p.units is None:
             found.setdefault(p.src, p)
     return found
 
@@ -208,12 +223,27 @@ def _order(net: Network) -> tuple[str, ...]:
     Raises:
         graphlib.CycleError: there is none.
     """
+    turned = _turned(net)
     needs: dict[str, set[str]] = {p.name: set() for p in net.populations if p.name != net.input}
     for p in net.projections:
-        known = p.src == net.input or (net[p.src].cell.carries and p.carries == "post")
-        if p.dst != net.input and (p.name in net.recurrent or not known):
+        kept = net[p.src].cell.carries or p.src in turned
+        known = p.src == net.input or (kept and p.carries == "post")
+        own = p.dst in turned and p.name == turned[p.dst][0].name
+        if p.dst != net.input and not own and (p.name in net.recurrent or not known):
             needs[p.dst].add(p.src)
     return tuple(graphlib.TopologicalSorter(needs).static_order())
+
+
+def _turned(net: Network) -> dict[str, tuple[Projection, Callable[[Array], Array]]]:
+    """By population without a state whose own past can be had of its activity, the projection to
+    itself that brought it, and the inverse of its activation.
+    """
+    found = {}
+    for p in net.projections:
+        cell = net[p.dst].cell
+        if p.src == p.dst and p.invertible and isinstance(cell, Activation) and cell.inverse:
+            found[p.dst] = p, cell.inverse
+    return found
 
 
 def _cell(net: Network, name: str) -> AffineCell:

@@ -13,18 +13,20 @@ import jax.numpy as jnp
 
 from byway.core.errors import ConfigError
 from byway.core.hyper import hypers
-from byway.network.activations import ACTIVATIONS, Activation, Levels, quantised
+from byway.network.activations import ACTIVATIONS, Activation, Leak, Levels, leaky_relu, quantised
 from byway.network.cell import Cell
 from byway.network.cells import CELLS
 from byway.network.convolutions import Conv, LocallyConnected
 from byway.network.network import Network
+from byway.network.orthogonal import Orthogonal
 from byway.network.populations import Population
 from byway.network.projections import Dense, Offset, Projection, Skip
 from byway.network.sparse import FixedFanIn
 
 # The projections that can be built again.
 KINDS: dict[str, type[Projection]] = {
-    kind.__name__: kind for kind in (Dense, Conv, LocallyConnected, FixedFanIn, Skip, Offset)
+    kind.__name__: kind
+    for kind in (Dense, Conv, LocallyConnected, FixedFanIn, Skip, Offset, Orthogonal)
 }
 PLAIN = str | int | float | bool | None
 
@@ -123,6 +125,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
     if isinstance(cell, Activation):
         if isinstance(cell.phi, Levels):
             return {"name": cell.name, "settings": cell.phi._asdict()}
+        if isinstance(cell.phi, Leak):
+            return {"name": cell.name, "settings": {"negative_slope": cell.phi.below}}
         known = ACTIVATIONS.get(cell.name)
         if known is None or (known.phi, known.slope) != (cell.phi, cell.slope):
             raise _code(f"the activation {cell.name!r}")
@@ -141,6 +145,8 @@ def _cell_of(held: Mapping[str, Any]) -> Cell:
     name, settings = held["name"], dict(held["settings"])
     if name == "quantised":
         return quantised(**settings)
+    if name == "leaky_relu":
+        return leaky_relu(**settings)
     if name in ACTIVATIONS:
         return ACTIVATIONS[name]
     if name not in CELLS.ids():  # `get` would run a file that is named

@@ -21,11 +21,13 @@ from byway.core.given import (
     shown,
 )
 from byway.core.keys import seeded
+from byway.network.activations import leaky_relu
 from byway.network.cell import Cell
 from byway.network.cells import cell as find_cell
 from byway.network.cells.flow import Flow
 from byway.network.convolutions import Conv
 from byway.network.network import Network
+from byway.network.orthogonal import Orthogonal
 from byway.network.populations import Population
 from byway.network.projections import Dense, Offset, Projection, Skip
 from byway.network.space import sheet
@@ -287,6 +289,73 @@ def coupled(
     within = {(src, dst) for src, dst in edges if src[:-1] == dst[:-1]}
     return _drawn(
         Network(populations, _dense(populations, edges, bias, within), "input", "output"), key
+    )
+
+
+def orthogonal(
+    *sizes: Shape,
+    stages: int | None = None,
+    dummies: int = 0,
+    activation: Phi | None = None,
+    norm: bool = False,
+    bias: bool = True,
+    readout: Phi = "identity",
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """A recurrent network whose hidden layers project to themselves by an orthogonal matrix, one
+    time step later, and whose activation can be inverted.
+
+        h_t = phi(W h_{t-1} + U x_t + b),   h_{t-1} = W^T (phi^-1(h_t) - U x_t - b)
+
+    W is a product of plane rotations (`Orthogonal`), so it neither shrinks nor stretches what was,
+    nor the error that goes back.
+
+    Args:
+        sizes: the input of one time step, each hidden layer, the output; `orthogonal(2, 64, 1)`.
+        stages: how many stages of rotations W is made of; log2 of a layer by default.
+        dummies: units more in each hidden layer, which nothing but the layer itself reads: room for
+            what a task throws away, and an invertible layer cannot.
+        activation: what the units of the hidden layers do; to be gone back through it has to have
+            an inverse: "identity", or `leaky_relu(0.9)`, which is the default.
+        readout: what those of the output do; linear by default.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether the first projection into each population has a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than three sizes, a size below 1, or a hidden layer that is, with its
+            dummies, no even number of units.
+        ConfigError: a number of stages below 1, or of dummies below 0.
+    """
+    _check_recurrent(sizes, "see 'orthogonal(2, 64, 1)'")
+    require_whole("dummies", dummies, 0, LARGEST_LAYER)
+    activation = leaky_relu(0.9) if activation is None else activation
+    named: dict[str, Shape] = {"input": sizes[0]}
+    cells: dict[str, Phi] = {"output": readout}
+    edges, layers, below = [], [], "input"
+    for i, size in enumerate(sizes[1:-1], 1):
+        read, hidden = math.prod(as_shape(size)), f"hidden{i}"
+        named[hidden], cells[hidden] = (read + dummies if dummies else size), activation
+        edges, layers, below = [*edges, (below, hidden)], [*layers, hidden], hidden
+        if dummies:
+            below = f"read{i}"
+            named[below], cells[below] = read, "identity"
+            part = Skip(  # pyright: ignore[reportCallIssue]  its dst_shape follows from the rest
+                src=hidden, dst=below, src_shape=(read + dummies,), units=read
+            )
+            edges.append(part)
+    named["output"] = sizes[-1]
+    populations = placed(list(named), [as_shape(s) for s in named.values()], cells, norm)
+    held = {p.name: p for p in populations}
+    turns = [Orthogonal.between(held[name], held[name], stages) for name in layers]
+    return _drawn(
+        Network(
+            populations,
+            _dense(populations, [*edges, (below, "output"), *turns], bias),
+            "input",
+            "output",
+        ),
+        key,
     )
 
 

@@ -9,6 +9,7 @@ rule works on every architecture through them:
     outer(pre, delta)    mean over the batch of delta pre^T, shaped like theta
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Literal
@@ -20,7 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 from typing_extensions import override
 
-from byway.core.errors import ConfigError, RuleError
+from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.given import is_whole, shown
 from byway.network.populations import Population
 
@@ -38,6 +39,7 @@ class Projection(eqx.Module):
         ports: which ports of the cells of `dst` it feeds, where they have several; None for all.
         axes: what each axis of the weight stands for: "pre", "post", or "" for neither; the audit
             reads it.
+        invertible: whether what arrived follows from the current, see `inverse`.
     """
 
     src: eqx.AbstractVar[str]
@@ -52,6 +54,7 @@ class Projection(eqx.Module):
 
     carries: ClassVar[Literal["post", "u"]] = "post"
     ports: ClassVar[tuple[int, ...] | None] = None
+    invertible: ClassVar[bool] = False
 
     def __check_init__(self):
         if self.delay is not None and (not is_whole(self.delay) or self.delay < 1):
@@ -178,6 +181,10 @@ class Projection(eqx.Module):
         """The transpose applied to `delta`, with this projection's own weight or with `weight`,
         shaped like it.
         """
+
+    def inverse(self, current: Float[Array, "batch *post"]) -> Float[Array, "batch *pre"]:
+        """What has to arrive to cause this current, where it is `invertible`."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be inverted")
 
     @abstractmethod
     def outer(
@@ -336,19 +343,22 @@ class Offset(Ported):
 
 
 class Skip(Projection):
-    """One to one, without weights: what arrives is what was sent. For residual connections.
+    """One to one, without weights: what arrives is what was sent. For residual connections, and to
+    read some units of a population and not others.
 
     Attributes:
         src: the presynaptic population.
         dst: the postsynaptic population, of the same shape.
         src_shape: its shape.
         carries: "post", or "u" for its potential.
+        units: how many units of `src` it brings, the first ones, flat; all by default.
     """
 
     src: str = eqx.field(static=True)
     dst: str = eqx.field(static=True)
     src_shape: tuple[int, ...] = eqx.field(static=True)
     carries: Literal["post", "u"] = eqx.field(static=True, default="post", kw_only=True)
+    units: int | None = eqx.field(static=True, default=None, kw_only=True)
 
     axes: ClassVar[tuple[str, ...]] = ()
     weight: ClassVar[None] = None  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -357,11 +367,21 @@ class Skip(Projection):
     fan_out: ClassVar[int] = 1
     offset: ClassVar[float] = 0.0
 
+    @override
+    def __check_init__(self):
+        size = math.prod(self.src_shape)
+        if self.units is not None and not (is_whole(self.units) and 1 <= self.units <= size):
+            raise ShapeError(
+                f"{shown(self.units)} units of {self.src!r}",
+                f"a whole number from 1 to {size}",
+                "leave it out for all",
+            )
+
     @property
     @override
     def dst_shape(self) -> tuple[int, ...]:
-        """That of `src`."""
-        return self.src_shape
+        """That of `src`, or of so many units."""
+        return self.src_shape if self.units is None else (self.units,)
 
     @override
     def redraw(self, key, src, dst):
@@ -370,11 +390,14 @@ class Skip(Projection):
 
     @override
     def forward(self, pre):
-        return pre
+        return pre if self.units is None else pre.reshape(len(pre), -1)[:, : self.units]
 
     @override
     def backward(self, delta, weight=None):
-        return delta
+        if self.units is None:
+            return delta
+        unread = math.prod(self.src_shape) - self.units
+        return jnp.pad(delta, ((0, 0), (0, unread))).reshape(len(delta), *self.src_shape)
 
     @override
     def outer(self, pre, delta):

@@ -9,6 +9,11 @@ nothing: of coupled halves p and q, for instance,
     back:  q_{t-1} = q_t - h phi(V p_t + U' x_t),   p_{t-1} = p_t - h phi(W q_{t-1} + U x_t)
     g:     as `bptt`: delta_t from e_t and what steps t+1 ... T owe, dW = sum_t <delta_t pre_t^T>
 
+or of layers that project to themselves by an orthogonal matrix (`orthogonal`):
+
+    f:     h_t = phi(W h_{t-1} + U x_t)
+    back:  h_{t-1} = W^T (phi^-1(h_t) - U x_t)
+
 So it is with the blocks of a residual network of two streams a and b (`revnet`) in place of steps,
 which is the gradient of `bp`, in memory that does not grow with depth:
 
@@ -24,12 +29,14 @@ Limits   twice the forward work: the way back is a run too, the same one from it
          rounding: an error of the last state grows on the way back as the network contracts on the
          way there; the drift that is left at the start is measured. What never forgets adds up
          (`integrator`). Units that forget (`gru`) are refused: what they forgot is below rounding,
-         and no division brings it back; `reversible_exact` keeps it. Through depth, that memory
+         and no division brings it back; `reversible_exact` keeps it. So do units of a slope s below
+         1 (`leaky_relu`): an error grows by 1 / s on the way back. Through depth, that memory
          is flat is up to the compiler, which may compute in any order; those of CPUs do
 Source   Gomez et al., The reversible residual network: backpropagation without storing activations,
          NeurIPS 2017; MacKay et al., Reversible recurrent neural networks, NeurIPS 2018; differs
          in: any graph whose populations can be restored one after another, float arithmetic;
-         blocks are dense, and their input is divided by its root mean square
+         rotations are real (Jing et al. 2017), blocks are dense, and their input is divided by its
+         root mean square
 """
 
 from typing import ClassVar

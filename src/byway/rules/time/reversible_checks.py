@@ -9,7 +9,7 @@ import numpy as np
 
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
-from byway.network.builders import coupled, revnet
+from byway.network.builders import coupled, orthogonal, revnet
 from byway.network.cells.integrator import Integrator
 from byway.verify.oracle import (
     Problem,
@@ -41,6 +41,12 @@ def checks(rule):
             SOURCE,
         ),
         flat_memory(rule, SOURCE, partial(coupled, activation="integrator")),
+        Check(
+            "rotations, 100 steps: update = autodiff of the loop",
+            lambda: from_autodiff(rule, turning(100, 6)),
+            1e-10,
+            "Jing et al. 2017",
+        ),
         Check(
             "4 blocks: update = autodiff of the streams",
             lambda: from_autodiff(rule, streams(4)),
@@ -87,6 +93,39 @@ def leapfrog(steps: int, *hidden: int) -> Problem:
         _, each = jax.lax.scan(step, rest, (jnp.moveaxis(x, 1, 0), jnp.moveaxis(target, 1, 0)))
         return jnp.sum(each)
 
+    return Problem(net, x, Signal(target, SquaredError(), weight), loss)
+
+
+def turning(steps: int, units: int) -> Problem:
+    """A layer of units that add up what turns them, on random sequences: W is written out entry by
+    entry here, of the angles.
+    """
+    net, batch = drawn(orthogonal, 3, units, 2, activation="identity"), 2
+    draw = np.random.default_rng(0)
+    x, target = (jnp.asarray(draw.normal(size=(batch, steps, n))) for n in (3, 2))
+    shuffle = np.eye(units)[:, [*range(0, units, 2), *range(1, units, 2)]]
+
+    def matrix(angles):
+        w = jnp.eye(units)
+        for stage in angles:
+            cos, sin = jnp.diag(jnp.cos(stage)), jnp.diag(jnp.sin(stage))
+            turn = jnp.kron(cos, jnp.eye(2)) + jnp.kron(sin, jnp.asarray([[0.0, 1.0], [-1.0, 0.0]]))
+            w = w @ turn @ shuffle
+        return w
+
+    def loss(theta):
+        w = matrix(theta["hidden1-hidden1"]["weight"])
+
+        def step(h, now):
+            x, target = now
+            h = h @ w + current(x, theta["input-hidden1"])
+            error = squared_error(current(h, theta["hidden1-output"]), target)
+            return h, jnp.sum(error) / (steps * batch)
+
+        rows = (jnp.moveaxis(x, 1, 0), jnp.moveaxis(target, 1, 0))
+        return jnp.sum(jax.lax.scan(step, jnp.zeros((batch, units)), rows)[1])
+
+    weight = jnp.full((batch, steps), 1 / steps)
     return Problem(net, x, Signal(target, SquaredError(), weight), loss)
 
 
