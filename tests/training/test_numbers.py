@@ -17,6 +17,7 @@ import optax
 import pytest
 
 import byway
+from byway.audit.networks import accepted, tiny
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import hyper, numbers_of
 from byway.core.signal import CrossEntropy, Right, Signal
@@ -230,12 +231,14 @@ def test_a_rule_is_mapped_over_the_values_of_its_numbers(blobs):
 @pytest.mark.parametrize("name", [name for name in RULES.ids() if numbers_of(byway.rule(name))[0]])
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
 def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
-    net = jax.tree.map(lambda a: a.astype(dtype), mlp(4, 5, 3, **byway.rule(name).network_options))
+    rule = byway.rule(name)
+    net = jax.tree.map(lambda a: a.astype(dtype), tiny(accepted(rule)[0], rule))
+    answers = jnp.eye(net[net.output].size, dtype=dtype)
     x, signal = (
-        jnp.ones((6, 4), dtype),
-        Signal(jnp.eye(3, dtype=dtype)[jnp.arange(6) % 3], CrossEntropy(), payoff=Right()),
+        jnp.ones((6, *net[net.input].shape), dtype),
+        Signal(answers[jnp.arange(6) % len(answers)], CrossEntropy(), payoff=Right()),
     )
-    numbers, mould = numbers_of(byway.rule(name))
+    numbers, mould = numbers_of(rule)
 
     def update(numbers):
         rule, key = mould(numbers), jax.random.key(0)

@@ -10,6 +10,7 @@ from byway.core.errors import RuleError, look_up
 from byway.learning.rule import Rule
 from byway.network.builders import convnet, coupled, graph, mlp, ode, rnn
 from byway.network.cells.gru import GRU
+from byway.network.cells.lif import LIF
 from byway.network.network import Network
 
 CYCLIC = ("input", "hidden1", "hidden2", "output")
@@ -41,6 +42,10 @@ def tiny(kind: str, rule: Rule) -> Network:
     options = dict(rule.network_options)
     if kind == "cyclic" and rule.in_time:  # from step to step, relus in a loop add up without end
         options.setdefault("activation", "tanh")
+    if (
+        kind == "convnet" and options.get("activation") == "lif"
+    ):  # or nothing comes through to learn
+        options["activation"] = LIF(threshold=0.1)
     return look_up("network kind", kind, KINDS)(**options)
 
 

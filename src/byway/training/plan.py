@@ -236,11 +236,12 @@ class Plan:
         )
         if isinstance(chosen, str):
             lr = rule.learning_rate if self.lr is None else self.lr
-            own_lr = lr * rule.gamma_rate if self.lr_gamma is None else self.lr_gamma
             more = {"clip": self.clip, "warmup": self.warmup or 0}
             own = more | {"decay": self.decay, "scales": self._scales(net, chosen)}
             make = partial(optimiser_called, chosen, schedule=schedule, steps=updates)
-            return Optimisers(make(rate=lr, **own), make(rate=own_lr, **more))
+            of_weights = make(rate=lr, **own)  # which says if the rate is none
+            own_lr = lr * rule.gamma_rate if self.lr_gamma is None else self.lr_gamma
+            return Optimisers(of_weights, make(rate=own_lr, **more))
         if not all(callable(getattr(chosen, part, None)) for part in ("init", "update")):
             raise ConfigError(
                 f"optimiser = {shown(chosen)}",

@@ -254,16 +254,15 @@ class RollsBack(RoundTripRule):
         if spilled > SPILLED:
             return (
                 f"{self.id}: {spilled:.1%} of what the inverse missed did not fit into "
-                f"{self.bits} bits, so states are not had back to the bit: keep more (--bits), of "
-                f"a coarser state (--grid), or let the inverse learn more (--inner)"
+                f"{self.bits} bits, so states are not had back to the bit: keep more (--bits), or "
+                "bits of a coarser state (--grid)"
             )
         if drift <= DRIFT:  # not so of NaN
             return None
         return (
             f"{self.id}: going back missed the states of a sequence by {drift:.2g}, root mean "
             "square, so its gradients are not those of the sequence: keep a state more often "
-            "(--checkpoint), keep bits of what is missed (--bits), let the inverse learn more "
-            "(--inner, --lr-gamma), or use bptt"
+            "(--checkpoint), keep bits of what is missed (--bits), or use bptt"
         )
 
     def _guess(self, gamma: Any, net: Network, after: State, x: Array) -> Array:
