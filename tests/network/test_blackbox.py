@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import byway
-from byway.audit.networks import tiny
+from byway.audit.networks import accepted, tiny
 from byway.audit.verdict import audit
 from byway.core.errors import BlackBoxError, ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
@@ -313,11 +313,9 @@ def test_a_rule_refuses_black_boxes_if_and_only_if_the_audit_finds_that_it_reads
         return True
 
     kinds = ("mlp", "convnet", "rnn", "cyclic")
-    found = {
-        audit(rule, tiny(kind, rule)).found.derivative
-        for kind in kinds
-        if accepts(tiny(kind, rule))
-    }
+    if not (taken := [kind for kind in kinds if accepts(tiny(kind, rule))]):
+        taken = accepted(rule)[:1]
+    found = {audit(rule, tiny(kind, rule)).found.derivative for kind in taken}
     assert len(found) == 1
     assert accepts(tiny("blackbox", rule)) == (found == {"no"})
 

@@ -14,6 +14,7 @@ from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, graph, mlp
 from byway.network.convolutions import LocallyConnected
+from byway.network.orthogonal import Orthogonal
 from byway.network.projections import Skip
 from byway.network.sparse import FixedFanIn
 from byway.rules.hebbian.soft_hebb import SoftHebb
@@ -269,4 +270,13 @@ def test_what_it_cannot_compare_it_refuses(net):
     with pytest.raises(
         RuleError, match=r"soft_hebb was given a network that feeds b by several projections"
     ):
+        byway.rule("soft_hebb").accepts(net)
+
+
+def test_angles_are_weights_of_no_unit():
+    h = mlp(4, 8, 8, 3)
+    turned = Orthogonal.between(h["hidden1"], h["hidden2"])
+    edges = [("input", "hidden1"), turned, ("hidden2", "output")]
+    net = graph({"input": 4, "hidden1": 8, "hidden2": 8, "output": 3}, edges)
+    with pytest.raises(RuleError, match=r"feeds hidden2 .* without weights of each unit"):
         byway.rule("soft_hebb").accepts(net)

@@ -199,3 +199,27 @@ def spike(above: Float[Array, "*units"], pseudo: Float[Array, "*units"]) -> Floa
 def _spike_jvp(primals, tangents):
     above, pseudo = primals
     return spike(above, pseudo), pseudo * tangents[0]
+
+
+class Like(eqx.Module):
+    """What a cell that is made of another takes over from it: all but how it steps.
+
+    Attributes:
+        cell: the other.
+    """
+
+    cell: eqx.AbstractVar[Cell]
+
+    name = property(lambda self: self.cell.name)
+    gain = property(lambda self: self.cell.gain)
+    lean = property(lambda self: self.cell.lean)
+    ports = property(lambda self: self.cell.ports)
+    carries = property(lambda self: self.cell.carries)
+    sends = property(lambda self: self.cell.sends)
+    own = property(lambda self: self.cell.own)
+    opposed = property(lambda self: self.cell.opposed)
+    black_box = property(lambda self: self.cell.black_box)
+
+    def fed_by(self, recurrent: bool) -> tuple[int, ...]:
+        """The ports that a projection feeds."""
+        return self.cell.fed_by(recurrent)

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from byway.network.cell import AffineCell, CellState
+from byway.network.cell import AffineCell, CellState, Like
 from byway.network.network import Network, State
 
 # Bits after the point of states and of gates, and those of a word of the buffer.
@@ -124,7 +124,7 @@ def _refilled(buffer: Buffer, where: Array) -> Buffer:
     return Buffer(head, buffer.stack, buffer.top - where.astype(jnp.int32))
 
 
-class Fixed(AffineCell):
+class Fixed(Like, AffineCell):
     """A cell whose state is whole numbers of 2^-23, and which keeps what it forgets where its state
     has a buffer.
 
@@ -136,17 +136,7 @@ class Fixed(AffineCell):
     cell: AffineCell
     dtype: Any = eqx.field(static=True)
 
-    # What it is like is what that cell is like.
-    name = property(lambda self: self.cell.name)  # pyright: ignore[reportAssignmentType]
-    gain = property(lambda self: self.cell.gain)  # pyright: ignore[reportAssignmentType]
-    ports = property(lambda self: self.cell.ports)  # pyright: ignore[reportAssignmentType]
-    carries = property(lambda self: self.cell.carries)  # pyright: ignore[reportAssignmentType]
     keeps = property(lambda self: self.cell.keeps)  # pyright: ignore[reportAssignmentType]
-
-    @property
-    @override
-    def black_box(self):
-        return self.cell.black_box
 
     @override
     def rest(self, like):

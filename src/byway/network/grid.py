@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from typing_extensions import override
 
-from byway.network.cell import Cell
+from byway.network.cell import Cell, Like
 from byway.network.network import Network
 
 
-class OnGrid(Cell):
+class OnGrid(Like, Cell):
     """A cell whose state and activity are multiples of 2^-bits.
 
     Attributes:
@@ -25,19 +25,6 @@ class OnGrid(Cell):
 
     cell: Cell
     bits: int = eqx.field(static=True)
-
-    # What it is like is what that cell is like.
-    name = property(lambda self: self.cell.name)  # pyright: ignore[reportAssignmentType]
-    gain = property(lambda self: self.cell.gain)  # pyright: ignore[reportAssignmentType]
-    ports = property(lambda self: self.cell.ports)  # pyright: ignore[reportAssignmentType]
-    carries = property(lambda self: self.cell.carries)  # pyright: ignore[reportAssignmentType]
-    sends = property(lambda self: self.cell.sends)  # pyright: ignore[reportAssignmentType]
-    own = property(lambda self: self.cell.own)  # pyright: ignore[reportAssignmentType]
-
-    @property
-    @override
-    def black_box(self):
-        return self.cell.black_box
 
     @override
     def rest(self, like):

@@ -80,12 +80,12 @@ class SoftHebb(Rule):
         odd = [
             h.name
             for h in net.hidden
-            if [p.weight is not None for p in net.incoming(h.name)] != [True]
+            if ["post" in p.axes and p.weight is not None for p in net.incoming(h.name)] != [True]
         ]
         if odd:
             raise RuleError(
                 f"{self.id} was given a network that feeds {', '.join(odd)} by several "
-                "projections, or by one without weights",
+                "projections, or by one without weights of each unit",
                 "hidden layers that are fed by one projection with weights each: a unit is "
                 "compared with the whole of what it sees",
                 "use an mlp or a convnet, or one of "
