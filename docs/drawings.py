@@ -263,6 +263,91 @@ def ff() -> Drawing:
     )
 
 
+def _judging(d: Drawing, sums=("Σ h₁² ?", "Σ h₂² ?")) -> Drawing:
+    """Under each hidden layer what it judges by, and the error of the readout."""
+    for i, words in enumerate(sums, 1):
+        d.box(X[i], LOW, 78, 30, words, "here")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "here", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R)
+        )
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    return d.arrow((X[3], LOW), ((X[2] + X[3]) / 2, TOP), "", "back", gap=(R, 4))
+
+
+def ff_unsupervised() -> Drawing:
+    """Forward-forward without labels."""
+    d = chain(
+        "Forward-forward without labels: each layer tells images from hybrids of two images",
+        "ff_unsupervised: image or hybrid?",
+        height=226,
+    )
+    d.text(X[0], LOW - 6, "m x +", "small").text(X[0], LOW + 9, "(1 − m) x′", "small").arrow(
+        (X[0], LOW - 14), (X[0], TOP), "", gap=(4, R)
+    )
+    _judging(d).text(172, 200, "an image: be active", "small t-here")
+    return d.text(172, 217, "pieces of two images: be quiet", "small t-here")
+
+
+def scff() -> Drawing:
+    """Self-contrastive forward-forward."""
+    d = chain(
+        "SCFF: each layer tells a sample beside itself from a sample beside another",
+        "scff: itself, or another beside it?",
+        height=226,
+    )
+    d.text(X[0], LOW + 2, "x + x′", "small").arrow((X[0], LOW - 12), (X[0], TOP), "", gap=(4, R))
+    _judging(d).text(172, 200, "x + x: be active", "small t-here")
+    return d.text(172, 217, "x + x′: be quiet", "small t-here")
+
+
+def symba() -> Drawing:
+    """SymBa."""
+    d = chain(
+        "SymBa: each layer compares its activity for the right label with that for a wrong one",
+        "symba: more for right than for wrong",
+        height=226,
+    )
+    d.text(X[0], LOW - 6, "a pattern", "small").text(X[0], LOW + 9, "laid over", "small").arrow(
+        (X[0], LOW - 16), (X[0], TOP), "", gap=(4, R)
+    )
+    _judging(d, ("G⁺ − G⁻", "G⁺ − G⁻"))
+    d.text(172, 200, "what counts is the difference;", "small t-here")
+    return d.text(172, 217, "there is no threshold", "small t-here")
+
+
+def distance_forward() -> Drawing:
+    """Learning by distance to the centres of classes."""
+    d = chain(
+        "Learning by distance: each layer brings its activity near the centre of the right class",
+        "distance_forward: near your own centre",
+        height=226,
+    )
+    _judging(d, ("|h₁ − c|²", "|h₂ − c|²"))
+    d.text(172, 200, "nearer to the right centre than", "small t-here")
+    return d.text(172, 217, "to any other, by a margin", "small t-here")
+
+
+def ff_recurrent() -> Drawing:
+    """Recurrent forward-forward."""
+    d = Drawing(
+        "Recurrent forward-forward: image below, label above, and layers that see both neighbours",
+        height=226,
+    ).text(172, 18, "ff_recurrent: image and label, both held")
+    for i, name in enumerate(("x", "h₁", "h₂", "label")):
+        d.node(X[i], TOP + 16, name, radius=R if i < 3 else 20)
+    for i, name in enumerate(("W₁", "W₂")):
+        d.arrow((X[i], TOP + 16), (X[i + 1], TOP + 16), name, bend=9 if i else 0)
+    d.arrow((X[2], TOP + 16), (X[1], TOP + 16), "U₁", bend=9, side=6)
+    d.arrow((X[3], TOP + 16), (X[2], TOP + 16), "U₂", gap=(20, R))
+    for i in (1, 2):
+        d.box(X[i], LOW, 78, 30, f"Σ h{'₁₂'[i - 1]}² ?", "here")
+        d.arrow((X[i] - 8, TOP + 16), (X[i] - 8, LOW), "", "here", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP + 16), "", "here", gap=(15, R)
+        )
+    d.text(172, 200, "they belong together: be active", "small t-here")
+    return d.text(172, 217, "they do not: be quiet; eight times over", "small t-here")
+
+
 def predsim() -> Drawing:
     """Local error signals."""
     d = chain(
@@ -736,6 +821,10 @@ DRAWN = (
     dfa,
     frozen,
     ff,
+    ff_unsupervised,
+    scff,
+    symba,
+    distance_forward,
     predsim,
     soft_hebb,
     node_perturbation,

@@ -208,7 +208,9 @@ def test_the_lists_link_every_page():
         "ff",
         "frozen",
         "node_perturbation",
+        "scff",
         "soft_hebb",
+        "symba",
         "taylor",
         "three_factor",
     ]

@@ -262,13 +262,17 @@ _try("graph", byway.graph, [3, 4], _EDGES)
 HYPER = {
     "dtp": ("step", "sigma"),
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
+    "distance_forward": ("alpha", "margin"),
     "ff": ("threshold", "peer", "decay"),
+    "ff_unsupervised": ("threshold", "peer", "decay", "blurs"),
     "ipc": ("steps", "rate", "tolerance", "precision"),
     "kolen_pollack": ("decay",),
     "soft_hebb": ("rate", "temperature"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
     "predsim": ("beta",),
+    "scff": ("threshold", "peer", "decay"),
+    "symba": ("alpha", "pattern"),
     "esn": ("ridge", "radius", "input", "bias", "washout"),
     "three_factor": ("sigma", "tau", "window"),
     "taylor": ("bound",),
@@ -278,7 +282,7 @@ for _rule, _names in HYPER.items():
         for _value in (-1, NAN, INF, "x", None, [1], True):
             _try(f"rule {_rule}", byway.rule, _rule, **{_name: _value})
 for _task, _names in {
-    "digits": ("validation", "loss"),
+    "digits": ("validation", "loss", "jitter"),
     "adding": ("length",),
     "copy": ("delay", "symbols"),
     "delayed_xor": ("gap", "noise"),

@@ -113,17 +113,52 @@ RULES = [
     ),
     Defect(
         "ff_counts_the_goodness_of_the_first_layer",
-        "rules/local/ff.py",
+        "rules/local/_goodness.py",
         "if h.name not in first] or",
         "] or",
         _of("rules/test_ff", "prediction_is_the_goodness_of_each_label_without_the_first_layer"),
     ),
     Defect(
         "ff_halves_peer_normalisation",
-        "rules/local/ff.py",
-        "peers = 2 * self.peer * 2 * (1 - self.decay) * unlike",
-        "peers = 2 * self.peer * (1 - self.decay) * unlike",
+        "rules/local/_goodness.py",
+        "return mean, 2 * strength * 2 * (1 - decay) * unlike",
+        "return mean, 2 * strength * (1 - decay) * unlike",
         _of("rules/test_ff", "update_of_each_layer_is_the_gradient_of_its_own_loss"),
+    ),
+    Defect(
+        "ff_judges_alone_where_layers_judge_together",
+        "rules/local/ff.py",
+        "for one in (net.hidden if self.together else (h,))",
+        "for one in (h,)",
+        _of("rules/test_ff", "layers_that_judge_together_have_one_number_in_common"),
+    ),
+    Defect(
+        "ff_unsupervised_may_mix_an_image_with_itself",
+        "rules/local/_unlabelled.py",
+        "jax.random.randint(which, (), 1, len(x))",
+        "jax.random.randint(which, (), 0, len(x))",
+        _of("rules/test_ff_unsupervised", "nobody_is_its_own_partner"),
+    ),
+    Defect(
+        "ff_unsupervised_has_one_mask_for_all",
+        "rules/local/ff_unsupervised.py",
+        "jax.random.bernoulli(key, 0.5, shape).astype(jnp.float32)",
+        "jax.random.bernoulli(key, 0.5, (1, *shape[1:])).astype(jnp.float32)",
+        _of("rules/test_ff_unsupervised", "other_images_have_other_masks"),
+    ),
+    Defect(
+        "symba_negatives_may_be_right",
+        "rules/local/symba.py",
+        "jnp.where(signal.target > 0, -jnp.inf, jnp.zeros_like(head))",
+        "jnp.zeros_like(head)",
+        _of("rules/test_symba", "each_wrong_label_is_as_likely"),
+    ),
+    Defect(
+        "distance_forward_pushes_away_from_where_it_is",
+        "rules/local/distance_forward.py",
+        "self.margin * (1 - right) + own - far",
+        "self.margin * (1 - right) + far - own",
+        _of("rules/test_distance_forward", "a_sample_far_beyond_the_margin_teaches_nothing"),
     ),
     Defect(
         "pc_settles_without_slopes",
@@ -1020,6 +1055,23 @@ CHECKPOINTS = [
 ]
 
 TASKS = [
+    Defect(
+        "jitter_reaches_what_is_scored",
+        "training/programs.py",
+        "made = (task.lesson if lesson else task.batch)(split, index, key)",
+        "made = task.lesson(split, index, key)",
+        _of(
+            "tasks/test_jitter",
+            "rules_that_train_a_seed_see_the_same_shifts_and_splits_are_scored_unshifted",
+        ),
+    ),
+    Defect(
+        "jitter_never_reaches_the_far_side",
+        "tasks/_jitter.py",
+        "(len(x), 2), 0, 2 * most + 1)",
+        "(len(x), 2), 0, 2 * most)",
+        _of("tasks/test_jitter", "two_pixels_are_25_shifts_each_as_likely"),
+    ),
     Defect(
         "digits_are_trained_on_the_test",
         "tasks/digits.py",

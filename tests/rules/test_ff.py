@@ -266,6 +266,31 @@ def test_neutral_label_is_one_over_classes_in_training_and_in_prediction():
     np.testing.assert_allclose(predicting.readouts["head"], record.output, rtol=1e-12)
 
 
+def test_quiet_layers_answer_with_the_label_of_least_goodness():
+    net = _net()
+    x, _ = by_hand.sample(8, CLASSES)
+    loud, quiet = (by_hand.recorded(FF(quiet=q), net, x, None).output for q in (False, True))
+    np.testing.assert_array_equal(quiet, -loud)
+
+
+def test_layers_that_judge_together_have_one_number_in_common():
+    """The update of a layer is its own activity times p, and p is the same in all of them."""
+    net, rule = _net(), FF(together=True, peer=0.0)
+    x, target = by_hand.sample(8, CLASSES, batch=1)
+    _, update, record = by_hand.taught(rule, net, x, target)
+    quiet = {name: jnp.zeros_like(h) for name, h in record["negative"].post.items()}
+    silent = eqx.tree_at(lambda r: r["negative"].post, record, quiet)
+    update = by_hand.learned(rule, net, silent, Signal(target, CrossEntropy()))
+    positive = record["positive"].post
+    good = sum(np.sum(np.asarray(positive[h.name]) ** 2) for h in net.hidden)
+    doubt = 1 / (1 + np.exp(good - sum(h.size for h in net.hidden)))
+    for p in net.projections[:-1]:
+        # An update is averaged over two samples, of which one is silent.
+        np.testing.assert_allclose(
+            update.net[p.name]["bias"], -doubt * np.asarray(positive[p.dst])[0], rtol=1e-10
+        )
+
+
 @pytest.mark.parametrize(
     ("sizes", "counted"), [((8, 6, 5, 4, CLASSES), slice(1, None)), ((8, 6, CLASSES), slice(None))]
 )

@@ -140,7 +140,7 @@ def _reshaped(params, some, before, after):
     """The same factors, in the same order, shared out among other axes; one that is too long for
     its axis is cut in two.
     """
-    if params["dimensions"] is not None:
+    if params["dimensions"] is not None or 0 in before:
         return None
     factors = [factor for one in some for factor in one]
     found: list[list[tuple[int, str]]] = []

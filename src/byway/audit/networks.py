@@ -70,9 +70,9 @@ def accepted(rule: Rule) -> list[str]:
 
 def learns_samples(rule: Rule) -> bool:
     """Whether a rule learns from independent samples, on a multi-layer perceptron as it asks for,
-    or on a neural ODE; else it needs sequences.
+    from images, or on a neural ODE; else it needs sequences.
     """
-    return any(_learns_samples(rule, kind) for kind in ("mlp", "ode"))
+    return any(_learns_samples(rule, kind) for kind in ("mlp", "convnet", "ode"))
 
 
 def _learns_samples(rule: Rule, kind: str) -> bool:

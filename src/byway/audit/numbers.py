@@ -142,7 +142,7 @@ def _bits(params: Mapping[str, Any], key: Any) -> Any:
         np.random.default_rng(int(k)).integers(0, 2**width, shape, dtype=f"uint{width}")
         for k in key.ravel()
     ]
-    return np.stack(drawn).reshape(*key.shape, *shape)
+    return np.stack(drawn).reshape((*key.shape, *shape))
 
 
 def _key(a: Any) -> Any:

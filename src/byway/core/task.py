@@ -176,9 +176,17 @@ class Task(eqx.Module):
     def batch(
         self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]
     ) -> tuple[Float[Array, "batch *inputs"], Signal]:
-        """Gather and scale the samples at `index`; `key` is for tasks that draw something (noise,
-        shifts).
+        """Gather and scale the samples at `index`; `key` is for tasks that draw something, such as
+        noise.
         """
+
+    def lesson(
+        self, split: Split, index: Int[Array, " batch"], key: Key[Array, ""]
+    ) -> tuple[Float[Array, "batch *inputs"], Signal]:
+        """A batch as it is learned from: that of `batch`, unless a task varies its training samples
+        each time. Scores, progress and looks are always of `batch`.
+        """
+        return self.batch(split, index, key)
 
     def score(
         self, output: Float[Array, "*batch out"], signal: Signal

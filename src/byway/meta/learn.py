@@ -88,7 +88,8 @@ def episode_loss(
     learner = dataclasses.replace(learner, gamma=learner.gamma | {"theta": theta})
 
     def step(learner, key):
-        x, signal = task.batch(train, jax.random.randint(key, (episode.batch,), 0, train.size), key)
+        index = jax.random.randint(key, (episode.batch,), 0, train.size)
+        x, signal = task.lesson(train, index, key)
         return learn(rule, optimisers, learner, x, signal)[0], None
 
     learner, _ = jax.lax.scan(step, learner, jax.random.split(order, episode.steps))

@@ -80,6 +80,11 @@ class SomeClasses(Task):
         return x, dataclasses.replace(signal, target=signal.target[:, : self.outputs])
 
     @override
+    def lesson(self, split, index, key):
+        x, signal = self.task.lesson(split, index, key)
+        return x, dataclasses.replace(signal, target=signal.target[:, : self.outputs])
+
+    @override
     def score(self, output, signal):
         return self.task.score(output, signal)
 

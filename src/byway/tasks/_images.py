@@ -10,8 +10,10 @@ import numpy as np
 from typing_extensions import override
 
 from byway.core.errors import ConfigError, DataError
+from byway.core.hyper import hyper
 from byway.core.task import Split
 from byway.tasks._files import DataFile, idx_files, locate, read_idx
+from byway.tasks._jitter import JITTER, MOST, jittered
 from byway.tasks._labelled import LabelledTask
 
 # Read whole by `mnist`, row by row by `mnist_rows`.
@@ -43,12 +45,15 @@ class ImageTask(LabelledTask):
     """Abstract: classify uint8 images.
 
     Attributes:
+        jitter: how far training images are shifted.
         validation: how many of the last training samples make the validation split.
         white: the largest pixel value: pixels are divided by it, so inputs lie in [0, 1].
     """
 
     validation: eqx.AbstractVar[int]  # pyright: ignore[reportGeneralTypeIssues]  what stands in for it has a default
     white: eqx.AbstractClassVar[int]  # pyright: ignore[reportGeneralTypeIssues]
+
+    jitter: int = hyper(0, JITTER, unit="pixel", low=0, high=MOST)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -99,6 +104,10 @@ class ImageTask(LabelledTask):
     @override
     def scaled(self, x):
         return x.astype(float) / self.white
+
+    @override
+    def lesson(self, split, index, key):
+        return self.batch(*jittered(split, index, key, self.jitter), key)
 
     @override
     def check(self, part, split):

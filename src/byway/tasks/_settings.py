@@ -63,6 +63,12 @@ def check_words(data: Any) -> None:
                 f"{usual:g}, its default: the fold is the test split",
                 "leave one of the two out",
             )
+    if data.jitter and data.in_time:
+        raise ConfigError(
+            f"jitter = {data.jitter} for sequences",
+            "images: they alone can be shifted",
+            "leave it out",
+        )
     if data.room and data.in_time:
         raise ConfigError(
             f"room = {data.room} for sequences",

@@ -31,6 +31,7 @@ from byway.core.task import Split, Suggestion, Task, require_pool
 from byway.tasks._encoded import encoded, standardised
 from byway.tasks._folds import FOLD, fold_of, folded, parted
 from byway.tasks._forecast import Series, windows
+from byway.tasks._jitter import JITTER, MOST, jittered
 from byway.tasks._parts import WHITE, Form, Given, Samples, called_like
 from byway.tasks._ragged import grouped
 from byway.tasks._read import Read, blocks, check_like, moments, usable
@@ -146,6 +147,7 @@ class Data(Task):
     background: str = hyper(
         WHITE, "the colour that lies under transparent images, such as white or #808080"
     )
+    jitter: int = hyper(0, JITTER, unit="pixel", low=0, high=MOST)
     room: int = hyper(
         0, "inputs of zero in front of each sample's, at least; ff writes the label there", low=0
     )
@@ -382,6 +384,10 @@ class Data(Task):
         )
 
     @override
+    def lesson(self, split, index, key):
+        return self.batch(*jittered(split, index, key, self.jitter), key)
+
+    @override
     def score(self, output, signal):
         return self._meaning.score(output, signal)
 
@@ -511,6 +517,12 @@ class Data(Task):
         for part, one in read.items():
             x, y = self._held_of(one)
             self.parts[part] = _picked(x, np.arange(len(y))), y
+        if self.jitter and len(self.input_shape) < 2:
+            raise ConfigError(
+                f"jitter = {self.jitter} of samples of shape {whole.x.shape[1:]}",
+                "images: they alone can be shifted",
+                "leave it out",
+            )
         for name, share in (("validation", self.validation), ("test", self.test)):
             if not len(self.parts[name][0]):
                 raise ConfigError(

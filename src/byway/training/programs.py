@@ -145,10 +145,14 @@ class Programs:
         index: Int[Array, " batch"],
         key: Key[Array, ""],
         step: Int[Array, ""],
+        lesson: bool = False,
     ) -> tuple[Array, Signal]:
-        """Some samples and their signal at a step, in the precision of the network's weights."""
-        made = self._task().drift(*self._task().batch(split, index, key), step)
-        return in_precision(made, net.dtype)
+        """Some samples and their signal at a step, in the precision of the network's weights; as
+        they are learned from, if it is for a lesson.
+        """
+        task = self._task()
+        made = (task.lesson if lesson else task.batch)(split, index, key)
+        return in_precision(task.drift(*made, step), net.dtype)
 
     def _start(
         self,
@@ -199,6 +203,7 @@ class Programs:
                     index,
                     branch(learner.key, ORDER, learner.step),
                     learner.step,
+                    lesson=True,
                 )
             )
             return learn(

@@ -13,13 +13,15 @@ it is. That is the slope of the goodness by u for relu units; for a black box it
         C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
         delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,
         dW_l = <delta_l n(h_{l-1})^T> over both passes
+        quiet: right labels are to be quiet and wrong ones active; + and - change places in C_l
+        together: in p, G_l and theta n_l are summed over all layers; delta_l has its own h_l still
         peers: m_l <- decay m_l + (1 - decay) <h+_l>,  C += peer mean_j (mean_k m_k - m_j)^2; its
             gradient passes through
         the relu as if it were the identity, so that silent units come back
         head: softmax regression on what the output population receives in the neutral pass
 
     prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C
-        passes).
+        passes); smallest, where quiet.
     readouts["head"]: the softmax head after one neutral pass.
 
 Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
@@ -31,13 +33,13 @@ Limits   what the first C inputs held is lost: it trains on tasks that can spare
          neutral one: the lock is through one sampled label, and no gradient flows through it. A
          convolution sees the label only where its kernel covers the first inputs
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv
-         2212.13345; peer normalisation and head as in its published code; differs in: weights drawn
-         as He et al., any optimiser
+         2212.13345; peer normalisation and head as in its published code; together: Lorberbom et
+         al., Layer collaboration in the forward-forward algorithm, 2023, arXiv 2305.12393; differs
+         in: weights drawn as He et al., any optimiser, thresholds are summed with the goodness
 """
 
 from typing import Any, ClassVar
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from typing_extensions import override
@@ -47,6 +49,16 @@ from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
 from byway.rules import able
+from byway.rules.local._goodness import (
+    LabelledPasses,
+    both,
+    halves,
+    judges,
+    peers,
+    push,
+    require_layers,
+    total,
+)
 
 
 class FF(Rule):
@@ -66,6 +78,10 @@ class FF(Rule):
     decay: float = hyper(
         0.9, "share of the running mean activity kept at each step", low=0.0, high=1.0
     )
+    quiet: bool = hyper(False, "whether a right label is to make layers quiet, not active")
+    together: bool = hyper(
+        False, "whether layers judge by the goodness of all of them, one number a sample"
+    )
 
     @override
     def accepts(self, net):
@@ -74,18 +90,7 @@ class FF(Rule):
         """
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able, [net.output])
-        wrong = [p.name for p in net.populations if p.name != net.output and not p.norm]
-        wrong += [h.name for h in net.hidden if h.cell.name != "relu" and not h.black_box]
-        if wrong or not net.hidden:
-            given = (
-                f"not so: {', '.join(dict.fromkeys(wrong))}" if wrong else "no hidden layer at all"
-            )
-            fix = 'build it with activation="relu" and norm=True' if wrong else "add one"
-            raise RuleError(
-                f"ff was given a network with {given}",
-                "hidden layers of relu or black boxes, normalised",
-                f"{fix}; or use a rule that asks for neither, such as bp or dfa",
-            )
+        require_layers(net, self.id)
         if net[net.input].size < net[net.output].size:
             raise RuleError(
                 f"ff was given {net[net.input].size} inputs",
@@ -102,25 +107,16 @@ class FF(Rule):
     def f(self, gamma, net, state, x, signal, key):
         x = net.place(x)
         classes = net[net.output].size
-        drive = _Drive(net, x)
-        neutral = drive.forward()
+        passes = LabelledPasses(net, x, _with_label, _labels(x, classes))
+        neutral = passes.forward()
         head = neutral.post[net.output]
         if signal is None:
-
-            def goodness(label):
-                phase = drive.forward(jnp.broadcast_to(label[None, :], (x.shape[0], classes)))
-                return sum(_goodness(phase.post[name]) for name in self._judges(net))
-
-            scores = jax.lax.map(goodness, jnp.eye(classes, dtype=x.dtype)).T
+            scores = passes.of_each(lambda phase: total(phase, judges(net)))
+            scores = -scores if self.quiet else scores
             return state, Record({"neutral": neutral}, scores, {"head": head})
         others = jnp.where(signal.target > 0, -jnp.inf, head)
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
-        both = drive.forward(jnp.concatenate([signal.target, wrong]))
-        half = x.shape[0]
-        positive, negative = (
-            jax.tree.map(lambda a, s=s: a[s] if eqx.is_array(a) else a, both)
-            for s in (slice(half), slice(half, None))
-        )
+        positive, negative = halves(passes.forward(jnp.concatenate([signal.target, wrong])))
         return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)
 
     @override
@@ -129,14 +125,12 @@ class FF(Rule):
         means, delta = {}, {}
         for h in net.hidden:
             up, down = positive.post[h.name], negative.post[h.name]
-            theta = self.threshold * h.size
-            means[h.name] = self.decay * memory[h.name] + (1 - self.decay) * up.mean(0)
-            unlike = (means[h.name] - means[h.name].mean()) / h.size
-            # `outer` averages over both passes, while the mean activity is over positives alone:
-            # hence the 2.
-            peers = 2 * self.peer * 2 * (1 - self.decay) * unlike
-            toward = -2 * up * _per_sample(jax.nn.sigmoid(theta - _goodness(up)), up) + peers[None]
-            away = 2 * down * _per_sample(jax.nn.sigmoid(_goodness(down) - theta), down)
+            means[h.name], even = peers(memory[h.name], up, self.peer, self.decay)
+            judging = {one.name: one.size for one in (net.hidden if self.together else (h,))}
+            theta = self.threshold * sum(judging.values())
+            good, bad = (total(phase, judging) for phase in (positive, negative))
+            toward = push(up, good, theta, active=not self.quiet) + even[None]
+            away = push(down, bad, theta, active=self.quiet)
             delta[h.name] = jnp.concatenate([toward, away])
         update = {}
         for p in net.projections:
@@ -151,54 +145,8 @@ class FF(Rule):
                     net[net.output].size,
                 )
             else:
-                pre = jnp.concatenate([positive.pre[p.name], negative.pre[p.name]])
-                update[p.name] = p.outer(pre, delta[p.dst])
+                update[p.name] = both(p, positive, negative, delta[p.dst])
         return means, Update(update)
-
-    def _judges(self, net) -> list[str]:
-        """The layers whose goodness counts when predicting: all but those fed by the input, if
-        there are others.
-        """
-        first = {p.dst for p in net.outgoing(net.input)}
-        return [h.name for h in net.hidden if h.name not in first] or [h.name for h in net.hidden]
-
-
-class _Drive:
-    """The passes of one batch, which differ in C label inputs alone: a projection is linear, so the
-    pixels' current is taken once.
-
-    W n(z) = (W z0 + W_label (y - y0)) / rms(z),   z = x with label y,
-    z0 = x with the neutral label y0
-    """
-
-    def __init__(self, net, x):
-        self.net, self.x = net, x
-        classes = net[net.output].size
-        self.neutral = jnp.full((x.shape[0], classes), 1 / classes, x.dtype)
-        z0 = _with_label(x, self.neutral)
-        each = _labels(x, classes)
-        self.parts = {
-            p.name: (p.offset, p.forward(z0) - p.offset, p.forward(each) - p.offset)
-            for p in net.outgoing(net.input)
-        }
-
-    def forward(self, label=None):
-        """Run the network, once for each block of batch rows of `label` "passes*batch classes"; on
-        the neutral label by default.
-        """
-        passes = 1 if label is None else label.shape[0] // self.x.shape[0]
-        z = _with_label(
-            jnp.concatenate([self.x] * passes), self.neutral if label is None else label
-        )
-        scale = self.net[self.net.input].scale(z)
-        known = {}
-        for name, (offset, base, table) in self.parts.items():
-            current = base
-            if label is not None:
-                change = label - self.neutral[:1]
-                current = jnp.concatenate([base] * passes) + jnp.tensordot(change, table, 1)
-            known[name] = current / scale.reshape(-1, *[1] * (current.ndim - 1)) + offset
-        return self.net.forward(z, known=known)
 
 
 def _label_outer(p, positive, negative, delta, classes):
@@ -226,11 +174,3 @@ def _with_label(x, label):
     """`x` "batch *inputs" with its first inputs replaced by `label` "batch classes"."""
     flat = x.reshape(x.shape[0], -1)
     return jnp.concatenate([label, flat[:, label.shape[1] :]], 1).reshape(x.shape)
-
-
-def _goodness(post):
-    return jnp.sum(post**2, tuple(range(1, post.ndim)))
-
-
-def _per_sample(value, like):
-    return value.reshape(-1, *[1] * (like.ndim - 1))

@@ -29,11 +29,20 @@ SOURCE = "Hinton 2022"
 
 def checks(rule):
     other = dataclasses.replace(rule, threshold=0.4, peer=0.7, decay=0.6)
+    turned = dataclasses.replace(rule, quiet=not rule.quiet)
+    joined = dataclasses.replace(rule, together=not rule.together)
     return [
         Check(
             "every layer: update = autodiff of its own loss", lambda: _own_loss(rule), EXACT, SOURCE
         ),
         Check("the same with other hyper-parameters", lambda: _own_loss(other), EXACT, SOURCE),
+        Check("the same, quiet for the right label", lambda: _own_loss(turned), EXACT, SOURCE),
+        Check(
+            "the same, the goodness of other layers added and taken as given",
+            lambda: _own_loss(joined),
+            EXACT,
+            "Lorberbom et al. 2023",
+        ),
         Check(
             "two classes, other weights above: change of the first update",
             lambda: _leak(rule),
@@ -77,11 +86,15 @@ def _own_loss(rule) -> float:
                 current(sent["neutral"]["hidden2"], theta["hidden2-output"]), signal.target
             )
         )
-        for src, dst in pairwise(order[:-1]):
-            up, down = (
+        currents = {
+            dst: [
                 current(sent[name][src], theta[f"{src}-{dst}"]) for name in ("positive", "negative")
-            )
-            total = total + _layer_loss(rule, up, down, memory[dst])
+            ]
+            for src, dst in pairwise(order[:-1])
+        }
+        for dst, both in currents.items():
+            others = [us for name, us in currents.items() if name != dst and rule.together]
+            total = total + _layer_loss(rule, both, memory[dst], others)
         return total
 
     return gap(update, jax.jit(jax.grad(loss))(net.theta))
@@ -91,14 +104,21 @@ def _sent(theta, order, x):
     return {layer: normalised(h) for layer, h in activity(theta, order, x, "relu", True).items()}
 
 
-def _layer_loss(rule, up, down, memory):
+def _layer_loss(rule, both, memory, others):
     """Logistic losses of both passes, and peer normalisation of the positive one, by the potentials
-    "batch units".
+    "batch units", and by those of the layers that judge with it.
     """
-    theta = rule.threshold * up.shape[1]
-    good, bad = (jnp.sum(jnp.maximum(u, 0) ** 2, 1) for u in (up, down))
+    up, down = both
+    theta = rule.threshold * (up.shape[1] + sum(u.shape[1] for u, _ in others))
+    given = jax.lax.stop_gradient
+    good, bad = (
+        jnp.sum(jnp.maximum(u, 0) ** 2, 1)
+        + sum(jnp.sum(jnp.maximum(given(other[i]), 0) ** 2, 1) for other in others)
+        for i, u in enumerate((up, down))
+    )
+    sign = -1 if rule.quiet else 1
     logistic = jnp.mean(
-        jnp.concatenate([jnp.log(1 + jnp.exp(theta - good)), jnp.log(1 + jnp.exp(bad - theta))])
+        jnp.log(1 + jnp.exp(jnp.concatenate([sign * (theta - good), sign * (bad - theta)])))
     )
     # A relu whose derivative is one everywhere.
     passing = up + jax.lax.stop_gradient(jnp.maximum(up, 0) - up)
