@@ -382,6 +382,130 @@ def soft_hebb() -> Drawing:
     return d.text(172, 217, "all others away from it", "small t-here")
 
 
+def pepita() -> Drawing:
+    """The error added to the input."""
+    d = chain(
+        "PEPITA: the network runs again on an input to which its error was added",
+        "pepita: run again, with the error put in",
+        height=236,
+    )
+    for i, name in enumerate(("x'", "h₁'", "h₂'", "y'")):
+        d.node(X[i], LOW, name, "back")
+        if i:
+            d.arrow((X[i - 1], LOW), (X[i], LOW), f"W{'₁₂₃'[i - 1]}", "back", side=11)
+            d.arrow((X[i], TOP), (X[i], LOW), "−" if i < 3 else "", "here", dashed=True)
+    d.arrow((X[0], TOP), (X[0], LOW), "", "ink")
+    d.arrow((X[3], TOP), (X[0], LOW), "F e", "back", bend=9, dashed=True, side=-7)
+    d.text(172, 206, "each layer learns from what its own activity", "small t-here")
+    return d.text(172, 223, "lost from one pass to the other: h − h'", "small t-here")
+
+
+def _guessing(d: Drawing) -> Drawing:
+    """A predictor of what the loss owes, under each hidden layer; and what corrects it."""
+    for i in (1, 2):
+        d.box(X[i], LOW, 64, 30, f"M{'₁₂'[i - 1]} h ≈ d", "here")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R)
+        )
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.arrow((X[3], LOW), (X[2], LOW), "W₃ᵀ", "back", gap=(R, 32), dashed=True, side=14)
+    return d.arrow((X[2], LOW), (X[1], LOW), "W₂ᵀ", "back", gap=(32, 32), dashed=True, side=14)
+
+
+def dni() -> Drawing:
+    """Synthetic gradients."""
+    d = _guessing(
+        chain(
+            "Synthetic gradients: each layer learns at once from a guess of what comes back",
+            "dni: guess what will come back",
+            height=230,
+        )
+    )
+    d.text(172, 202, "a layer learns from the guess at once;", "small t-here")
+    return d.text(172, 219, "one layer up, the guess is corrected", "small t-back")
+
+
+def unlocked_dni() -> Drawing:
+    """Synthetic inputs and gradients."""
+    d = Drawing("Synthetic inputs and gradients: no layer waits for any other", height=244).text(
+        172, 18, "unlocked_dni: guess what comes, too"
+    )
+    for i, name in enumerate(NAMES):
+        d.node(X[i], TOP + 12, name)
+    d.arrow((X[0], TOP + 12), (X[1], TOP + 12), "W₁")
+    for i in (1, 2):
+        middle = (X[i] + X[i + 1]) / 2
+        d.node(middle, 42, "s", "here", 11)
+        d.arrow((middle, 42), (X[i + 1], TOP + 12), "", "ink", gap=(11, R))
+        d.arrow(
+            (X[0], TOP + 12), (middle, 42), "", "here", bend=-12 if i == 1 else -20, gap=(R, 11)
+        )
+        d.arrow((X[i], TOP + 12), (middle, 42), "", "back", gap=(R, 11), dashed=True)
+    low = LOW + 8
+    for i in (1, 2):
+        d.box(X[i], low, 64, 30, f"M{'₁₂'[i - 1]} h ≈ d", "here")
+        d.arrow((X[i] - 8, TOP + 12), (X[i] - 8, low), "", "ink", gap=(R, 15)).arrow(
+            (X[i] + 8, low), (X[i] + 8, TOP + 12), "", "here", gap=(15, R)
+        )
+    d.node(X[3], low, "e", "back").arrow((X[3], TOP + 12), (X[3], low), "−t", "back")
+    d.arrow((X[3], low), (X[2], low), "W₃ᵀ", "back", gap=(R, 32), dashed=True, side=14)
+    d.arrow((X[2], low), (X[1], low), "W₂ᵀ", "back", gap=(32, 32), dashed=True, side=14)
+    d.text(172, 216, "layers run and learn on guesses, in any order;", "small t-here")
+    return d.text(172, 233, "what is dashed corrects them, and may be late", "small t-back")
+
+
+def mono_forward() -> Drawing:
+    """Scores in place of goodness."""
+    d = chain(
+        "Mono-forward: each layer gives every class a score, and learns by its own answer",
+        "mono_forward: every layer answers",
+        height=226,
+    )
+    for i in (1, 2):
+        d.box(X[i], LOW, 78, 30, f"M{'₁₂'[i - 1]} h = t ?", "back")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "back", gap=(15, R)
+        )
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.text(172, 200, "M scores the classes; nothing comes from above;", "small")
+    return d.text(172, 217, "asked in the end: the last one, or all together", "small")
+
+
+def cafo() -> Drawing:
+    """Cascaded random blocks."""
+    d = chain(
+        "Cascaded blocks: random layers, and a solved predictor for each",
+        "cafo: random blocks, solved predictors",
+        ("W₁ stays", "W₂ stays", ""),
+        height=226,
+    )
+    d.text((X[2] + X[3]) / 2, TOP - 7, "V₂", "small")
+    d.box(X[1], LOW, 64, 30, "V₁ h₁", "here").arrow(
+        (X[1], TOP), (X[1], LOW), "", "ink", gap=(R, 15)
+    )
+    d.arrow((X[1], LOW), (X[3], TOP), "+", "ink", bend=8, gap=(32, R), side=12)
+    d.text(172, 200, "nothing learns step by step: V is solved from", "small t-here")
+    return d.text(172, 217, "sums of products of h and h, and of h and t", "small t-here")
+
+
+def gim() -> Drawing:
+    """Greedy InfoNCE."""
+    d = chain(
+        "Greedy InfoNCE: each map tells what lies below in the same image, among other images",
+        "gim: tell what lies below",
+        height=226,
+    )
+    for i in (1, 2):
+        d.box(X[i], LOW, 78, 30, "V ↑ = ↓ ?", "here")
+        d.arrow((X[i] - 8, TOP), (X[i] - 8, LOW), "", "ink", gap=(R, 15)).arrow(
+            (X[i] + 8, LOW), (X[i] + 8, TOP), "", "here", gap=(15, R)
+        )
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.arrow((X[3], LOW), ((X[2] + X[3]) / 2, TOP), "", "back", gap=(R, 4))
+    d.text(172, 200, "from a place, V tells what is some rows below,", "small t-here")
+    return d.text(172, 217, "among what is there in other images; no labels", "small t-here")
+
+
 def _tried(d: Drawing, back: str, told: str) -> Drawing:
     """Noise into every layer, and one number for all of them."""
     for i in (1, 2, 3):
@@ -826,6 +950,9 @@ DRAWN = (
     symba,
     distance_forward,
     predsim,
+    mono_forward,
+    cafo,
+    gim,
     soft_hebb,
     node_perturbation,
     three_factor,
@@ -833,6 +960,9 @@ DRAWN = (
     ipc,
     ep,
     dtp,
+    pepita,
+    dni,
+    unlocked_dni,
     bptt,
     reversible,
     reversible_exact,

@@ -1,5 +1,5 @@
 """The pages that are made from the code each time the docs are built: rules, tasks, cells, growth
-policies, kinds of network, reproductions and the audit.
+policies, kinds of network, reproductions, the audit and what teaches.
 
 `python docs/made.py` makes that part of the figures anew that is made from the reproductions.
 """
@@ -22,6 +22,7 @@ from byway.pages.network import network_page, networks_page
 from byway.pages.reproduction import renewed, reproduction_page, reproductions_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import task_page, tasks_page
+from byway.pages.teaching import TeachingPart, teaching_page, teaching_part
 from byway.reproductions import REPRODUCTIONS
 from byway.rules import RULES
 from byway.system.machine import cores
@@ -55,8 +56,11 @@ def made() -> dict[str, str]:
     # Audits and exact tests take nearly all of the time: a process for each core shares them.
     with ProcessPoolExecutor(cores(), mp_context=get_context("spawn")) as pool:
         examined = list(pool.map(examine, [rule.id for rule in rules]))
-    pages = {"audit.md": audit_page([part for _, part in examined])}
-    pages |= {f"rules/{rule.id}.md": page for rule, (page, _) in zip(rules, examined, strict=True)}
+    pages = {
+        "audit.md": audit_page([part for _, part, _ in examined]),
+        "teaching.md": teaching_page([part for *_, part in examined]),
+    }
+    pages |= {f"rules/{rule.id}.md": page for rule, (page, *_) in zip(rules, examined, strict=True)}
     pages |= {f"tasks/{task.id}.md": task_page(task) for task in tasks}
     pages |= {f"networks/{kind}.md": network_page(kind, rules) for kind in KINDS}
     pages |= {f"cells/{cell.name}.md": cell_page(cell) for cell in cells}
@@ -75,13 +79,15 @@ def made() -> dict[str, str]:
     return pages
 
 
-def examine(name: str) -> tuple[str, AuditPart]:
-    """The page of a rule, audited and tested, and its part of the page of the audit."""
+def examine(name: str) -> tuple[str, AuditPart, TeachingPart]:
+    """The page of a rule, audited and tested, and its parts of the page of the audit and of that of
+    what teaches.
+    """
     use_compilation_cache()
     rule = RULES.get(name)()
     found = [(kind, audit(rule, tiny(kind, rule))) for kind in accepted(rule)]
     page = rule_page(rule, found, verify(rule), figures(name), drawing(name))
-    return page, audit_part(rule, found)
+    return page, audit_part(rule, found), teaching_part(rule, found)
 
 
 def ours(registry) -> Iterator:

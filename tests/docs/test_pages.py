@@ -11,7 +11,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import byway
-from byway.audit.networks import KINDS, learns_samples
+from byway.audit.networks import KINDS, learns_samples, tiny
 from byway.audit.verdict import audit
 from byway.core.check import Check
 from byway.growths import GROWTHS
@@ -21,6 +21,7 @@ from byway.pages.member import cell_page, growth_page
 from byway.pages.network import ABOUT, network_page
 from byway.pages.rule import rule_page, rules_page
 from byway.pages.task import EMBEDDED, task_page
+from byway.pages.teaching import teaching_page, teaching_part
 from byway.pages.words import card
 from byway.rules import RULES
 from byway.tasks import TASKS
@@ -203,17 +204,44 @@ def test_the_lists_link_every_page():
     # By their claims: those that read no slope of a hidden unit.
     found = re.findall(r"\(\.\./rules/(\w+)\.md\)", willing)
     assert found == [
+        "cafo",
         "ep",
         "esn",
         "ff",
         "frozen",
         "node_perturbation",
+        "pepita",
         "scff",
         "soft_hebb",
         "symba",
         "taylor",
         "three_factor",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "teacher", "read", "waits"),
+    [
+        ("dfa", "A vector of errors", "error, phase *free*", "yes"),
+        ("mono_forward", "A vector of errors", "error, phase *free*", "no"),
+        ("dni", "The target", "target, phase *free*", "no"),
+        ("pepita", "A contrast of phases", "phase *free*, phase *modulated*", "yes"),
+        ("pc", "Activity that was moved", "phase *settled*", "yes"),
+        ("node_perturbation", "One number, the loss", "loss, phase *clean*, phase *noisy*", "yes"),
+        ("three_factor", "One number, a reward", "reward, phase *tried*", "yes"),
+        ("soft_hebb", "Its own activity", "phase *free*", "no"),
+        ("frozen", "Nothing", "none", "no"),
+    ],
+)
+def test_a_rule_is_sorted_by_what_teaches_its_hidden_layers(name, teacher, read, waits):
+    """As the papers say it, and the audit reads it."""
+    rule = byway.rule(name)
+    part = teaching_part(rule, [("mlp", audit(rule, tiny("mlp", rule)))])
+    assert part.kind == teacher
+    assert (part.row[2], part.row[4]) == (read, waits)
+    page = teaching_page([part])
+    assert f"## {teacher}\n" in page and page.count("\n## ") == 1
+    assert f"](rules/{name}.md)" in page
 
 
 def test_a_card_keeps_all_that_was_said():

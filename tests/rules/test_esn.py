@@ -14,7 +14,8 @@ from byway.core.errors import RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import graph, mlp, rnn
 from byway.network.projections import Skip
-from byway.rules.time.esn import ESN, _solved
+from byway.rules._ridge import solved_ridge
+from byway.rules.time.esn import ESN
 from byway.training.step import Optimisers, concluded, learn, new_learner
 
 RULE = ESN(ridge=1e-2)
@@ -168,12 +169,12 @@ def test_a_ridge_that_rounding_swallows_is_raised_until_the_readout_can_be_solve
     repeated = np.outer([1.0, 1.0, 2.0], [1.0, 1.0, 2.0])
     for dtype, ridge, within in ((np.float32, 1e-8, 1e-3), (np.float64, 1e-3, 1e-12)):
         rr, ry = jnp.asarray(repeated, dtype), jnp.asarray([[3.0], [3.0], [6.0]], dtype)
-        found = _solved(rr, ry, jnp.full(3, ridge, dtype))
+        found = solved_ridge(rr, ry, jnp.full(3, ridge, dtype))
         assert np.isfinite(found).all() and found.dtype == dtype
         raised = 1e-3 if dtype == np.float64 else 0.0
         expected = 3 * 6 / (6 + raised)
         assert float(found[0, 0] + found[1, 0] + 2 * found[2, 0]) == pytest.approx(
             expected, rel=within
         )
-    lost = _solved(jnp.full((2, 2), jnp.nan), jnp.ones((2, 1)), jnp.ones(2))
+    lost = solved_ridge(jnp.full((2, 2), jnp.nan), jnp.ones((2, 1)), jnp.ones(2))
     assert np.isnan(lost).all()

@@ -305,6 +305,39 @@ def gap(update: Mapping[str, Mapping[str, Any]], true: Mapping[str, Mapping[str,
     )
 
 
+def owed(
+    problem: Problem, phi: str = "tanh", loss: str = "cross_entropy"
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What each hidden layer of a multi-layer perceptron sends, and what the loss of each sample
+    owes to it, dC/dh: both by layer, "batch units".
+    """
+    net, x, signal, _ = problem
+    order = layers(len(net.hidden))
+
+    def run(added):
+        now = {order[0]: x}
+        for src, name in pairwise(order):
+            u = current(now[src], net.theta[f"{src}-{name}"])
+            now[name] = u if name == order[-1] else PHI[phi](u) + added[name]
+        return now
+
+    def total(added):
+        return jnp.sum(BY_EYE[loss](run(added)[order[-1]], signal.target))
+
+    added = {h.name: jnp.zeros((len(x), h.size)) for h in net.hidden}
+    sent = jax.jit(run)(added)
+    return {name: sent[name] for name in added}, jax.jit(jax.grad(total))(added)
+
+
+def least_squares(seen: Array, wanted: Array) -> dict[str, Array]:
+    """The linear map of what was seen, and a one, that comes closest to what is wanted; of all
+    such the smallest.
+    """
+    z = np.concatenate([np.asarray(seen), np.ones((len(seen), 1))], 1)
+    solved = np.linalg.lstsq(z, np.asarray(wanted), rcond=None)[0]
+    return {"weight": jnp.asarray(solved[:-1]), "bias": jnp.asarray(solved[-1])}
+
+
 def from_autodiff(rule: Rule, problem: Problem, gamma: Any = None) -> float:
     """How far a rule's update is from the gradient of the loss."""
     return gap(taught(rule, problem.net, problem.x, problem.signal, gamma), problem.gradient())

@@ -2,7 +2,8 @@
 
 Every hidden layer has two small heads of its own and learns from what they make of it, and from
 nothing above. One predicts the target. The other looks at a whole batch: samples of one class are
-to be alike and those of different classes not. The heads learn too; they are gamma.
+to be alike and those of different classes not. The heads learn too; they are gamma. With beta 0
+layers learn by prediction alone (`pred` in the paper), with beta 1 by similarity alone (`sim`).
 
     f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
     g:  C_l = (1 - beta) <C(V_l h_l + c_l, t)> + beta mean_ij (S(R_l h_l) - S(t))_ij^2
@@ -25,7 +26,6 @@ Source   Nokland and Eidnes, Training neural networks with local error signals, 
          every place, the output learns alone
 """
 
-import math
 from typing import ClassVar
 
 import jax
@@ -42,9 +42,8 @@ from byway.network.populations import Population
 from byway.network.projections import Dense, Projection
 from byway.rules import able
 from byway.rules._feedforward import FeedForward
+from byway.rules.local._heads import HEADS, drawn, predictor
 
-# Keeps the heads apart from the weights, even where a caller draws both from one key.
-HEADS = 0x5E
 # With fewer feature maps than this samples are compared place by place.
 FEW = 4
 # A sample whose features differ by less than this share of their size has no direction: what is
@@ -61,7 +60,7 @@ class Predsim(FeedForward):
 
     beta: float = hyper(
         0.99,
-        "share of similarity in the loss of a layer, of prediction the rest",
+        "share of similarity in the loss of a layer, of prediction the rest: 0 is pred, 1 is sim",
         low=0.0,
         high=1.0,
         search=(0.5, 0.999),
@@ -86,8 +85,8 @@ class Predsim(FeedForward):
         keys = jax.random.split(jax.random.fold_in(key, HEADS), (max(len(net.hidden), 1), 2))
         return {
             h.name: {
-                "pred": _drawn(_predictor(net, h), k[0]),
-                "sim": _drawn(_comparer(net, h), k[1]),
+                "pred": drawn(predictor(net, h), k[0]),
+                "sim": drawn(_comparer(net, h), k[1]),
             }
             for h, k in zip(net.hidden, keys, strict=False)
         }
@@ -99,34 +98,20 @@ class Predsim(FeedForward):
         wanted = _likeness(signal.target)
         for h in net.hidden:
             post = free.post[h.name]
-            predictor = _predictor(net, h).with_theta(gamma[h.name]["pred"])
+            reader = predictor(net, h).with_theta(gamma[h.name]["pred"])
             comparer = _comparer(net, h).with_theta(gamma[h.name]["sim"])
-            wrong = (1 - self.beta) * signal.error(predictor.forward(post))
+            wrong = (1 - self.beta) * signal.error(reader.forward(post))
             unlike = self.beta * _pull(comparer.forward(post), wanted)
-            delta[h.name] = (predictor.backward(wrong) + comparer.backward(unlike)) * free.slope[
+            delta[h.name] = (reader.backward(wrong) + comparer.backward(unlike)) * free.slope[
                 h.name
             ]
             heads[h.name] = {
-                "pred": predictor.outer(post, wrong),
+                "pred": reader.outer(post, wrong),
                 "sim": comparer.outer(post, unlike),
             }
         return memory, Update(
             {p.name: p.outer(free.pre[p.name], delta[p.dst]) for p in net.projections}, heads
         )
-
-
-def _predictor(net: Network, population: Population) -> Dense:
-    """V and c, as zeros: from a population to the shape of the output."""
-    out = net[net.output]
-    weight, bias = jnp.zeros((population.size, out.size), net.dtype), jnp.zeros(out.size, net.dtype)
-    return Dense(
-        src=population.name,
-        dst="pred",
-        src_shape=population.shape,
-        dst_shape=out.shape,
-        weight=weight,
-        bias=bias,
-    )
 
 
 def _comparer(net: Network, population: Population) -> Projection:
@@ -139,14 +124,6 @@ def _comparer(net: Network, population: Population) -> Projection:
         return Conv(src=name, dst="sim", src_shape=shape, weight=weight, bias=None)  # pyright: ignore[reportCallIssue]
     weight, bias = jnp.zeros((n, n), net.dtype), jnp.zeros(n, net.dtype)
     return Dense(src=name, dst="sim", src_shape=shape, dst_shape=(n,), weight=weight, bias=bias)
-
-
-def _drawn(head: Projection, key) -> dict[str, Array]:
-    theta = head.theta
-    return theta | {
-        "weight": jax.random.normal(key, theta["weight"].shape, theta["weight"].dtype)
-        / math.sqrt(head.fan_in)
-    }
 
 
 def _varies(z: Float[Array, "batch *units"]) -> bool:

@@ -27,7 +27,7 @@ Source   Jaeger, The echo state approach to analysing and training recurrent neu
          training was
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -43,13 +43,12 @@ from byway.network.activations import Activation
 from byway.network.network import Network
 from byway.network.projections import Dense
 from byway.rules import able
+from byway.rules._ridge import single, solved_ridge
 
 # Keeps the biases apart from the weights, even where a caller draws both from one key.
 BIAS = 0xE5
 # The spectral radius is the limit of |W^n|^(1/n); n is two to this.
 DOUBLINGS = 40
-# By how much the ridge is raised where rounding has swallowed it.
-RAISED = (1.0, 10.0, 100.0, 1_000.0)
 
 
 class ESN(StepRule):
@@ -117,7 +116,7 @@ class ESN(StepRule):
             for h, k in zip(net.hidden, keys, strict=False)
         }
         loops = [p for p in net.projections if p.src == p.dst and _square(p)]
-        own = {p.name: _radius(p.weight.astype(_single(net))).astype(net.dtype) for p in loops}
+        own = {p.name: _radius(p.weight.astype(single(net))).astype(net.dtype) for p in loops}
         return {
             "bias": drawn,
             "scale": {name: self.radius / jnp.where(r > 0, r, 1) for name, r in own.items()},
@@ -127,7 +126,7 @@ class ESN(StepRule):
     def start(self, gamma, net, batch):
         """Rest, and no products."""
         features = 1 + sum(p.fan_in for p in net.incoming(net.output))
-        zeros = lambda *shape: jnp.zeros(shape, _single(net))
+        zeros = lambda *shape: jnp.zeros(shape, single(net))
         kept = {
             "rr": zeros(features, features),
             "ry": zeros(features, net[net.output].size),
@@ -176,7 +175,9 @@ class ESN(StepRule):
             .at[-1]
             .set(jnp.where(known, 0, 1))
         )
-        solved = _solved(memory["rr"] / batches, memory["ry"] / batches, penalty).astype(net.dtype)
+        solved = solved_ridge(memory["rr"] / batches, memory["ry"] / batches, penalty).astype(
+            net.dtype
+        )
         theta, first = {}, 0
         for p in net.incoming(net.output):
             theta[p.name] = {"weight": jnp.where(known, solved[first : first + p.fan_in], p.weight)}
@@ -184,30 +185,6 @@ class ESN(StepRule):
                 theta[p.name]["bias"] = jnp.where(known, solved[-1], p.bias)
             first += p.fan_in
         return gamma, net.with_theta(theta)
-
-
-def _solved(
-    products: Float[Array, "n n"], wanted: Float[Array, "n out"], penalty: Float[Array, " n"]
-) -> Float[Array, "n out"]:
-    """(products + diag(penalty))^-1 wanted; with a penalty that is larger by the least power of ten
-    for which rounding leaves a matrix that is positive definite.
-    """
-    solved = jnp.full_like(wanted, jnp.nan)
-    for times in reversed(RAISED):
-        root = jax.lax.linalg.cholesky(products + jnp.diag(times * penalty))
-        half = jax.lax.linalg.triangular_solve(root, wanted, left_side=True, lower=True)
-        found = jax.lax.linalg.triangular_solve(
-            root, half, left_side=True, lower=True, transpose_a=True
-        )
-        solved = jnp.where(jnp.all(jnp.isfinite(found)), found, solved)
-    return solved
-
-
-def _single(net: Network) -> Any:
-    """The type to add up in, and to solve in: that of the weights, but single precision at
-    least.
-    """
-    return net.dtype if jnp.finfo(net.dtype).bits >= 32 else jnp.float32
 
 
 def _arrived(net: Network, free: Phase) -> Float[Array, "batch features"]:

@@ -1,0 +1,1 @@
+"""Gradients that are guessed on the spot, by predictors that learn to guess them."""
