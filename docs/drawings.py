@@ -365,6 +365,26 @@ def predsim() -> Drawing:
     return d.text(172, 217, "nothing comes from the layers above", "small t-back")
 
 
+def subtask() -> Drawing:
+    """Subtasks."""
+    d = Drawing("Subtasks: no error crosses a code", height=226).text(
+        172, 18, "subtask: no error crosses a code"
+    )
+    for i, name in enumerate(("x", "h", "c′", "y′")):
+        d.node(X[i], TOP, name)
+    for i, name in enumerate(("", "B₁", "B₂")):
+        d.arrow((X[i], TOP), (X[i + 1], TOP), name)
+    d.node(X[2], LOW, "c", "here").node(X[3], LOW, "y", "ink")
+    d.arrow((X[3], LOW), (X[2], LOW), "R", "here")
+    d.arrow((X[2], LOW), (X[2], TOP), "c′ − c", "back").arrow(
+        (X[3], LOW), (X[3], TOP), "y′ − y", "back"
+    )
+    d.arrow((X[2], TOP), ((X[1] + X[2]) / 2, TOP), "", "back", bend=-18, gap=(R, 4))
+    d.arrow((X[3], TOP), ((X[2] + X[3]) / 2, TOP), "", "back", bend=-18, gap=(R, 4))
+    d.text(172, 200, "R turns the target into a code of fixed variance:", "small t-here")
+    return d.text(172, 217, "each part learns to say its own", "small t-back")
+
+
 def soft_hebb() -> Drawing:
     """Soft winner-take-all Hebbian layers."""
     d = chain(
@@ -953,6 +973,7 @@ DRAWN = (
     mono_forward,
     cafo,
     gim,
+    subtask,
     soft_hebb,
     node_perturbation,
     three_factor,

@@ -84,7 +84,13 @@ LITTLE = {
 
 def variant(name, of):
     """A network with the options that a rule needs."""
-    return (VARIANTS | KINDS)[of](**byway.rule(name).network_options)
+    return (VARIANTS | KINDS)[of](**options(name, of))
+
+
+def options(name, of):
+    """What a rule needs of a builder; a code is for the one that makes any."""
+    needed = byway.rule(name).network_options.items()
+    return {option: value for option, value in needed if option != "code" or of == "mlp"}
 
 
 @functools.cache
@@ -98,7 +104,7 @@ def refusal(name, of):
     """The error with which a rule refuses a network, of which it sees the shapes alone; or None."""
     rule = byway.rule(name)
     try:
-        rule.accepts(outline(of, **rule.network_options))
+        rule.accepts(outline(of, **options(name, of)))
     except RuleError as refused:
         return refused
     return None

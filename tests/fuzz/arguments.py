@@ -278,6 +278,7 @@ HYPER = {
     "unlocked_dni": ("width",),
     "cafo": ("ridge",),
     "gim": ("ahead", "skip"),
+    "subtask": ("by", "lipschitz"),
     "esn": ("ridge", "radius", "input", "bias", "washout"),
     "three_factor": ("sigma", "tau", "window"),
     "taylor": ("bound",),

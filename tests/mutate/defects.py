@@ -312,6 +312,27 @@ RULES = [
         _of("rules/test_three_factor", "traces_in_time_are_those_of_a_loop"),
     ),
     Defect(
+        "subtask_whitens_by_the_batch_alone",
+        "rules/local/subtask.py",
+        "share = len(y) / count",
+        "share = 1.0",
+        _of("rules/test_subtask", "what_is_known_of_targets_is_their_mean_over_all_batches"),
+    ),
+    Defect(
+        "subtask_bounds_by_one_norm",
+        "rules/local/subtask.py",
+        "_norm(p.weight) * reach[p.src]",
+        "_norm(p.weight)",
+        _of("verify/test_verify", "it_holds"),
+    ),
+    Defect(
+        "segments_give_back_the_rows_of_another",
+        "network/segments.py",
+        'k: a[rows] if k == "weight"',
+        'k: a[: rows.stop - rows.start] if k == "weight"',
+        _of("verify/test_verify", "it_holds"),
+    ),
+    Defect(
         "predsim_compares_without_turning",
         "rules/local/predsim.py",
         "(by_direction - direction * along) * inverse",

@@ -40,6 +40,8 @@ KINDS: dict[str, Callable[..., Network]] = {
 def tiny(kind: str, rule: Rule) -> Network:
     """The tiny network of a kind, built with the options that `rule` needs."""
     options = dict(rule.network_options)
+    if kind != "mlp":  # the only builder that puts a code into a network
+        options.pop("code", None)
     if kind == "cyclic" and rule.in_time:  # from step to step, relus in a loop add up without end
         options.setdefault("activation", "tanh")
     if (

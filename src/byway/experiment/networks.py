@@ -18,6 +18,7 @@ ONLY = {
     **dict.fromkeys(("channels", "kernel", "pool"), "convnet"),
     **dict.fromkeys(("duration", "steps", "decay", "method"), "ode"),
     "fan_in": "mlp",
+    "code": "mlp",
     "units": "lru",
     "blocks": "revnet",
     "stages": "orthogonal",
@@ -67,6 +68,9 @@ class NetSettings:
             integrator, which is the default of coupled.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
             default.
+        code: how many units a code has, in an mlp: the end of one subtask and the beginning of the
+            next, a linear layer before the last hidden one, or before the output; 0 for one unit
+            less than outputs. None by default; subtask always has one.
         units: how many complex numbers each memory of an lru holds; as many as its hidden layer has
             units by default.
         blocks: how many blocks a revnet has, each of two hidden layers; 8 by default.
@@ -90,6 +94,7 @@ class NetSettings:
     pool: int | None = None
     activation: str | None = None
     fan_in: int | None = None
+    code: int | None = None
     units: int | None = None
     blocks: int | None = None
     duration: float | None = None
@@ -128,6 +133,9 @@ class NetSettings:
         # cannot train. In an lru the memories are what it asks for.
         if "activation" in options or mine.kind == "lru":
             needs.pop("activation", None)
+        # Of how many units a code is may be chosen; where there is none, the rule says so.
+        if "code" in options or mine.kind != "mlp":
+            needs.pop("code", None)
         for name, value in options.items():
             if (only := ONLY.get(name, mine.kind)) != mine.kind:
                 raise ConfigError(

@@ -189,6 +189,8 @@ ACTIVATIONS = {
     a.name: a
     for a in (
         Activation("identity", _identity, _unit_slope, inverse=_identity),
+        # Linear, and the end of a subtask: see `segments`.
+        Activation("code", _identity, _unit_slope, inverse=_identity),
         Activation("relu", jax.nn.relu, _relu_slope, gain=2.0),
         # A relu whose units are drawn with weights of norm 5, for rules whose weights shrink as
         # they learn.

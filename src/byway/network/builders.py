@@ -47,6 +47,7 @@ def mlp(
     bias: bool = True,
     readout_from: Sequence[int] = (-1,),
     fan_in: int | None = None,
+    code: int | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
     """A multi-layer perceptron.
@@ -62,16 +63,36 @@ def mlp(
             default.
         fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all
             by default. The output reads all.
+        code: how many units a code has, which ends one subtask and begins the next: a linear layer
+            before the last hidden layer, or before the output where there is but one; 0 for one
+            unit less than outputs, None for no code. For several codes, see `graph`.
         key: draws the weights; a whole number is a seed.
 
     Raises:
-        ShapeError: fewer than two sizes, or a size below 1.
+        ShapeError: fewer than two sizes, or a size below 1; or a code and no hidden layer.
         ConfigError: `readout_from` names a layer that does not exist.
     """
     _check_sizes(sizes)
     shapes = [as_shape(s) for s in sizes]
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
-    populations = placed(names, shapes, activation, norm)
+    cells: Phi | dict[str, Phi] = activation
+    if code is not None:
+        require_whole("code", code, 0)
+        if len(sizes) < 3:
+            raise ShapeError(
+                f"a code in a network of sizes {tuple(sizes)}",
+                "a hidden layer before it at least",
+                "see 'mlp(784, 500, 10, code=9)'",
+            )
+        at = max(len(sizes) - 2, 2)
+        names.insert(at, "code")
+        shapes.insert(at, (code or math.prod(shapes[-1]) - 1,))
+        cells = dict.fromkeys(names[1:-1], activation) | {"code": "code"}
+    populations = placed(names, shapes, cells, norm)
+    if code is not None:
+        populations = [
+            dataclasses.replace(p, norm=False) if p.name == "code" else p for p in populations
+        ]
     edges = list(pairwise(names[:-1]))
     if fan_in is not None:
         named = {p.name: p for p in populations}
