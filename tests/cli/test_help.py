@@ -67,14 +67,25 @@ def test_the_network_is_a_topic(helped):
     assert "--net.no-bias" in said, "what is on is turned off so"
 
 
-@pytest.mark.parametrize(
-    ("topic", "registry"), [("rules", RULES), ("tasks", TASKS), ("growth", GROWTHS)]
-)
+@pytest.mark.parametrize(("topic", "registry"), [("tasks", TASKS), ("growth", GROWTHS)])
 def test_a_list_is_a_topic(helped, topic, registry):
     said = helped("compare", "--help", topic)
     first = [line.split()[0] for line in said.splitlines() if line and not line.startswith(" ")]
     assert first[1:] == registry.ids()
     assert len(said.splitlines()) <= SCREEN
+
+
+def test_rules_are_listed_by_family_and_each_family_is_a_topic(helped):
+    said = helped("compare", "--help", "rules")
+    assert len(said.splitlines()) <= SCREEN
+    listed = []
+    for family, names in RULES.families().items():
+        assert sorted(names) == names and ", ".join(names) in " ".join(said.split())
+        inner = helped("compare", "--help", family or "others")
+        first = [line.split()[0] for line in inner.splitlines() if line[:1].strip()]
+        assert first[1:] == names and len(inner.splitlines()) <= SCREEN
+        listed += names
+    assert sorted(listed) == sorted(RULES.ids())
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,7 @@ def test_a_topic_that_there_is_not_names_the_nearest(capsys):
         said = capsys.readouterr().err
         assert f"no topic of --help called '{topic}'" in said and near in said
     assert main(["train", "--help", "nonsense"]) == 2
-    assert "wanted: one of: adding, backsolve," in capsys.readouterr().err
+    assert "wanted: one of: adding, arithmetic, backprop, backsolve," in capsys.readouterr().err
 
 
 def test_a_rule_that_there_is_not_is_said_where_help_is_asked_for(capsys):

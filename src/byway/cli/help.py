@@ -1,5 +1,6 @@
 """`--help`: a screen for a verb, and one for each topic that it names."""
 
+import importlib
 import sys
 import textwrap
 import types
@@ -13,12 +14,15 @@ from rich.table import Table
 from byway.cli.flags import Flag, member_flags, net_flags
 from byway.cli.table import terminal
 from byway.core.errors import unknown_name
+from byway.core.registry import Registry
 from byway.growths import GROWTHS
 from byway.rules import RULES
-from byway.system.docstring import headline
+from byway.system.docstring import docstring, headline
 from byway.tasks import TASKS
 
 LISTS = {"rules": RULES, "tasks": TASKS, "growth": GROWTHS}
+# The family of what is in no folder of ours.
+OTHERS = "others"
 WIDTH = 100
 
 
@@ -32,7 +36,7 @@ def print_help(
         doc: what it does.
         flags: its settings.
         topic: what to explain: "" for the verb itself, a topic of its flags, "net", "rules",
-            "tasks", "growth", or a rule, a task or a growth policy by its name.
+            "tasks", "growth", a family of rules, or a rule, a task or a growth policy by its name.
         members: the rules and the task that would be trained.
 
     Raises:
@@ -42,10 +46,12 @@ def print_help(
     if topic in topics:
         print(f"Flags of 'byway {verb}': {topic}.\n")
         console.print(_table([_row(flag) for flag in flags if flag.topic == topic]))
-    elif topic in LISTS:
+    elif topic in LISTS and len(families := LISTS[topic].families()) > 1:
+        print(f"{topic} by family; 'byway {verb} --help FAMILY' tells them apart\n")
+        console.print(_table([_family(LISTS[topic], *one) for one in families.items()]))
+    elif names := _listed(topic):
         print(f"{topic}; 'byway {verb} --help NAME' explains one and its settings\n")
-        rows = [(name, _about(LISTS[topic].get(name))) for name in LISTS[topic].ids()]
-        console.print(_table(rows))
+        console.print(_table([(name, _about(member)) for name, member in names.items()]))
     elif topic == "net":
         print("The network that every rule trains.\n")
         console.print(_table([_row(flag, "net.") for flag in net_flags()]))
@@ -66,10 +72,32 @@ def print_help(
         )
 
 
+def _family(registry: Registry[Any], family: str, names: Sequence[str]) -> tuple[str, str]:
+    """A row: what a family of a registry has in common, and its members."""
+    about = importlib.import_module(f"{registry.package.__name__}.{family}") if family else None
+    doc = " ".join(docstring(about).split()) if about else "Of other packages, learned, or yours."
+    return family or OTHERS, f"{doc}\n{', '.join(names)}"
+
+
+def _listed(topic: str) -> dict[str, type]:
+    """The members of a list, or of one family of it; none where a topic is neither."""
+    if topic in LISTS:
+        return {name: LISTS[topic].get(name) for name in LISTS[topic].ids()}
+    found = {
+        family or OTHERS: (registry, names)
+        for registry in LISTS.values()
+        if len(families := registry.families()) > 1
+        for family, names in families.items()
+    }
+    registry, names = found.get(topic, (RULES, []))
+    return {name: registry.get(name) for name in names}
+
+
 def _print_member(name: str, topics: Iterable[str]) -> None:
     registry = next((one for one in LISTS.values() if name in one.ids()), None)
     if registry is None:
-        known = [*topics, "net", *LISTS, *(name for one in LISTS.values() for name in one.ids())]
+        known = [*topics, "net", *LISTS, *filter(None, RULES.families())]
+        known += [name for one in LISTS.values() for name in one.ids()]
         raise unknown_name("topic of --help", name, known)
     member = registry.get(name)
     print(f"{_wrapped(_about(member))}\n")

@@ -50,6 +50,14 @@ class Registry(Generic[T]):
         """The names of those that come with the package."""
         return sorted(self._own)
 
+    def families(self) -> dict[str, list[str]]:
+        """The names by the folder of the package that each is in; under "" those in none."""
+        found: dict[str, list[str]] = {}
+        for name in self.ids():
+            inner = self._own.get(name, "").removeprefix(f"{self.package.__name__}.")
+            found.setdefault(inner.rpartition(".")[0], []).append(name)
+        return dict(sorted(found.items(), key=lambda item: (not item[0], item[0])))
+
     def get(self, name: str) -> type[T]:
         """The class called `name`, or the class of a file, `path/to/file.py:Class`.
 

@@ -5,19 +5,21 @@ worth having. The behaviour B1 learns x -> c and B2 learns c -> y, each by a rul
 its own part of the network; both at once, as c is known before B1 has learnt to say it. Codes form
 a chain, or any graph without cycles (`network/segments.py`).
 
-    f:  c = R(y) = W^T (y - <y>),   W = A (A^T S A)^(-1/2) / sqrt(k),   S the covariance of y so
-        far: <c> = 0 and <c c^T> = I / k, whatever A is
-        B1 reads x and says c'; B2 reads c' and, beside it, c; each runs as its rule has it
-    g:  each behaviour learns by its own rule from |B1(x) - c|^2 / 2, |B2(c') - y|^2 / 2 and
-        |B2(c) - y|^2 / 2
-        dA = <(y - <y>) (K^2 (c - c') + B2'(c)^T (B2(c) - y))^T> N^T,   W = A N, N as it stands
-    then: every weight beyond a code is scaled down to a spectral norm of lipschitz^(1 / layers)
+    f:  c = (y - <y>) A N,   N = (k A^T S A)^{-1/2},   S the covariance of y so far:
+        then <c> = 0 and <c^T c> = I / k, whatever A is
+        B_1 reads x and says c'; B_2 reads c' and, beside it, c; each runs as its rule has it
+    g:  each part learns by its own rule from |B_1(x) - c|^2 / 2, |B_2(c') - y|^2 / 2 and
+        |B_2(c) - y|^2 / 2
+        dA = <(y - <y>)^T (K^2 (c - c') + (B_2(c) - y) J)> N^T,   J the derivative of B_2 at c
+    then: every weight beyond a code is scaled down to a spectral norm of lipschitz^{1/d}, with d
+        the weights on the way
 
-    bound: |B2(B1(x)) - y|^2 <= 2 |B2(c) - y|^2 + 2 K^2 |B1(x) - c|^2, K the product of the norms
+    bound: |B_2(B_1(x)) - y|^2 <= 2 |B_2(c) - y|^2 + 2 K^2 |B_1(x) - c|^2,
+        K the product of the norms
 
 What is learned cannot be faked. Codes whose scale shrinks or that say nothing are none that R can
 make; what it lowers is half the bound. "deployed" and "bound" are the two sides of that, and
-"code_error" is |B1(x) - c|^2, where codes that say nothing of x have 1.
+"code_error" is that of B1, where codes that say nothing of x have 1.
 
 Shapes   y "batch out", c "batch k", A "out k", S "out out"
 Units    activity dimensionless
