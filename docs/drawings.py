@@ -969,6 +969,7 @@ DRAWN = (
     scff,
     symba,
     distance_forward,
+    ff_recurrent,
     predsim,
     mono_forward,
     cafo,

@@ -42,6 +42,7 @@ _HOME = {
     "lru": "network.builders",
     "coupled": "network.builders",
     "revnet": "network.builders",
+    "topdown": "network.builders",
     "ode": "network.builders",
     "orthogonal": "network.builders",
     "Orthogonal": "network.orthogonal",

@@ -66,6 +66,7 @@ from byway.network.builders import ode as ode
 from byway.network.builders import orthogonal as orthogonal
 from byway.network.builders import revnet as revnet
 from byway.network.builders import rnn as rnn
+from byway.network.builders import topdown as topdown
 from byway.network.cell import Cell as Cell
 from byway.network.cell import Local as Local
 from byway.network.convolutions import Conv as Conv

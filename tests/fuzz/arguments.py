@@ -264,6 +264,7 @@ HYPER = {
     "ep": ("steps", "rate", "tolerance", "nudged_steps", "beta"),
     "distance_forward": ("alpha", "margin"),
     "ff": ("threshold", "peer", "decay"),
+    "ff_recurrent": ("steps", "first", "last", "stay", "threshold", "peer", "decay"),
     "ff_unsupervised": ("threshold", "peer", "decay", "blurs"),
     "ipc": ("steps", "rate", "tolerance", "precision"),
     "kolen_pollack": ("decay",),

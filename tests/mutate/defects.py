@@ -147,6 +147,23 @@ RULES = [
         _of("rules/test_ff_unsupervised", "other_images_have_other_masks"),
     ),
     Defect(
+        "ff_recurrent_keeps_the_other_share",
+        "rules/local/ff_recurrent.py",
+        "self.stay * s[name] + (1 - self.stay) * made[name]",
+        "(1 - self.stay) * s[name] + self.stay * made[name]",
+        _of("rules/test_ff_recurrent", "a_layer_keeps_as_much_of_its_state_as_is_said"),
+    ),
+    Defect(
+        "ff_recurrent_looks_an_iteration_late",
+        "rules/local/ff_recurrent.py",
+        "[self.first - 1 : self.last]",
+        "[self.first : self.last]",
+        _of(
+            "rules/test_ff_recurrent",
+            "iterations_that_count_are_those_from_the_first_to_the_last",
+        ),
+    ),
+    Defect(
         "symba_negatives_may_be_right",
         "rules/local/symba.py",
         "jnp.where(signal.target > 0, -jnp.inf, jnp.zeros_like(head))",

@@ -72,9 +72,9 @@ def accepted(rule: Rule) -> list[str]:
 
 def learns_samples(rule: Rule) -> bool:
     """Whether a rule learns from independent samples, on a multi-layer perceptron as it asks for,
-    from images, or on a neural ODE; else it needs sequences.
+    from images, in a network with cycles, or on a neural ODE; else it needs sequences.
     """
-    return any(_learns_samples(rule, kind) for kind in ("mlp", "convnet", "ode"))
+    return any(_learns_samples(rule, kind) for kind in ("mlp", "convnet", "cyclic", "ode"))
 
 
 def _learns_samples(rule: Rule, kind: str) -> bool:

@@ -9,7 +9,17 @@ from byway.core.errors import ConfigError, look_up
 from byway.core.given import require_whole
 from byway.core.task import Task
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, lru, mlp, ode, orthogonal, revnet, rnn
+from byway.network.builders import (
+    convnet,
+    coupled,
+    lru,
+    mlp,
+    ode,
+    orthogonal,
+    revnet,
+    rnn,
+    topdown,
+)
 from byway.network.network import Network
 
 # Of each convolution, unless told; and the kind of network that alone has a setting.
@@ -37,6 +47,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "revnet": lambda task, hidden, options: revnet(
         task.input_shape, *hidden, task.outputs, **options
     ),
+    "topdown": lambda task, hidden, options: topdown(
+        task.input_shape, *hidden, task.outputs, **options
+    ),
     "ode": lambda task, hidden, options: ode(task.input_shape, *hidden, task.outputs, **options),
     "convnet": lambda task, hidden, options: convnet(
         task.input_shape,
@@ -53,10 +66,11 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp, convnet, revnet (residual, of two streams that can be gone back through), rnn,
-            lru (linear recurrent units), coupled (recurrent, with layers of two halves that can be
-            gone back through), orthogonal (recurrent, of rotations, which can be, too), or ode (a
-            neural ODE); by default rnn where samples are sequences, mlp elsewhere.
+        kind: mlp, convnet, topdown (layers that project to both their neighbours), revnet
+            (residual, of two streams that can be gone back through), rnn, lru (linear recurrent
+            units), coupled (recurrent, with layers of two halves that can be gone back through),
+            orthogonal (recurrent, of rotations, which can be, too), or ode (a neural ODE); by
+            default rnn where samples are sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
             of an ode, its state and the layers of its right-hand side. The task's suggestion by
             default, none after convolutions.

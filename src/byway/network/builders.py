@@ -185,6 +185,35 @@ def convnet(
     )
 
 
+def topdown(
+    *sizes: Shape,
+    activation: Phi = "relu",
+    norm: bool = False,
+    bias: bool = True,
+    key: Key[Array, ""] | int = 0,
+) -> Network:
+    """Layers that see the one below and the one above: each projects to both, the output back to
+    the last hidden layer. A network with cycles, for rules that settle.
+
+    Args:
+        sizes: the input (a size or a shape), each hidden layer, the output; `topdown(784, 500, 500,
+            10)`.
+        activation: phi of the hidden layers, a name or an `Activation`; the output is linear.
+        norm: whether input and hidden layers send their activity divided by its root mean square.
+        bias: whether the projections that go up have a bias.
+        key: draws the weights; a whole number is a seed.
+
+    Raises:
+        ShapeError: fewer than three sizes, or a size below 1.
+    """
+    _check_recurrent(sizes, "see 'topdown(784, 500, 10)'")
+    names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
+    up = list(pairwise(names))
+    edges = up + [(dst, src) for src, dst in up[1:]]
+    layers = dict(zip(names, sizes, strict=True))
+    return graph(layers, edges, activation=activation, norm=norm, bias=bias, key=key)
+
+
 def rnn(
     *sizes: Shape,
     activation: Phi = "tanh",

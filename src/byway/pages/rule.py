@@ -137,7 +137,7 @@ def _run(rule: Rule) -> list[str]:
     own, asked = "", ""
     # Of the digits an mlp sees images, too.
     if kind not in (kinds := accepted(rule)) and (in_time or "convnet" not in kinds):
-        kind = "coupled" if in_time else "ode"
+        kind = "coupled" if in_time else "topdown" if "cyclic" in kinds else "ode"
         asked = f" --net.kind {kind}"
         if kind not in kinds:
             own, asked = ', activation="gru"', f"{asked} --net.activation gru"
