@@ -19,6 +19,7 @@ CLASSES = 10
 ORDER, NOISE = 2, 3  # the branches of a learner's key
 THRESHOLD, PEER, KEEP = 1.0, 0.03, 0.9  # forward-forward's
 SETTLING, RATE = 20, 0.1  # predictive coding's
+DRAWS, SIGMA, BLOCK = 4, 0.01, 2**15  # of rules that perturb weights
 
 
 class State(NamedTuple):
@@ -148,11 +149,70 @@ def pc(theta, means, feedback, x, target, key):
     return [_outer(pre, -error) for pre, error in zip([x, *sent], errors, strict=True)], means
 
 
-UPDATES = {"bp": bp, "fa": fa, "dfa": dfa, "ff": ff, "pc": pc}
+def forward_gradient(theta, means, feedback, x, target, key):
+    """Forward gradient: how the output moves along a few directions of all weights."""
+    directions = jax.vmap(partial(_direction, theta))(jax.random.split(key, DRAWS))
+    h, moved = x, None
+    for k, ((weight, bias), (dw, db)) in enumerate(zip(theta, directions, strict=True)):
+        by_weights = jnp.einsum("bi,kio->kbo", h, dw) + db[:, None]
+        moved = by_weights if moved is None else by_weights + moved @ weight
+        h = h @ weight + bias
+        if k < len(theta) - 1:
+            moved, h = moved * (h > 0), jax.nn.relu(h)
+    slopes = jnp.einsum("bo,kbo->k", jax.nn.softmax(h) - target, moved) / (len(x) * DRAWS)
+    return jax.tree.map(lambda v: jnp.tensordot(slopes, v, 1), directions), means
+
+
+def weight_perturbation(theta, means, feedback, x, target, key):
+    """Weight perturbation: the loss on both sides along a few directions, drawn twice."""
+    keys = jax.random.split(key, DRAWS)
+
+    def loss(theta):
+        return -jnp.mean(jnp.sum(target * jax.nn.log_softmax(_forward(theta, x)[1]), 1))
+
+    def slope(key):
+        away = jax.tree.map(lambda v: SIGMA * v, _direction(theta, key))
+        up, down = jax.tree.map(jnp.add, theta, away), jax.tree.map(jnp.subtract, theta, away)
+        return (loss(up) - loss(down)) / (2 * SIGMA * DRAWS)
+
+    def add(total, one):
+        slope, key = one
+        return jax.tree.map(lambda t, v: t + slope * v, total, _direction(theta, key)), None
+
+    zeros = jax.tree.map(jnp.zeros_like, theta)
+    return jax.lax.scan(add, zeros, (jax.lax.map(slope, keys), keys))[0], means
+
+
+UPDATES = {
+    **{"bp": bp, "fa": fa, "dfa": dfa, "ff": ff, "pc": pc},
+    **{"forward_gradient": forward_gradient, "weight_perturbation": weight_perturbation},
+}
 
 
 def _branch(key, which, step):
     return jax.random.fold_in(jax.random.fold_in(key, which), step)
+
+
+def _direction(theta, key):
+    """A normal number for each weight. Byway draws arrays in the order of their names, of which
+    that of the first layer, "input-hidden1", is the last, and biases before weights.
+    """
+    keys = jax.random.split(key, (len(theta), 2))
+    drawn = [
+        (_normal(of[1], w), jax.random.normal(of[0], b.shape, b.dtype))
+        for (w, b), of in zip([*theta[1:], theta[0]], keys, strict=True)
+    ]
+    return [drawn[-1], *drawn[:-1]]
+
+
+def _normal(key, like):
+    """A normal number for each entry of a matrix, by blocks of rows."""
+    most = BLOCK // like.shape[1]
+    rows = next(n for n in range(min(most, len(like)), 0, -1) if len(like) % n == 0)
+    if rows == len(like):
+        return jax.random.normal(key, like.shape, like.dtype)
+    one = lambda key: jax.random.normal(key, (rows, like.shape[1]), like.dtype)
+    return jax.lax.map(one, jax.random.split(key, len(like) // rows)).reshape(like.shape)
 
 
 def _forward(theta, x):

@@ -43,6 +43,10 @@ MNIST = {
 }
 FF = Job("ff", (784, 500, 500, 500, 10), readout_from=(1, 2))
 SMALL = Job("bp", (64, 128, 10), batch=32, steps=1000, task="digits")
+PERTURBED = {
+    rule: Job(rule, batch=128, steps=20, hyper=(("draws", 4),))
+    for rule in ("forward_gradient", "weight_perturbation")
+}
 PC = Job(
     "pc",
     (784, 256, 64, 10),

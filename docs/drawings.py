@@ -551,6 +551,113 @@ def node_perturbation() -> Drawing:
     return _tried(d, "C(noisy) − C(clean)", "C")
 
 
+def _moved(label: str, title: str, weights: tuple[str, str, str], back: str) -> Drawing:
+    """Weights that are moved, and one number that comes back to each of them."""
+    d = chain(label, title, weights, height=206)
+    d.box(156, 182, 252, 28, back, "back")
+    d.parts.append(
+        f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>'
+    )
+    for x in (80, 172, 264):
+        d.arrow((x, 168), (x, TOP + 2), "", "back", gap=(0, 0), dashed=True)
+    return d
+
+
+def weight_perturbation() -> Drawing:
+    """Weight perturbation."""
+    d = _moved(
+        "Weight perturbation: all weights one way, then the other, and one number back",
+        "weight_perturbation: all weights at once",
+        ("W ± σV", "W ± σV", "W ± σV"),
+        "C(W + σV) − C(W − σV)",
+    )
+    return d.text(X[3] + 13, 140, "C", "t-back").text(
+        126, 128, "V is drawn again from its key", "small t-here"
+    )
+
+
+def es() -> Drawing:
+    """Evolution strategies."""
+    d = Drawing(
+        "Evolution strategies: many networks around one, ranked by their loss", height=206
+    ).text(172, 18, "es: many networks, ranked")
+    d.node(70, 102, "W", "ink", 15)
+    for k, turn in enumerate((-70, -20, 38)):
+        x, y = 58 * math.cos(math.radians(turn)), 58 * math.sin(math.radians(turn))
+        for sign, name in ((1, "+"), (-1, "−")):
+            at = (70 + sign * x, 102 + sign * y)
+            d.node(*at, f"{name}{'₁₂₃'[k]}", "here", 12)
+            d.arrow((70, 102), at, "", "here", gap=(15, 12))
+    d.arrow((138, 102), (196, 102), "rank by C", gap=(0, 0))
+    for place, name in enumerate(("+₂", "−₁", "−₃", "+₃", "+₁", "−₂")):
+        y = 36 + 26 * place
+        d.node(216, y, name, "here", 11)
+        d.text(284, y + 4, f"{place / 5 - 0.5:+.1f}".replace("-", "−"), "t-back")
+    d.text(284, 188, "r", "small t-back")
+    return d.text(100, 196, "W moves away from high ranks", "small t-back")
+
+
+def forward_gradient() -> Drawing:
+    """Forward gradient."""
+    d = chain(
+        "Forward gradient: how the output moves along a random direction is computed forwards",
+        "forward_gradient: the slope along one direction",
+        height=226,
+    )
+    for i, name in enumerate(("h′₁", "h′₂", "y′"), 1):
+        d.node(X[i], 128, name, "here")
+        d.arrow(
+            (X[i - 1], TOP), (X[i], 128), f"V{'₁₂₃'[i - 1]}" if i == 1 else "", "here", dashed=True
+        )
+        if i > 1:
+            d.arrow((X[i - 1], 128), (X[i], 128), f"W{'₁₂₃'[i - 1]}", "here", side=4)
+    d.box(156, 198, 252, 28, "e · y′: one number, times V", "back")
+    d.parts.append(
+        f'<path d="M{X[3]:g} {128 + R:g}V198H286" class="back" marker-end="url(#back)"/>'
+    )
+    return d.text(60, 168, "V is kept for each weight", "small left t-here")
+
+
+def activity_forward_gradient() -> Drawing:
+    """Forward gradient of activity."""
+    d = chain(
+        "Forward gradient of activity: noise on units, and a slope for each small group",
+        "activity_forward_gradient: one slope a group",
+        height=226,
+    )
+    for i in (1, 2):
+        d.text(X[i] - 26, 102, "ξ", "t-here").arrow(
+            (X[i] - 20, 96), (X[i], TOP), "", "here", gap=(0, R)
+        )
+        for k, at in enumerate((-26, 0, 26)):
+            d.box(X[i] + at, 138, 22, 22, f"s{'₁₂₃'[k]}", "back")
+            d.arrow((X[i] + at, 138), (X[i] + at / 4, TOP), "", "back", gap=(11, R), dashed=True)
+        d.text(X[i], 168, "e · V φ′ξ", "small")
+    d.node(X[3], LOW, "e", "back").arrow((X[3], TOP), (X[3], LOW), "−t", "back")
+    d.text(172, 200, "V: a head of the layer, run forwards on ξ of one group;", "small")
+    return d.text(172, 217, "nothing comes from the layers above", "small t-back")
+
+
+def reinforce() -> Drawing:
+    """REINFORCE."""
+    d = chain(
+        "REINFORCE: units fire by chance, and what they did is judged by one number",
+        "reinforce: fire by chance, and be judged",
+        height=206,
+    )
+    for i in (1, 2):
+        d.text(X[i], TOP - 23, "fires?", "small t-here")
+    d.box(156, 182, 252, 28, "C(fired) − C(mean), times s − φ(u)", "back")
+    d.parts.append(
+        f'<path d="M{X[3]:g} {TOP + R:g}V182H286" class="back" marker-end="url(#back)"/>'
+    )
+    for x in (80, 172):
+        d.arrow((x, 168), (x, TOP + 2), "", "back", gap=(0, 0), dashed=True)
+    d.text(X[3] + 13, 140, "C", "t-back").node(264, 122, "e", "back", 12)
+    d.arrow((X[3], TOP), (264, 122), "", "back", gap=(R, 12))
+    return d.arrow((264, 122), (264, TOP), "", "back", gap=(12, 4))
+
+
 def three_factor() -> Drawing:
     """Three factors."""
     d = chain(
@@ -977,6 +1084,11 @@ DRAWN = (
     subtask,
     soft_hebb,
     node_perturbation,
+    forward_gradient,
+    weight_perturbation,
+    es,
+    activity_forward_gradient,
+    reinforce,
     three_factor,
     pc,
     ipc,

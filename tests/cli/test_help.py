@@ -110,7 +110,8 @@ def test_a_topic_that_there_is_not_names_the_nearest(capsys):
         said = capsys.readouterr().err
         assert f"no topic of --help called '{topic}'" in said and near in said
     assert main(["train", "--help", "nonsense"]) == 2
-    assert "wanted: one of: adding, arithmetic, backprop, backsolve," in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "one of: activity_forward_gradient, adding, arithmetic, backprop, backsolve," in said
 
 
 def test_a_rule_that_there_is_not_is_said_where_help_is_asked_for(capsys):

@@ -206,16 +206,19 @@ def test_the_lists_link_every_page():
     assert found == [
         "cafo",
         "ep",
+        "es",
         "esn",
         "ff",
         "frozen",
         "node_perturbation",
         "pepita",
+        "reinforce",
         "scff",
         "soft_hebb",
         "symba",
         "taylor",
         "three_factor",
+        "weight_perturbation",
     ]
 
 

@@ -149,7 +149,7 @@ for _value in ("nowhere", FOLDER, 3, None, "/dev/null"):
 for _value in ("nope", "", 3, None):
     _try("reproduce", byway.reproduce, _value)
 for _told in ({"quick": "yes"}, {"quick": None}, {"out": 3}, {"out": "x"}):
-    _try("reproduce", byway.reproduce, "node_perturbation_variance", **_told)
+    _try("reproduce", byway.reproduce, "perturbation_variance", **_told)
 
 CHANGES = {
     "a label too high": lambda x, y: (x, y.at[0].set(200)),
@@ -271,6 +271,11 @@ HYPER = {
     "soft_hebb": ("rate", "temperature"),
     "pc": ("steps", "rate", "tolerance", "precision"),
     "node_perturbation": ("sigma", "draws"),
+    "forward_gradient": ("draws",),
+    "weight_perturbation": ("sigma", "draws"),
+    "es": ("sigma", "pairs"),
+    "activity_forward_gradient": ("group", "draws"),
+    "reinforce": ("sigma", "draws"),
     "predsim": ("beta",),
     "scff": ("threshold", "peer", "decay"),
     "symba": ("alpha", "pattern"),

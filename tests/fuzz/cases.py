@@ -49,7 +49,7 @@ OTHER_VERBS = (
     ["compare", "--task", "mnist", "--folds", "5"],
     *(["verify", "nope"], ["verify", "--nope"], ["verify", ""]),
     *(["reproduce", "nope"], ["reproduce", ""], ["reproduce", "--nope"], ["reproduce", "--quick"]),
-    ["reproduce", "node_perturbation_variance", "--out", "x"],
+    ["reproduce", "perturbation_variance", "--out", "x"],
     *(
         ["audit", "nope"],
         ["audit", "bp", "--net", ""],

@@ -274,6 +274,70 @@ RULES = [
         _of("rules/test_ep", "pull_and_update_are_the_slopes_of_phi"),
     ),
     Defect(
+        "forward_gradient_sums_over_the_batch",
+        "rules/perturbation/forward_gradient.py",
+        "along.post[net.output]) / len(error)",
+        "along.post[net.output])",
+        _of(
+            "verify/test_verify",
+            "it_holds[forward_gradient: mlp: update = (g · v) v, averaged over draws, g by autodiff]",
+        ),
+    ),
+    Defect(
+        "directions_reuse_their_key_in_every_array",
+        "rules/perturbation/_directions.py",
+        "list(jax.random.split(key, len(leaves)))",
+        "[key] * len(leaves)",
+        _of("rules/test_forward_gradient", "every_array_and_every_draw_has_a_direction_of_its_own"),
+    ),
+    Defect(
+        "weight_perturbation_learns_by_other_directions",
+        "rules/perturbation/_directions.py",
+        "draw(keys[0], like, signs)",
+        "draw(jax.random.fold_in(keys[0], 1), like, signs)",
+        _of(
+            "verify/test_verify",
+            "it_holds[weight_perturbation: directions drawn again, against those that were kept: bits that differ]",
+        ),
+    ),
+    Defect(
+        "es_counts_how_bad_the_worst_one_is",
+        "rules/perturbation/es.py",
+        "jnp.sign(losses[:, None] - losses[None, :])",
+        "losses[:, None] - losses[None, :]",
+        _of("rules/test_es", "how_bad_the_worst_one_is_does_not_count"),
+    ),
+    Defect(
+        "reinforce_measures_against_what_fired",
+        "rules/perturbation/reinforce.py",
+        "signal.loss(record.output)[None]",
+        "jnp.mean(jax.vmap(signal.loss)(answers), 0)[None]",
+        _of(
+            "verify/test_verify",
+            "it_holds[reinforce: over all patterns of firing: update = slope of the expected loss, by autodiff]",
+        ),
+    ),
+    Defect(
+        "reinforce_expects_what_the_noise_made_sure",
+        "rules/perturbation/reinforce.py",
+        "jax.nn.sigmoid(u - noise)",
+        "jax.nn.sigmoid(u)",
+        _of(
+            "verify/test_verify",
+            "it_holds[reinforce: over all patterns of firing: update = slope of the expected loss, by autodiff]",
+        ),
+    ),
+    Defect(
+        "groups_hear_of_each_other",
+        "rules/perturbation/activity_forward_gradient.py",
+        "slopes[..., None] * xi",
+        "jnp.sum(slopes, -1, keepdims=True)[..., None] * xi",
+        _of(
+            "verify/test_verify",
+            "it_holds[activity_forward_gradient: mlp: update = (g · ξ) ξ h group by group, g by autodiff of the layer's loss]",
+        ),
+    ),
+    Defect(
         "node_perturbation_shares_noise_between_samples",
         "rules/perturbation/node_perturbation.py",
         "jax.random.normal(k, many(clean.u[name]).shape, output.dtype) for",

@@ -272,7 +272,8 @@ def test_who_needs_the_slope_of_the_output_alone_refuses_a_box_there(name):
     )
     error = refusal(name, net)
     assert error.given == f"{name} was given a network with a black box in output (quantised)"
-    assert "no slope there: node_perturbation, three_factor; or" in error.fix
+    named = "es, node_perturbation, three_factor, weight_perturbation"
+    assert f"no slope there: {named}; or" in error.fix
 
 
 @pytest.mark.parametrize("where", ["hidden1", "output"])

@@ -21,7 +21,7 @@ from byway.reproductions import REPRODUCTIONS
 from byway.reproductions._claims import TEST_ACCURACY, TEST_ERROR, Measured, Reaches, Trails
 from byway.reproductions._reproduce import measured_again
 from byway.reproductions._reproduction import Budget, Comparison
-from byway.reproductions.node_perturbation_variance import second_moment
+from byway.reproductions.perturbation_variance import of_groups, of_units
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures.md"
 OURS = [REPRODUCTIONS.get(name)() for name in REPRODUCTIONS.own()]
@@ -117,7 +117,7 @@ def test_jobs_where_there_can_be_none(tmp_path, capsys):
     with pytest.raises(BywayError, match="jobs = 2 without a run folder"):
         byway.reproduce(Tiny(), jobs=2)
     for argv, wanted in (
-        (["node-perturbation-variance", "--jobs", "2"], "jobs of node_perturbation_variance"),
+        (["perturbation-variance", "--jobs", "2"], "jobs of perturbation_variance"),
         (["--jobs", "0"], "--jobs without a figure"),
         (["akrout-mnist", "--jobs", "0"], "jobs = 0"),
     ):
@@ -149,12 +149,13 @@ def test_what_falls_behind_does_so_by_enough_and_beyond_doubt(quantity, sign):
     assert Trails("a", "b", 9.0, least=1.0).judge(one, quantity).holds is None
 
 
-def test_the_law_of_node_perturbation():
-    """A + 2 for A units: the fourth moment of a normal distribution. The standard error of 2^14
-    draws is √304 / 2^7 at A = 8.
+def test_the_law_of_perturbation():
+    """A + 2 for A units, or for groups of A: the fourth moment of a normal distribution. The
+    standard error of 2^14 draws is √304 / 2^7 at A = 8, of one group; of several it is less.
     """
     wanted, error = 8 + 2, np.sqrt(3 * (8 + 4) * (8 + 6) - (8 + 2) ** 2) / 2**7
-    assert abs(second_moment(8, 2**14, 0) - wanted) < 4 * error
+    assert abs(of_units(8, 2**14, 0) - wanted) < 4 * error
+    assert abs(of_groups(8, 2**14, 0) - wanted) < 4 * error
 
 
 @pytest.mark.parametrize("one", OURS, ids=lambda one: one.id)
@@ -217,4 +218,4 @@ def test_a_figure_that_there_is_not_names_the_nearest(capsys):
         assert f"did you mean '{near}'" in capsys.readouterr().err
     assert REPRODUCTIONS.get("akrout-mnist") is REPRODUCTIONS.get("akrout_mnist")
     assert main(["reproduce", "--quick"]) == 2
-    assert main(["reproduce", "node-perturbation-variance", "--quick", "--out", "x"]) == 2
+    assert main(["reproduce", "perturbation-variance", "--quick", "--out", "x"]) == 2

@@ -91,7 +91,7 @@ def _watched(name: str, cell: Cell) -> Cell:
         linear = isinstance(slope(jnp.zeros(1)), float | int)
         return Activation(
             cell.name,
-            _through(phi) if linear else _entered(name, phi),
+            phi if linear else _entered(name, phi),  # its slope is a number, and no derivative
             lambda u: _marked(slope(u)),
             cell.gain,
             None if cell.inverse is None else _through(cell.inverse),

@@ -22,7 +22,7 @@ budget, what we measured, and the reason for a miss. Failures that should happen
 ```python
 import byway
 
-found = byway.reproduce("node_perturbation_variance", quick=True)
+found = byway.reproduce("perturbation_variance", quick=True)
 print(found)
 ```
 

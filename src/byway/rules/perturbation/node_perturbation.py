@@ -21,6 +21,7 @@ Source   Widrow and Lehr, 30 years of adaptive neural networks, Proc. IEEE 78:14
          once, the clean loss as the baseline
 """
 
+import dataclasses
 from typing import ClassVar
 
 import jax
@@ -44,6 +45,12 @@ class NodePerturbation(Rule):
     draws: int = hyper(
         1, "noisy passes for each sample, whose estimates are averaged", low=1, high=100_000
     )
+
+    @property
+    @override
+    def claimed(self):
+        """A pass for each draw, and one as the network is."""
+        return dataclasses.replace(self.claims, phases=self.draws + 1)
 
     @override
     def accepts(self, net):

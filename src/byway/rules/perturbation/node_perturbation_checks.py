@@ -2,12 +2,11 @@
 
 import dataclasses
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
-from byway.verify.oracle import Problem, gap, layered, ravel, recorded, taught
+from byway.rules.perturbation._estimates import bias, slope
+from byway.verify.oracle import gap, layered, ravel, recorded, taught
 
 SOURCE = "Werfel, Xie and Seung 2005"
 
@@ -23,7 +22,7 @@ def checks(rule):
         ),
         Check(
             "error of a mean of K draws: slope of log error by log K",
-            lambda: _slope(small),
+            lambda: slope(small, layered(5, 4, 3)),
             0.06,
             "the law of large numbers",
             -0.5,
@@ -65,27 +64,9 @@ def _definition(rule) -> float:
     return gap(taught(rule, net, x, signal), true)
 
 
-def _draws(rule, problem: Problem, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Updates from so many noises, "draws weights", and the gradient."""
-
-    def one(key):
-        update = taught(rule, problem.net, problem.x, problem.signal, None, key)
-        return jnp.concatenate([a.ravel() for a in jax.tree.leaves(update)])
-
-    return np.asarray(jax.jit(jax.vmap(one))(np.arange(count))), ravel(problem.gradient())[0]
-
-
-def _slope(rule) -> float:
-    draws, true = _draws(rule, layered(5, 4, 3), 2**14)
-    sizes = np.array([2**4, 2**6, 2**8, 2**10])
-    means = [draws.reshape(-1, k, draws.shape[1]).mean(1) for k in sizes.tolist()]
-    errors = [np.sqrt(np.mean(np.sum((mean - true) ** 2, 1))) for mean in means]
-    return float(np.polyfit(np.log(sizes), np.log(errors), 1)[0])
-
-
 def _bias(rule) -> float:
     """The loss of a linear network is quadratic in the noise, whose odd moments vanish: no bias,
     however large sigma is.
     """
-    draws, true = _draws(rule, layered(5, 3, loss="squared_error"), 2**15)
-    return float(np.abs((draws.mean(0) - true) / (draws.std(0) / np.sqrt(len(draws)))).max())
+    problem = layered(5, 3, loss="squared_error")
+    return bias(rule, problem, ravel(problem.gradient())[0])

@@ -1,0 +1,80 @@
+"""Weight perturbation: the memory that an update takes, by its compiled program, and what it can
+train.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import byway
+from byway.core.errors import ConfigError
+from byway.core.signal import CrossEntropy, Signal, SquaredError
+from byway.network.builders import mlp
+from byway.rules.perturbation.weight_perturbation import WeightPerturbation
+from byway.verify.oracle import recorded, taught
+
+
+def test_a_step_takes_room_for_a_layer_however_many_layers_and_draws():
+    """By the compiled program of an update and a step along it, in place: what it sets aside, in
+    arrays of one hidden layer.
+    """
+    x, signal = jnp.zeros((4, 256)), Signal(jnp.zeros((4, 10)), CrossEntropy())
+
+    def needed(rule, depth):
+        net = mlp(256, *[256] * depth, 10)
+
+        def step(theta):
+            update = taught(rule, net.with_theta(theta), x, signal)
+            return jax.tree.map(lambda w, u: w - 0.1 * u, theta, update)
+
+        compiled = jax.jit(step, donate_argnums=0).lower(net.theta).compile()
+        return compiled.memory_analysis().temp_size_in_bytes / x.dtype.itemsize / 256**2
+
+    few = needed(WeightPerturbation(), 2)
+    assert needed(WeightPerturbation(draws=3), 6) < few + 0.5
+
+
+def test_draws_are_of_their_own_and_their_mean_is_the_update():
+    """The estimates of single keys, each by a rule of one draw, averaged."""
+    net, x = mlp(5, 4, 3, activation="tanh", key=7), jax.random.normal(jax.random.key(1), (6, 5))
+    signal = Signal(jnp.eye(3)[jnp.arange(6) % 3], SquaredError())
+    rule, one = WeightPerturbation(draws=3), WeightPerturbation()
+    keys = recorded(rule, net, x, signal)["up"].injected["key"]
+    assert len({str(jax.random.key_data(k)) for k in keys}) == 3
+    update = taught(rule, net, x, signal)
+    record = recorded(rule, net, x, signal)
+
+    def alone(k):
+        some = jax.tree.map(lambda a: a[k : k + 1], (record["up"], record["down"]))
+        phases = {**record.phases, "up": some[0], "down": some[1]}
+        return one.g({}, net, (), type(record)(phases, record.output), signal)[1].net
+
+    each = [alone(k) for k in range(3)]
+    for name, w in update.items():
+        mean = np.mean([np.asarray(made[name]["weight"]) for made in each], 0)
+        np.testing.assert_allclose(w["weight"], mean, rtol=1e-9)
+
+
+def test_it_climbs_no_hill_through_a_black_box():
+    """A step against the mean of many estimates lowers the loss of quantised units."""
+    net = byway.graph(
+        {"input": 6, "h": 16, "output": 3},
+        [("input", "h"), ("h", "output")],
+        activation={"h": "quantised"},
+    ).redraw(jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (64, 6))
+    signal = Signal(jnp.eye(3)[jnp.arange(64) % 3], CrossEntropy())
+    update = taught(WeightPerturbation(sigma=0.1, draws=500), net, x, signal)
+    step = jax.tree.map(lambda w, u: w - 0.1 * u, net.theta, update)
+    before, after = (
+        signal.loss(n.forward(x).post["output"]).mean() for n in (net, net.with_theta(step))
+    )
+    assert after < before - 1e-3
+
+
+@pytest.mark.parametrize(("name", "value"), [("draws", 0), ("sigma", 0.0), ("sigma", -0.1)])
+def test_what_cannot_be_tried_is_refused(name, value):
+    with pytest.raises(ConfigError, match=rf"WeightPerturbation\.{name}") as refused:
+        WeightPerturbation(**{name: value})
+    assert "\n  wanted: " in str(refused.value)
