@@ -14,7 +14,7 @@ Differs  59,999 training images; momentum, decay, and rates that fall to zero in
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from byway.reproductions._claims import Reaches
+from byway.reproductions._claims import Measured, Reaches
 from byway.reproductions._forward_forward import ForwardForward
 from byway.reproductions._reproduction import Budget
 
@@ -27,3 +27,4 @@ class ForwardForwardJitterMnist(ForwardForward):
     claims = (Reaches("ff", 0.64, within=0.15),)
     budget = Budget(epochs=500, seeds=1)
     quick = Budget(epochs=1, seeds=1)
+    measured = Measured(values={"ff": [0.66]}, machine="NVIDIA H200", when="2026-11", minutes=3.6)

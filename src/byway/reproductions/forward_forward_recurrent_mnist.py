@@ -9,6 +9,8 @@ Verified in a public write-up that quotes the paper's numbers, not in the paper
 Differs  59,999 training images; three layers of 2,000, which is not what is known of the paper;
          goodness is that of what a layer computes, before it is mixed with its state; momentum,
          decay and the course of the rate are those of public programs with labels
+Miss     at this size and these rates it answers at chance, with one seed; why was not looked into.
+         The same rule, with Adam, learns digits
 """
 
 from typing import ClassVar
@@ -16,7 +18,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from byway.network.builders import topdown
-from byway.reproductions._claims import Reaches
+from byway.reproductions._claims import Measured, Reaches
 from byway.reproductions._forward_forward import WIDTH, ForwardForward
 from byway.reproductions._reproduction import Budget
 
@@ -28,6 +30,9 @@ class ForwardForwardRecurrentMnist(ForwardForward):
     claims = (Reaches("ff_recurrent", 1.31, within=0.2),)
     budget = Budget(epochs=60, seeds=1)
     quick = Budget(epochs=1, seeds=1)
+    measured = Measured(
+        values={"ff_recurrent": [90.16]}, machine="NVIDIA H200", when="2026-11", minutes=1.7
+    )
 
     @override
     def net(self):
