@@ -1406,6 +1406,16 @@ AUDIT = [
 
 MEASURES = [
     Defect(
+        "blackbox_lies_at_the_end",
+        "experiment/blackbox.py",
+        "middle = names[(len(names) - 1) // 2]",
+        "middle = names[-2]",
+        _of(
+            "experiment/test_blackbox",
+            "the_layer_in_the_middle_is_the_box_and_all_else_is_as_the_rule_wants_it",
+        ),
+    ),
+    Defect(
         "signs_agree_where_there_is_no_gradient",
         "metrics/microscope.py",
         "jnp.sum(there & (jnp.sign(update)",

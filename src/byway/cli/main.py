@@ -23,6 +23,10 @@ VERBS = {
     "branch": ("byway.cli.branch", "start another run from a checkpoint, with a change"),
     "audit": ("byway.cli.audit", "compute what each weight update of a rule reads"),
     "reach": ("byway.cli.reach", "measure how far back in time credit reaches, and its memory"),
+    "blackbox": (
+        "byway.cli.blackbox",
+        "try which rules still train a network with unknown units in its middle",
+    ),
     "meta": (
         "byway.cli.meta",
         "learn a rule by gradient through training, and try it on what it never saw",

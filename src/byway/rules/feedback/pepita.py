@@ -1,5 +1,4 @@
-"""The error is added to the input (PEPITA): present the error to perturb the input, to modulate
-activity.
+"""The error is added to the input (PEPITA), and the network runs again.
 
 No way back at all. The network runs a second time, on an input to which its error was added through
 a fixed random matrix, and each layer learns from how far its own activity moved. To first order

@@ -1,6 +1,7 @@
-"""Cascaded blocks with a predictor each (CAFO), the base version: a random-feature model.
+"""Cascaded random blocks with a solved predictor each (CAFO): a control.
 
-The blocks keep their random start. Each has a linear predictor of its own, which is solved by ridge
+The base version of the cascaded forward algorithm, a random-feature model. The blocks keep their
+random start. Each has a linear predictor of its own, which is solved by ridge
 regression on what the block sends; the answer is that of all predictors together. Hidden layers
 learn nothing: beside `frozen`, this shows what several depths of random features and a solved
 readout are worth.

@@ -1,4 +1,4 @@
-"""Synthetic inputs and synthetic gradients (UNLOCKED_DNI): no layer waits for any other.
+"""Synthetic inputs and gradients (UNLOCKED_DNI): no layer waits for another.
 
 Synthetic gradients (`dni`) free a layer from those above it, but not from those below: it still
 waits for what they send. Here a second predictor beside each hidden layer guesses, from the input
