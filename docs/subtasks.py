@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import byway
-from byway.rules.local.subtask import Prior, Subtask
+from byway.rules.local._codes import Prior
+from byway.rules.local.subtask import Subtask
 
 SHOWN = 7
 TASK = byway.task("digits")

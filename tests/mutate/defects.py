@@ -394,16 +394,16 @@ RULES = [
     ),
     Defect(
         "subtask_whitens_by_the_batch_alone",
-        "rules/local/subtask.py",
+        "rules/local/_codes.py",
         "share = len(y) / count",
         "share = 1.0",
         _of("rules/test_subtask", "what_is_known_of_targets_is_their_mean_over_all_batches"),
     ),
     Defect(
         "subtask_bounds_by_one_norm",
-        "rules/local/subtask.py",
-        "_norm(p.weight) * reach[p.src]",
-        "_norm(p.weight)",
+        "rules/local/_codes.py",
+        "norm(p.weight) * found[p.src]",
+        "norm(p.weight)",
         _of("verify/test_verify", "it_holds"),
     ),
     Defect(

@@ -14,7 +14,7 @@ from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import graph, mlp
 from byway.network.segments import codes, segments
-from byway.rules.local.subtask import Prior
+from byway.rules.local._codes import Prior
 from byway.verify.oracle import drawn, learned, recorded, samples
 
 CLASSES = 5

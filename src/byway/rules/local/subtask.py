@@ -33,8 +33,6 @@ Source   this project; the bound is |a + b|^2 <= 2 |a|^2 + 2 |b|^2 with |B2(c) -
          c'|; related to label embedding and to target propagation with targets that know no x
 """
 
-import functools
-import operator
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -55,37 +53,12 @@ from byway.network.chain import chained_deltas
 from byway.network.network import Network
 from byway.network.segments import Segment, codes, segments
 from byway.rules import RULES, able
+from byway.rules.local._codes import Prior, depth, norm, reach, total, whitening
 
 # Keeps the representatives apart from the weights, even where a caller draws both from one key.
 REPRESENTATIVES = 0xC
 # Units whose slope is nowhere above one.
 GENTLE = ("identity", "code", "relu", "leaky_relu", "tanh", "sigmoid", "hard_sigmoid", "softplus")
-# Of a Gram matrix, for a norm.
-SQUARINGS = 6
-
-
-class Prior(NamedTuple):
-    """What is known of targets: how many there were, their mean "out", and that of y y^T."""
-
-    count: Array
-    mean: Array
-    square: Array
-
-    def seeing(self, y: Float[Array, "batch out"]) -> "Prior":
-        """With a batch more."""
-        count = self.count + len(y)
-        share = len(y) / count
-        moved = lambda a, b: a + share * (b - a)
-        return Prior(count, moved(self.mean, y.mean(0)), moved(self.square, y.T @ y / len(y)))
-
-    def centred(self, y: Float[Array, "batch out"]) -> Float[Array, "batch out"]:
-        """Y - <y>."""
-        return y - self.mean[None]
-
-    @property
-    def covariance(self) -> Float[Array, "out out"]:
-        """S."""
-        return self.square - jnp.outer(self.mean, self.mean)
 
 
 class State(NamedTuple):
@@ -302,13 +275,13 @@ class Subtask(Rule):
             for start in part.starts:
                 if start in worth:
                     off = right[start] - parts[start].output[: len(y)]
-                    worth[start] += _reach(part.net) ** 2 * off if self.deep else off
+                    worth[start] += reach(part.net) ** 2 * off if self.deep else off
             if f"{end} of codes" in record.phases:
                 back = _back(part.net, record[f"{end} of codes"], right.get(end, y))
                 for start, a in part.parted(back).items():
                     worth[start] = worth[start] + a if start in worth else a
         changed["representatives"] = {
-            c: prior.centred(y).T @ worth[c] / len(y) @ self._root(a, prior).T
+            c: prior.centred(y).T @ worth[c] / len(y) @ self._white(a, prior).T
             for c, a in gamma["representatives"].items()
         }
         return State(prior, learnt), Update(update, changed)
@@ -320,10 +293,10 @@ class Subtask(Rule):
             own, inner = self.rule_of(part).keep(gamma[part.end], part.net)
             gamma = gamma | {part.end: own}
             if part.starts != (net.input,):
-                most = self.lipschitz ** (1 / _depth(inner))
+                most = self.lipschitz ** (1 / depth(inner))
                 inner = inner.with_theta(
                     {
-                        p.name: {"weight": p.weight * jnp.minimum(1, most / _norm(p.weight))}
+                        p.name: {"weight": p.weight * jnp.minimum(1, most / norm(p.weight))}
                         for p in inner.projections
                     }
                 )
@@ -355,20 +328,13 @@ class Subtask(Rule):
     ) -> dict[str, Float[Array, "batch code"]]:
         """R(y) by code."""
         return {
-            c: prior.centred(y) @ a @ self._root(a, prior)
+            c: prior.centred(y) @ a @ self._white(a, prior)
             for c, a in gamma["representatives"].items()
         }
 
-    def _root(self, a: Float[Array, "out code"], prior: Prior) -> Float[Array, "code code"]:
-        """N: (A^T S A)^(-1/2) / sqrt(k), by its eigenvectors; 1 where codes are not whitened."""
-        if not self.whiten:
-            return jnp.eye(a.shape[1], dtype=a.dtype)
-        s = a.T @ prior.covariance @ a
-        # Directions in which targets do not differ, or have not yet, have no code.
-        values, vectors = jnp.linalg.eigh(s)
-        differ = values > len(s) * jnp.finfo(s.dtype).eps * jnp.max(values)
-        inverse = jnp.where(differ, 1 / jnp.sqrt(jnp.where(differ, values, 1)), 0)
-        return vectors * inverse[None] @ vectors.T / jnp.sqrt(len(s))
+    def _white(self, a: Float[Array, "out code"], prior: Prior) -> Float[Array, "code code"]:
+        """N, or nothing that changes a code."""
+        return whitening(a, prior) if self.whiten else jnp.eye(a.shape[1], dtype=a.dtype)
 
     def _measured(
         self,
@@ -381,11 +347,11 @@ class Subtask(Rule):
         off = {end: _square(said[end] - right[end]) for end in parts}
         last, batch = subtasks[-1], len(right[subtasks[-1].end])
         exact = _square(parts[last.end].output[-batch:] - right[last.end])
-        before = _sum([off[s] for s in last.starts if s in off])
+        before = total([off[s] for s in last.starts if s in off])
         return {
             "deployed": off[last.end],
-            "bound": 2 * exact + 2 * _reach(last.net) ** 2 * before,
-            "code_error": _sum([off[part.end] for part in subtasks[:-1]]) / (len(subtasks) - 1),
+            "bound": 2 * exact + 2 * reach(last.net) ** 2 * before,
+            "code_error": total([off[part.end] for part in subtasks[:-1]]) / (len(subtasks) - 1),
         }
 
 
@@ -398,44 +364,8 @@ def _square(off: Float[Array, "batch units"]) -> Float[Array, ""]:
     return jnp.mean(jnp.sum(off**2, 1))
 
 
-def _norm(weight: Float[Array, "pre post"]) -> Float[Array, ""]:
-    """The spectral norm from above, by at most a factor of n^(1/128) for n units on its smaller
-    side: that of Schatten, tr((W^T W)^64)^(1/128).
-    """
-    gram = weight.T @ weight if weight.shape[0] > weight.shape[1] else weight @ weight.T
-    log = 0.0
-    for _ in range(SQUARINGS):
-        size = jnp.maximum(jnp.trace(gram), jnp.finfo(gram.dtype).tiny)
-        gram = gram / size
-        gram, log = gram @ gram, 2 * (log + jnp.log(size))
-    return jnp.exp((log + jnp.log(jnp.trace(gram))) / 2 ** (SQUARINGS + 1))
-
-
-def _reach(net: Network) -> Float[Array, ""]:
-    """K: how much further apart two inputs can come to be at the output, from the norms of the
-    weights, path by path.
-    """
-    reach: dict[str, Any] = {net.input: 1.0}
-    for population in net.populations[1:]:
-        name = population.name
-        reach[name] = _sum([_norm(p.weight) * reach[p.src] for p in net.incoming(name)])
-    return reach[net.output]
-
-
-def _depth(net: Network) -> int:
-    """Weights on the longest way through."""
-    depth = {net.input: 0}
-    for population in net.populations[1:]:
-        depth[population.name] = 1 + max(depth[p.src] for p in net.incoming(population.name))
-    return depth[net.output]
-
-
 def _back(net: Network, phase: Any, target: Float[Array, "batch out"]) -> Array:
     """d(|B(c) - target|^2 / 2) / dc."""
     error = phase.post[net.output] - target
     delta = chained_deltas(net, phase, error, {p.name: p for p in net.projections})
-    return _sum([p.backward(delta[p.dst]) for p in net.outgoing(net.input)])
-
-
-def _sum(terms: list[Array]) -> Array:
-    return functools.reduce(operator.add, terms)
+    return total([p.backward(delta[p.dst]) for p in net.outgoing(net.input)])

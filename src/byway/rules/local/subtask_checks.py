@@ -12,7 +12,7 @@ import numpy as np
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
 from byway.network.builders import graph, mlp
-from byway.rules.local.subtask import Prior
+from byway.rules.local._codes import Prior
 from byway.verify.oracle import EXACT, apart, current, drawn, gap, learned, recorded, samples
 
 BOUND = "|a + b|² ≤ 2 |a|² + 2 |b|²"
