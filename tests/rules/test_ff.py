@@ -306,6 +306,17 @@ def test_prediction_is_the_goodness_of_each_label_without_the_first_layer(sizes,
     np.testing.assert_allclose(record.output, expected, rtol=1e-12)
 
 
+def test_what_each_layer_achieves_alone_is_a_readout():
+    net = _net()
+    x, _ = by_hand.sample(8, CLASSES)
+    readouts = by_hand.recorded(FF(), net, x, None).readouts
+    assert readouts.keys() == {"hidden1", "hidden2", "hidden3", "head"}
+    for label in range(CLASSES):
+        _, made, _ = _activities(net, _labelled(x, np.tile(np.eye(CLASSES)[label], (len(x), 1))))
+        for i, h in enumerate(made, 1):
+            np.testing.assert_allclose(readouts[f"hidden{i}"][:, label], (h**2).sum(1), rtol=1e-12)
+
+
 def test_running_means_start_at_a_half_and_follow_the_positives():
     net, rule = _net(), FF(decay=0.8)
     _, memory = rule.start({}, net, 5)

@@ -505,6 +505,8 @@ def test_a_second_readout_has_scores_of_its_own(blobs):
         "loss",
         "accuracy/head",
         "loss/head",
+        "accuracy/hidden1",
+        "loss/hidden1",
     }
     assert result.test["loss"][0] != result.test["loss/head"][0]
 

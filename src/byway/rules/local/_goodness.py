@@ -168,13 +168,16 @@ class LabelledPasses:
             known[name] = current / scale.reshape(-1, *[1] * (current.ndim - 1)) + offset
         return self.net.forward(z, known=known)
 
-    def of_each(self, score: Callable[[Phase], Array]) -> Array:
-        """What `score` makes of the pass of each label, a number for each sample: "batch
-        classes".
+    def goodness_of_each(self) -> tuple[Array, dict[str, Array]]:
+        """By the pass of each label, "batch classes": the goodness of the layers that judge,
+        summed; and that of every layer alone.
         """
-        classes = self.neutral.shape[1]
+        rows, classes = self.neutral.shape
 
         def one(label):
-            return score(self.forward(jnp.broadcast_to(label[None, :], (self.x.shape[0], classes))))
+            phase = self.forward(jnp.broadcast_to(label[None, :], (rows, classes)))
+            return {h.name: goodness(phase.post[h.name]) for h in self.net.hidden}
 
-        return jax.lax.map(one, jnp.eye(classes, dtype=self.x.dtype)).T
+        made = jax.lax.map(one, jnp.eye(classes, dtype=self.x.dtype))
+        alone = {name: good.T for name, good in made.items()}
+        return functools.reduce(operator.add, [alone[name] for name in judges(self.net)]), alone

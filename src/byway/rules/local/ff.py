@@ -22,7 +22,8 @@ it is. That is the slope of the goodness by u for relu units; for a black box it
 
     prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C
         passes); smallest, where quiet.
-    readouts["head"]: the softmax head after one neutral pass.
+    readouts["head"]: the softmax head after one neutral pass; readouts[population]: the goodness of
+        one layer alone.
 
 Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
 Units    activity dimensionless
@@ -53,7 +54,6 @@ from byway.rules.local._goodness import (
     LabelledPasses,
     both,
     halves,
-    judges,
     peers,
     push,
     require_layers,
@@ -111,9 +111,10 @@ class FF(Rule):
         neutral = passes.forward()
         head = neutral.post[net.output]
         if signal is None:
-            scores = passes.of_each(lambda phase: total(phase, judges(net)))
-            scores = -scores if self.quiet else scores
-            return state, Record({"neutral": neutral}, scores, {"head": head})
+            scores, alone = passes.goodness_of_each()
+            if self.quiet:
+                scores, alone = jax.tree.map(jnp.negative, (scores, alone))
+            return state, Record({"neutral": neutral}, scores, alone | {"head": head})
         others = jnp.where(signal.target > 0, -jnp.inf, head)
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
         positive, negative = halves(passes.forward(jnp.concatenate([signal.target, wrong])))

@@ -17,7 +17,8 @@ over it: so no input has to be spare, and each unit of a first layer sees some o
 
     prediction: the label whose goodness, summed over all but the first hidden layer, is largest (C
         passes).
-    readouts["head"]: the softmax head after one neutral pass.
+    readouts["head"]: the softmax head after one neutral pass; readouts[population]: the goodness of
+        one layer alone.
 
 Shapes   pre "batch pre", post "batch post", W "pre post", gamma "classes *inputs"
 Units    activity dimensionless
@@ -46,10 +47,8 @@ from byway.rules.local._goodness import (
     both,
     goodness,
     halves,
-    judges,
     per_sample,
     require_layers,
-    total,
 )
 
 # Keeps the patterns apart from the weights, even where a caller draws both from one key.
@@ -97,8 +96,8 @@ class Symba(Rule):
         neutral = passes.forward()
         head = neutral.post[net.output]
         if signal is None:
-            scores = passes.of_each(lambda phase: total(phase, judges(net)))
-            return state, Record({"neutral": neutral}, scores, {"head": head})
+            scores, alone = passes.goodness_of_each()
+            return state, Record({"neutral": neutral}, scores, alone | {"head": head})
         others = jnp.where(signal.target > 0, -jnp.inf, jnp.zeros_like(head))
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), head.shape[1], dtype=x.dtype)
         positive, negative = halves(passes.forward(jnp.concatenate([signal.target, wrong])))
