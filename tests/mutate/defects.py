@@ -280,7 +280,7 @@ RULES = [
         "along.post[net.output])",
         _of(
             "verify/test_verify",
-            "it_holds[forward_gradient: mlp: update = (g · v) v, averaged over draws, g by autodiff]",
+            "it_holds[forward_gradient: a direction for each weight alone: update = the gradient]",
         ),
     ),
     Defect(
@@ -334,7 +334,7 @@ RULES = [
         "jnp.sum(slopes, -1, keepdims=True)[..., None] * xi",
         _of(
             "verify/test_verify",
-            "it_holds[activity_forward_gradient: mlp: update = (g · ξ) ξ h group by group, g by autodiff of the layer's loss]",
+            "it_holds[activity_forward_gradient: convnet: the same, place by place]",
         ),
     ),
     Defect(
