@@ -16,6 +16,7 @@ from byway.network.builders import graph, rnn
 
 PHI = {
     "identity": lambda u: u,
+    "code": lambda u: u,
     "relu": lambda u: jnp.maximum(u, 0),
     "long_relu": lambda u: jnp.maximum(u, 0),
     "leaky_relu": lambda u: jnp.where(u > 0, u, 0.01 * u),

@@ -78,6 +78,7 @@ VARIANTS = {
 # nor to wait for.
 LITTLE = {
     "mlp of identity": ["derivative"],
+    "mlp of code": ["derivative"],
     "mlp without hidden layers": ["transport", "locking", "derivative"],
 }
 
@@ -132,18 +133,23 @@ def each(of):
     return pytest.mark.parametrize("law", of, ids=lambda law: law.__name__)
 
 
+def _every(of, wanted):
+    """Of so many, one in how many are about as many as are wanted."""
+    return max(1, round(len(of) / wanted))
+
+
 def _quick(name, kind, law):
     """Whether a law is tried on a network in every run, so that a run takes as long however many
-    rules there are. Of laws that compile nothing all on the rule's first kind, and every third in
-    turn on others; of the rest every second and every ninth. All of them: `make slow`. Out of time
+    rules there are: of laws that compile nothing on about thirty rules' first kinds, and as many
+    others; of the rest on half as many. All of them: `make slow`. Out of time
     `audit/test_verdicts` asks for the audit of each.
     """
     first = kind == ACCEPTED[name][0]
     if law is laws.the_audit_bears_out_the_claims and first:
         return byway.rule(name).in_time
-    place = RULES.ids().index(name) if first else PAIRS.index((name, kind))
-    turn = place + laws.ON_NETWORKS.index(law)
-    return turn % ((1 if first else 3) if law in TRACED else (2 if first else 9)) == 0
+    of = RULES.ids() if first else PAIRS
+    turn = of.index(name if first else (name, kind)) + laws.ON_NETWORKS.index(law)
+    return turn % _every(of, 30 if law in TRACED else 15) == 0
 
 
 case = functools.cache(lambda name, kind: Case(byway.rule(name), kind))
@@ -173,12 +179,14 @@ def test_on_every_network(name, kind, law):
     law(case(name, kind))
 
 
-# Every second in turn; all take theirs in `make slow`.
+# A dozen in turn; all take theirs in `make slow`.
 @each(laws.ON_FEW)
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        pytest.param(*pair, marks=() if i % 2 == 0 else pytest.mark.slow, id="-".join(pair))
+        pytest.param(
+            *pair, marks=() if i % _every(FEW, 12) == 0 else pytest.mark.slow, id="-".join(pair)
+        )
         for i, pair in enumerate(FEW)
     ],
 )

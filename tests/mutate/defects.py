@@ -1411,7 +1411,7 @@ MEASURES = [
         "middle = names[(len(names) - 1) // 2]",
         "middle = names[-2]",
         _of(
-            "experiment/test_blackbox",
+            "experiment/test_boxes",
             "the_layer_in_the_middle_is_the_box_and_all_else_is_as_the_rule_wants_it",
         ),
     ),

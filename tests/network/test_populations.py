@@ -13,6 +13,7 @@ from byway.network.populations import NORM_EPSILON, Population
 LEVELS = np.arange(8) * 4 / 7  # three bits, up to 4
 PHI = {
     "identity": lambda u: u,
+    "code": lambda u: u,
     "relu": lambda u: np.maximum(u, 0),
     "long_relu": lambda u: np.maximum(u, 0),
     "leaky_relu": lambda u: np.maximum(u, 0) + 0.01 * np.minimum(u, 0),

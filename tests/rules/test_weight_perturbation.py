@@ -31,8 +31,13 @@ def test_a_step_takes_room_for_a_layer_however_many_layers_and_draws():
         compiled = jax.jit(step, donate_argnums=0).lower(net.theta).compile()
         return compiled.memory_analysis().temp_size_in_bytes / x.dtype.itemsize / 256**2
 
-    few = needed(WeightPerturbation(), 2)
-    assert needed(WeightPerturbation(draws=3), 6) < few + 0.5
+    one, few, many = (WeightPerturbation(draws=draws) for draws in (1, 3, 8))
+    for rule in (one, few):
+        assert needed(rule, 6) < needed(rule, 2) + 0.5
+    assert needed(many, 2) < needed(few, 2) + 0.5
+    assert (
+        needed(few, 2) < 6
+    )  # directions that are kept take three arrays a layer, and more by each
 
 
 def test_draws_are_of_their_own_and_their_mean_is_the_update():

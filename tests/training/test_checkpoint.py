@@ -16,8 +16,9 @@ import pytest
 from safetensors.numpy import load_file
 
 import byway
+from byway.audit.networks import accepted, tiny
 from byway.cli.main import main
-from byway.core.errors import RunError
+from byway.core.errors import RuleError, RunError
 from byway.network.builders import mlp
 from byway.rules import RULES
 from byway.rules.backprop.bp import BP
@@ -59,12 +60,15 @@ def _problem(name, blobs):
     """A rule with a task and a network that it can learn."""
     rule = byway.rule(name)
     if not rule.in_time:
-        return mlp(4, 6, 5, 3, **{"activation": "relu", **rule.network_options}), rule, blobs
-    return (
-        byway.rnn(2, 4, 2, **rule.network_options),
-        rule,
-        byway.task("delayed_xor", samples=24, gap=2, wait=1),
-    )
+        net, task = blobs.beside(rule, 6, 5)
+        return net, rule, task
+    net = byway.rnn(2, 4, 2, **rule.network_options)
+    try:
+        rule.accepts(net)
+    except RuleError:  # it goes back
+        cell = tiny(accepted(rule)[0], rule).hidden[0].cell
+        net = byway.coupled(2, 4, 2, activation=cell)
+    return net, rule, byway.task("delayed_xor", samples=24, gap=2, wait=1)
 
 
 def _fit(problem, **options):

@@ -228,8 +228,19 @@ def test_a_rule_is_mapped_over_the_values_of_its_numbers(blobs):
             np.testing.assert_allclose(also[i], its, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", [name for name in RULES.ids() if numbers_of(byway.rule(name))[0]])
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64"])
+DTYPES = ("bfloat16", "float32", "float64")
+NUMBERED = [name for name in RULES.ids() if numbers_of(byway.rule(name))[0]]
+
+
+# One precision for each rule, in turn; all of them in `make slow`.
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        pytest.param(name, dtype, marks=() if (i + j) % len(DTYPES) == 0 else pytest.mark.slow)
+        for i, name in enumerate(NUMBERED)
+        for j, dtype in enumerate(DTYPES)
+    ],
+)
 def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
     rule = byway.rule(name)
     net = jax.tree.map(lambda a: a.astype(dtype), tiny(accepted(rule)[0], rule))

@@ -90,8 +90,9 @@ def test_a_network_trains_in_its_own_precision(dtype, optimiser, blobs):
 @pytest.mark.parametrize("name", [name for name in RULES.ids() if not byway.rule(name).in_time])
 def test_every_rule_trains_in_half_precision(name, blobs):
     rule = byway.rule(name)
-    net = jax.tree.map(lambda a: a.astype(jnp.bfloat16), mlp(4, 16, 3, **rule.network_options))
-    assert {a.dtype for a in _weights(fit(net, rule, blobs, **QUIET))} == {jnp.dtype(jnp.bfloat16)}
+    net, task = blobs.beside(rule, 16)
+    net = jax.tree.map(lambda a: a.astype(jnp.bfloat16), net)
+    assert {a.dtype for a in _weights(fit(net, rule, task, **QUIET))} == {jnp.dtype(jnp.bfloat16)}
 
 
 def test_a_transformation_that_asks_for_the_loss_is_told_it(blobs):

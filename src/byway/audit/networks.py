@@ -2,9 +2,12 @@
 full Jacobian.
 """
 
+import functools
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
+import jax.numpy as jnp
 
 from byway.core.errors import RuleError, look_up
 from byway.learning.rule import Rule
@@ -39,6 +42,21 @@ KINDS: dict[str, Callable[..., Network]] = {
 
 def tiny(kind: str, rule: Rule) -> Network:
     """The tiny network of a kind, built with the options that `rule` needs."""
+    return look_up("network kind", kind, KINDS)(**_options(kind, rule))
+
+
+def outline(kind: str, rule: Rule) -> Network:
+    """The same with shapes in place of weights, which is all that `Rule.accepts` may look at."""
+    return _outline(kind, tuple(_options(kind, rule).items()), jnp.zeros(()).dtype)
+
+
+@functools.cache
+def _outline(kind: str, options: tuple[tuple[str, Any], ...], dtype: jnp.dtype) -> Network:
+    """One for all rules that need the same, in the precision that JAX has now."""
+    return eqx.filter_eval_shape(lambda: look_up("network kind", kind, KINDS)(**dict(options)))
+
+
+def _options(kind: str, rule: Rule) -> dict[str, Any]:
     options = dict(rule.network_options)
     if kind != "mlp":  # the only builder that puts a code into a network
         options.pop("code", None)
@@ -48,12 +66,7 @@ def tiny(kind: str, rule: Rule) -> Network:
         kind == "convnet" and options.get("activation") == "lif"
     ):  # or nothing comes through to learn
         options["activation"] = LIF(threshold=0.1)
-    return look_up("network kind", kind, KINDS)(**options)
-
-
-def outline(kind: str, rule: Rule) -> Network:
-    """The same with shapes in place of weights, which is all that `Rule.accepts` may look at."""
-    return eqx.filter_eval_shape(lambda: tiny(kind, rule))
+    return options
 
 
 def accepts(rule: Rule, kind: str) -> bool:

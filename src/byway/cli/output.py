@@ -4,11 +4,12 @@ more.
 
 import codecs
 import contextlib
+import errno
 import io
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from byway.core.errors import RunError
 
@@ -47,26 +48,22 @@ def spoken() -> Iterator[None]:
     for stream in streams:
         stream.reconfigure(errors="byway")
     try:
-        yield
-        _flush(streams)
-    finally:
-        for stream, errors in streams.items():
-            with contextlib.suppress(OSError):  # what is left in it goes nowhere
-                stream.reconfigure(errors=errors)
-
-
-def _flush(streams: Iterable[io.TextIOWrapper]) -> None:
-    for stream in streams:
         try:
-            stream.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as problem:
+            yield
+            for stream in streams:
+                stream.flush()
+        except OSError as problem:  # files that are written say so by their names
+            if problem.errno != errno.ENOSPC or problem.filename:
+                raise
             raise RunError(
                 f"the output cannot be written: {problem.strerror}",
                 "room for it",
                 "write it elsewhere",
             ) from problem
+    finally:
+        for stream, errors in streams.items():
+            with contextlib.suppress(OSError):  # what is left in it goes nowhere
+                stream.reconfigure(errors=errors)
 
 
 def forget() -> None:

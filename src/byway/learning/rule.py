@@ -165,6 +165,8 @@ class Rule(Pair):
         in_time: whether it learns from sequences.
         in_events: whether it trains networks with units in continuous time that send spikes.
         in_flow: whether it trains networks with units whose state follows a differential equation.
+        particular: whether it trains networks alone that are built for it, or for images, so that
+            it is named to nobody whose network another rule refuses.
     """
 
     claims: ClassVar[Claims]
@@ -173,6 +175,7 @@ class Rule(Pair):
     in_time: ClassVar[bool] = False
     in_events: ClassVar[bool] = False
     in_flow: ClassVar[bool] = False
+    particular: ClassVar[bool] = False
     learning_rate: ClassVar[float] = 1e-3
     gamma_rate: ClassVar[float] = 1.0
     optimiser: ClassVar[str] = "adam"

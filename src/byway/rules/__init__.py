@@ -37,6 +37,7 @@ def able(net: Network) -> list[str]:
     cells, its black boxes.
     """
     found = {name: RULES.get(name) for name in RULES.ids()}
+    found = {name: rule for name, rule in found.items() if not rule.particular}
     if net.in_events:
         return [name for name, rule in found.items() if rule.in_events]
     if net.in_flow:

@@ -42,11 +42,13 @@ class Prior(NamedTuple):
 def whitening(a: Float[Array, "out code"], prior: Prior) -> Float[Array, "code code"]:
     """N: (k A^T S A)^(-1/2), by its eigenvectors."""
     s = a.T @ prior.covariance @ a
+    if jnp.finfo(s.dtype).bits < 32:  # there are no eigenvectors in half precision
+        s = s.astype(jnp.float32)
     # Directions in which targets do not differ, or have not yet, have no code.
     values, vectors = jnp.linalg.eigh(s)
     differ = values > len(s) * jnp.finfo(s.dtype).eps * jnp.max(values)
     inverse = jnp.where(differ, 1 / jnp.sqrt(jnp.where(differ, values, 1)), 0)
-    return vectors * inverse[None] @ vectors.T / jnp.sqrt(len(s))
+    return (vectors * inverse[None] @ vectors.T / jnp.sqrt(len(s))).astype(a.dtype)
 
 
 def norm(weight: Float[Array, "pre post"]) -> Float[Array, ""]:

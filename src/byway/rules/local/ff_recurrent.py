@@ -55,6 +55,7 @@ class FFRecurrent(Rule):
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"target", "error"}), 3, "units")
     network_options: ClassVar[dict[str, Any]] = {"norm": True}
     settles: ClassVar[bool] = True
+    particular: ClassVar[bool] = True
 
     steps: int = hyper(8, "iterations for each label", low=1, high=1_000)
     first: int = hyper(3, "the first iteration that counts when predicting", low=1)

@@ -29,6 +29,8 @@ Source   Hinton, The forward-forward algorithm: some preliminary investigations,
          drawn as He et al., any optimiser, the readout learns along with the layers
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
@@ -41,6 +43,8 @@ from byway.rules.local._unlabelled import Unlabelled
 
 class FFUnsupervised(Unlabelled):
     """Forward-forward with hybrid images for negatives."""
+
+    particular: ClassVar[bool] = True
 
     blurs: int = hyper(6, "how often a mask is blurred: the more, the larger its pieces", low=0)
 

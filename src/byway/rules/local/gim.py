@@ -48,6 +48,7 @@ class GIM(Rule):
     """Feature maps that tell what is below."""
 
     claims: ClassVar[Claims] = Claims("no", "no", "yes", frozenset({"error"}), 1, "none")
+    particular: ClassVar[bool] = True
 
     ahead: int = hyper(3, "how many rows are told, where there are so many", low=1)
     skip: int = hyper(1, "rows just below that are not told: patches there overlap", low=0)

@@ -98,6 +98,7 @@ class Subtask(Rule):
 
     claims = _Claimed()  # pyright: ignore[reportAssignmentType, reportIncompatibleVariableOverride]
     network_options: ClassVar[Mapping[str, Any]] = {"code": 0}
+    particular: ClassVar[bool] = True
     gamma_rate: ClassVar[float] = 0.1
 
     by: str = hyper(
@@ -158,12 +159,11 @@ class Subtask(Rule):
         """
         net.require_feedforward(self.id, able)
         if not codes(net):
-            others = [name for name in able(net) if name != self.id]
             raise RuleError(
                 f"{self.id} was given a network without a code",
                 "a population of code units, where one subtask ends and the next begins",
                 "build it with mlp(..., code=9), name one in graph(..., activation={'c': 'code'}), "
-                f"or use a rule that needs none, such as {', '.join(others[:3])}",
+                f"or use a rule that needs none, such as {', '.join(able(net)[:3])}",
             )
         if normed := [c.name for c in codes(net) if c.norm]:
             raise RuleError(

@@ -4,8 +4,8 @@ All weights are moved a little in one random direction, and then as far the othe
 worse the loss is on the one side than on the other is one number, and the update is the direction
 times that number. Nothing of the network is looked at but its output, so it may be a black box. The
 direction is as large as the network; only the key that it is drawn from is remembered, and it is
-drawn again where it is needed, layer by layer, so a step takes room for one layer, however many
-there are.
+drawn again where it is needed: what learning sets aside is a few arrays of the largest layer,
+however deep the network is.
 
     f:  "free": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);
         V_l, c_l: a direction of W_l and b_l, N(0, 1) for each entry, or random signs;
