@@ -11,6 +11,8 @@ import byway
 from byway.core.errors import ConfigError
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import mlp
+from byway.network.orthogonal import Orthogonal
+from byway.rules.perturbation._directions import drawn
 from byway.rules.perturbation.weight_perturbation import WeightPerturbation
 from byway.verify.oracle import recorded, taught
 
@@ -38,6 +40,41 @@ def test_a_step_takes_room_for_a_layer_however_many_layers_and_draws():
     assert (
         needed(few, 2) < 6
     )  # directions that are kept take three arrays a layer, and more by each
+
+
+def test_a_step_takes_room_for_one_array_of_the_largest_layer():
+    """No more than the update of a layer at a time, and some blocks of random numbers on their way:
+    neither the weights on either side nor a whole direction. In arrays of the largest layer.
+    """
+    x, signal = jnp.zeros((4, 1024)), Signal(jnp.zeros((4, 10)), CrossEntropy())
+    net, rule = mlp(1024, 1024, 1024, 10), WeightPerturbation()
+
+    def step(theta):
+        update = taught(rule, net.with_theta(theta), x, signal)
+        return jax.tree.map(lambda w, u: w - 0.1 * u, theta, update)
+
+    compiled = jax.jit(step, donate_argnums=0).lower(net.theta).compile()
+    held = compiled.memory_analysis().temp_size_in_bytes
+    assert held < 1.6 * x.dtype.itemsize * 1024**2
+
+
+@pytest.mark.parametrize("kind", ["all to all", "turned"])
+def test_outputs_are_those_of_weights_on_either_side(kind):
+    """Also where the current is no linear function of the weights, which are angles there."""
+    h = mlp(4, 8, 8, 3)
+    turned = Orthogonal.between(h["hidden1"], h["hidden2"])
+    between = {"all to all": ("hidden1", "hidden2"), "turned": turned}[kind]
+    sizes = {"input": 4, "hidden1": 8, "hidden2": 8, "output": 3}
+    net = byway.graph(sizes, [("input", "hidden1"), between, ("hidden2", "output")])
+    net, x = net.redraw(jax.random.key(0)), jax.random.normal(jax.random.key(1), (6, 4))
+    record = recorded(
+        WeightPerturbation(sigma=0.3), net, x, Signal(jnp.eye(3)[jnp.arange(6) % 3], CrossEntropy())
+    )
+    v = drawn(net, record["up"].injected["key"][0])
+    for phase, sigma in (("up", 0.3), ("down", -0.3)):
+        moved = net.with_theta(jax.tree.map(lambda w, v, s=sigma: w + s * v, net.theta, v))
+        wanted = moved.forward(x).post["output"]
+        np.testing.assert_allclose(record[phase].post["output"][0], wanted, rtol=1e-10)
 
 
 def test_draws_are_of_their_own_and_their_mean_is_the_update():

@@ -50,6 +50,7 @@ class Orthogonal(Projection):
 
     axes: ClassVar[tuple[str, ...]] = ("", "")
     invertible: ClassVar[bool] = True
+    linear_in_weights: ClassVar[bool] = False
 
     @classmethod
     def between(

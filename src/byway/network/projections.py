@@ -40,6 +40,8 @@ class Projection(eqx.Module):
         axes: what each axis of the weight stands for: "pre", "post", or "" for neither; the audit
             reads it.
         invertible: whether what arrived follows from the current, see `inverse`.
+        linear_in_weights: whether the current is a linear function of the weights, as it is of what
+            arrives.
     """
 
     src: eqx.AbstractVar[str]
@@ -55,6 +57,7 @@ class Projection(eqx.Module):
     carries: ClassVar[Literal["post", "u"]] = "post"
     ports: ClassVar[tuple[int, ...] | None] = None
     invertible: ClassVar[bool] = False
+    linear_in_weights: ClassVar[bool] = True
 
     def __check_init__(self):
         if self.delay is not None and (not is_whole(self.delay) or self.delay < 1):

@@ -130,11 +130,15 @@ def _both_ways(
         if not p.theta:
             return p.forward(pre)
         own = {part: once_there(key, pre) for part, key in keys[p.name].items()}
-        away = {part: sigma * draw(own[part], a, signs) for part, a in p.theta.items()}
+        v = {part: draw(own[part], a, signs) for part, a in p.theta.items()}
+        if p.linear_in_weights:
+            # W h +- sigma V h: the weights on either side are never there.
+            up, down = jnp.split(sigma * p.with_theta(v).forward(pre), 2)
+            return p.forward(pre) + jnp.concatenate([up, -down])
         return jnp.concatenate(
             [
-                p.with_theta({part: step(a, away[part]) for part, a in p.theta.items()}).forward(h)
-                for step, h in zip((operator.add, operator.sub), jnp.split(pre, 2), strict=True)
+                p.with_theta({part: a + way * v[part] for part, a in p.theta.items()}).forward(h)
+                for way, h in zip((sigma, -sigma), jnp.split(pre, 2), strict=True)
             ]
         )
 

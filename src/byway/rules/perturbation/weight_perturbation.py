@@ -4,8 +4,8 @@ All weights are moved a little in one random direction, and then as far the othe
 worse the loss is on the one side than on the other is one number, and the update is the direction
 times that number. Nothing of the network is looked at but its output, so it may be a black box. The
 direction is as large as the network; only the key that it is drawn from is remembered, and it is
-drawn again where it is needed: what learning sets aside is a few arrays of the largest layer,
-however deep the network is.
+drawn again where it is needed: what learning sets aside is one array of the largest layer, its
+update, however deep the network is.
 
     f:  "free": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l);
         V_l, c_l: a direction of W_l and b_l, N(0, 1) for each entry, or random signs;
@@ -25,8 +25,8 @@ Limits   one direction serves a whole batch, so a larger batch makes no less noi
 Source   Spall, Multivariate stochastic approximation using a simultaneous perturbation gradient
          approximation, IEEE Trans. Autom. Control 37:332, 1992; Malladi, Gao, Nichani, Damian, Lee,
          Chen and Arora, Fine-tuning language models with just forward passes, NeurIPS 2023, arXiv
-         2305.17333; differs in: any optimiser, whose moments take memory of their own; weights are
-         moved in a copy and not in place, so nothing has to be moved back
+         2305.17333; differs in: any optimiser, whose moments take memory of their own; no
+         weight is moved, as W h + sigma V h is what moved ones would send
 """
 
 import dataclasses

@@ -3,15 +3,18 @@ where the loss is quadratic.
 """
 
 import dataclasses
+import functools
+import operator
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from byway.core.check import Check
 from byway.rules.perturbation._directions import drawn
 from byway.rules.perturbation._estimates import second_moment, slope
-from byway.verify.oracle import gap, layered, recorded, taught
+from byway.verify.oracle import gap, layered, learned, recorded, taught
 
 SPALL, MEZO = "Spall 1992", "Malladi et al. 2023"
 
@@ -94,27 +97,23 @@ def _moved(theta, direction, by):
 def _bits(rule) -> float:
     """The same estimate by a program that draws its directions once and keeps them."""
     net, x, signal, _ = layered(5, 4, 3)
+    record = recorded(rule, net, x, signal)
 
     @eqx.filter_jit
-    def keeping(net, x, signal, key):
-        total = jax.tree.map(lambda a: 0 * a, net.theta)
-        for one in jax.random.split(key, rule.draws):
-            v = drawn(net, one, rule.signs)
-            up, down = (
-                signal.loss(
-                    net.with_theta(
-                        jax.tree.map(lambda w, v, s=s: w + s * rule.sigma * v, net.theta, v)
-                    )
-                    .forward(x)
-                    .post[net.output]
-                ).mean()
-                for s in (1, -1)
-            )
-            s = (up - down) / (2 * rule.sigma * rule.draws)
-            total = jax.tree.map(lambda t, v, s=s: t + s * v, total, v)
-        return total
+    def keeping(net, record, signal, key):
+        up, down = (
+            jnp.mean(jax.vmap(signal.loss)(record[phase].post[net.output]), 1)
+            for phase in ("up", "down")
+        )
+        slopes = (up - down) / (2 * rule.sigma * rule.draws)
+        kept = [drawn(net, one, rule.signs) for one in jax.random.split(key, rule.draws)]
+        first, *others = [
+            jax.tree.map(lambda v, s=s: s * v, v) for s, v in zip(slopes, kept, strict=True)
+        ]
+        return functools.reduce(functools.partial(jax.tree.map, operator.add), others, first)
 
-    kept, again = keeping(net, x, signal, jax.random.key(0)), taught(rule, net, x, signal)
+    kept = keeping(net, record, signal, jax.random.key(0))
+    again = learned(rule, net, record, signal).net
     same = [
         np.array_equal(kept[name][part], a) for name, w in again.items() for part, a in w.items()
     ]
