@@ -3,6 +3,7 @@ DataLoader.
 """
 
 import functools
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -66,7 +67,7 @@ def _contestant(job: Job, path: str, wrap, fused: bool, threads: int = 0) -> Con
         loss(x, y).backward()
         optimiser.step()
 
-    return _trained(model, update, job, path, threads)
+    return trained(model, update, job, path, threads)
 
 
 def _predictive(job: Job, path: str, wrap) -> Contestant:
@@ -86,7 +87,7 @@ def _predictive(job: Job, path: str, wrap) -> Contestant:
             array.grad = found
         optimiser.step()
 
-    return _trained(model, update, job, path)
+    return trained(model, update, job, path)
 
 
 def _pc_gradient(x, target, theta, steps, rate):
@@ -119,7 +120,14 @@ def _pc_gradient(x, target, theta, steps, rate):
     return [array for pair in found for array in pair]
 
 
-def _trained(model: nn.Module, update, job: Job, path: str, threads: int = 0) -> Contestant:
+def trained(
+    model: Callable[[torch.Tensor], torch.Tensor],
+    update: Callable[[torch.Tensor, torch.Tensor], None],
+    job: Job,
+    path: str,
+    threads: int = 0,
+) -> Contestant:
+    """An epoch of `update(x, y)`, and how often the largest answer of `model` is the right one."""
     data = {name: torch.from_numpy(array).to(DEVICE) for name, array in np.load(path).items()}
     x, y = data["train_x"], data["train_y"]
     threads = threads or torch.get_num_threads()

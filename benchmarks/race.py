@@ -98,15 +98,20 @@ class Race:
         self.enter(prefix + SCORED, "byway", "contestants:scored", **job.args())
 
     def enter_pytorch(
-        self, job: Job, contestants: Mapping[str, tuple[str, dict]] = MappingProxyType(PYTORCH)
+        self,
+        job: Job,
+        contestants: Mapping[str, tuple[str, dict]] = MappingProxyType(PYTORCH),
+        module: str = "pytorch",
     ) -> None:
-        """Add PyTorch where it is installed, by default as it comes and as it is fastest."""
+        """Add PyTorch where it is installed, by default as it comes and as it is fastest; by name,
+        functions of a module of this folder, with their arguments.
+        """
         if version("torch") is None:
             self._missing["PyTorch"] = "not installed"
             return
         for name, (function, args) in contestants.items():
             self.enter(
-                name, "torch", f"pytorch:{function}", path=self._data(job), **job.args(), **args
+                name, "torch", f"{module}:{function}", path=self._data(job), **job.args(), **args
             )
 
     def enter_peers(self, job: Job) -> None:

@@ -29,6 +29,7 @@ from byway.report.forest import forest
 from byway.report.over_time import over_time
 from byway.report.pictures import pictures
 from byway.report.reach import reach_charts
+from byway.report.readouts import read_alone
 from byway.report.table import Table
 from byway.report.words import VERDICTS, join, reading
 from byway.runs.folder import CONFIG
@@ -118,6 +119,7 @@ def _view(run: Outcomes) -> dict[str, Any]:
         "reading": reading(table),
         "forest": forest(run, table, style),
         "curves": [found for found in charts if found],
+        "readouts": read_alone(run),
         "reach": reach_charts(run, style),
         "classes": by_class(run),
         "over_time": over_time(run, style),
