@@ -284,7 +284,8 @@ def learned(rule, net, record, signal):
 
 def apart(mine, true):
     """The relative distance of two arrays."""
-    return float(jnp.linalg.norm((mine - true).ravel()) / jnp.linalg.norm(true.ravel()))
+    mine, true = np.asarray(mine), np.asarray(true)
+    return float(np.linalg.norm((mine - true).ravel()) / np.linalg.norm(true.ravel()))
 
 
 def largest_gap(update, gradient):

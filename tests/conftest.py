@@ -57,10 +57,12 @@ install_import_hook(
     "strict_types.check",
 )
 
+from tests import small_programs  # noqa: E402
 from tests.part import Part, part  # noqa: E402
 
 import byway  # noqa: E402
 
+small_programs.spare()
 byway.use_all_cores()
 # Programs that a test starts read where it is from here.
 if folder := byway.use_compilation_cache():
@@ -96,7 +98,7 @@ TESTS = itertools.count(1)
 def pytest_runtest_teardown():
     """Compiled programs stay until they are told to go, which comes to gigabytes in a whole run."""
     if next(TESTS) % 300 == 0:
-        jax.clear_caches()
+        small_programs.clear()
 
 
 @pytest.fixture(scope="session")

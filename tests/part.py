@@ -1,7 +1,12 @@
-"""A part of a long list of checks, so that CI can take turns: all the parts together are it."""
+"""A part of a long list of checks: so that CI can take turns, where all the parts together are it,
+and so that a run takes as long however many rules there are.
+"""
 
 import argparse
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pytest
 
 
 class Part(NamedTuple):
@@ -28,3 +33,18 @@ def part(text: str) -> Part:
             f"{text!r} is no part; wanted: its number and how many there are, as in 2/5"
         )
     return Part(int(number), int(of))
+
+
+def some(of: Sequence[Any], wanted: int, named: Callable[[Any], str] | None = None) -> list[Any]:
+    """What to parametrise over: about so many of a list, evenly spread, and, in `make slow`, the
+    others too.
+    """
+    apart = max(1, round(len(of) / wanted))
+    return [
+        pytest.param(
+            *(one if isinstance(one, tuple) else (one,)),
+            marks=pytest.mark.slow if position % apart else (),
+            id=named and named(one),
+        )
+        for position, one in enumerate(of)
+    ]

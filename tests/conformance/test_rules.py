@@ -9,6 +9,7 @@ import sys
 
 import equinox as eqx
 import pytest
+from tests.part import some
 
 import byway
 from byway.audit.networks import KINDS, accepted
@@ -133,23 +134,19 @@ def each(of):
     return pytest.mark.parametrize("law", of, ids=lambda law: law.__name__)
 
 
-def _every(of, wanted):
-    """Of so many, one in how many are about as many as are wanted."""
-    return max(1, round(len(of) / wanted))
-
-
-def _quick(name, kind, law):
-    """Whether a law is tried on a network in every run, so that a run takes as long however many
-    rules there are: of laws that compile nothing on about thirty rules' first kinds, and as many
-    others; of the rest on half as many. All of them: `make slow`. Out of time
-    `audit/test_verdicts` asks for the audit of each.
-    """
-    first = kind == ACCEPTED[name][0]
-    if law is laws.the_audit_bears_out_the_claims and first:
-        return byway.rule(name).in_time
-    of = RULES.ids() if first else PAIRS
-    turn = of.index(name if first else (name, kind)) + laws.ON_NETWORKS.index(law)
-    return turn % _every(of, 30 if law in TRACED else 15) == 0
+# Every so many pairs of a rule and a network all laws, which share what they compile; halfway
+# between those that compile nothing; the others in `make slow`.
+APART = max(1, round(len(PAIRS) / 16))
+LAWS = [
+    pytest.param(
+        *pair,
+        law,
+        marks=() if i % APART in ((0, APART // 2) if law in TRACED else (0,)) else pytest.mark.slow,
+        id="-".join([*pair, law.__name__]),
+    )
+    for i, pair in enumerate(PAIRS)
+    for law in laws.ON_NETWORKS
+]
 
 
 case = functools.cache(lambda name, kind: Case(byway.rule(name), kind))
@@ -161,35 +158,13 @@ def test_by_itself(name, law):
     law(byway.rule(name))
 
 
-@pytest.mark.parametrize(
-    ("name", "kind", "law"),
-    [
-        pytest.param(
-            name,
-            kind,
-            law,
-            marks=() if _quick(name, kind, law) else pytest.mark.slow,
-            id=f"{name}-{kind}-{law.__name__}",
-        )
-        for name, kind in PAIRS
-        for law in laws.ON_NETWORKS
-    ],
-)
+@pytest.mark.parametrize(("name", "kind", "law"), LAWS)
 def test_on_every_network(name, kind, law):
     law(case(name, kind))
 
 
-# A dozen in turn; all take theirs in `make slow`.
 @each(laws.ON_FEW)
-@pytest.mark.parametrize(
-    ("name", "kind"),
-    [
-        pytest.param(
-            *pair, marks=() if i % _every(FEW, 12) == 0 else pytest.mark.slow, id="-".join(pair)
-        )
-        for i, pair in enumerate(FEW)
-    ],
-)
+@pytest.mark.parametrize(("name", "kind"), some(FEW, 8, "-".join))
 def test_on_few_networks(name, kind, law):
     law(case(name, kind))
 
@@ -217,7 +192,7 @@ varied = functools.cache(
 )
 
 
-@pairs(ONE_EACH, "of")
+@pytest.mark.parametrize(("name", "of"), some(ONE_EACH, 8, "-".join))
 def test_every_variant_of_a_network_with_one_of_its_rules(name, of):
     laws.learning_changes_the_readout_and_stays_finite(varied(name, of))
 

@@ -60,17 +60,15 @@ def test_local_derivatives_are_autodiffs(kind):
     """Every one of them, and none that is left out is anything but zero."""
     mine, drives = KINDS[kind][0](), _drives(kind, 1)[:, :1]
     state = mine.rest(jnp.zeros((1, 1)))
+
+    def step(carried, u, state):
+        after, post = mine.step(state | carried, u)
+        return {part: after[part].sum() for part in mine.carries}, post.sum()
+
+    both = jax.jit(lambda *at: (jax.jacrev(step, 0)(*at), jax.jacrev(step, 1)(*at)))
     for u in drives:
         carried = {part: state[part] for part in mine.carries}
-
-        def step(carried, u, state=state):
-            after, post = mine.step(state | carried, u)
-            return {part: after[part].sum() for part in mine.carries}, post.sum()
-
-        (by_state, post_by_state), (by_u, post_by_u) = (
-            jax.jacrev(step, 0)(carried, u),
-            jax.jacrev(step, 1)(carried, u),
-        )
+        (by_state, post_by_state), (by_u, post_by_u) = both(carried, u, state)
         local = mine.local(state, u)
         for i in mine.carries:
             np.testing.assert_allclose(
@@ -226,7 +224,8 @@ def _problem(net, steps, classes=2):
         each = -jnp.sum(target * (y - jax.nn.logsumexp(y, -1, keepdims=True)), -1)
         return jnp.sum(each * weight) / BATCH
 
-    return x, Signal(target, CrossEntropy(), weight), run, jax.jit(jax.grad(loss))(net.theta)
+    gradient = jax.jit(jax.grad(loss))(net.theta)
+    return x, Signal(target, CrossEntropy(), weight), jax.jit(run), gradient
 
 
 def _same(state, u):
@@ -265,12 +264,8 @@ def _stack(kind, layers):
 def test_the_update_is_autodiff_of_the_unrolled_loop(kind, layers, rule):
     net, steps = _stack(kind, layers)
     x, signal, run, gradient = _problem(net, steps)
-    np.testing.assert_allclose(
-        rule.predict({}, net, x, jax.random.key(0), True).output,
-        run(net.theta),
-        rtol=1e-12,
-        atol=1e-13,
-    )
+    predict = jax.jit(lambda net: rule.predict({}, net, x, jax.random.key(0), True).output)
+    np.testing.assert_allclose(predict(net), run(net.theta), rtol=1e-12, atol=1e-13)
     assert all(np.abs(g["weight"]).max() > 1e-8 for g in gradient.values()), (
         "the network has to be alive"
     )
@@ -371,7 +366,7 @@ def test_a_residual_network_is_learned_by_backprop_as_autodiff_does():
         return jnp.mean(jnp.sum((u("c-output", c) - target) ** 2, -1)) / 2
 
     _, update, _ = by_hand.taught(byway.rule("bp"), net, x, target, SquaredError())
-    gradient = jax.grad(loss)({name: w for name, w in net.theta.items() if w})
+    gradient = jax.jit(jax.grad(loss))({name: w for name, w in net.theta.items() if w})
     assert by_hand.largest_gap({name: w for name, w in update.net.items() if w}, gradient) < 1e-12
 
 
@@ -388,9 +383,14 @@ def test_truncated_backprop_through_time_is_autodiff_that_stops_between_pieces()
     x, signal = x[:, :6], jax.tree.map(lambda a: a[:, :6], signal)
     rate = 1e-7
     optimisers = Optimisers(optax.sgd(rate), optax.sgd(rate))
-    start = new_learner(BPTT(), net, optimisers, x, signal, jax.random.key(0))
-    start = eqx.tree_at(lambda one: one.net, start, net)
-    moved, _ = learn(BPTT(), optimisers, start, x, signal, every=2)
+
+    @jax.jit
+    def moved(net):
+        start = new_learner(BPTT(), net, optimisers, x, signal, jax.random.key(0))
+        start = eqx.tree_at(lambda one: one.net, start, net)
+        return learn(BPTT(), optimisers, start, x, signal, every=2)[0].net.theta
+
+    moved = moved(net)
 
     def loss(theta):
         now, total = net.with_theta(theta), 0.0
@@ -401,10 +401,10 @@ def test_truncated_backprop_through_time_is_autodiff_that_stops_between_pieces()
             total = total + jnp.sum(signal.at(t).loss(phase.post["output"])) / BATCH
         return total
 
-    gradient = jax.grad(loss)(net.theta)
+    gradient = jax.jit(jax.grad(loss))(net.theta)
     for name, parts in gradient.items():
         for part, g in parts.items():
-            mine = (net.theta[name][part] - moved.net.theta[name][part]) / rate
+            mine = (net.theta[name][part] - moved[name][part]) / rate
             np.testing.assert_allclose(mine, g, rtol=1e-5, atol=1e-7)
 
 

@@ -100,54 +100,58 @@ CONSTANT = {
 }
 PERTURBED = byway.rule("node_perturbation")
 APART = {
-    "a stride and a pool": [
+    "a stride and a pool": lambda: [
         _made(convnet(IMAGE, (2,), 2, stride=s, pool=p)) for s, p in ((2, 1), (1, 2))
     ],
-    "a padding": [
+    "a padding": lambda: [
         _made(convnet(IMAGE, (2,), 2, kernel=2, pool=3, padding=p)) for p in ("SAME", "VALID")
     ],
-    "a padding and a stride of a layer of Equinox": [
+    "a padding and a stride of a layer of Equinox": lambda: [
         _made(equinox(padding=p, stride=s)) for p, s in ((0, 2), (1, 3))
     ],
-    "levels of a quantiser": [
+    "levels of a quantiser": lambda: [
         _made(mlp(IMAGE, 3, 2, activation=byway.quantised(bits)), PERTURBED) for bits in (1, 3)
     ],
-    "an activation under one name": [
+    "an activation under one name": lambda: [
         _made(activation(phi, slope))
         for phi, slope in ((jnp.sin, jnp.cos), (jnp.tanh, lambda u: 1 - jnp.tanh(u) ** 2))
     ],
-    "a slope alone": [_made(activation(jnp.sin, slope)) for slope in (jnp.cos, jnp.ones_like)],
-    "a constant that a function holds": [
+    "a slope alone": lambda: [
+        _made(activation(jnp.sin, slope)) for slope in (jnp.cos, jnp.ones_like)
+    ],
+    "a constant that a function holds": lambda: [
         _made(activation(lambda u, c=c: u * c, lambda u, c=c: u * 0 + c)) for c in CONSTANT.values()
     ],
-    "code of a rule": [_made(by=rule(scale)) for scale in (lambda a: a, lambda a: 2 * a)],
-    "a number in a task": [_made(of=task(gain=gain)) for gain in (1.0, 1.5)],
-    "the loss of a task": [_made(of=task(loss=loss)) for loss in (CrossEntropy(), SquaredError())],
-    "what a task scores": [
+    "code of a rule": lambda: [_made(by=rule(scale)) for scale in (lambda a: a, lambda a: 2 * a)],
+    "a number in a task": lambda: [_made(of=task(gain=gain)) for gain in (1.0, 1.5)],
+    "the loss of a task": lambda: [
+        _made(of=task(loss=loss)) for loss in (CrossEntropy(), SquaredError())
+    ],
+    "what a task scores": lambda: [
         _made(of=task(score=lambda self, output, signal, n=n: {"loss": n * signal.loss(output)}))
         for n in (1, 2)
     ],
-    "the order of a task": [
+    "the order of a task": lambda: [
         _made(of=task(order=order))
         for order in (Dots.order, lambda self, key, size: jnp.arange(size))
     ],
-    "a rate within optax": [_made(optimiser=optax.adam(rate)) for rate in (1e-3, 1e-2)],
-    "a schedule within optax": [
+    "a rate within optax": lambda: [_made(optimiser=optax.adam(rate)) for rate in (1e-3, 1e-2)],
+    "a schedule within optax": lambda: [
         _made(optimiser=optax.sgd(course))
         for course in (lambda count: 1e-3, optax.cosine_decay_schedule(1e-3, 10))
     ],
-    "a function on the host": [_made(box(f), PERTURBED) for f in (np.tanh, np.sin)],
-    "code of a function on the host": [
+    "a function on the host": lambda: [_made(box(f), PERTURBED) for f in (np.tanh, np.sin)],
+    "code of a function on the host": lambda: [
         _made(box(f), PERTURBED) for f in (lambda u: u + 1, lambda u: u + 2)
     ],
-    "what a function on the host holds": [
+    "what a function on the host holds": lambda: [
         _made(box(lambda u, n=n: u + n), PERTURBED) for n in (1, 2)
     ],
-    "an object on the host": [_made(box(Chip(gain)), PERTURBED) for gain in (1.0, 2.0)],
-    "arguments of a function on the host": [
+    "an object on the host": lambda: [_made(box(Chip(gain)), PERTURBED) for gain in (1.0, 2.0)],
+    "arguments of a function on the host": lambda: [
         _made(box(functools.partial(np.multiply, n)), PERTURBED) for n in (1.0, 2.0)
     ],
-    "what is connected": [
+    "what is connected": lambda: [
         _made(graph({"input": IMAGE, "a": 2, "b": 2, "output": 2}, edges))
         for edges in (
             [("input", "a"), ("input", "b"), ("a", "output"), ("b", "output")],
@@ -166,14 +170,14 @@ APART = {
     ],
 )
 def test_what_changes_what_is_computed_is_another_training(case, tmp_path):
-    one, other = APART[case]
+    one, other = APART[case]()
     _fit(one, checkpoint=tmp_path)
     with pytest.raises(RunError, match="of another training"):
         _fit(other, checkpoint=tmp_path)
 
 
 def test_the_refusal_says_that_no_setting_tells_them_apart(tmp_path):
-    one, other = APART["an activation under one name"]
+    one, other = APART["an activation under one name"]()
     _fit(one, checkpoint=tmp_path)
     with pytest.raises(
         RunError, match="it computes something else, though its settings read the same"

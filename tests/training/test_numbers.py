@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.part import some
 
 import byway
 from byway.audit.networks import accepted, tiny
@@ -232,15 +233,14 @@ DTYPES = ("bfloat16", "float32", "float64")
 NUMBERED = [name for name in RULES.ids() if numbers_of(byway.rule(name))[0]]
 
 
-# One precision for each rule, in turn; all of them in `make slow`.
-@pytest.mark.parametrize(
-    ("name", "dtype"),
-    [
-        pytest.param(name, dtype, marks=() if (i + j) % len(DTYPES) == 0 else pytest.mark.slow)
-        for i, name in enumerate(NUMBERED)
-        for j, dtype in enumerate(DTYPES)
-    ],
-)
+EACH = [
+    (name, DTYPES[(i + j) % len(DTYPES)])
+    for j in range(len(DTYPES))
+    for i, name in enumerate(NUMBERED)
+]
+
+
+@pytest.mark.parametrize(("name", "dtype"), some(EACH, 20))
 def test_a_number_takes_the_precision_of_what_it_meets(name, dtype):
     rule = byway.rule(name)
     net = jax.tree.map(lambda a: a.astype(dtype), tiny(accepted(rule)[0], rule))

@@ -6,8 +6,10 @@ out: given what the loss owes to the end of a step, a solver says what it owes t
 what is learnt.
 """
 
+import functools
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -297,18 +299,16 @@ def mixed(*terms: tuple[Any, PyTree]) -> Any:
     is all there is.
     """
     terms = tuple(term for term in terms if _counts(term[0])) or terms[:1]
+    weights = [weight for weight, _ in terms]
+    return jax.tree.map(functools.partial(_total, weights), *(tree for _, tree in terms))
 
-    def total(*arrays: Array) -> Array:
-        scaled = [
-            a if _is(weight, 1) else -a if _is(weight, -1) else weight * a
-            for (weight, _), a in zip(terms, arrays, strict=True)
-        ]
-        found = scaled[0]
-        for one in scaled[1:]:
-            found = found + one
-        return found
 
-    return jax.tree.map(total, *(tree for _, tree in terms))
+def _total(weights: Sequence[Any], *arrays: Array) -> Array:
+    first, *others = (
+        a if _is(weight, 1) else -a if _is(weight, -1) else weight * a
+        for weight, a in zip(weights, arrays, strict=True)
+    )
+    return functools.reduce(operator.add, others, first)
 
 
 def _is(weight: Any, number: float) -> bool:
