@@ -894,6 +894,27 @@ TRAINING = [
         _of("training/test_fit", "the_update_that_broke_is_named"),
     ),
     Defect(
+        "a_stage_takes_what_came_for_the_first_update_of_a_call",
+        "training/pipeline.py",
+        "(a[k] for a in arrived)",
+        "(a[0] for a in arrived)",
+        _of("training/test_parallel", "however_many_updates_a_call_makes_the_result_is_one"),
+    ),
+    Defect(
+        "a_failure_of_shared_layers_is_dated_one_late",
+        "training/pipeline.py",
+        "failed, before + broke)",
+        "failed, before + broke + 1)",
+        _of("training/test_parallel", "a_failure_is_of_the_same_update"),
+    ),
+    Defect(
+        "layers_that_wait_for_each_other_are_shared",
+        "training/stages.py",
+        "costs[longest] < MOST * self.work",
+        "costs[longest] < 2 * self.work",
+        _of("training/test_parallel", "rules_that_wait_are_refused"),
+    ),
+    Defect(
         "a_failed_learner_goes_on",
         "training/layout.py",
         "jax.lax.cond(learner.failed < 0, function",

@@ -29,7 +29,7 @@ from byway.training.tune import RATE, read_tuned
 
 def trained(verb: str, settings: Any, of: Verb) -> None:
     """Train what the settings of a verb say, and show it."""
-    names, where = of.names(settings), engine(settings.jobs, settings.on)
+    names, where = of.names(settings), engine(settings.jobs, settings.on, settings.parallel)
     if settings.folds is not None or settings.tasks is not None:
         studied(verb, settings, of, where)
         return

@@ -39,7 +39,7 @@ OWN = [
 # Nothing looks at trials, and none is kept; a search is on one task, and never sees a test split.
 WITHOUT = (
     *("probe", "looks", "look_at", "save_every", "keep", "track", "tuned", "patience", "best"),
-    *("folds", "tasks"),
+    *("folds", "tasks", "parallel"),
 )
 VERB = Verb("tune", DOC, OWN, WITHOUT)
 

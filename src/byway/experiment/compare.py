@@ -231,7 +231,7 @@ def _experiment(
         require_none("track", list(own["track"] or ()) or None, "without a run folder", fix)
         for name in ("save_every", "keep"):
             require_none(name, options.get(name), "without a run folder", fix)
-    where = engine(own["jobs"], own["on"])
+    where = engine(own["jobs"], own["on"], options.get("parallel"))
     if where.away:
         for name, listener in (("on_epoch", on_epoch), ("on_look", on_look)):
             why = "beside jobs in processes of their own"

@@ -14,12 +14,13 @@ HERE = Here()
 CLUSTERS = {"ray": OnRay}
 
 
-def engine(jobs: int | None = None, on: str | None = None) -> Engine:
+def engine(jobs: int | None = None, on: str | None = None, parallel: str | None = None) -> Engine:
     """Where jobs run.
 
     Args:
         jobs: how many at once; by default one on this machine, and one for each core of a cluster.
         on: the cluster; this machine by default.
+        parallel: what devices share within a job, if anything.
 
     Raises:
         ConfigError: `jobs` is no number of jobs, or what is asked for is not installed, or cannot
@@ -28,6 +29,12 @@ def engine(jobs: int | None = None, on: str | None = None) -> Engine:
     """
     if jobs is not None:
         require_whole("jobs", jobs)
+    if (on is not None or jobs not in (None, 1)) and parallel is not None:
+        raise ConfigError(
+            f"parallel = {parallel!r} beside {'on' if on is not None else 'jobs'}",
+            "one of the two: jobs that run at once keep all cores busy as they are",
+            "leave one of the two out",
+        )
     if (on is not None or jobs not in (None, 1)) and not alone():
         raise ConfigError(
             f"jobs beside {jax.process_count()} processes of jax.distributed",

@@ -102,7 +102,7 @@ def tune(
     if out is not None:
         require_folder("out", out)
     learned = task_of(task)
-    for name in ("patience", "best"):
+    for name in ("patience", "best", "parallel"):
         why = "in a search, where trials share a program"
         require_none(name, options.get(name) or None, why, f"leave {name} out")
     given: dict[str, Any] = {"seeds": 2, "looks": 0, **options}

@@ -62,10 +62,10 @@ STATIC = (
 MEASURED = (
     *("test", "others", "failures", "advice", "stopped", "seconds", "compile_seconds"),
     *("looks", "look_seconds", "look_compile_seconds", "step_bytes"),
-    "test_classes",
+    *("test_classes", "stages", "speed_up"),
 )
 # Of that, what is left out where there is nothing to say.
-IF_ANY = ("labels", "over_time", "test_classes")
+IF_ANY = ("labels", "over_time", "test_classes", "stages", "speed_up")
 # What makes a job another one.
 DECISIVE = ("rule_id", "task_id", "seeds", "network", "settings")
 ADVICE = "name a folder that 'byway compare', 'byway train' or save() wrote"
@@ -527,6 +527,8 @@ def _measured(held: Mapping[str, Any], seeds: Sequence[int]) -> dict[str, Any]:
         made[name] = float(held.get(name, 0.0))
     for name in ("looks", "step_bytes"):
         made[name] = int(held.get(name, 0))
+    made["speed_up"] = float(held.get("speed_up", 0.0))
+    made["stages"] = [[str(name) for name in one] for one in held.get("stages", ())]
     made["test_classes"] = [int(count) for count in held.get("test_classes", ())]
     return made
 

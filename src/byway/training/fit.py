@@ -118,6 +118,7 @@ def fit(
         plan.growth,
         plan.rests(data),
         starts,
+        plan.stages,
     )
     with contextlib.ExitStack() as stack:
         store, asked = None, []
@@ -198,6 +199,8 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
         look_seconds=at.look_seconds,
         look_compile_seconds=loop.look_compile_seconds,
         step_bytes=loop.step_bytes,
+        stages=loop.stages,
+        speed_up=loop.speed_up(at.seconds / max(at.step, 1)),
         rule=rule,
         task=task,
         learners=loop.real_learners(),

@@ -35,10 +35,12 @@ class Layout:
     Attributes:
         seeds: how many learners there are.
         divided: whether the batch of a learner that is alone is divided among the devices of a CPU.
+        stages: how many devices share the layers of every learner; one for none.
     """
 
     seeds: int
     divided: bool = False
+    stages: int = 1
 
     @property
     def padded(self) -> int:
@@ -96,8 +98,14 @@ class Layout:
     def _alone(self) -> bool:
         return self.divided and self.seeds == 1
 
+    def on_one(self, tree: Any) -> Any:
+        """A tree on one device, also where layers have devices of their own."""
+        return tree if self.stages == 1 else jax.device_put(tree, jax.local_devices()[0])
+
     @property
     def _devices(self) -> int:
+        if self.stages > 1:
+            return 1
         if jax.default_backend() != "cpu" and (alone() or self.seeds == 1):
             return 1
         if self.seeds == 1:  # each process trains it, unless its batch is divided

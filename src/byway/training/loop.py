@@ -28,11 +28,15 @@ from byway.training.batches import Batches, chunks
 from byway.training.fingerprint import fingerprint
 from byway.training.layout import Layout
 from byway.training.optimisers import at_rate
+from byway.training.pipeline import Pipeline
 from byway.training.programs import MOST_ANSWERS, RIGHT, SAID, WATCHED, Made, Setting, programs
 from byway.training.step import Optimisers, Start
 
 # Samples scored at once: large enough to fill a core, small enough for wide convolutions.
 SCORE_BATCH = 500
+# For how long the devices that share layers are tried one after another [s], of an epoch that took
+# so many times as long at least.
+TRIED, SHORTEST = 0.3, 5
 
 
 class Loop:
@@ -53,6 +57,7 @@ class Loop:
         growth: what grows the networks, if anything does.
         rests: the update after which nothing grows any more.
         starts: what each learner begins with, where nothing is drawn.
+        stages: how many devices share the layers; each learner is on one by default.
 
     Attributes:
         learners: the learners, every array with a leading axis of at least `len(seeds)`; replaced
@@ -79,6 +84,7 @@ class Loop:
         growth: Growth | None = None,
         rests: int = LARGEST_COUNT,
         starts: Sequence[Start] | None = None,
+        stages: int = 1,
     ):
         self.growth, self.rests = growth, rests
         self.net, self.task, self.batch, self.seeds = net, task, batch, seeds
@@ -90,7 +96,8 @@ class Loop:
         self.steps = splits["train"].size // batch
         warn_of_idle_cores(len(seeds))
         # What Python answers is asked for a whole batch at once.
-        self.layout = Layout(len(seeds), self.rule.settles and net.differentiable)
+        divided = self.rule.settles and net.differentiable and stages == 1
+        self.layout = Layout(len(seeds), divided, stages)
         self.data = {
             name: split if split.fetched else self.layout.share(split)
             for name, split in splits.items()
@@ -108,6 +115,8 @@ class Loop:
             task,
             Setting(batch, every, self.layout, self.probe, SCORE_BATCH),
         )
+        staged = self._programs.staged
+        self._pipeline = None if stages == 1 else Pipeline(staged, self.layout, WATCHED)
         self.numbers = self.layout.place(numbers)
         keys = jax.vmap(seeded)(jnp.array(self._filled(seeds), jnp.uint32))
         self._starts = starts and jax.tree.map(
@@ -192,7 +201,7 @@ class Loop:
         together = min(SCORE_BATCH, size)
         for some, first, real in chunks(self.data[split], together, self.layout):
             shared = some, *self.layout.share((jnp.int32(first), jnp.int32(real)))
-            found, told = self._answer(self._programs.score, self.numbers, self.learners, shared)
+            found, told = self._answer(self._programs.score, self.numbers, self._whole, shared)
             sums.append({k: v[:, : -(-real // together)] for k, v in self._real(found).items()})
             if keep:
                 flat = {k: v.reshape(len(v), -1, *v.shape[3:]) for k, v in self._real(told).items()}
@@ -236,7 +245,7 @@ class Loop:
             By quantity, by projection, "seeds" each; and the time it took, without compiling [s].
         """
         some = self.layout.share(self.data["validation"].first(self.probe))
-        seen = lambda: self._answer(self._programs.look, self.numbers, self.learners, some)
+        seen = lambda: self._answer(self._programs.look, self.numbers, self._whole, some)
         started = time.perf_counter()
         if not self._looked:
             seen()
@@ -277,11 +286,11 @@ class Loop:
         programs = self._programs
         traced = [
             programs.start.trace(
-                self.numbers, self.learners.key, self._starts, self.net, train.first(self.batch)
+                self.numbers, self._whole.key, self._starts, self.net, train.first(self.batch)
             ),
-            programs.order(train.size).trace(self.numbers, self.learners, zeros[0]),
-            programs.train.trace(self.numbers, self.learners, window.own, (window.shared, *zeros)),
-            programs.score.trace(self.numbers, self.learners, (scored, *zeros[:2])),
+            programs.order(train.size).trace(self.numbers, self._whole, zeros[0]),
+            programs.train.trace(self.numbers, self._whole, window.own, (window.shared, *zeros)),
+            programs.score.trace(self.numbers, self._whole, (scored, *zeros[:2])),
         ]
         return fingerprint(*traced, self.layout.fetch(self.numbers), still, self._starts)
 
@@ -291,8 +300,38 @@ class Loop:
         needs besides [B].
         """
         return self._programs.step_bytes(
-            self.numbers, self.learners, self.data["train"].first(self.batch)
+            self.numbers, self._whole, self.data["train"].first(self.batch)
         )
+
+    @property
+    def stages(self) -> list[list[str]]:
+        """Where devices share the layers, the projections that each trains."""
+        return [] if self._pipeline is None else self._pipeline.trained
+
+    def speed_up(self, each: float) -> float:
+        """How many times as long an update takes while the devices that share the layers work one
+        after another; 0 where they do not, and where it would take longer than the training did.
+
+        Args:
+            each: the time that one takes while they work at once [s].
+        """
+        if self._pipeline is None or each * self.steps < TRIED * SHORTEST:
+            return 0.0
+        size = self._pipeline.size
+        window = self._window
+        count = min(window.last - window.first, max(size, int(TRIED / each) // size * size))
+        clock = tuple(jnp.int32(n) for n in (0, count, 0, self.rests))
+        learners = jax.tree.map(jnp.copy, self.learners)
+        started = time.perf_counter()
+        self._answer(
+            self._pipeline.train,
+            self.numbers,
+            learners,
+            window.own,
+            (window.shared, *clock),
+            size,
+        )
+        return (time.perf_counter() - started) / count / each
 
     def change(
         self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None
@@ -349,13 +388,17 @@ class Loop:
         clock = self.layout.share(
             tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests))
         )
-        shared = window.shared, *clock
-        self.learners, scores = self._answer(
-            self._programs.train, self.numbers, self.learners, window.own, shared
-        )
+        self._window, shared = window, (window.shared, *clock)
+        train = self._programs.train if self._pipeline is None else self._pipeline.train
+        self.learners, scores = self._answer(train, self.numbers, self.learners, window.own, shared)
         self._drawn = self.learners, window.first + end
         alive = lambda v: np.where(failed.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)
         return {k: alive(v[:, start:end]) for k, v in self._real(scores).items()}
+
+    @property
+    def _whole(self) -> Learner:
+        """The learners, on one device where their layers are on several."""
+        return self.layout.on_one(self.learners)
 
     @property
     def _done(self) -> int:
@@ -366,7 +409,7 @@ class Loop:
         """The order of an epoch of which `first` updates are done, of every learner."""
         draw = self._programs.order(self.data["train"].size)
         return self.layout.place(
-            draw(self.numbers, self.learners, self.layout.share(jnp.int32(first)))
+            draw(self.numbers, self._whole, self.layout.share(jnp.int32(first)))
         )
 
     def _answer(self, program: Callable, *args: Any) -> Any:

@@ -170,6 +170,16 @@ class Options(TypedDict, total=False):
             "by default",
         ),
     ]
+    parallel: Annotated[
+        str | None,
+        Option(
+            None,
+            '"layers" shares the layers among the devices that there are, which work at the same '
+            "time, for a rule whose updates wait for nothing downstream: the same results, sooner; "
+            "by default each learner is on one",
+            topic="jobs",
+        ),
+    ]
     growth: Annotated[
         Growth | None,
         Option(

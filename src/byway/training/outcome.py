@@ -62,6 +62,9 @@ class Outcome:
             `seconds`.
         look_compile_seconds: time to compile the microscope [s].
         step_bytes: memory of one compiled update of one learner [B].
+        stages: where layers were shared among devices, the projections that each trained.
+        speed_up: how many times as long an update took while these devices worked one after
+            another; 0 where there is one device.
         audit: the verdict and the findings of the audit, as JSON; empty where none was made.
         each: what an entry of every array is of: a "seed"; or a "fold", with all its seeds.
         overlap: of folds, tested samples for each that is trained on; 0 of seeds.
@@ -96,6 +99,8 @@ class Outcome:
     look_seconds: float = 0.0
     look_compile_seconds: float = 0.0
     step_bytes: int = 0
+    stages: list[list[str]] = dataclasses.field(default_factory=list)
+    speed_up: float = 0.0
     audit: dict[str, Any] = dataclasses.field(default_factory=dict)
     each: str = "seed"
     overlap: float = 0.0
@@ -136,9 +141,11 @@ class Outcome:
     def __str__(self) -> str:
         lost = f", {len(self.failures)} failed" if self.failures else ""
         seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
-        return (
-            f"{self.label} on {self.task_id}: {self._tested()}{seeds} in {self.seconds:.1f} s{lost}"
-        )
+        stages = f", in {len(self.stages)} stages" if self.stages else ""
+        faster = f" {self.speed_up:.2f} times as fast as one after another"
+        shared = stages + (faster if self.speed_up else "")
+        took = f"{self.seconds:.1f} s{shared}{lost}"
+        return f"{self.label} on {self.task_id}: {self._tested()}{seeds} in {took}"
 
     @override
     def __repr__(self) -> str:

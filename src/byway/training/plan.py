@@ -10,8 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array
 
-from byway.core.errors import ConfigError, DataError, RuleError, ShapeError, unknown_name
+from byway.core.errors import (
+    ConfigError,
+    DataError,
+    RuleError,
+    ShapeError,
+    look_up,
+    unknown_name,
+)
 from byway.core.given import (
     LARGEST_COUNT,
     LARGEST_SEED,
@@ -23,17 +31,21 @@ from byway.core.given import (
     require_whole,
     shown,
 )
-from byway.core.hyper import hypers
+from byway.core.hyper import hypers, unknown_to_python
 from byway.core.score import Score
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
 from byway.learning.growth import Growth
+from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.network.network import Network
+from byway.system.together import alone
 from byway.training.optimisers import optimiser as optimiser_called
 from byway.training.optimisers import stepped
 from byway.training.options import Options, filled
-from byway.training.step import Optimisers, new_learner
+from byway.training.programs import in_precision
+from byway.training.stages import waits_of
+from byway.training.step import Optimisers, learn, new_learner
 from byway.training.width import width_scales
 
 # Validation samples under the microscope; how often it looks, unless told; and how many training
@@ -67,6 +79,8 @@ class Plan:
         for name, default in defaults.items():
             options[name] = default if options[name] is None else options[name]
         self.options = options
+        # How many devices share the layers; `prepare` finds out.
+        self.stages = 1
 
     def __getattr__(self, name: str) -> Any:
         options = self.__dict__.get("options", {})
@@ -104,6 +118,7 @@ class Plan:
             "base_width",
             "patience",
             "best",
+            "parallel",
         )
         return {name: getattr(self, name) for name in rest} | {
             "seeds": self.all_seeds,
@@ -187,6 +202,8 @@ class Plan:
                 f"for {rule.id}, which has no parameters that learn",
                 "choose another rule",
             )
+        if self.parallel is not None:
+            self.stages = self._shared(net, rule, task, data, optimisers)
         # A black box has no gradient to compare with, and may not like to be asked once more.
         if not net.differentiable:
             if not _no_looks(self.looks, self.look_at):
@@ -269,6 +286,64 @@ class Plan:
             for part in one.theta
         ]
         return tuple(each for each in made if each[-1] != 1.0)
+
+    def _shared(
+        self,
+        net: Network,
+        rule: Rule,
+        task: Task,
+        data: dict[str, Split],
+        optimisers: Optimisers,
+    ) -> int:
+        """How many devices share the layers; raises unless they can."""
+        look_up("kind of parallel training", self.parallel, {"layers": True})
+        given, fix = f"parallel = {self.parallel!r}", "leave parallel out"
+        for name, why in (
+            ("growth", "which looks at all layers at once"),
+            ("clip", "whose norm of all updates no stage knows before the last has run"),
+        ):
+            if getattr(self, name) is not None:
+                raise ConfigError(
+                    f"{given} beside {name}", "one of the two", f"{fix}; or {name}, {why}"
+                )
+        if task.in_time:
+            raise RuleError(
+                f"{given} for {rule.id} on {task.id}, whose samples are sequences",
+                "independent samples: what runs in time passes all layers at every step",
+                fix,
+            )
+        if not net.differentiable:
+            raise RuleError(
+                f"{given} on a network with black boxes, which Python answers one at a time",
+                "units whose activation JAX computes",
+                fix,
+            )
+        if not alone():
+            raise ConfigError(
+                f"{given} in {jax.process_count()} processes of jax.distributed",
+                "one process with several devices",
+                f"{fix}: there seeds are dealt to the devices of all",
+            )
+        if (devices := jax.local_device_count()) < 2:
+            raise ConfigError(
+                f"{given} on one device",
+                "two or more",
+                "on a CPU with several cores call byway.use_all_cores() at the top of the program, "
+                "or use the command line; with one core or one GPU, leave parallel out",
+            )
+
+        def update(learner: Learner, x: Array, signal: Signal) -> tuple[Learner, dict[str, Array]]:
+            return learn(rule, optimisers, learner, x, signal, task.score, self.every)
+
+        def batch(x: Array, signal: Signal) -> tuple[Array, Signal]:
+            return in_precision((x, signal), net.dtype)
+
+        x, signal = eqx.filter_eval_shape(batch, *_handed_out(task, data, self.batch))
+        make = lambda x, signal: new_learner(rule, net, optimisers, x, signal, jax.random.key(0))
+        learner = eqx.filter_eval_shape(make, x, signal)
+        with unknown_to_python(rule):
+            waits = waits_of(update, learner, x, signal)
+        return waits.shared(rule.id, devices)
 
     def rate(self, rule: Rule) -> float | None:
         """The learning rate of the weights; None where the optimiser was not given by name."""

@@ -23,6 +23,7 @@ from byway.metrics.microscope import microscope
 from byway.network.network import Network
 from byway.training.batches import Own
 from byway.training.layout import Layout, skip_failed
+from byway.training.pipeline import Staged
 from byway.training.step import (
     NOISE,
     ORDER,
@@ -86,6 +87,17 @@ class Programs:
         self.score = jax.jit(self._over(self._score_one))
         self.look = jax.jit(self._over(self._look_one))
         self._bytes: dict[Any, int] = {}
+        self._staged: dict[Any, Staged] = {}
+
+    def staged(self, numbers: list[Array], learners: Learner, own: Own, held: Own) -> Staged:
+        """An update with the layers in stages, for arguments of `train`."""
+        one = lambda stacks: jax.tree.map(lambda a: a[0], stacks)
+        arguments = *jax.eval_shape(one, (numbers, learners, own)), jax.eval_shape(lambda: held)
+        key = *jax.tree.leaves(arguments), jax.tree.structure(arguments)
+        if key not in self._staged:
+            update = lambda numbers, *rest: self.update(self._mould(numbers), *rest)
+            self._staged[key] = Staged(update, arguments, self._setting.layout)
+        return self._staged[key]
 
     def step_bytes(self, numbers: list[Array], learners: Learner, train: Split) -> int:
         """Memory of one update of one learner [B]."""
@@ -187,32 +199,14 @@ class Programs:
         scores of each, zero for the others.
 
         One program trains whole windows and parts of them: whoever stops to look changes nothing in
-        what is learnt. Of the samples and their numbers in each batch, one is the learner's own,
-        and the other is shared (see `Window`).
+        what is learnt.
         """
-        (rule, optimisers, growth), layout = made, self._setting.layout
+        _, optimisers, growth = made
         held, first, last, done, rests = shared
-        both: tuple[Any, Any] = (own, held) if isinstance(own, Split) else (held, own)
-        train, order = both
-
-        def step(learner: Learner, index: Int[Array, " batch"]):
-            x, signal = layout.divide(
-                self._batch(
-                    learner.net,
-                    train,
-                    index,
-                    branch(learner.key, ORDER, learner.step),
-                    learner.step,
-                    lesson=True,
-                )
-            )
-            return learn(
-                rule, optimisers, learner, x, signal, self._measured, self._setting.every, growth
-            )
 
         def one(i, carry):
             learner, scores = carry
-            learner, new = step(learner, jax.lax.dynamic_index_in_dim(order, i, keepdims=False))
+            learner, new = self.update(made, learner, own, held, i)
             # By the clock of all seeds: a branch of each would be taken by every one.
             if growth is not None:
                 number = done + i + 1
@@ -223,8 +217,11 @@ class Programs:
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 
         start = learner.step - first
-        shapes = jax.eval_shape(lambda learner: step(learner, order[0])[1], learner)
-        none = {k: jnp.zeros((len(order), *v.shape), v.dtype) for k, v in shapes.items()}
+        shapes = jax.eval_shape(
+            lambda learner: self.update(made, learner, own, held, first)[1], learner
+        )
+        window = len(held if isinstance(own, Split) else own)
+        none = {k: jnp.zeros((window, *v.shape), v.dtype) for k, v in shapes.items()}
         learner, scores = jax.lax.fori_loop(first, last, one, (learner, none))
         # It is watched before its update: if number i (from 0) is the first that is not finite,
         # update i (from 1) broke it.
@@ -235,6 +232,22 @@ class Programs:
         broke = jnp.where(jnp.all(sound), last, jnp.argmin(sound).astype(last.dtype))
         failed = jnp.where(jnp.all(sound) & whole, learner.failed, start + broke)
         return eqx.tree_at(lambda one: one.failed, learner, failed), scores
+
+    def update(
+        self, made: Made, learner: Learner, own: Own, held: Own, i: Int[Array, ""]
+    ) -> tuple[Learner, dict[str, Array]]:
+        """Update number `i` of a window, and its scores. Of the samples and their numbers in each
+        batch, one is the learner's own, and the other is shared (see `Window`).
+        """
+        (rule, optimisers, growth), setting = made, self._setting
+        both: tuple[Any, Any] = (own, held) if isinstance(own, Split) else (held, own)
+        train, order = both
+        index = jax.lax.dynamic_index_in_dim(order, i, keepdims=False)
+        key = branch(learner.key, ORDER, learner.step)
+        x, signal = setting.layout.divide(
+            self._batch(learner.net, train, index, key, learner.step, lesson=True)
+        )
+        return learn(rule, optimisers, learner, x, signal, self._measured, setting.every, growth)
 
     def _score_one(
         self, made: Made, learner: Learner, shared: tuple[Split, Array, Array]
