@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from scipy import stats
@@ -15,12 +16,15 @@ from byway.cli.main import main
 from byway.core.errors import BywayError
 from byway.core.registry import snake_case
 from byway.experiment.networks import NetSettings
+from byway.network.builders import topdown
 from byway.pages.reproduction import MADE, renewed, reproduction_page, reproductions_page
 from byway.pages.words import card
 from byway.reproductions import REPRODUCTIONS
 from byway.reproductions._claims import TEST_ACCURACY, TEST_ERROR, Measured, Reaches, Trails
+from byway.reproductions._forward_forward import WIDTH, optimiser
 from byway.reproductions._reproduce import measured_again
 from byway.reproductions._reproduction import Budget, Comparison
+from byway.reproductions.forward_forward_recurrent_mnist import ForwardForwardRecurrentMnist
 from byway.reproductions.perturbation_variance import of_groups, of_units
 
 FIGURES = Path(__file__).parents[2] / "docs" / "figures.md"
@@ -219,3 +223,21 @@ def test_a_figure_that_there_is_not_names_the_nearest(capsys):
     assert REPRODUCTIONS.get("akrout-mnist") is REPRODUCTIONS.get("akrout_mnist")
     assert main(["reproduce", "--quick"]) == 2
     assert main(["reproduce", "perturbation-variance", "--quick", "--out", "x"]) == 2
+
+
+@pytest.mark.slow
+def test_recurrent_layers_learn_at_the_rate_of_their_figure_and_fall_silent_at_four_times_that():
+    """On digits, with a tenth of the units and ten times the rate: what counts is their product."""
+    task, units = byway.task("digits"), 200
+    net = topdown(task.input_shape, *[units] * 3, task.outputs, norm=True)
+    x, _ = task.batch(task.load()["validation"], np.arange(100), jax.random.key(0))
+    rule, silent, accuracy = byway.rule("ff_recurrent"), [], []
+    for times in (1, 4):
+        rate = times * ForwardForwardRecurrentMnist.rate * WIDTH / units
+        given = optimiser(8 * 14, rate)
+        result = byway.fit(net, rule, task, epochs=8, batch=100, seeds=1, looks=0, optimiser=given)
+        free = rule.f({}, result.learner().net, (), x, None, jax.random.key(0))[1]["free"]
+        silent.append(np.mean(np.asarray(free.post["hidden1"]).max(0) <= 0))
+        accuracy.append(result.test["accuracy"].item())
+    assert accuracy[0] > 0.8 and silent[0] < 0.4
+    assert accuracy[1] < 0.3 and silent[1] > 0.8

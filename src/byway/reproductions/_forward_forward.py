@@ -24,11 +24,13 @@ class ForwardForward(Comparison):
     Attributes:
         rule: its name.
         setting: of the task, besides that it validates on one image.
+        rate: at which hidden layers learn.
     """
 
     quantity: ClassVar[Quantity] = TEST_ERROR
     rule: ClassVar[str]
     setting: ClassVar[Mapping[str, Any]] = {}
+    rate: ClassVar[float] = RATE
 
     @override
     def task(self):
@@ -49,16 +51,17 @@ class ForwardForward(Comparison):
 
     @override
     def options(self, epochs):
-        return {"batch": BATCH, "optimiser": optimiser(epochs * (IMAGES // BATCH)), "looks": 0}
+        made = optimiser(epochs * (IMAGES // BATCH), self.rate)
+        return {"batch": BATCH, "optimiser": made, "looks": 0}
 
     @override
     def settings(self):
-        said = f"momentum {MOMENTUM}, rate {RATE:g} and decay {DECAY:g}, of the head {HEAD_RATE:g} "
-        said += f"and {HEAD_DECAY:g}; the rate falls to zero in the second half"
+        said = f"momentum {MOMENTUM}, rate {self.rate:g} and decay {DECAY:g}, of the head "
+        said += f"{HEAD_RATE:g} and {HEAD_DECAY:g}; the rate falls to zero in the second half"
         return super().settings() | {"optimiser": said}
 
 
-def optimiser(updates: int) -> optax.GradientTransformation:
+def optimiser(updates: int, layer_rate: float = RATE) -> optax.GradientTransformation:
     """Momentum and decay, each for layers and head; the rate falls to zero in the second half."""
 
     def part(rate: float, decay: float) -> optax.GradientTransformation:
@@ -66,7 +69,7 @@ def optimiser(updates: int) -> optax.GradientTransformation:
         return optax.chain(optax.add_decayed_weights(decay), optax.sgd(fall, momentum=MOMENTUM))
 
     parts: dict[Hashable, optax.GradientTransformation] = {
-        "layer": part(RATE, DECAY),
+        "layer": part(layer_rate, DECAY),
         "head": part(HEAD_RATE, HEAD_DECAY),
     }
     return optax.multi_transform(

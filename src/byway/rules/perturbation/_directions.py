@@ -79,7 +79,12 @@ def tried(
     direction. Directions take their turn.
     """
     free, keys = net.forward(x), jax.random.split(key, count)
-    up, down = jax.lax.map(lambda key: _both_ways(net, x, keys_of(net, key), sigma, signs), keys)
+    # What the input sends is the same on both sides of all directions, and so are its currents.
+    sent = net[net.input].send(net.place(x))
+    still = {p.name: p.forward(sent) for p in net.outgoing(net.input)}
+    up, down = jax.lax.map(
+        lambda key: _both_ways(net, sent, still, keys_of(net, key), sigma, signs), keys
+    )
     phases = {
         name: Phase({}, {}, {net.output: answers}, {}, {"key": keys})
         for name, answers in (("up", up), ("down", down))
@@ -115,30 +120,38 @@ def _sum(
 
 def _both_ways(
     net: Network,
-    x: Float[Array, "batch *inputs"],
+    sent: Float[Array, "batch *inputs"],
+    still: dict[str, Array],
     keys: Keys,
     sigma: Float[Array, ""] | float,
     signs: bool,
 ) -> tuple[Array, Array]:
     """The outputs of the network moved along a direction and against it, whose passes are one batch
-    of twice the size.
+    of twice the size but where the input is heard, of what it sends and of the currents of that.
     """
-    u, post = {}, {net.input: net.place(jnp.concatenate([x, x]))}
+    u, post = {}, {}
 
     def current(p):
-        pre = u[p.src] if p.carries == "u" else net[p.src].send(post[p.src])
+        heard = p.src == net.input
+        if heard:
+            pre, twice = sent, lambda a: jnp.concatenate([a, a])
+            sides = lambda a: (a, a)
+        else:
+            pre = u[p.src] if p.carries == "u" else net[p.src].send(post[p.src])
+            twice, sides = lambda a: a, lambda a: jnp.split(a, 2)
         if not p.theta:
-            return p.forward(pre)
+            return twice(p.forward(pre))
         own = {part: once_there(key, pre) for part, key in keys[p.name].items()}
         v = {part: draw(own[part], a, signs) for part, a in p.theta.items()}
         if p.linear_in_weights:
             # W h +- sigma V h: the weights on either side are never there.
-            up, down = jnp.split(sigma * p.with_theta(v).forward(pre), 2)
-            return p.forward(pre) + jnp.concatenate([up, -down])
+            up, down = sides(sigma * p.with_theta(v).forward(pre))
+            there = still[p.name] if heard else p.forward(pre)
+            return twice(there) + jnp.concatenate([up, -down])
         return jnp.concatenate(
             [
                 p.with_theta({part: a + way * v[part] for part, a in p.theta.items()}).forward(h)
-                for way, h in zip((sigma, -sigma), jnp.split(pre, 2), strict=True)
+                for way, h in zip((sigma, -sigma), sides(pre), strict=True)
             ]
         )
 
