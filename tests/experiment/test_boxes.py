@@ -62,6 +62,7 @@ def test_all_static_rules_are_candidates():
     assert not {"frozen", "esn", "gim", "eventprop", "subtask"} & set(names)
 
 
+@pytest.mark.slow
 def test_what_was_tried_is_what_the_audit_says():
     rules, boxes = ("bp", "node_perturbation"), ("known", "quantised")
     found = dict(blackbox(rules, TASK, boxes, hidden=(6, 5, 4), epochs=2, batch=30, seeds=2))

@@ -171,6 +171,7 @@ def test_every_seed_of_every_run_is_a_row(folds):
     assert folds.sizes == {"fold-1": (16, 20), "fold-2": (16, 20)}
 
 
+@pytest.mark.slow
 def test_several_data_sets_from_the_command_line(tmp_path, monkeypatch, capsys):
     """A run for each, called as its file is; the study is listed, drawn again, and not branched."""
     monkeypatch.chdir(tmp_path)

@@ -102,6 +102,7 @@ def test_images_of_one_s_own_are_shifted_and_tables_are_refused():
         byway.Data(x, np.arange(40) % 2, jitter=1, sequences=True)
 
 
+@pytest.mark.slow
 def test_rules_that_train_a_seed_see_the_same_shifts_and_splits_are_scored_unshifted():
     """Where nothing is learned, scores of training tell the images apart and those of validation do
     not.

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 from sklearn.metrics import r2_score, root_mean_squared_error
+from tests.part import some
 
 import byway
 from byway.cli.experiment import made
@@ -278,7 +279,7 @@ def test_numbers_at_each_step_are_scored_as_scikit_learn_would_with_weights(outp
     assert result.r2[0] == pytest.approx(r2_score(truth, answers, sample_weight=weight), rel=1e-9)
 
 
-@pytest.mark.parametrize("rule", ["bptt", "rtrl", "frozen"])
+@pytest.mark.parametrize("rule", some(["bptt", "rtrl", "frozen"], 1))
 def test_what_fills_sequences_up_changes_nothing_of_what_is_learnt(rule):
     """The same sequences, filled up to 6 and to 9 steps: the same weights, to the bit."""
     long = padded(RAGGED, 9)

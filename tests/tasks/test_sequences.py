@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.part import some
 
 import byway
 from byway.core.encoding import Encoding
@@ -354,7 +355,7 @@ def test_mnist_by_rows_scores_the_last_row_alone(loss, expected):
     assert not np.any(scores["loss"][:, :-1])
 
 
-@pytest.mark.parametrize("name", {**DRAWN, **MORE, **SERIES, **SCANNED})
+@pytest.mark.parametrize("name", some([*DRAWN, *MORE, *SERIES, *SCANNED], 4))
 def test_scores_of_steps_add_up_to_the_score_of_the_sequence(name):
     """Each step scored by itself, as a rule that sees steps is, and summed; weights of a sequence
     sum to one.

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.part import some
 
 import byway
 from byway.core.errors import ConfigError, RunError, UnknownNameError
@@ -75,7 +76,7 @@ SHAPED = {
 }
 
 
-@pytest.mark.parametrize("case", SHAPED)
+@pytest.mark.parametrize("case", some(list(SHAPED), 3))
 def test_what_shapes_an_update_is_what_optax_makes_of_it(blobs, case):
     options, chosen = SHAPED[case]
     mine, theirs, plain = _named(blobs, **options), _fit(blobs, optimiser=chosen), _named(blobs)

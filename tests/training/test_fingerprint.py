@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.part import some
 
 import byway
 from byway.core.errors import RunError
@@ -161,14 +162,7 @@ APART = {
 }
 
 
-# Every fourth of them; all take their turn in `make slow`.
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=() if i % 4 == 0 else pytest.mark.slow)
-        for i, case in enumerate(APART)
-    ],
-)
+@pytest.mark.parametrize("case", some(list(APART), 3))
 def test_what_changes_what_is_computed_is_another_training(case, tmp_path):
     one, other = APART[case]()
     _fit(one, checkpoint=tmp_path)
@@ -203,13 +197,7 @@ SAME = {
 SEEN, CHIP = [], Chip(2.0)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=() if i % 2 == 0 else pytest.mark.slow)
-        for i, case in enumerate(SAME)
-    ],
-)
+@pytest.mark.parametrize("case", some(list(SAME), 2))
 def test_the_same_training_made_again_is_gone_on_with(case, tmp_path, monkeypatch):
     straight = _fit(SAME[case](), checkpoint=tmp_path)
     SEEN.append(case)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.part import some
 
 import byway
 from byway.core.check import Check
@@ -122,7 +123,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("cls", "law", "said"), BROKEN, ids=lambda v: getattr(v, "__name__", None))
+@pytest.mark.parametrize(
+    ("cls", "law", "said"), some(BROKEN, 6), ids=lambda v: getattr(v, "__name__", None)
+)
 def test_a_rule_that_breaks_a_law_on_a_network_is_told_so(cls, law, said):
     with pytest.raises(ContractError, match=said) as caught:
         law(Case(cls(), "mlp"))
