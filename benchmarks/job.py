@@ -42,7 +42,7 @@ MNIST = {
     (rule, batch): Job(rule, batch=batch) for rule in ("bp", "fa", "dfa") for batch in (64, 256)
 }
 FF = Job("ff", (784, 500, 500, 500, 10), readout_from=(1, 2))
-FF_PUBLIC = dataclasses.replace(FF, batch=100, steps=100)
+FF_PUBLIC = dataclasses.replace(FF, batch=100, steps=50)
 SMALL = Job("bp", (64, 128, 10), batch=32, steps=1000, task="digits")
 PERTURBED = {
     rule: Job(rule, batch=128, steps=20, hyper=(("draws", 4),))
