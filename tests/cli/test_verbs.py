@@ -117,6 +117,7 @@ def test_the_table_is_printed_and_nothing_moves_when_nobody_watches(finished):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_the_settings_in_a_run_folder_repeat_it_to_the_bit(finished, tmp_path):
     folder, _ = finished
     command = [

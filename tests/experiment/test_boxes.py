@@ -76,6 +76,7 @@ def test_what_was_tried_is_what_the_audit_says():
     np.testing.assert_array_equal(bp.trials["known"].control, noisy.trials["known"].control)
 
 
+@pytest.mark.slow
 def test_on_the_command_line(capsys):
     few = ["--boxes", "quantised", "--epochs", "1", "--seeds", "2", "--hidden", "4", "4", "4"]
     assert main(["blackbox", "dfa", "pepita", *few]) == 0

@@ -69,6 +69,7 @@ def test_the_angle_of_populations_called_in_and_out(data):
     assert Table(run).cell("dfa", "angle to the true gradient") == "106"
 
 
+@pytest.mark.slow
 def test_a_rule_with_a_network_of_its_own_has_a_control_of_its_own(compared):
     assert [*compared] == ["bp", "frozen", "ff", "frozen@ff"]
     assert {label: one.control for label, one in compared.items()} == {

@@ -62,6 +62,7 @@ def weights(run, label):
     return {name: np.concatenate([file[name] for file in files]) for name in files[0]}
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_same_bits_as_one(data, tmp_path):
     """With the settings of JAX that there are here, double precision and all."""
     given, here = asked(["dfa"], data, tmp_path, seeds=2, looks=0)

@@ -80,6 +80,7 @@ def test_what_cannot_be_looked_at_is_refused(rules, options, said):
         reach(rules, **options)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_it_and_its_page_shows_it(tmp_path):
     run = byway.compare(
         ["rtrl", "frozen"],

@@ -128,6 +128,7 @@ def folds():
     return byway.compare(["frozen"], NET, byway.Data(X, Y), folds=2, **QUICK)
 
 
+@pytest.mark.slow
 def test_a_study_that_was_stopped_goes_on_to_the_same_bits(folds, tmp_path):
     """Stopped in the second fold, opened, and resumed by the same call; each run opens alone."""
     asked = {"task": byway.Data(X, Y), "folds": 2, "out": tmp_path / "cv", **QUICK}

@@ -92,5 +92,6 @@ def test_axe_would_find_grey_on_grey(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_page_stays_below_three_megabytes(with_classes):
     assert page(with_classes).stat().st_size < 3_000_000

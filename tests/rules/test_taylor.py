@@ -170,6 +170,7 @@ def test_a_convolution_shares_the_polynomial_over_space():
     assert by_hand.largest_gap({"": update.net["input-conv1"]}, {"": slopes}) < 1e-12
 
 
+@pytest.mark.slow
 def test_the_slope_by_the_coefficients_is_that_of_finite_differences():
     """Through a whole episode of 20 steps on fresh weights, as the outer loop takes it; no
     coefficient is at zero.

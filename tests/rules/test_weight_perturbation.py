@@ -17,6 +17,7 @@ from byway.rules.perturbation.weight_perturbation import WeightPerturbation
 from byway.verify.oracle import recorded, taught
 
 
+@pytest.mark.slow
 def test_a_step_takes_room_for_a_layer_however_many_layers_and_draws():
     """By the compiled program of an update and a step along it, in place: what it sets aside, in
     arrays of one hidden layer.

@@ -540,6 +540,7 @@ def test_a_class_may_be_called_train(tmp_path):
     assert byway.Data(path=tmp_path).classes == ("car", "train")
 
 
+@pytest.mark.slow
 def test_files_with_numbers_in_their_names_are_in_the_order_of_the_numbers(tmp_path):
     for i in range(12):
         (tmp_path / str(i % 2)).mkdir(exist_ok=True)

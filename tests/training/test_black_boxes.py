@@ -126,6 +126,7 @@ def test_a_learner_that_diverges_fails_alone_and_not_as_a_fault_of_the_box(blobs
     assert "stopped being finite at update" in result.failures[0]
 
 
+@pytest.mark.slow
 def test_the_microscope_does_not_look_where_there_is_no_true_gradient(blobs):
     """Nor does it use up a pass of the box, which may drift."""
     assert trained(boxed(Chip()), blobs).looks == 0

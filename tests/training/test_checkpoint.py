@@ -241,6 +241,7 @@ def test_a_checkpoint_of_other_data_is_refused(change, blobs, tmp_path):
         fit.fit(**mine, data=data | {"train": change(data["train"])})
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_machine_is_refused(blobs, tmp_path, monkeypatch):
     """Another number of devices, or another precision: the bits could differ."""
     one = lambda folder: fit.fit(

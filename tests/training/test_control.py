@@ -213,6 +213,7 @@ def test_the_best_epoch_of_each_seed_is_handed_back(blobs, tmp_path):
     _same(again.predictions.values, kept.predictions.values)
 
 
+@pytest.mark.slow
 def test_a_run_of_python_is_resumed_by_the_same_call_alone(blobs, tmp_path):
     def stop(label, reading):
         if (label, reading.epoch) == ("frozen", 1):

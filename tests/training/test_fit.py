@@ -155,6 +155,7 @@ def test_three_seeds_are_three_runs_but_for_rounding_wherever_they_run(blobs, th
 
 @pytest.mark.skipif(jax.device_count() < 2, reason="needs two devices")
 @pytest.mark.parametrize("batch", [6, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_a_rule_that_settles_learns_the_same_where_its_batch_is_divided_among_devices(blobs, batch):
     """Of two seeds each has a device; one alone has its samples on both."""
     task, net = blobs, mlp(4, 6, 3, activation="tanh")

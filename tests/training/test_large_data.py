@@ -153,6 +153,7 @@ def test_parts_of_their_own_stay_on_disk_too(tmp_path):
     _assert_same(_train(byway.Data(path=folder)), _train(byway.Data(X[:60], Y[:60], **arrays)))
 
 
+@pytest.mark.slow
 def test_stopped_and_gone_on_with(tmp_path, monkeypatch):
     """In the middle of an epoch, of a window, and of the order of its samples."""
     monkeypatch.setattr("byway.training.batches.MOST_SAMPLES", 37)

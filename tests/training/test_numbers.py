@@ -340,6 +340,7 @@ def test_code_that_changed_is_compiled_anew(blobs, monkeypatch, where, name, new
     assert second.history["validation/loss"].last == second.history["validation/loss"].values[:, 0]
 
 
+@pytest.mark.slow
 def test_a_task_that_holds_arrays_keeps_its_programs_and_is_not_kept_by_them(compiled):
     draw = np.random.default_rng(0)
     task = byway.Data(draw.normal(size=(60, 4)), np.arange(60) % 3)

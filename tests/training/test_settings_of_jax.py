@@ -129,6 +129,7 @@ def test_a_transformation_that_asks_for_the_loss_is_told_it(blobs):
         np.testing.assert_allclose(moved[0], w - pace * g, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_plateau_is_seen_where_optax_sees_it(blobs):
     """One update an epoch, so that the curve holds what each was told."""
     plateau = optax.contrib.reduce_on_plateau(factor=0.5, patience=2, rtol=0.0, atol=0.02)
