@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from benchmarks import floor_time, recurrent
 from benchmarks.contestants import bare_epoch, each_alone, floor_epoch, floor_start, make_loop
+from benchmarks.gpipe import GPipe
 from benchmarks.job import Job
 
 
@@ -74,6 +75,29 @@ def distance_between_seeds(job: dict, seeds: int) -> float:
         )
         worst = max(worst, *(float(jnp.abs(a - b).max()) for a, b in pairs))
     return worst
+
+
+def distance_when_shared(job: dict) -> float:
+    """The largest difference between any weight of an epoch on one device and on two."""
+    one, two = (make_loop(Job(**job), stages=stages) for stages in (1, 2))
+    one.train()
+    two.train()
+    ours, theirs = (jax.tree.leaves(loop.real_learners().net.theta) for loop in (one, two))
+    return max(float(jnp.abs(a - b).max()) for a, b in zip(ours, theirs, strict=True))
+
+
+def distance_of_gpipe(job: dict, micro: int) -> float:
+    """The largest difference between any weight of Byway's backprop and that in micro-batches."""
+    loop, other = make_loop(Job(**job)), GPipe(Job(**job), micro)
+    loop.train()
+    other.epoch()
+    ours = [(p.weight, p.bias) for p in loop.real_learners().net.projections]
+    theirs = jax.device_get([pair for state in other.states for pair in state.theta])
+    return max(
+        float(jnp.abs(a[0] - b).max())
+        for pair, by_hand in zip(ours, theirs, strict=True)
+        for a, b in zip(pair, by_hand, strict=True)
+    )
 
 
 def _distance(by_hand: list, learners) -> float:

@@ -21,7 +21,7 @@ from byway.training.step import ORDER, Optimisers, branch, learn
 byway.use_all_cores()
 
 
-def make_loop(job: Job, seeds: int = 1) -> Loop:
+def make_loop(job: Job, seeds: int = 1, stages: int = 1) -> Loop:
     """Byway's loop for a job, with Adam at a constant rate."""
     task, splits = task_and_splits(job)
     rule = byway.rule(job.rule, **dict(job.hyper))
@@ -29,9 +29,8 @@ def make_loop(job: Job, seeds: int = 1) -> Loop:
         *job.sizes, activation=job.activation, readout_from=job.readout_from, **rule.network_options
     )
     adam = optimiser("adam", floor.LEARNING_RATE, "constant", 1)
-    return Loop(
-        rule, net, task, splits, Optimisers(adam, adam), job.batch, list(range(seeds)), probe=256
-    )
+    optimisers, numbers = Optimisers(adam, adam), list(range(seeds))
+    return Loop(rule, net, task, splits, optimisers, job.batch, numbers, probe=256, stages=stages)
 
 
 def scored(job: dict) -> Contestant:
@@ -40,6 +39,12 @@ def scored(job: dict) -> Contestant:
     return Contestant(
         loop.train, lambda: _accuracy(loop), {"compile_seconds": loop.compile_seconds}
     )
+
+
+def shared(job: dict, stages: int) -> Contestant:
+    """The same, with layers shared by some devices."""
+    loop = make_loop(Job(**job), stages=stages)
+    return Contestant(loop.train, facts={"compile_seconds": loop.compile_seconds})
 
 
 def bare(job: dict) -> Contestant:

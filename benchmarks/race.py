@@ -20,6 +20,8 @@ from benchmarks.worker import PLATFORM, Worker
 
 # JAX sees one device in the floor's process, as it does for anyone who has not imported Byway.
 FLOOR_ENV = {"XLA_FLAGS": "--xla_force_host_platform_device_count=1"}
+# By home, the environment of its process.
+HOMES = {"floor": FLOOR_ENV, "one core": FLOOR_ENV | {"NPROC": "1"}}
 # Double precision; the contestants' sums differ in order alone.
 CHECK_ENV = {"JAX_ENABLE_X64": "1"}
 CHECK_STEPS, CHECK_TOLERANCE = 20, 1e-9
@@ -181,7 +183,7 @@ class Race:
     def _worker(self, home: str) -> Worker:
         if home not in self._workers:
             python = peers.python(home) if home in peers.listed() else None
-            worker = Worker(str(python or sys.executable), **(FLOOR_ENV if home == "floor" else {}))
+            worker = Worker(str(python or sys.executable), **HOMES.get(home, {}))
             self._workers[home] = self._stack.enter_context(worker)
         return self._workers[home]
 

@@ -107,8 +107,8 @@ RULES = [
     Defect(
         "ff_negatives_may_be_right",
         "rules/local/ff.py",
-        "jnp.where(signal.target > 0, -jnp.inf, head)",
-        "head",
+        "jnp.where(signal.target > 0, -jnp.inf, belief)",
+        "belief",
         _of("rules/test_ff", "wrong_labels_follow_the_softmax_of_the_head_without_the_right_one"),
     ),
     Defect(

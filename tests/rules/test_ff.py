@@ -11,6 +11,7 @@ from scipy import special, stats
 
 import by_hand
 import byway
+from byway.audit.verdict import audit
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
 from byway.network.builders import convnet, mlp
@@ -252,6 +253,22 @@ def test_wrong_labels_follow_the_softmax_of_the_head_without_the_right_one():
     expected = belief[others] / belief[others].sum()
     assert expected.max() > 1.5 * expected.min(), "a belief too flat to tell from uniform draws"
     assert stats.chisquare(counts[others], draws * expected).pvalue > 1e-3
+
+
+def test_wrong_labels_that_are_not_hard_are_each_as_likely_and_nobody_waits():
+    classes, right, draws = 5, 2, 6000
+    net = by_hand.with_biases(mlp(8, 6, classes, norm=True))
+    x, _ = by_hand.sample(8, classes, batch=1)
+    target = jnp.tile(jax.nn.one_hot(jnp.array([right]), classes, dtype=float), (draws, 1))
+    rule = FF(hard=False)
+    _, _, record = by_hand.taught(rule, net, jnp.tile(x, (draws, 1)), target)
+    counts = _inputs(record, "negative")[:, :classes].sum(0)
+    assert counts[right] == 0
+    assert stats.chisquare(np.delete(counts, right)).pvalue > 1e-3
+    deep = mlp(8, 6, 6, classes, norm=True)
+    for one, locking in ((rule, "no"), (FF(hard=False, together=True), "yes")):
+        verdict = audit(one, deep)
+        assert verdict.found.locking == locking and not verdict.disagreements
 
 
 def test_neutral_label_is_one_over_classes_in_training_and_in_prediction():

@@ -26,7 +26,7 @@ from byway.training.stages import Stage, Waits, carried_out
 # A call makes at most so many updates, and so few that what it hands on takes no more room [B]; on
 # a CPU, where room costs time, no more than take about this many multiplications. A stretch, in
 # which the pipeline fills and empties once, is cut into about so many calls.
-MOST_UPDATES, MOST_BYTES, MOST_WORK, CALLS = 16, 2**26, 1e8, 32
+MOST_UPDATES, MOST_BYTES, MOST_WORK, CALLS = 16, 2**26, 1.5e9, 32
 # So many calls of each stage may be under way.
 AHEAD = 2
 Scores = dict[str, Array]

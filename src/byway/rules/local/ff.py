@@ -8,7 +8,8 @@ it is. That is the slope of the goodness by u for relu units; for a black box it
     f:  z = x, whose first C inputs are set to the label;   h_l = relu(W_l n(h_{l-1}) + b_l),
         n(h) = h / rms(h)
         three passes: "neutral" (1/C for each label), "positive" (the right label), "negative" (a
-            wrong label, drawn from the softmax of the head in the neutral pass)
+            wrong label, drawn from the softmax of the head in the neutral pass; not hard: each as
+            likely)
     g:  G_l = sum_j h_lj^2,   p = sigmoid(G_l - theta n_l),
         C_l = softplus(-(G+ - theta n_l)) + softplus(G- - theta n_l)
         delta+ = -2 (1 - p) h_l,   delta- = 2 p h_l,
@@ -31,7 +32,8 @@ Claims   transport no | locking yes | derivative no | signal target and error | 
          units
 Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard
          negative depends on the head's answer for this sample, so the negative pass waits for the
-         neutral one: the lock is through one sampled label, and no gradient flows through it. A
+         neutral one: the lock is through one sampled label, and no gradient flows through it. With
+         labels that are not hard, and layers that judge alone, there is no lock. A
          convolution sees the label only where its kernel covers the first inputs
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv
          2212.13345; peer normalisation and head as in its published code; together: Lorberbom et
@@ -39,6 +41,7 @@ Source   Hinton, The forward-forward algorithm: some preliminary investigations,
          in: weights drawn as He et al., any optimiser, thresholds are summed with the goodness
 """
 
+import dataclasses
 from typing import Any, ClassVar
 
 import jax
@@ -83,6 +86,19 @@ class FF(Rule):
         False, "whether layers judge by the goodness of all of them, one number a sample"
     )
 
+    hard: bool = hyper(
+        True,
+        "whether wrong labels are drawn as the head believes in them, so that layers wait for it, "
+        "and not each as likely",
+    )
+
+    @property
+    @override
+    def claimed(self):
+        """Drawn without the head, and judged alone, no layer waits for another."""
+        waits = self.hard or self.together
+        return self.claims if waits else dataclasses.replace(self.claims, locking="no")
+
     @override
     def accepts(self, net):
         """A network without cycles whose hidden layers are relu or black boxes and, like its input,
@@ -115,7 +131,8 @@ class FF(Rule):
             if self.quiet:
                 scores, alone = jax.tree.map(jnp.negative, (scores, alone))
             return state, Record({"neutral": neutral}, scores, alone | {"head": head})
-        others = jnp.where(signal.target > 0, -jnp.inf, head)
+        belief = head if self.hard else jnp.zeros_like(head)
+        others = jnp.where(signal.target > 0, -jnp.inf, belief)
         wrong = jax.nn.one_hot(jax.random.categorical(key, others), classes, dtype=x.dtype)
         positive, negative = halves(passes.forward(jnp.concatenate([signal.target, wrong])))
         return state, Record({"neutral": neutral, "positive": positive, "negative": negative}, head)

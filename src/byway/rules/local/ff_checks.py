@@ -30,6 +30,7 @@ SOURCE = "Hinton 2022"
 def checks(rule):
     other = dataclasses.replace(rule, threshold=0.4, peer=0.7, decay=0.6)
     turned = dataclasses.replace(rule, quiet=not rule.quiet)
+    even = dataclasses.replace(rule, hard=not rule.hard)
     joined = dataclasses.replace(rule, together=not rule.together)
     return [
         Check(
@@ -50,6 +51,7 @@ def checks(rule):
             SOURCE,
         ),
         Check("wrong labels that are right, of 2000", lambda: _right(rule), 0.0, SOURCE),
+        Check("the same, each as likely", lambda: _right(even), 0.0, SOURCE),
         Check(
             "g with other weights, the same record: change of updates",
             lambda: _read(rule),
