@@ -73,6 +73,7 @@ from byway.network.convolutions import Conv as Conv
 from byway.network.convolutions import LocallyConnected as LocallyConnected
 from byway.network.equinox import from_equinox as from_equinox
 from byway.network.equinox import to_equinox as to_equinox
+from byway.network.grown import grownet as grownet
 from byway.network.network import Network as Network
 from byway.network.orthogonal import Orthogonal as Orthogonal
 from byway.network.populations import Population as Population
@@ -80,6 +81,8 @@ from byway.network.projections import Dense as Dense
 from byway.network.projections import Offset as Offset
 from byway.network.projections import Skip as Skip
 from byway.network.sparse import FixedFanIn as FixedFanIn
+from byway.network.wiring import Wiring as Wiring
+from byway.network.wiring import wiring as wiring
 
 # Published figures, measured again.
 from byway.reproductions._reproduce import Reproduced as Reproduced

@@ -11,7 +11,10 @@ from byway.audit.growth import growth_reads
 from byway.growths import GROWTHS
 from byway.learning.growth import Growth
 
-NET = {"set": lambda: byway.mlp(8, 7, 6, 4, fan_in=3)}
+NET = {
+    "set": lambda: byway.mlp(8, 7, 6, 4, fan_in=3),
+    "rigl": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, spare=2),
+}
 
 
 @pytest.mark.parametrize("name", GROWTHS.ids())
@@ -38,7 +41,7 @@ class Pruning(Growth):
     def watch(self, memory, net, record, update):
         return {"now": jnp.mean(type(self).seen(net, record, update)), "before": memory["now"]}
 
-    def grow(self, memory, net, key):
+    def grow(self, memory, net, key, done):
         theta = {
             p.name: {"weight": jnp.where(memory["before"] > 0.1, p.weight, p.weight / 2)}
             for p in net.projections

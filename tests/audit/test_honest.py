@@ -528,3 +528,10 @@ def test_units_that_nothing_reached_make_no_target_of_an_error():
     assert (
         audit(rule, byway.mlp(8, 7, 6, 4, **rule.network_options, bias=False)).disagreements == []
     )
+
+
+@pytest.mark.parametrize("name", ["dfa", "frozen", "bp"])
+def test_a_long_table_of_synapses_is_read_as_its_matrix(name):
+    """Longer than any loop that is unrolled: the verdict is that of a dense network."""
+    rule = byway.rule(name)
+    assert audit(rule, byway.grownet(30, 12, 4, regions=2, fan_in=20)).found == rule.claims

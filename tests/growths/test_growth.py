@@ -51,7 +51,7 @@ def _learner(net, growth, optimiser, rule=None):
 
 def test_set_drops_the_weakest_of_each_unit_and_reads_as_many_others():
     net, growth = _net(**SPARSE), byway.growth("set", share=0.4)
-    _, after, fresh = growth.grow((), net, jax.random.key(1))
+    _, after, fresh = growth.grow((), net, jax.random.key(1), 0.5)
     for p, q in zip(net.projections, after.projections, strict=True):
         if p.name == "hidden2-output":
             assert p.name not in fresh
@@ -72,7 +72,7 @@ def test_set_drops_the_weakest_of_each_unit_and_reads_as_many_others():
 
 def test_set_draws_every_other_unit_alike():
     net, growth = _net(fan_in=3), byway.growth("set", share=1 / 3)
-    draw = jax.jit(jax.vmap(lambda key: growth.grow((), net, key)[1].projections[0]))
+    draw = jax.jit(jax.vmap(lambda key: growth.grow((), net, key, 0.5)[1].projections[0]))
     made = draw(jax.random.split(jax.random.key(0), 2000))
     weakest = np.argmin(np.abs(np.asarray(net.projections[0].weight)), 1)
     for row in range(7):
@@ -87,7 +87,7 @@ def test_a_share_of_zero_changes_nothing_and_is_refused():
     growth = byway.growth("set", share=0.0)
     with pytest.raises(RuleError, match="no unit could read others"):
         growth.accepts(_net(**SPARSE))
-    _, after, fresh = growth.grow((), _net(**SPARSE), jax.random.key(0))
+    _, after, fresh = growth.grow((), _net(**SPARSE), jax.random.key(0), 0.5)
     assert fresh == {} and eqx.tree_equal(after, _net(**SPARSE))
 
 
@@ -96,7 +96,7 @@ def test_of_a_weight_that_began_anew_no_moment_is_left_and_of_others_all(name):
     net, growth = _net(**SPARSE), byway.growth("set", share=0.4)
     learner, optimisers, x, signal = _learner(net, growth, OPTIMISERS[name](0.1))
     learner, _ = learn(BP(), optimisers, learner, x, signal, growth=growth)
-    after = grown(growth, optimisers, learner)
+    after = grown(growth, optimisers, learner, jnp.float32(0.5))
     changed = np.asarray(learner.net.projections[0].index) != np.asarray(
         after.net.projections[0].index
     )
@@ -142,7 +142,7 @@ class Memory(BP):
 def test_what_a_rule_remembers_of_each_synapse_is_forgotten_with_it():
     net, growth = _net(**SPARSE), byway.growth("set", share=0.4)
     learner, optimisers, _, _ = _learner(net, growth, optax.sgd(0.1), Memory())
-    after = grown(growth, optimisers, learner)
+    after = grown(growth, optimisers, learner, jnp.float32(0.5))
     changed = np.asarray(net.projections[0].index) != np.asarray(after.net.projections[0].index)
     np.testing.assert_array_equal(np.asarray(after.memory["input-hidden1"]["weight"]), ~changed)
     assert np.all(np.asarray(after.memory["hidden2-output"]["weight"]) == 1)
@@ -231,10 +231,11 @@ def _few(task, share=48):
     return {name: Split(s.x[:share], s.y[:share]) for name, s in task.load().items()}
 
 
-def test_a_growing_run_that_was_stopped_is_the_same_bits(tmp_path):
+@pytest.mark.parametrize("name", ["set", "rigl"])
+def test_a_growing_run_that_was_stopped_is_the_same_bits(name, tmp_path):
     """Stopped after the first of three epochs, in mid-clock."""
-    task, growth = byway.task("digits"), byway.growth("set", every=5)
-    net = mlp(task.input_shape, 12, task.outputs, fan_in=6)
+    task, growth = byway.task("digits"), byway.growth(name, every=5)
+    net = byway.grownet(task.input_shape, 12, task.outputs, regions=2, fan_in=6, spare=2)
     options = {
         "batch": 4,
         "seeds": 2,
@@ -307,7 +308,7 @@ def test_units_of_least_utility_begin_anew_when_they_are_due(transfer):
         posts.append(np.asarray(learner.net.forward(x).post["hidden1"]))
         before = learner.net
         learner, _ = learn(Still(), optimisers, learner, x, signal, growth=growth)
-        learner = grown(growth, optimisers, learner)
+        learner = grown(growth, optimisers, learner, jnp.float32(0.5))
         learner = eqx.tree_at(lambda one: one.step, learner, jnp.int32(t + 1))
         changed = np.flatnonzero(
             np.any(
@@ -403,3 +404,18 @@ def test_any_rule_trains_a_network_that_grows(rule):
         growth=byway.growth("set", every=2),
     )
     assert result.failures == {} and np.all(np.isfinite(result.learners.net.projections[0].weight))
+
+
+def test_set_fills_no_free_slot_and_draws_what_is_near():
+    """The number of synapses stays the same; in space new ones are as near as drawn ones."""
+    net = byway.grownet(64, 120, 4, regions=2, fan_in=10, spare=6, reach=40.0, cycles=True)
+    growth, before = byway.growth("set", share=0.5), byway.wiring(net)
+    key = jax.random.key(0)
+    for i in range(6):
+        _, net, _ = growth.grow((), net, jax.random.fold_in(key, i), 0.5)
+    after = byway.wiring(net)
+    assert after.synapses == before.synapses
+    assert after.length.mean() == pytest.approx(before.length.mean(), rel=0.05)
+    assert set(zip(after.source, after.target, strict=True)) != set(
+        zip(before.source, before.target, strict=True)
+    )

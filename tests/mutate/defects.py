@@ -733,6 +733,34 @@ RULES = [
 
 NETWORK = [
     Defect(
+        "units_far_apart_are_wired",
+        "network/sparse.py",
+        "odds = odds - distances",
+        "odds = odds + distances",
+        _of("network/test_grown", "the_odds_of_a_synapse_fall_with_distance"),
+    ),
+    Defect(
+        "a_region_reads_itself",
+        "network/grown.py",
+        "np.fill_diagonal(odds, 0)",
+        "np.fill_diagonal(odds, 1)",
+        _of("network/test_grown", "every_unit_has_its_fan_in_shared_out_by_the_odds"),
+    ),
+    Defect(
+        "scouts_learn",
+        "growths/rigl.py",
+        'jnp.where(memory[name]["scout"], 0, parts["weight"])',
+        'parts["weight"]',
+        _of("growths/test_rigl", "scouts_change_nothing_and_learn_nothing"),
+    ),
+    Defect(
+        "the_worst_scouts_stay",
+        "growths/rigl.py",
+        "jnp.where(scout, jnp.abs(total), -jnp.inf)",
+        "jnp.where(scout, -jnp.abs(total), -jnp.inf)",
+        _of("growths/test_rigl", "what_grows_is_what_the_dense_gradient_says"),
+    ),
+    Defect(
         "dense_sends_back_by_its_own_weight",
         "network/projections.py",
         "weight = self.weight if weight is None else weight\n        return (self._fed",

@@ -62,7 +62,7 @@ class Prune(byway.Growth):
 
     @override
     def grow(
-        self, memory: Any, net: byway.Network, key: Key[Array, ""]
+        self, memory: Any, net: byway.Network, key: Key[Array, ""], done: Float[Array, ""]
     ) -> tuple[Any, byway.Network, dict[str, dict[str, Array]]]:
         return memory, net, {}
 
@@ -140,5 +140,6 @@ score = Pairs().scores[0]
 print(score.name, score.unit, score.title, Pairs(samples=3).id, byway.Score)
 model = byway.BywayClassifier().fit(x, y)
 print(model.predict_proba(x).shape, model.classes_[0], model.loss_curve_)
+print(byway.wiring(byway.grownet(9, 12, 2, fan_in=4)).sparsity, byway.Wiring)
 print(byway.FixedFanIn, byway.SequenceRule, byway.RoundTripRule, byway.BywayWarning)
 print(byway.Local({}, {}, {}, 1.0).slope, byway.Cell, byway.Learner, byway.Pair, byway.Phase)

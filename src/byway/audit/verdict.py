@@ -30,7 +30,6 @@ from byway.core.signal import CrossEntropy, Right, Signal, SquaredError
 from byway.learning.rule import Claims, Need, Rule
 from byway.learning.time import RoundTripRule, SequenceRule
 from byway.network.network import Network
-from byway.network.orthogonal import by_entries
 
 NEEDS: tuple[Need, ...] = ("target", "error", "loss", "reward")
 # How a rule is run belongs to its kind: the audit reads f, g and what is called around them.
@@ -125,7 +124,8 @@ def audit(rule: Rule, net: Network, batch: int = 3) -> Verdict:
         RuleError: the rule cannot train this network.
     """
     rule.accepts(net)
-    net = by_entries(net)  # of what weights are a function of, the axes say nothing
+    entries = [p.by_entries() for p in net.projections]
+    net = Network(net.populations, entries, net.input, net.output, net.learnt)
     steps = Steps(rule, net, *example(rule, net, batch, SHORT))
     long = (
         Steps(rule, net, *example(rule, net, batch, LONG))

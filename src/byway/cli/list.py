@@ -7,10 +7,10 @@ from typing import Annotated
 
 import tyro
 
-from byway.audit.networks import KINDS
 from byway.core.errors import look_up
 from byway.core.hyper import hypers
 from byway.core.registry import Registry
+from byway.experiment.networks import NETWORKS
 from byway.growths import GROWTHS
 from byway.network.activations import ACTIVATIONS
 from byway.network.cells import CELLS
@@ -49,7 +49,7 @@ def run(argv: Sequence[str]) -> None:
         for name in registry.ids():
             print(f"  {name:18} {about(registry, name)}")
     for title, names in (
-        ("networks", KINDS),
+        ("networks", NETWORKS),
         ("activations", ACTIVATIONS),
         ("optimisers", OPTIMISERS),
         ("schedules", SCHEDULES),

@@ -20,19 +20,22 @@ from byway.network.builders import (
     rnn,
     topdown,
 )
+from byway.network.grown import grownet
 from byway.network.network import Network
 
-# Of each convolution, unless told; and the kind of network that alone has a setting.
-CHANNELS = (16, 32)
-ONLY = {
-    **dict.fromkeys(("channels", "kernel", "pool"), "convnet"),
-    **dict.fromkeys(("duration", "steps", "decay", "method"), "ode"),
-    "fan_in": "mlp",
-    "code": "mlp",
-    "units": "lru",
-    "blocks": "revnet",
-    "stages": "orthogonal",
-    "dummies": "orthogonal",
+# Of each convolution, and in a grownet, unless told; and the kinds of network that alone have a
+# setting.
+CHANNELS, UNITS = (16, 32), 500
+ONLY: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("channels", "kernel", "pool"), ("convnet",)),
+    **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
+    **dict.fromkeys(("regions", "form", "spare", "reach", "cycles", "speed"), ("grownet",)),
+    "fan_in": ("mlp", "grownet"),
+    "code": ("mlp",),
+    "units": ("lru", "grownet"),
+    "blocks": ("revnet",),
+    "stages": ("orthogonal",),
+    "dummies": ("orthogonal",),
 }
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
@@ -51,6 +54,9 @@ NETWORKS: dict[str, Callable[..., Network]] = {
         task.input_shape, *hidden, task.outputs, **options
     ),
     "ode": lambda task, hidden, options: ode(task.input_shape, *hidden, task.outputs, **options),
+    "grownet": lambda task, hidden, options: grownet(
+        task.input_shape, options.pop("units", UNITS), task.outputs, **options
+    ),
     "convnet": lambda task, hidden, options: convnet(
         task.input_shape,
         options.pop("channels", CHANNELS),
@@ -69,8 +75,9 @@ class NetSettings:
         kind: mlp, convnet, topdown (layers that project to both their neighbours), revnet
             (residual, of two streams that can be gone back through), rnn, lru (linear recurrent
             units), coupled (recurrent, with layers of two halves that can be gone back through),
-            orthogonal (recurrent, of rotations, which can be, too), or ode (a neural ODE); by
-            default rnn where samples are sequences, mlp elsewhere.
+            orthogonal (recurrent, of rotations, which can be, too), ode (a neural ODE), or grownet
+            (units in space, wired by distance); by default rnn where samples are sequences, mlp
+            elsewhere.
         hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
             of an ode, its state and the layers of its right-hand side. The task's suggestion by
             default, none after convolutions.
@@ -80,13 +87,20 @@ class NetSettings:
         activation: of hidden layers: relu, long_relu, leaky_relu, tanh, sigmoid, hard_sigmoid,
             softplus, identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
             integrator, which is the default of coupled.
-        fan_in: how many units of the layer before each hidden unit reads, in an mlp; all by
-            default.
+        fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
+            default; how many each unit of a grownet reads, 32 by default.
         code: how many units a code has, in an mlp: the end of one subtask and the beginning of the
             next, a linear layer before the last hidden one, or before the output; 0 for one unit
             less than outputs. None by default; subtask always has one.
-        units: how many complex numbers each memory of an lru holds; as many as its hidden layer has
-            units by default.
+        units: how many units a grownet has, 500 by default; how many complex numbers each memory of
+            an lru holds, as many as its hidden layer has units by default.
+        regions: into how many regions a grownet is cut, from input to output; 4 by default.
+        form: of a grownet: volume, the default, ball or sheet.
+        spare: free slots of each unit of a grownet, into which it can grow; none by default.
+        reach: the length over which synapses of a grownet become rare [um], in a cube of 400; 80 by
+            default, inf for wiring blind to distance.
+        cycles: whether regions of a grownet read themselves and those beyond them too.
+        speed: of conduction in a grownet [um a time step]; no delays by default.
         blocks: how many blocks a revnet has, each of two hidden layers; 8 by default.
         duration: how long an ode is integrated; 1 by default.
         steps: steps of its solver in that time; 16 by default.
@@ -110,6 +124,12 @@ class NetSettings:
     fan_in: int | None = None
     code: int | None = None
     units: int | None = None
+    regions: int | None = None
+    form: str | None = None
+    spare: int | None = None
+    reach: float | None = None
+    cycles: bool = False
+    speed: float | None = None
     blocks: int | None = None
     duration: float | None = None
     steps: int | None = None
@@ -136,11 +156,13 @@ class NetSettings:
             ConfigError: a setting of another kind, or one that contradicts what the rule needs.
         """
         mine = self.resolved(task)
-        builder = look_up("network kind", mine.kind or "", NETWORKS)
+        kind = mine.kind or ""
+        builder = look_up("network kind", kind, NETWORKS)
         options = {
             name: value
             for name, value in vars(mine).items()
             if value is not None and name not in ("kind", "hidden")
+            if (name, value) != ("cycles", False)
         }
         needs = dict(rule.network_options)
         # The units that a rule works best with are a default: it refuses by itself those that it
@@ -151,11 +173,11 @@ class NetSettings:
         if "code" in options or mine.kind != "mlp":
             needs.pop("code", None)
         for name, value in options.items():
-            if (only := ONLY.get(name, mine.kind)) != mine.kind:
+            if kind not in (only := ONLY.get(name, (kind,))):
                 raise ConfigError(
-                    f"net.{name} = {value} for a network of the kind {mine.kind}",
-                    f"one of the kind {only}",
-                    f"leave net.{name} out, or add --net.kind {only}",
+                    f"net.{name} = {value} for a network of the kind {kind}",
+                    f"one of the kind {' or '.join(only)}",
+                    f"leave net.{name} out, or add --net.kind {only[0]}",
                 )
             if name in ("kernel", "pool", "units", "steps", "blocks", "stages"):
                 require_whole(f"net.{name}", value)

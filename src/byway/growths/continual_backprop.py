@@ -91,7 +91,7 @@ class ContinualBackprop(Growth):
         return memory | {"utility": utility, "mean": mean, "age": age}
 
     @override
-    def grow(self, memory, net, key):
+    def grow(self, memory, net, key, done):
         fresh = {}
         for h, k in zip(growing := _growing(net), jax.random.split(key, len(growing)), strict=True):
             memory, net, new = self._renewed(memory, net, h, k)

@@ -2,8 +2,9 @@
 others, drawn at random.
 
 Every so many updates, in each projection with a fixed fan-in K, each unit drops the `share` of its
-K weights that are smallest in size. It draws as many units that it did not read, each equally
-likely, and their weights begin at 0.
+K weights that are smallest in size. It draws as many units that it did not read, by the odds of the
+wiring: each equally likely, or near ones most where the network lies in space. Their weights begin
+at 0.
 
 The number of synapses stays the same, of the network and of each unit.
 
@@ -48,18 +49,14 @@ class SET(Growth):
             )
 
     @override
-    def grow(self, memory, net, key):
+    def grow(self, memory, net, key, done):
         theta, structure, fresh = {}, {}, {}
         for p, k in zip(net.projections, jax.random.split(key, len(net.projections)), strict=True):
             if isinstance(p, FixedFanIn) and (replaced := self._replaced(p)):
-                weakest = jax.lax.top_k(-jnp.abs(p.weight), replaced)[1]
+                size = jnp.where(p.alive, jnp.abs(p.weight), jnp.inf)
+                weakest = jax.lax.top_k(-size, replaced)[1]
                 rows = jnp.arange(len(p.weight))[:, None]
-                # What is read already cannot be drawn; of the others the largest of independent
-                # numbers are a fair draw.
-                chance = (
-                    jax.random.uniform(k, (len(p.weight), p.sources)).at[rows, p.index].set(-1.0)
-                )
-                drawn = jax.lax.top_k(chance, replaced)[1].astype(p.index.dtype)
+                drawn = p.proposed(k, net[p.src], net[p.dst], replaced)
                 theta[p.name] = {"weight": p.weight.at[rows, weakest].set(0)}
                 structure[p.name] = {"index": p.index.at[rows, weakest].set(drawn)}
                 fresh[p.name] = {
@@ -70,7 +67,7 @@ class SET(Growth):
     def _replaced(self, p: Projection) -> int:
         """How many synapses of each unit of a projection are replaced at a time."""
         return (
-            min(round(self.share * p.fan_in), p.sources - p.fan_in)
+            min(round(self.share * p.fan_in), p.choices - p.fan_in)
             if isinstance(p, FixedFanIn)
             else 0
         )

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 import equinox as eqx
-from jaxtyping import Array, Bool, Key
+from jaxtyping import Array, Bool, Float, Key
 
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
@@ -22,10 +22,10 @@ Source = Literal["weights", "activity", "update"]
 class Growth(eqx.Module):
     """Abstract base of every growth policy; each is one final class in one file of `growths/`.
 
-    It has a memory of its own. `watch` looks at every call of f and g; `grow` acts every so many
-    updates, on one clock for all seeds. Shapes never change, so nothing is compiled anew. Of
-    weights that began anew training forgets the moments of the optimiser, and what the rule's
-    memory held of each.
+    It has a memory of its own. `watch` looks at every call of f and g, and `taught` says what of an
+    update is learned; `grow` acts every so many updates, on one clock for all seeds. Shapes never
+    change, so nothing is compiled anew. Of weights that began anew training forgets the moments of
+    the optimiser, and what the rule's memory held of each.
 
     Attributes:
         claims: what it goes by; the audit holds it to that.
@@ -59,8 +59,22 @@ class Growth(eqx.Module):
         """What it makes of one call of f and g; nothing by default."""
         return memory
 
+    def taught(self, memory: PyTree, update: Update) -> Update:
+        """What of an update the network learns; all of it by default."""
+        return update
+
     @abstractmethod
     def grow(
-        self, memory: PyTree, net: Network, key: Key[Array, ""]
+        self, memory: PyTree, net: Network, key: Key[Array, ""], done: Float[Array, ""]
     ) -> tuple[PyTree, Network, Fresh]:
-        """What it remembers, the network after it, and which weights began anew."""
+        """Grow once.
+
+        Args:
+            memory: what it remembers.
+            net: the network.
+            key: the randomness.
+            done: the share of the time of growth that has passed, 1 the last time.
+
+        Returns:
+            What it remembers, the network after it, and which weights began anew.
+        """

@@ -544,6 +544,7 @@ def graph(
     activation: Phi | Mapping[str, Phi] = "relu",
     norm: bool = False,
     bias: bool = True,
+    positions: Mapping[str, np.ndarray] | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
     """Any directed graph; cycles and self-loops are allowed.
@@ -561,10 +562,13 @@ def graph(
             square.
         bias: whether the first projection into each population has a bias (a second one would only
             repeat it).
+        positions: where the units of a population sit, by its name, "units 3" [um]; each population
+            on a sheet of its own by default.
         key: draws the weights; a whole number is a seed.
 
     Raises:
         UnknownNameError: an edge, input or output that is not in `sizes`.
+        ShapeError: positions that are not finite, coincide, or are of another number of units.
     """
     require(
         Mapping,
@@ -577,7 +581,29 @@ def graph(
     populations = placed(
         list(sizes), [as_shape(s) for s in sizes.values()], activation, norm, input, output
     )
+    populations = _moved(populations, positions or {})
     return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
+
+
+def _moved(populations, positions) -> list[Population]:
+    """The populations, those that `positions` names where it says."""
+    for name in positions:
+        if name not in (known := [p.name for p in populations]):
+            raise unknown_name("population", name, known)
+    moved = {name: np.asarray(a, np.float32) for name, a in positions.items()}
+    for name, places in moved.items():
+        if not np.all(np.isfinite(places)):
+            raise ShapeError(
+                f"positions of {name!r} that are not finite", "numbers [um]", "mend them"
+            )
+        if len(np.unique(places, axis=0)) < len(places):
+            raise ShapeError(
+                f"positions of {name!r} that coincide", "a place for each unit", "move some"
+            )
+    return [
+        dataclasses.replace(p, position=jnp.asarray(moved[p.name])) if p.name in moved else p
+        for p in populations
+    ]
 
 
 def _check_sizes(sizes) -> None:

@@ -22,7 +22,6 @@ from typing_extensions import override
 
 from byway.core.errors import ShapeError
 from byway.core.given import require_whole
-from byway.network.network import Network
 from byway.network.populations import Population
 from byway.network.projections import Dense, Projection
 
@@ -87,6 +86,14 @@ class Orthogonal(Projection):
         require_whole("stages", stages, 1, 10_000)
         weight, b = jnp.zeros((stages, units // 2)), jnp.zeros(units) if bias else None
         return cls(src.name, dst.name, src.sent, dst.drive, weight, b, **more)
+
+    @override
+    def by_entries(self):
+        """A `Matrix`: the identity."""
+        ends = self.src, self.dst, self.src_shape, self.dst_shape
+        weight = jnp.eye(self.fan_in, dtype=self.weight.dtype)
+        bias = None if self.bias is None else jnp.zeros(self.fan_out, self.bias.dtype)
+        return Matrix(*ends, weight, bias, label=self.label, delay=self.delay)
 
     @property
     @override
@@ -162,20 +169,6 @@ class Matrix(Dense):
     @override
     def inverse(self, current):
         return self.backward(current - self.offset)
-
-
-def by_entries(net: Network) -> Network:
-    """The network with a `Matrix`, the identity, in the place of each `Orthogonal`."""
-
-    def entries(p: Projection) -> Projection:
-        if not isinstance(p, Orthogonal):
-            return p
-        weight, more = jnp.eye(p.fan_in, dtype=p.weight.dtype), {"label": p.label, "delay": p.delay}
-        bias = None if p.bias is None else jnp.zeros(p.fan_out, p.bias.dtype)
-        return Matrix(p.src, p.dst, p.src_shape, p.dst_shape, weight, bias, **more)
-
-    projections = [entries(p) for p in net.projections]
-    return Network(net.populations, projections, net.input, net.output, net.learnt)
 
 
 def _turn(angles: Float[Array, " pairs"], x: Float[Array, "batch units"]) -> Array:

@@ -12,7 +12,7 @@ rule works on every architecture through them:
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeVar
 
 import equinox as eqx
 import jax
@@ -24,6 +24,9 @@ from typing_extensions import override
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.given import is_whole, shown
 from byway.network.populations import Population
+
+# The kind of a projection, which its copies have too.
+Own = TypeVar("Own", bound="Projection")
 
 
 class Projection(eqx.Module):
@@ -87,7 +90,7 @@ class Projection(eqx.Module):
             part: a for part, a in (("weight", self.weight), ("bias", self.bias)) if a is not None
         }
 
-    def with_theta(self, theta: Mapping[str, Array]) -> "Projection":
+    def with_theta(self: Own, theta: Mapping[str, Array]) -> Own:
         """The same projection with other weights."""
         return self._with(theta)
 
@@ -96,18 +99,18 @@ class Projection(eqx.Module):
         """What is wired to what, where shapes do not say it: saved and read, never trained."""
         return {}
 
-    def with_structure(self, structure: Mapping[str, Array]) -> "Projection":
+    def with_structure(self: Own, structure: Mapping[str, Array]) -> Own:
         """The same projection with other wiring."""
         return self._with(structure)
 
-    def _with(self, parts: Mapping[str, Array]) -> "Projection":
+    def _with(self: Own, parts: Mapping[str, Array]) -> Own:
         return (
             eqx.tree_at(lambda p: [getattr(p, k) for k in parts], self, list(parts.values()))
             if parts
             else self
         )
 
-    def redraw(self, key: Key[Array, ""], src: Population, dst: Population) -> "Projection":
+    def redraw(self: Own, key: Key[Array, ""], src: Population, dst: Population) -> Own:
         """Fresh weights, normal with variance gain / fan_in, and of a mean of so many standard
         deviations as the cells of `dst` lean to, whose the gain is; the bias is zero.
 
@@ -127,6 +130,12 @@ class Projection(eqx.Module):
     def opposing(self, other: "Projection") -> "Projection":
         """The same projection with the weights of the one that comes back, transposed, and of the
         other sign; itself where its weights have no transpose of the same kind.
+        """
+        return self
+
+    def by_entries(self) -> "Projection":
+        """The same map as one with a weight of its own for each pair of units, as the audit reads
+        it: of what entries are a function of, or of a table, its axes say nothing.
         """
         return self
 

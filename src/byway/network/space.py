@@ -2,7 +2,9 @@
 
 import math
 
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 # Distance between neighbouring units and between layers [um]: cortical orders of magnitude, for the
 # eye only.
@@ -29,3 +31,8 @@ def sheet(shape: tuple[int, ...], depth: int) -> np.ndarray:
     return np.concatenate([plane, np.full((len(plane), 1), depth * LAYER_PITCH)], 1).astype(
         np.float32
     )
+
+
+def distances(here: Float[Array, "a 3"], there: Float[Array, "b 3"]) -> Float[Array, "a b"]:
+    """How far each point is from each other one [um]."""
+    return jnp.sqrt(jnp.sum((here[:, None] - there[None]) ** 2, 2))

@@ -2,51 +2,77 @@
 drawn, saved and grown.
 """
 
+import math
 from typing import ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 from typing_extensions import override
 
-from byway.core.errors import ShapeError
-from byway.core.given import require_whole
+from byway.core.errors import ConfigError, ShapeError
+from byway.core.given import is_number, require_whole, shown
 from byway.network.populations import Population
-from byway.network.projections import Projection
+from byway.network.projections import Dense, Projection
+from byway.network.space import distances
 
-# What one entry gathered costs beside one multiplication of a dense product, and what a dense
-# matrix costs to build, in samples; measured by `python -m benchmarks.sparse`.
-GATHERED, BUILT = 430, 80
+# What a synapse costs in one sample beside an entry of a dense matrix, and what it costs to build
+# the matrix and to go through the synapses of a batch, in samples; from `python -m
+# benchmarks.sparse`.
+SYNAPSE, BUILT, BEGUN = 9, 13, 30
+# Up to how many pairs of units wiring is drawn at once; of more, the odds are never held together.
+DRAWN = 2**24
 
 
 class FixedFanIn(Projection):
-    """Each unit of `dst` reads the same number of units of `src`. Weight "post fan", bias "post".
+    """Each unit of `dst` has the same number of slots; a slot holds a synapse from a unit of `src`,
+    or is free. Weight "post slots", bias "post".
 
-    Products run over a dense matrix with zeros in it, or over what was gathered, whichever takes
-    less time for the sizes at hand.
+    Products run over a dense matrix with zeros in it, or synapse by synapse, whichever takes less
+    time for the sizes at hand.
 
     Attributes:
         src: the presynaptic population.
         dst: the postsynaptic population.
         src_shape: its shape.
         dst_shape: its shape.
-        weight: "post fan".
+        weight: "post slots"; 0 where a slot is free.
         bias: "post", or None.
-        index: "post fan", the unit of `src`, counted flat, that each weight reads; in a row each at
-            most once.
+        index: "post slots", the unit of `src`, counted flat, that each synapse comes from; in a row
+            each at most once. The number of units of `src` where a slot is free.
+        spare: how many slots of each unit are free when the wiring is drawn.
+        reach: lambda, where the odds of a synapse fall with the distance d of its ends as exp(-d /
+            lambda) and no unit reads itself [um]; None for the same odds everywhere.
+        among: how many synapses a unit has in all, where other projections bring it some too, so
+            that its weights are drawn smaller; None where there are no others.
     """
 
     src: str = eqx.field(static=True)
     dst: str = eqx.field(static=True)
     src_shape: tuple[int, ...] = eqx.field(static=True)
     dst_shape: tuple[int, ...] = eqx.field(static=True)
-    weight: Float[Array, "post fan"]
+    weight: Float[Array, "post slots"]
     bias: Float[Array, " post"] | None
-    index: Int[Array, "post fan"]
+    index: Int[Array, "post slots"]
+    spare: int = eqx.field(static=True, default=0, kw_only=True)
+    reach: float | None = eqx.field(static=True, default=None, kw_only=True)
+    among: int | None = eqx.field(static=True, default=None, kw_only=True)
 
     axes: ClassVar[tuple[str, ...]] = ("post", "pre")
+
+    @override
+    def __check_init__(self):
+        super().__check_init__()
+        if self.reach is not None and not (
+            self.reach == math.inf or (is_number(self.reach) and self.reach > 0)
+        ):
+            raise ConfigError(
+                f"a reach of {shown(self.reach)} for {self.name}",
+                "a length above 0 [um]",
+                "leave it out for the same odds at any distance",
+            )
 
     @classmethod
     def between(
@@ -57,6 +83,7 @@ class FixedFanIn(Projection):
         *,
         bias: bool = True,
         index: Array | np.ndarray | None = None,
+        spare: int = 0,
         **more,
     ) -> "FixedFanIn":
         """One with weights of zero; `Network.redraw` draws weights and wiring.
@@ -67,16 +94,20 @@ class FixedFanIn(Projection):
             fan_in: how many units of `src` each unit reads.
             bias: whether each unit has one.
             index: which ones, to begin with, "post fan".
-            more: label and delay, see `Projection`.
+            spare: how many slots more each unit has, free at first, into which it can grow.
+            more: reach, among, label and delay, see above and `Projection`.
 
         Raises:
             ShapeError: more units to read than there are, or a table out of range.
         """
         require_whole("fan_in", fan_in, 1, 2**28)
-        if fan_in > src.size:
+        require_whole("spare", spare, 0, 2**28)
+        others = src.size - (src.name == dst.name and more.get("reach") is not None)
+        if fan_in + spare > others:
+            more_slots = f" and {spare} slots more" if spare else ""
             raise ShapeError(
-                f"a fan-in of {fan_in} from {src.name!r}",
-                f"at most its {src.size} units",
+                f"a fan-in of {fan_in}{more_slots} from {src.name!r}",
+                f"at most its {others} units",
                 "choose a smaller one",
             )
         if index is None:
@@ -101,15 +132,18 @@ class FixedFanIn(Projection):
                 "mend it",
             )
         b = jnp.zeros(dst.size) if bias else None
-        weight = jnp.zeros((dst.size, fan_in))
+        index = jnp.pad(
+            jnp.asarray(index, jnp.int32), ((0, 0), (0, spare)), constant_values=src.size
+        )
         return cls(
             src.name,
             dst.name,
             src.shape,
             dst.drive,
-            weight,
+            jnp.zeros(index.shape),
             b,
-            jnp.asarray(index, jnp.int32),
+            index,
+            spare=spare,
             **more,
         )
 
@@ -121,31 +155,95 @@ class FixedFanIn(Projection):
     @property
     @override
     def note(self) -> str:
-        return ", ".join(filter(None, [f"{self.fan_in} of {self.sources} each", super().note]))
+        room = f", room for {self.spare} more" if self.spare else ""
+        return ", ".join(
+            filter(None, [f"{self.fan_in} of {self.sources} each{room}", super().note])
+        )
 
     @property
-    @override
-    def fan_in(self) -> int:
+    def slots(self) -> int:
+        """How many synapses a unit has room for."""
         return self.weight.shape[1]
 
     @property
     @override
+    def fan_in(self) -> int:
+        """How many synapses a unit begins with."""
+        return self.slots - self.spare
+
+    @property
+    @override
     def fan_out(self) -> int:
-        """How many units one unit of `src` reaches on average."""
-        return max(1, round(self.weight.size / self.sources))
+        """How many units one unit of `src` reaches on average, at the start."""
+        return max(1, round(self.fan_in * len(self.weight) / self.sources))
 
     @property
     @override
     def offset(self):
         return 0.0 if self.bias is None else self.bias.reshape(1, *self.dst_shape)
 
+    @property
+    def sources(self) -> int:
+        """How many units `src` has."""
+        return int(np.prod(self.src_shape))
+
+    @property
+    def choices(self) -> int:
+        """How many units there are to read."""
+        return self.sources - (self.reach is not None and self.src == self.dst)
+
+    @property
+    def alive(self) -> Bool[Array, "post slots"]:
+        """Which slots hold a synapse."""
+        return self.index < self.sources
+
+    @override
+    def by_entries(self):
+        """The dense projection with zeros in it."""
+        ends = self.src, self.dst, self.src_shape, self.dst_shape
+        held = self._dense(self.weight), self.bias
+        return Dense(*ends, *held, label=self.label, delay=self.delay)
+
     @override
     def redraw(self, key, src, dst):
-        """The wiring is drawn too, each set of units equally likely."""
+        """The wiring is drawn too, by its odds; with the same odds each set of units is equally
+        likely.
+        """
         wiring, weights = jax.random.split(key)
-        chance = jax.random.uniform(wiring, (len(self.weight), self.sources))
-        index = jnp.sort(jax.lax.top_k(chance, self.fan_in)[1], axis=1).astype(self.index.dtype)
-        return super().redraw(weights, src, dst).with_structure({"index": index})
+        bare = self.with_structure({"index": jnp.full_like(self.index, self.sources)})
+        taken = jnp.sort(bare.proposed(wiring, src, dst, self.fan_in), axis=1)
+        index = bare.index.at[:, : self.fan_in].set(taken)
+        drawn = super().redraw(weights, src, dst).with_structure({"index": index})
+        shrink = 1.0 if self.among is None else np.sqrt(self.fan_in / self.among).item()
+        return drawn.with_theta({"weight": jnp.where(drawn.alive, shrink * drawn.weight, 0)})
+
+    def proposed(
+        self, key: Key[Array, ""], src: Population, dst: Population, count: int
+    ) -> Int[Array, "post count"]:
+        """Units to read that each unit does not read yet, drawn without replacement by their odds.
+
+        The largest of log odds plus Gumbel noise (Vieira 2014, Kool et al. 2019).
+
+        Args:
+            key: the randomness.
+            src: the presynaptic population, for its positions.
+            dst: the postsynaptic population.
+            count: how many for each unit: there have to be so many.
+        """
+
+        def draw(one):
+            key, unit, held = one
+            odds = jax.random.gumbel(key, (self.sources,), src.position.dtype)
+            if self.reach is not None:
+                odds = odds - distances(dst.position[unit][None], src.position)[0] / self.reach
+                if self.src == self.dst:
+                    odds = odds.at[unit].set(-jnp.inf)
+            return jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)[1]
+
+        each = jax.random.split(key, dst.size), jnp.arange(dst.size), self.index
+        few = dst.size * self.sources <= DRAWN
+        drawn = jax.vmap(draw)(each) if few else jax.lax.map(draw, each)
+        return drawn.astype(self.index.dtype)
 
     @override
     def forward(self, pre):
@@ -153,36 +251,34 @@ class FixedFanIn(Projection):
         current = (
             flat @ self._dense(self.weight)
             if self._by_matrix(len(flat))
-            else jnp.sum(self.at_pre(pre) * self.weight[None], 2)
+            else self._summed(flat, self.weight)
         )
         return current.reshape(len(pre), *self.dst_shape) + self.offset
 
     @override
     def backward(self, delta, weight=None):
         weight, flat = self.weight if weight is None else weight, delta.reshape(len(delta), -1)
-        if self._by_matrix(len(flat)):
-            back = flat @ self._dense(weight).T
-        else:
-            back = (
-                jnp.zeros((len(flat), self.sources), flat.dtype)
-                .at[:, self.index]
-                .add(flat[:, :, None] * weight[None])
-            )
+        back = (
+            flat @ self._dense(weight).T
+            if self._by_matrix(len(flat))
+            else self._spread(flat, weight)
+        )
         return back.reshape(len(delta), *self.src_shape)
 
     @override
     def outer(self, pre, delta):
         flat, post = pre.reshape(len(pre), -1), delta.reshape(len(delta), -1) / len(pre)
         if self._by_matrix(len(flat)):
-            update = {"weight": jnp.take_along_axis(post.T @ flat, self.index, 1)}
+            met = post.T @ flat
+            update = {"weight": met.at[self._rows, self.index].get(mode="fill", fill_value=0)}
         else:
-            update = {"weight": jnp.sum(self.at_pre(pre) * post[:, :, None], 0)}
+            update = {"weight": self._met(flat, post)}
         return update if self.bias is None else update | {"bias": post.sum(0)}
 
     @override
     def at_pre(self, pre):
-        """Of shape "batch post fan"."""
-        return pre.reshape(len(pre), -1)[:, self.index]
+        """Of shape "batch post slots"; 0 where a slot is free."""
+        return pre.reshape(len(pre), -1).at[:, self.index].get(mode="fill", fill_value=0)
 
     @override
     def at_post(self, delta):
@@ -190,15 +286,45 @@ class FixedFanIn(Projection):
         return delta.reshape(len(delta), -1, 1)
 
     @property
-    def sources(self) -> int:
-        """How many units `src` has."""
-        return int(np.prod(self.src_shape))
+    def _rows(self) -> Int[Array, "post 1"]:
+        return jnp.arange(len(self.weight))[:, None]
 
-    def _dense(self, weight: Float[Array, "post fan"]) -> Float[Array, "pre post"]:
-        rows = jnp.arange(len(weight))[:, None]
-        return (
-            jnp.zeros((len(weight), self.sources), weight.dtype).at[rows, self.index].add(weight).T
-        )
+    def _dense(self, weight: Float[Array, "post slots"]) -> Float[Array, "pre post"]:
+        bare = jnp.zeros((len(weight), self.sources), weight.dtype)
+        return bare.at[self._rows, self.index].add(weight, mode="drop").T
 
     def _by_matrix(self, batch: int) -> bool:
-        return self.sources * (batch + BUILT) < GATHERED * self.fan_in * batch
+        begun = 0 if batch == 1 else BEGUN
+        return self.sources * (batch + BUILT) < SYNAPSE * self.slots * (batch + begun)
+
+    # Synapse by synapse. On a CPU what a unit sends in all samples of a batch lies together, and a
+    # loop goes from slot to slot or from unit to unit: nothing of "batch post slots" is ever held.
+
+    def _summed(self, pre: Float[Array, "batch pre"], weight) -> Float[Array, "batch post"]:
+        if not _on_cpu():
+            return jnp.sum(self.at_pre(pre) * weight[None], 2)
+        sent = jnp.pad(pre.T, ((0, 1), (0, 0)))  # a free slot reads the zero at the end
+        start = jnp.zeros((len(weight), len(pre)), pre.dtype)
+        slot = lambda current, one: (current + one[0][:, None] * sent[one[1]], None)
+        return jax.lax.scan(slot, start, (weight.T, self.index.T))[0].T
+
+    def _spread(self, delta: Float[Array, "batch post"], weight) -> Float[Array, "batch pre"]:
+        if not _on_cpu():
+            bare = jnp.zeros((len(delta), self.sources), delta.dtype)
+            return bare.at[:, self.index].add(delta[:, :, None] * weight[None], mode="drop")
+        start = jnp.zeros((self.sources, len(delta)), delta.dtype)
+        unit = lambda back, one: (
+            back.at[one[1]].add(one[0][:, None] * one[2][None], mode="drop"),
+            None,
+        )
+        return jax.lax.scan(unit, start, (weight, self.index, delta.T))[0].T
+
+    def _met(self, pre: Float[Array, "batch pre"], post) -> Float[Array, "post slots"]:
+        if not _on_cpu():
+            return jnp.sum(self.at_pre(pre) * post[:, :, None], 0)
+        sent, back = jnp.pad(pre.T, ((0, 1), (0, 0))), post.T
+        return jax.lax.map(lambda index: jnp.sum(sent[index] * back, 1), self.index.T).T
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"

@@ -211,8 +211,13 @@ class Programs:
             if growth is not None:
                 number = done + i + 1
                 due = (number % growth.every == 0) & (number <= rests)
+                whole = jnp.maximum(rests - rests % growth.every, 1)
+                so_far = number.astype(jnp.float32) / whole.astype(jnp.float32)
                 learner = jax.lax.cond(
-                    due, functools.partial(grown, growth, optimisers), lambda one: one, learner
+                    due,
+                    functools.partial(grown, growth, optimisers, done=so_far),
+                    lambda one: one,
+                    learner,
                 )
             return learner, {k: v.at[i].set(new[k]) for k, v in scores.items()}
 

@@ -122,6 +122,8 @@ def learn(
     """
 
     def optimise(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
+        if growth is not None:
+            update = growth.taught(learner.seen, update)
         return _applied(rule, optimisers, learner, turn, update, scores)
 
     key = branch(learner.key, NOISE, learner.step)
@@ -136,12 +138,20 @@ def concluded(rule: Rule, learner: Learner) -> Learner:
     return dataclasses.replace(learner, gamma=gamma, net=net)
 
 
-def grown(growth: Growth, optimisers: Optimisers, learner: Learner) -> Learner:
+def grown(
+    growth: Growth, optimisers: Optimisers, learner: Learner, done: Float[Array, ""]
+) -> Learner:
     """A learner whose network has grown; of weights that began anew nothing is left in moments and
     memory.
+
+    Args:
+        growth: what grows it.
+        optimisers: for theta and gamma.
+        learner: the learner.
+        done: the share of the time of growth that has passed.
     """
     seen, net, fresh = growth.grow(
-        learner.seen, learner.net, branch(learner.key, GROWTH, learner.step)
+        learner.seen, learner.net, branch(learner.key, GROWTH, learner.step), done
     )
     moments = tuple(
         (_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments
