@@ -284,7 +284,7 @@ def test_runs_of_several_tasks_in_one_list(folder, heights, capsys, tmp_path):
     order = [
         line.split()[1]
         for line in out.out.splitlines()
-        if "heights" in line and line.split()[1] in ERRORS
+        if "heights" in line and line.split()[1:2] in [[rule] for rule in ERRORS]
     ]
     assert order[:4] == ["hebb", "bp", "dfa", "frozen"]
 
