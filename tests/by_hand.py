@@ -3,6 +3,7 @@ differentiate.
 """
 
 import functools
+import math
 
 import equinox as eqx
 import jax
@@ -283,9 +284,10 @@ def learned(rule, net, record, signal):
 
 
 def apart(mine, true):
-    """The relative distance of two arrays."""
+    """The relative distance of two arrays: none of two zeros, and infinite from a zero."""
     mine, true = np.asarray(mine), np.asarray(true)
-    return float(np.linalg.norm((mine - true).ravel()) / np.linalg.norm(true.ravel()))
+    far, size = (float(np.linalg.norm(a.ravel())) for a in (mine - true, true))
+    return 0.0 if far == 0 else far / size if size else math.inf
 
 
 def largest_gap(update, gradient):
