@@ -28,7 +28,7 @@ from byway.training.stages import Stage, Waits, carried_out
 # which the pipeline fills and empties once, is cut into about so many calls.
 MOST_UPDATES, MOST_BYTES, MOST_WORK, CALLS = 16, 2**26, 1.5e9, 32
 # So many calls of each stage may be under way.
-AHEAD = 2
+AHEAD = 4
 Scores = dict[str, Array]
 # `update(numbers, learner, own, held, i)`: update number i of a window, of one learner.
 Once = Callable[..., tuple[Learner, Scores]]
