@@ -14,7 +14,7 @@ NETS = {
     "784-8x200-10, batch 32": {"sizes": (784, *[200] * 8, 10), "batch": 32, "steps": 300},
     "784-6x1000-10, batch 64": {"sizes": (784, *[1000] * 6, 10), "batch": 64, "steps": 32},
 }
-RULES, LIMIT = ("symba", "mono_forward"), 1.7
+RULES, LIMIT = ("symba", "predsim", "mono_forward"), 1.7
 MICRO = (1, 2, 4, 8)
 CHECKED = (784, 30, 30, 30, 10)
 CORE, ALONE, TWO = "one device, one core", "one device, as it comes", "two devices"

@@ -92,9 +92,7 @@ def main() -> None:
                 made = ways(width, max(1, round((1 - sparsity) * width)), batch)
                 chosen = made.pop("chosen")
                 which = next(name for name, one in made.items() if one == chosen)
-                took = {
-                    k: 1e3 * t for k, t in seconds({k: r for k, (r, _) in made.items()}).items()
-                }
+                took = seconds({name: run for name, (run, _) in made.items()})
                 print(
                     f"{width:6} {batch:6} {100 * sparsity:7.1f}% "
                     + " ".join(f"{1e3 * took[name]:8.2f}" for name in made)

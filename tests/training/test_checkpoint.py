@@ -398,7 +398,7 @@ def test_killed_once_it_ends_as_if_it_never_was(tmp_path):
 
 @pytest.mark.slow
 def test_killed_at_thirty_random_moments_it_ends_as_if_it_never_was(tmp_path):
-    torn = _kill(tmp_path, 30, 400, 1)
+    torn = _kill(tmp_path, 30, 1200, 1)
     assert torn >= 3, f"{torn} of 30 kills were inside a checkpoint write"
 
 

@@ -19,9 +19,9 @@ from byway.network.projections import Dense, Projection
 from byway.network.space import distances
 
 # What a synapse costs in one sample beside an entry of a dense matrix, and what it costs to build
-# the matrix and to go through the synapses of a batch, in samples; from `python -m
-# benchmarks.sparse`.
-SYNAPSE, BUILT, BEGUN = 9, 13, 30
+# the matrix, in samples: for one of up to CACHED entries, and for larger ones. And what it costs to
+# go through synapses at all, where there are several samples. From `python -m benchmarks.sparse`.
+CACHED, WITHIN, BEYOND, BEGUN = 2**22, (8, 20), (15, 220), 70
 # Up to how many pairs of units wiring is drawn at once; of more, the odds are never held together.
 DRAWN = 2**24
 
@@ -294,8 +294,9 @@ class FixedFanIn(Projection):
         return bare.at[self._rows, self.index].add(weight, mode="drop").T
 
     def _by_matrix(self, batch: int) -> bool:
+        synapse, built = WITHIN if self.sources * len(self.weight) <= CACHED else BEYOND
         begun = 0 if batch == 1 else BEGUN
-        return self.sources * (batch + BUILT) < SYNAPSE * self.slots * (batch + begun)
+        return self.sources * (batch + built) < synapse * self.slots * (batch + begun)
 
     # Synapse by synapse. On a CPU what a unit sends in all samples of a batch lies together, and a
     # loop goes from slot to slot or from unit to unit: nothing of "batch post slots" is ever held.

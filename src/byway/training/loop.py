@@ -36,7 +36,7 @@ from byway.training.step import Optimisers, Start
 SCORE_BATCH = 500
 # For how long the devices that share layers are tried one after another [s], of an epoch that took
 # so many times as long at least.
-TRIED, SHORTEST = 0.3, 5
+TRIED, SHORTEST = 0.3, 2
 
 
 class Loop:

@@ -22,7 +22,8 @@ from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
 
 OPTIMISERS = Optimisers(optax.sgd(0.1, momentum=0.9), optax.sgd(0.01))
-BATCH, STEPS, UPDATES = 4, 3, 3
+# Where layers run on guesses of each other, news takes a batch to each.
+BATCH, STEPS, UPDATES = 4, 3, 4
 Batches = tuple[Array, Array, Array | None]
 
 
