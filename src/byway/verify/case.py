@@ -21,10 +21,17 @@ from byway.learning.time import SequenceRule, StepRule, step_of
 from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
 
-OPTIMISERS = Optimisers(optax.sgd(0.1, momentum=0.9), optax.sgd(0.01))
 # Where layers run on guesses of each other, news takes a batch to each.
 BATCH, STEPS, UPDATES = 4, 3, 4
 Batches = tuple[Array, Array, Array | None]
+
+
+def optimisers(rule: Rule) -> Optimisers:
+    """Of weights and of gamma. A rule that acts many times on a batch is given a rate that takes it
+    as far, in all, as one that acts once.
+    """
+    acts = sum(times for _, times in rule.turns)
+    return Optimisers(optax.sgd(0.1 / acts, momentum=0.9), optax.sgd(0.01))
 
 
 class Case:
@@ -37,6 +44,7 @@ class Case:
         net: the network.
         in_time: whether a batch is one of sequences: always where f sees them whole, and where
             steps are carried to the next.
+        optimisers: of the weights and of gamma.
     """
 
     def __init__(self, rule: Rule, kind: str, build: Callable[[], Network] | None = None):
@@ -45,6 +53,7 @@ class Case:
             kind,
             eqx.filter_jit(build or (lambda: tiny(kind, rule)))(),
         )
+        self.optimisers = optimisers(rule)
         self.in_time = isinstance(rule, SequenceRule) or (
             isinstance(rule, StepRule) and not self.net.feedforward
         )
@@ -109,14 +118,14 @@ class Case:
         x, target, weight = self.batch()
         return jax.jit(
             lambda key: new_learner(
-                self.rule, self.net, OPTIMISERS, x, self.signal(target, weight), key
+                self.rule, self.net, self.optimisers, x, self.signal(target, weight), key
             )
         )
 
     def step(self, learner: Learner, batch: Batches) -> tuple[Learner, dict[str, Array]]:
         """One batch learned, as training does it."""
         x, target, weight = batch
-        return learn(self.rule, OPTIMISERS, learner, x, self.signal(target, weight), _score)
+        return learn(self.rule, self.optimisers, learner, x, self.signal(target, weight), _score)
 
     @functools.cached_property
     def compiled_step(self) -> Callable[[Learner, Batches], tuple[Learner, dict[str, Array]]]:

@@ -21,7 +21,7 @@ from byway.learning.rule import Rule
 from byway.network.builders import mlp, rnn
 from byway.training.loop import Loop
 from byway.training.step import concluded
-from byway.verify.case import BATCH, OPTIMISERS, UPDATES, Case, with_calls_of_f
+from byway.verify.case import BATCH, UPDATES, Case, optimisers, with_calls_of_f
 from byway.verify.held import demand
 
 # Two ways through one program round differently; in float64 by no more than this.
@@ -292,7 +292,9 @@ def a_second_epoch_compiles_nothing_and_a_second_run_gives_the_same_bits(
         scores, _ = loop.train()
         return scores, loop.score("validation"), loop.look()[0]
 
-    first, again = (Loop(one, net, task, splits, OPTIMISERS, 16, [3], 10) for one in (rule, same))
+    first, again = (
+        Loop(one, net, task, splits, optimisers(rule), 16, [3], 10) for one in (rule, same)
+    )
     run(first)
     before = len(traced)
     second = run(first)
