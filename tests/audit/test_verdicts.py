@@ -57,13 +57,13 @@ def test_every_rule_does_what_it_claims(name, kind):
     ],
 )
 def test_no_derivative_where_the_program_reads_nothing(name, kind):
-    numbers = jacobian(*audited(name, kind))
+    rule, net, verdict = audited(name, kind)
+    numbers = jacobian(rule, net, verdict)
     assert numbers.missed == []
-    # Locks through a choice, a quantiser, or units at the end of a hard sigmoid, and by an error
-    # that has not crossed a layer yet: no derivative shows them.
+    # Locks through a choice or a quantiser, and by an error that has not crossed a layer yet: no
+    # derivative shows them.
     if name != "ff" and (name, kind) not in {
         ("ep", "blackbox"),
-        ("ep", "coupled"),
         ("pepita", "blackbox"),
         ("ipc", "mlp"),
         ("ipc", "convnet"),
@@ -72,7 +72,11 @@ def test_no_derivative_where_the_program_reads_nothing(name, kind):
         ("es", "convnet"),
         ("es", "blackbox"),
     }:
-        assert numbers.silent == []
+        silent = set(numbers.silent)
+        for seed in range(3):  # units at the end of a hard sigmoid, with some weights only
+            if silent:
+                silent &= set(jacobian(rule, net.redraw(jax.random.key(seed)), verdict).silent)
+        assert not silent
 
 
 def test_what_the_papers_say_each_update_reads():
