@@ -13,6 +13,7 @@ from byway.learning.growth import Growth
 
 NET = {
     "set": lambda: byway.mlp(8, 7, 6, 4, fan_in=3),
+    "deep_r": lambda: byway.mlp(8, 7, 6, 4, fan_in=3),
     "rigl": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, spare=2),
 }
 

@@ -761,6 +761,23 @@ NETWORK = [
         _of("growths/test_rigl", "what_grows_is_what_the_dense_gradient_says"),
     ),
     Defect(
+        "noise_that_forgets_the_two",
+        "growths/deep_r.py",
+        "(2 * span * self.temperature)",
+        "(span * self.temperature)",
+        _of("growths/test_deep_r", "what_is_not_taught_walks_at_random_with_a_drift"),
+    ),
+    Defect(
+        "signs_flip",
+        "growths/deep_r.py",
+        "gone = p.alive & (moved < 0)",
+        "gone = p.alive & (moved < -1)",
+        _of(
+            "growths/test_deep_r",
+            "there_are_as_many_synapses_after_every_update_and_no_sign_flips",
+        ),
+    ),
+    Defect(
         "dense_sends_back_by_its_own_weight",
         "network/projections.py",
         "weight = self.weight if weight is None else weight\n        return (self._fed",
