@@ -74,7 +74,7 @@ SETTINGS = {
     "on_epoch": (3,),
     "on_look": ("x",),
     "sedes": (8,),
-    "growth": ("set", 3),
+    "growth": ("set", 3, ["set"]),
 }
 for _name, _values in SETTINGS.items():
     for _value in _values:

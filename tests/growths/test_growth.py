@@ -17,7 +17,7 @@ from byway.core.hyper import hypers
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split
 from byway.growths import GROWTHS
-from byway.learning.growth import Growth
+from byway.learning.growth import Growth, policies
 from byway.network.builders import mlp
 from byway.rules.backprop.bp import BP
 from byway.training.loop import Loop
@@ -34,16 +34,13 @@ def _net(**options):
 
 def _learner(net, growth, optimiser, rule=None):
     x, target = by_hand.sample(9, 3)
-    optimisers = Optimisers(optimiser, optimiser)
-    learner = new_learner(
-        rule or BP(), net, optimisers, x, Signal(target, SquaredError()), jax.random.key(0), growth
-    )
-    return (
-        eqx.tree_at(lambda one: one.net, learner, net),
-        optimisers,
-        x,
+    optimisers, signal, rule = (
+        Optimisers(optimiser, optimiser),
         Signal(target, SquaredError()),
+        rule or BP(),
     )
+    learner = new_learner(rule, net, optimisers, x, signal, jax.random.key(0), (growth,))
+    return eqx.tree_at(lambda one: one.net, learner, net), optimisers, x, signal
 
 
 # Sparse evolutionary training
@@ -95,8 +92,8 @@ def test_a_share_of_zero_changes_nothing_and_is_refused():
 def test_of_a_weight_that_began_anew_no_moment_is_left_and_of_others_all(name):
     net, growth = _net(**SPARSE), byway.growth("set", share=0.4)
     learner, optimisers, x, signal = _learner(net, growth, OPTIMISERS[name](0.1))
-    learner, _ = learn(BP(), optimisers, learner, x, signal, growth=growth)
-    after = grown(growth, optimisers, learner, jnp.float32(0.5))
+    learner, _ = learn(BP(), optimisers, learner, x, signal, growth=(growth,))
+    after = grown((growth,), 0, optimisers, learner, jnp.float32(0.5))
     changed = np.asarray(learner.net.projections[0].index) != np.asarray(
         after.net.projections[0].index
     )
@@ -142,7 +139,7 @@ class Memory(BP):
 def test_what_a_rule_remembers_of_each_synapse_is_forgotten_with_it():
     net, growth = _net(**SPARSE), byway.growth("set", share=0.4)
     learner, optimisers, _, _ = _learner(net, growth, optax.sgd(0.1), Memory())
-    after = grown(growth, optimisers, learner, jnp.float32(0.5))
+    after = grown((growth,), 0, optimisers, learner, jnp.float32(0.5))
     changed = np.asarray(net.projections[0].index) != np.asarray(after.net.projections[0].index)
     np.testing.assert_array_equal(np.asarray(after.memory["input-hidden1"]["weight"]), ~changed)
     assert np.all(np.asarray(after.memory["hidden2-output"]["weight"]) == 1)
@@ -154,7 +151,16 @@ def _loop(growth, seeds=(3, 4), rule=None, net=None, share=40, **options):
     net = mlp(task.input_shape, 12, task.outputs, fan_in=6) if net is None else net
     optimisers = Optimisers(OPTIMISERS["adam"](0.01), OPTIMISERS["adam"](0.01))
     return Loop(
-        rule or BP(), net, task, splits, optimisers, 4, list(seeds), 10, growth=growth, **options
+        rule or BP(),
+        net,
+        task,
+        splits,
+        optimisers,
+        4,
+        list(seeds),
+        10,
+        growth=policies(growth),
+        **options,
     )
 
 
@@ -196,7 +202,7 @@ def test_the_clock_counts_updates_across_epochs_and_stretches():
 
 
 def test_growth_rests_in_the_last_part_of_a_run():
-    loop, changes = _loop(byway.growth("set", every=7), rests=14), []
+    loop, changes = _loop(byway.growth("set", every=7), rests=[14]), []
     last = np.asarray(loop.learners.net.structure["input-hidden1"]["index"])
     for epoch in range(3):
         for i in range(10):
@@ -307,8 +313,8 @@ def test_units_of_least_utility_begin_anew_when_they_are_due(transfer):
     for t in range(25):
         posts.append(np.asarray(learner.net.forward(x).post["hidden1"]))
         before = learner.net
-        learner, _ = learn(Still(), optimisers, learner, x, signal, growth=growth)
-        learner = grown(growth, optimisers, learner, jnp.float32(0.5))
+        learner, _ = learn(Still(), optimisers, learner, x, signal, growth=(growth,))
+        learner = grown((growth,), 0, optimisers, learner, jnp.float32(0.5))
         learner = eqx.tree_at(lambda one: one.step, learner, jnp.int32(t + 1))
         changed = np.flatnonzero(
             np.any(
@@ -363,7 +369,7 @@ def test_as_many_units_begin_anew_as_the_rate_says():
     loop = _loop(growth, net=mlp((8, 8, 1), 12, 10))
     for _ in range(5):
         loop.train()
-    due = np.asarray(loop.learners.seen["due"]["hidden1"])
+    due = np.asarray(loop.learners.seen[0]["due"]["hidden1"])
     # 50 updates with 12 mature units each, but for one update after each replacement... none: a
     # unit is mature at age 1.
     replaced = 50 * 12 * 0.01 - due

@@ -10,6 +10,7 @@ import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.signal import Signal, SquaredError
+from byway.learning.growth import policies
 from byway.network.sparse import FixedFanIn
 from byway.rules.backprop.bp import BP
 from byway.training.step import Optimisers, grown, learn, new_learner
@@ -41,13 +42,13 @@ def _learner(net, growth, rate=0.1):
         Signal(target, SquaredError()),
         Optimisers(optax.sgd(rate), optax.sgd(rate)),
     )
-    learner = new_learner(BP(), net, optimisers, x, signal, jax.random.key(0), growth)
+    learner = new_learner(BP(), net, optimisers, x, signal, jax.random.key(0), policies(growth))
     return learner, optimisers, x, signal
 
 
 def _steps(learner, growth, optimisers, x, signal, times):
     for _ in range(times):
-        learner, _ = learn(BP(), optimisers, learner, x, signal, growth=growth)
+        learner, _ = learn(BP(), optimisers, learner, x, signal, growth=policies(growth))
     return learner
 
 
@@ -67,7 +68,7 @@ def test_what_grows_is_what_the_dense_gradient_says():
     )
     growth = byway.growth("rigl", share=0.5)
     learner, optimisers, x, signal = _learner(net, growth, rate=0.0)
-    learner = grown(growth, optimisers, learner, jnp.float32(0.0))
+    learner = grown((growth,), 0, optimisers, learner, jnp.float32(0.0))
     p, q = learner.net.projections
     assert np.all(np.asarray(p.index) < 9), "every unit is read or scouted"
     learner = _steps(learner, growth, optimisers, x, signal, 3)
@@ -78,12 +79,12 @@ def test_what_grows_is_what_the_dense_gradient_says():
         return jnp.mean(signal.loss(out))
 
     gradient = np.abs(jax.grad(loss)(jnp.asarray(np.nan_to_num(_dense(p, p.weight)))))
-    scout = _dense(p, learner.seen[p.name]["scout"]) == 1
-    grew = grown(growth, optimisers, learner, jnp.float32(0.5))
+    scout = _dense(p, learner.seen[0][p.name]["scout"]) == 1
+    grew = grown((growth,), 0, optimisers, learner, jnp.float32(0.5))
     after = grew.net.projections[0]
     # Of 4 synapses half of half, by the cosine: one.
     was = ~scout
-    now = (_dense(after, after.alive) == 1) & (_dense(after, grew.seen[p.name]["scout"]) == 0)
+    now = (_dense(after, after.alive) == 1) & (_dense(after, grew.seen[0][p.name]["scout"]) == 0)
     for i in range(6):
         (new,), (gone,) = np.flatnonzero(now[i] & ~was[i]), np.flatnonzero(was[i] & ~now[i])
         assert new == np.argmax(np.where(scout[i], gradient[i], -1))
@@ -98,12 +99,12 @@ def test_scouts_change_nothing_and_learn_nothing():
     still, *_ = _learner(_net(), None)
     for _ in range(4):
         before = grew.net.forward(rest[1]).post["output"]
-        grew = grown(growth, rest[0], grew, jnp.float32(0.5))
+        grew = grown((growth,), 0, rest[0], grew, jnp.float32(0.5))
         np.testing.assert_allclose(grew.net.forward(rest[1]).post["output"], before, atol=1e-12)
         grew = _steps(grew, growth, *rest, 5)
         still = _steps(still, None, *rest, 5)
     for p, q in zip(_sparse(grew.net), _sparse(still.net), strict=True):
-        scout = np.asarray(grew.seen[p.name]["scout"])
+        scout = np.asarray(grew.seen[0][p.name]["scout"])
         assert scout.any() and np.all(np.asarray(p.weight)[scout] == 0)
         where = np.where(np.isnan(_dense(q, q.weight)), 0, _dense(q, q.weight))
         np.testing.assert_allclose(np.nan_to_num(_dense(p, p.weight)), where, rtol=1e-12)
@@ -115,9 +116,9 @@ def test_every_unit_keeps_its_synapses_and_scouts_go_at_the_end():
     begun = [np.asarray(p.index) for p in _sparse(learner.net)]
     for done in (0.25, 0.5, 0.75, 1.0):
         learner = _steps(learner, growth, *rest, 3)
-        learner = grown(growth, rest[0], learner, jnp.float32(done))
+        learner = grown((growth,), 0, rest[0], learner, jnp.float32(done))
         for p in _sparse(learner.net):
-            scout = learner.seen[p.name]["scout"]
+            scout = learner.seen[0][p.name]["scout"]
             held = np.asarray(jnp.sum(p.alive & ~scout, 1))
             np.testing.assert_array_equal(held, p.fan_in)
             index = np.where(np.asarray(p.alive), np.asarray(p.index), -1 - np.arange(p.slots))
@@ -125,7 +126,7 @@ def test_every_unit_keeps_its_synapses_and_scouts_go_at_the_end():
     assert any(
         np.any(a != np.asarray(p.index)) for a, p in zip(begun, _sparse(learner.net), strict=True)
     )
-    assert not any(np.any(held["scout"]) for held in learner.seen.values())
+    assert not any(np.any(held["scout"]) for held in learner.seen[0].values())
 
 
 def test_a_network_without_room_is_refused():

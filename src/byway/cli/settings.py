@@ -60,7 +60,7 @@ class Verb:
                 of what is not trained.
             UnknownNameError: a rule, a task or a key that does not exist, with the nearest ones.
         """
-        argv, given = _joined(argv, ("rules", "tasks")), {}
+        argv, given = _joined(argv, ("rules", "tasks", "growth")), {}
         if "--config" in argv:
             at = argv.index("--config")
             if at + 1 == len(argv):
@@ -150,7 +150,8 @@ class Verb:
         tasks = named or ([task] if isinstance(task, str) else [])
         members |= {called(one): TASKS.get(one) for one in tasks}
         growth = given.get("growth")
-        return members | ({called(growth): GROWTHS.get(growth)} if isinstance(growth, str) else {})
+        growing = split(growth) if isinstance(growth, str) else []
+        return members | {called(one): GROWTHS.get(one) for one in growing}
 
     def flags(self) -> list[Flag]:
         """Its own settings, then the common ones."""

@@ -88,6 +88,18 @@ class RIGL(Growth):
         )
 
     @override
+    def told(self, memory, fresh):
+        """What began anew is no scout."""
+        new = lambda name: fresh.get(name, {}).get("weight", False)
+        return {
+            name: {
+                "scout": held["scout"] & jnp.logical_not(new(name)),
+                "sum": jnp.where(new(name), 0, held["sum"]),
+            }
+            for name, held in memory.items()
+        }
+
+    @override
     def grow(self, memory, net, key, done):
         theta, structure, fresh, kept = {}, {}, {}, {}
         for p, k in zip(roomy := _roomy(net), jax.random.split(key, len(roomy)), strict=True):

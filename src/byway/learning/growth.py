@@ -1,11 +1,14 @@
 """Growth: what changes the wiring of a network, or resets units, while any rule trains it."""
 
 from abc import abstractmethod
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 from jaxtyping import Array, Bool, Float, Key
 
+from byway.core.errors import ConfigError
+from byway.core.given import require
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
 from byway.core.registry import snake_case
@@ -25,7 +28,8 @@ class Growth(eqx.Module):
     It has a memory of its own. `watch` looks at every call of f and g, and `taught` says what of an
     update is learned; `grow` acts every so many updates, on one clock for all seeds. Shapes never
     change, so nothing is compiled anew. Of weights that began anew training forgets the moments of
-    the optimiser, and what the rule's memory held of each.
+    the optimiser, and what the rule's memory held of each. Several policies may grow one network:
+    each has its own clock, and is `told` which weights the others let begin anew.
 
     Attributes:
         claims: what it goes by; the audit holds it to that.
@@ -63,6 +67,15 @@ class Growth(eqx.Module):
         """What of an update the network learns; all of it by default."""
         return update
 
+    def told(self, memory: PyTree, fresh: Fresh) -> PyTree:
+        """What it remembers once another policy has let weights begin anew; as it was by default.
+
+        Args:
+            memory: what it remembers.
+            fresh: which weights.
+        """
+        return memory
+
     @abstractmethod
     def grow(
         self, memory: PyTree, net: Network, key: Key[Array, ""], done: Float[Array, ""]
@@ -78,3 +91,19 @@ class Growth(eqx.Module):
         Returns:
             What it remembers, the network after it, and which weights began anew.
         """
+
+
+def policies(given: Any) -> tuple[Growth, ...]:
+    """The policies that grow a network, in the order in which they act.
+
+    Raises:
+        ConfigError: something else, or one of them twice.
+    """
+    listed = isinstance(given, Sequence) and not isinstance(given, str)
+    several: tuple[Any, ...] = tuple(given) if listed else () if given is None else (given,)
+    for one in several:
+        require(Growth, "growth", one, "growth policies", 'for example byway.growth("set")')
+    names = [one.id for one in several]
+    if len({*names}) < len(names):
+        raise ConfigError(f"growth = {', '.join(names)}", "each policy once", "name others")
+    return several

@@ -54,8 +54,8 @@ class Loop:
         seeds: the seed of each learner.
         probe: validation samples under the microscope.
         every: time steps between updates, for a rule that sees one at a time.
-        growth: what grows the networks, if anything does.
-        rests: the update after which nothing grows any more.
+        growth: the policies that grow the networks.
+        rests: for each, the update after which it does nothing more.
         starts: what each learner begins with, where nothing is drawn.
         stages: how many devices share the layers; each learner is on one by default.
 
@@ -81,12 +81,13 @@ class Loop:
         seeds: list[int],
         probe: int,
         every: int | None = None,
-        growth: Growth | None = None,
-        rests: int = LARGEST_COUNT,
+        growth: Sequence[Growth] = (),
+        rests: Sequence[int] | None = None,
         starts: Sequence[Start] | None = None,
         stages: int = 1,
     ):
-        self.growth, self.rests = growth, rests
+        self.growth = growth = tuple(growth)
+        self.rests = (LARGEST_COUNT,) * len(growth) if rests is None else tuple(rests)
         self.net, self.task, self.batch, self.seeds = net, task, batch, seeds
         rules = [rule] * len(seeds) if isinstance(rule, Rule) else list(rule)
         pairs = (
@@ -281,16 +282,16 @@ class Loop:
         """What is computed, and from what: the same for the same training in another process."""
         # Weights are drawn, whatever they are here.
         still = self.net.with_theta(jax.tree.map(jnp.zeros_like, self.net.theta))
-        window, zeros = self.batches.at(0), self.layout.share((jnp.int32(0),) * 4)
+        window, clock = self.batches.at(0), self._clock(0, 0, 0)
         train, scored = self.data["train"], self.data["validation"].first(SCORE_BATCH)
         programs = self._programs
         traced = [
             programs.start.trace(
                 self.numbers, self._whole.key, self._starts, self.net, train.first(self.batch)
             ),
-            programs.order(train.size).trace(self.numbers, self._whole, zeros[0]),
-            programs.train.trace(self.numbers, self._whole, window.own, (window.shared, *zeros)),
-            programs.score.trace(self.numbers, self._whole, (scored, *zeros[:2])),
+            programs.order(train.size).trace(self.numbers, self._whole, clock[0]),
+            programs.train.trace(self.numbers, self._whole, window.own, (window.shared, *clock)),
+            programs.score.trace(self.numbers, self._whole, (scored, *clock[:2])),
         ]
         return fingerprint(*traced, self.layout.fetch(self.numbers), still, self._starts)
 
@@ -320,7 +321,7 @@ class Loop:
         size = self._pipeline.size
         window = self._window
         count = min(window.last - window.first, max(size, int(TRIED / each) // size * size))
-        clock = tuple(jnp.int32(n) for n in (0, count, 0, self.rests))
+        clock = self._clock(0, count, 0)
         learners = jax.tree.map(jnp.copy, self.learners)
         started = time.perf_counter()
         self._answer(
@@ -385,9 +386,7 @@ class Loop:
             self.batches.begin(self._ordered(first))
         window, failed = self.batches.at(first), self.failed >= 0
         start, end = first - window.first, min(last, window.last) - window.first
-        clock = self.layout.share(
-            tuple(jnp.int32(n) for n in (start, end, self._done - start, self.rests))
-        )
+        clock = self._clock(start, end, self._done - start)
         self._window, shared = window, (window.shared, *clock)
         train = self._programs.train if self._pipeline is None else self._pipeline.train
         self.learners, scores = self._answer(train, self.numbers, self.learners, window.own, shared)
@@ -404,6 +403,11 @@ class Loop:
     def _done(self) -> int:
         """How many updates the learners have made, those apart that failed on the way."""
         return int(np.max(self.layout.fetch(self.learners.step)))
+
+    def _clock(self, first: int, last: int, done: int) -> tuple[Array, ...]:
+        """The updates of a window to do, those done before it, and after which growth rests."""
+        counts = jnp.int32(first), jnp.int32(last), jnp.int32(done)
+        return self.layout.share((*counts, jnp.array(self.rests, jnp.int32)))
 
     def _ordered(self, first: int) -> Array:
         """The order of an epoch of which `first` updates are done, of every learner."""

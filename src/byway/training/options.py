@@ -181,11 +181,11 @@ class Options(TypedDict, total=False):
         ),
     ]
     growth: Annotated[
-        Growth | None,
+        Growth | Sequence[Growth] | None,
         Option(
             None,
-            "what grows the network while it learns: set (of networks with net.fan-in), "
-            "continual_backprop; nothing by default",
+            "what grows the network while it learns, one policy or several (set,rigl); "
+            "'byway list growth' names them; nothing by default",
             str | None,
         ),
     ]

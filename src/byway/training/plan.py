@@ -35,7 +35,7 @@ from byway.core.hyper import hypers, unknown_to_python
 from byway.core.score import Score
 from byway.core.signal import Signal
 from byway.core.task import Split, Task
-from byway.learning.growth import Growth
+from byway.learning.growth import policies
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.network.network import Network
@@ -78,6 +78,7 @@ class Plan:
         defaults = DEFAULTS | {"epochs": task.suggests.epochs, "batch": task.suggests.batch}
         for name, default in defaults.items():
             options[name] = default if options[name] is None else options[name]
+        options["growth"] = policies(options["growth"])
         self.options = options
         # How many devices share the layers; `prepare` finds out.
         self.stages = 1
@@ -93,10 +94,10 @@ class Plan:
         """The seeds themselves."""
         return [self.first_seed + i for i in range(self.seeds)]
 
-    def rests(self, data: dict[str, Split]) -> int:
-        """The update after which nothing grows any more."""
+    def rests(self, data: dict[str, Split]) -> list[int]:
+        """For each growth policy, the update after which it does nothing more."""
         updates = self.epochs * (data["train"].size // self.batch)
-        return updates if self.growth is None else int(self.growth.until * updates)
+        return [int(policy.until * updates) for policy in self.growth]
 
     def decisive(self, moments: list[int]) -> dict[str, Any]:
         """Those that decide what is learned and seen, with the updates after which the microscope
@@ -111,7 +112,6 @@ class Plan:
             "schedule",
             "probe",
             "every",
-            "growth",
             "clip",
             "decay",
             "warmup",
@@ -122,6 +122,8 @@ class Plan:
         )
         return {name: getattr(self, name) for name in rest} | {
             "seeds": self.all_seeds,
+            # As they were given: one by itself, none as None.
+            "growth": (self.growth or (None,))[0] if len(self.growth) < 2 else self.growth,
             "scales": sorted((self.scales or {}).items()),
             "looks": moments,
         }
@@ -189,11 +191,8 @@ class Plan:
         )
         rule.accepts(net)
         _check_turns(rule)
-        if self.growth is not None:
-            require(
-                Growth, "growth", self.growth, "a growth policy", 'for example byway.growth("set")'
-            )
-            self.growth.accepts(net)
+        for policy in self.growth:
+            policy.accepts(net)
         optimisers = self._optimisers(net, rule, task, batches * updates)
         if self.lr_gamma is not None and not gamma_learns(rule, net, task, data, self.batch):
             require_none(
@@ -302,7 +301,7 @@ class Plan:
             ("growth", "which looks at all layers at once"),
             ("clip", "whose norm of all updates no stage knows before the last has run"),
         ):
-            if getattr(self, name) is not None:
+            if getattr(self, name) not in (None, ()):
                 raise ConfigError(
                     f"{given} beside {name}", "one of the two", f"{fix}; or {name}, {why}"
                 )
@@ -374,7 +373,7 @@ class Plan:
         )
         shaped = ("clip", "decay", "warmup", "scales", "base_width", "patience", "best")
         budget = {name: self.options[name] for name in ("epochs", "batch", "every", *shaped)}
-        grown = {} if self.growth is None else {"growth": str(self.growth)}
+        grown = {"growth": ", ".join(map(str, self.growth))} if self.growth else {}
         own = {field.name: getattr(rule, field.name) for field in hypers(type(rule))}
         return budget | made | grown | {"rule": own}
 

@@ -46,7 +46,7 @@ KEPT = 8
 # So many numbers of answers are kept of a learner; more would take the room of the data.
 MOST_ANSWERS = 2**22
 # What a learner is trained by.
-Made = tuple[Rule, Optimisers, Growth | None]
+Made = tuple[Rule, Optimisers, tuple[Growth, ...]]
 
 
 class Setting(NamedTuple):
@@ -208,14 +208,14 @@ class Programs:
             learner, scores = carry
             learner, new = self.update(made, learner, own, held, i)
             # By the clock of all seeds: a branch of each would be taken by every one.
-            if growth is not None:
-                number = done + i + 1
-                due = (number % growth.every == 0) & (number <= rests)
-                whole = jnp.maximum(rests - rests % growth.every, 1)
+            number = done + i + 1
+            for place, policy in enumerate(growth):
+                due = (number % policy.every == 0) & (number <= rests[place])
+                whole = jnp.maximum(rests[place] - rests[place] % policy.every, 1)
                 so_far = number.astype(jnp.float32) / whole.astype(jnp.float32)
                 learner = jax.lax.cond(
                     due,
-                    functools.partial(grown, growth, optimisers, done=so_far),
+                    functools.partial(grown, growth, place, optimisers, done=so_far),
                     lambda one: one,
                     learner,
                 )
@@ -351,14 +351,19 @@ def in_precision(tree: Any, dtype: Any) -> Any:
 
 
 def programs(
-    mould: Mould, rule: Rule, growth: Growth | None, net: Network, task: Task, setting: Setting
+    mould: Mould,
+    rule: Rule,
+    growth: tuple[Growth, ...],
+    net: Network,
+    task: Task,
+    setting: Setting,
 ) -> Programs:
     """The programs of a run: those of an earlier one of the same kind, if they are still
     kept.
     """
     code = behind(
         type(rule),
-        type(growth),
+        *map(type, growth),
         type(task),
         *mould.fixed,
         *(population.cell for population in net.populations),

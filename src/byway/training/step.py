@@ -3,6 +3,7 @@ scanned, mapped and differentiated.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,11 +12,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
+from byway.core.record import Record
 from byway.core.signal import Signal
 from byway.core.tree import PyTree
 from byway.learning.growth import Fresh, Growth
 from byway.learning.learner import Learner
-from byway.learning.rule import Rule, Score, Update, unscored, unwatched
+from byway.learning.rule import Rule, Score, Update, unscored
 from byway.network.network import Network
 from byway.training.optimisers import Optimiser, stepped
 
@@ -56,7 +58,7 @@ def new_learner(
     x: Float[Array, "batch *inputs"],
     signal: Signal,
     key: Key[Array, ""],
-    growth: Growth | None = None,
+    growth: Sequence[Growth] = (),
     start: Start | None = None,
 ) -> Learner:
     """A learner at its start: fresh weights, fresh gamma, empty moments.
@@ -68,7 +70,7 @@ def new_learner(
         x: a batch, for its shape alone.
         signal: that batch's signal, for its shape alone.
         key: the learner's key.
-        growth: what grows the network, if anything does.
+        growth: the policies that grow the network.
         start: weights, and perhaps gamma, that are not to be drawn.
     """
     net = net.redraw(branch(key, WEIGHTS)) if start is None else start.net
@@ -76,7 +78,7 @@ def new_learner(
         rule.init(net, branch(key, GAMMA)) if start is None or start.gamma is None else start.gamma
     )
     memory = rule.end(rule.start(gamma, net, x.shape[0])[1])
-    seen = () if growth is None else growth.start(net)
+    seen = tuple(policy.start(net) for policy in growth)
     bare = Learner(net, gamma, memory, seen, (), jnp.int32(0), key, jnp.int32(-1))
     learns: dict[int, tuple[list[str], list[str] | None]] = {}
 
@@ -101,7 +103,7 @@ def learn(
     signal: Signal,
     score: Score = unscored,
     every: int | None = None,
-    growth: Growth | None = None,
+    growth: Sequence[Growth] = (),
 ) -> tuple[Learner, Scores]:
     """Learn from one batch: one update, or one for each turn of the rule and for every so many
     steps of a batch of sequences.
@@ -115,19 +117,22 @@ def learn(
         score: what to measure of the output that the update came from.
         every: time steps between updates, for a rule in time, a divisor of the length; a whole
             sequence by default. With less, what the rule carries was gathered under older weights.
-        growth: what watches each call of f and g; when it acts is the loop's business.
+        growth: what watches each call of f and g; when each acts is the loop's business.
 
     Returns:
         The learner after it, and the mean of each score and measure.
     """
 
     def optimise(learner: Learner, turn: int, update: Update, scores: Scores) -> Learner:
-        if growth is not None:
-            update = growth.taught(learner.seen, update)
+        for policy, seen in zip(growth, learner.seen, strict=True):
+            update = policy.taught(seen, update)
         return _applied(rule, optimisers, learner, turn, update, scores)
 
+    def watch(seen: PyTree, net: Network, record: Record, update: Update) -> PyTree:
+        both = zip(growth, seen, strict=True)
+        return tuple(policy.watch(one, net, record, update) for policy, one in both)
+
     key = branch(learner.key, NOISE, learner.step)
-    watch = unwatched if growth is None else growth.watch
     learner, scores = rule.learn(learner, x, signal, key, optimise, score, watch, every)
     return dataclasses.replace(learner, step=learner.step + 1), scores
 
@@ -139,20 +144,27 @@ def concluded(rule: Rule, learner: Learner) -> Learner:
 
 
 def grown(
-    growth: Growth, optimisers: Optimisers, learner: Learner, done: Float[Array, ""]
+    growth: Sequence[Growth],
+    number: int,
+    optimisers: Optimisers,
+    learner: Learner,
+    done: Float[Array, ""],
 ) -> Learner:
-    """A learner whose network has grown; of weights that began anew nothing is left in moments and
-    memory.
+    """A learner whose network a policy has grown; of weights that began anew nothing is left in
+    moments and memory.
 
     Args:
-        growth: what grows it.
+        growth: the policies.
+        number: the place of the one that acts.
         optimisers: for theta and gamma.
         learner: the learner.
         done: the share of the time of growth that has passed.
     """
-    seen, net, fresh = growth.grow(
-        learner.seen, learner.net, branch(learner.key, GROWTH, learner.step), done
-    )
+    key = branch(learner.key, GROWTH, learner.step)
+    key = jax.random.fold_in(key, number) if number else key
+    memory, net, fresh = growth[number].grow(learner.seen[number], learner.net, key, done)
+    both = enumerate(zip(growth, learner.seen, strict=True))
+    seen = tuple(memory if i == number else one.told(held, fresh) for i, (one, held) in both)
     moments = tuple(
         (_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments
     )
