@@ -70,13 +70,13 @@ def test_there_are_as_many_synapses_after_every_update_and_no_sign_flips():
     growth = byway.growth("deep_r", rate=0.1, alpha=0.1, temperature=0.05)
     x, target = by_hand.sample(9, 3)
     signal, optimisers = Signal(target, SquaredError()), Optimisers(optax.sgd(0.1), optax.sgd(0.1))
-    learner = new_learner(BP(), net, optimisers, x, signal, jax.random.key(0), growth)
-    step = jax.jit(lambda one: learn(BP(), optimisers, one, x, signal, growth=growth)[0])
-    grow = jax.jit(lambda one: grown(growth, optimisers, one, jnp.float32(0.5)))
+    learner = new_learner(BP(), net, optimisers, x, signal, jax.random.key(0), (growth,))
+    step = jax.jit(lambda one: learn(BP(), optimisers, one, x, signal, growth=(growth,))[0])
+    grow = jax.jit(lambda one: grown((growth,), 0, optimisers, one, jnp.float32(0.5)))
     rewired = 0
     for _ in range(30):
         before, learner = learner, grow(step(learner))
-        for name, signs in learner.seen.items():
+        for name, signs in learner.seen[0].items():
             p, q = (
                 next(p for p in one.net.projections if p.name == name) for one in (before, learner)
             )
@@ -87,7 +87,7 @@ def test_there_are_as_many_synapses_after_every_update_and_no_sign_flips():
             assert not np.any(np.asarray(q.weight)[~alive])
             stayed = alive & (np.asarray(p.index) == index) & (np.asarray(q.weight) != 0)
             flipped = np.asarray(p.weight) * np.asarray(q.weight) < 0
-            assert not np.any(flipped & stayed & (np.asarray(before.seen[name]) == signs))
+            assert not np.any(flipped & stayed & (np.asarray(before.seen[0][name]) == signs))
             rewired += int(np.sum(np.asarray(p.index) != index))
     assert rewired > 100
 

@@ -255,10 +255,10 @@ def conforming():
 @pytest.mark.slow  # the page on writing a rule does the same
 def test_one_line_holds_a_rule_to_the_whole_contract():
     report = conforming()
-    assert report.networks == ["mlp", "convnet"]
+    assert report.networks == ["mlp", "convnet", "ode"]
     assert report.problems == []
     tried = {(h.law, h.on) for h in report.laws}
-    assert len(tried) == len(laws.BY_ITSELF) + 2 * len(laws.ON_NETWORKS) + len(laws.ON_FEW) + 1
+    assert len(tried) == len(laws.BY_ITSELF) + 3 * len(laws.ON_NETWORKS) + len(laws.ON_FEW) + 1
     assert [r.check.name for r in report.checks] == [c.name for c in BP().checks()]
 
 
