@@ -73,7 +73,11 @@ from byway.network.convolutions import Conv as Conv
 from byway.network.convolutions import LocallyConnected as LocallyConnected
 from byway.network.equinox import from_equinox as from_equinox
 from byway.network.equinox import to_equinox as to_equinox
+from byway.network.graph import Form as Form
 from byway.network.grown import grownet as grownet
+from byway.network.influence import Influence as Influence
+from byway.network.influence import Path as Path
+from byway.network.influence import influence as influence
 from byway.network.network import Network as Network
 from byway.network.orthogonal import Orthogonal as Orthogonal
 from byway.network.populations import Population as Population

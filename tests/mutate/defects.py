@@ -733,6 +733,30 @@ RULES = [
 
 NETWORK = [
     Defect(
+        "chance_lets_units_read_themselves",
+        "network/graph.py",
+        "good = old[one] & old[two] & fresh & ~loops",
+        "good = old[one] & old[two] & fresh",
+        _of("network/test_graph", "of_all_graphs_with_these_degrees_each_is_as_likely"),
+    ),
+    Defect(
+        "chance_forgets_how_far",
+        "network/graph.py",
+        "np.argsort(at + draw.uniform(size=at.shape), 1)",
+        "np.argsort(draw.uniform(size=at.shape), 1)",
+        _of(
+            "network/test_graph",
+            "chance_that_keeps_lengths_keeps_who_reads_how_many_of_whom_and_how_far",
+        ),
+    ),
+    Defect(
+        "influence_is_never_late",
+        "network/influence.py",
+        "moved[delay : delay + upto] += new[:room]",
+        "moved[:upto] += new",
+        _of("network/test_influence", "delays_add_up_along_paths"),
+    ),
+    Defect(
         "units_far_apart_are_wired",
         "network/sparse.py",
         "odds = odds - distances",
