@@ -114,6 +114,24 @@ def test_what_comes_back_is_any_that_is_not_read_with_any_sign():
     assert stats.binomtest(int(positive), 12000).pvalue > 1e-4
 
 
+def test_a_synapse_that_another_policy_drew_gets_the_sign_that_it_learns_first():
+    net = byway.mlp(8, 6, 3, fan_in=3).redraw(jax.random.key(1))
+    growth = byway.growth("deep_r", rate=0.1, alpha=0.1, temperature=0.0)
+    began = jnp.zeros((6, 3), bool).at[:, 1].set(True)
+    memory = growth.told(growth.start(net), {"input-hidden1": {"weight": began}})
+    p = net.projections[0]
+    fresh = net.with_theta({"input-hidden1": {"weight": jnp.where(began, 0, p.weight)}})
+    signs, after, gone = growth.grow(memory, fresh, jax.random.key(0), jnp.float32(0.5))
+    assert not np.any(np.asarray(gone["input-hidden1"]["weight"])[:, 1]), "it waits"
+    learnt = jnp.array([0.5, -0.5, 0.25, -0.25, 1.0, -1.0])
+    taught = after.projections[0].weight.at[:, 1].set(learnt)
+    after = after.with_theta({"input-hidden1": {"weight": taught}})
+    signs, after, _ = growth.grow(signs, after, jax.random.key(0), jnp.float32(0.5))
+    np.testing.assert_array_equal(signs["input-hidden1"][:, 1], np.sign(learnt))
+    expected = learnt - 0.01 * np.sign(learnt)
+    np.testing.assert_allclose(after.projections[0].weight[:, 1], expected, atol=1e-12)
+
+
 def test_a_network_in_which_all_is_read_is_refused():
     with pytest.raises(RuleError, match="build it with fan_in"):
         byway.growth("deep_r").accepts(byway.mlp(8, 6, 3, fan_in=8))

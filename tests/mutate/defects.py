@@ -794,11 +794,38 @@ NETWORK = [
     Defect(
         "signs_flip",
         "growths/deep_r.py",
-        "gone = p.alive & (moved < 0)",
-        "gone = p.alive & (moved < -1)",
+        "(held != 0) & (moved < 0)",
+        "(held != 0) & (moved < -1)",
         _of(
             "growths/test_deep_r",
             "there_are_as_many_synapses_after_every_update_and_no_sign_flips",
+        ),
+    ),
+    Defect(
+        "a_curve_that_grows_everywhere",
+        "growths/structural_plasticity.py",
+        "/ zeta) ** 2)) - 1",
+        "/ zeta) ** 2))",
+        _of("growths/test_structural_plasticity", "the_curve_is_zero_at_both_ends_and_one_between"),
+    ),
+    Defect(
+        "axons_without_end",
+        "growths/structural_plasticity.py",
+        "pairs = _few(keys[4], pre, pairs, axonal)",
+        "pairs = _few(keys[4], pre, pairs, jnp.full_like(axonal, ENOUGH))",
+        _of(
+            "growths/test_structural_plasticity",
+            "synapses_have_an_element_at_either_end_and_the_inhibitory_ones_stay",
+        ),
+    ),
+    Defect(
+        "nobody_is_told_that_there_is_no_room",
+        "training/fit.py",
+        "for one in (text, *more) if one is not None",
+        "for one in (text,) if one is not None",
+        _of(
+            "growths/test_structural_plasticity",
+            "where_there_is_no_room_growth_stops_training_goes_on_and_says_so",
         ),
     ),
     Defect(

@@ -66,23 +66,29 @@ class DeepR(Growth):
         return {p.name: jnp.where(p.weight < 0, -1, 1).astype(net.dtype) for p in _sparse(net)}
 
     @override
+    def told(self, memory, fresh):
+        """What another policy lets begin anew has no sign before it has learnt."""
+        began = lambda name: fresh.get(name, {}).get("weight", False)
+        return {name: jnp.where(began(name), 0, sign) for name, sign in memory.items()}
+
+    @override
     def grow(self, memory, net, key, done):
         signs, theta, structure, fresh = {}, {}, {}, {}
         for p, k in zip(sparse := _sparse(net), jax.random.split(key, len(sparse)), strict=True):
             walk, draw, flip = jax.random.split(k, 3)
             nu = jax.random.normal(walk, p.weight.shape, p.weight.dtype)
             span = self.every * self.rate
-            moved = memory[p.name] * p.weight - span * self.alpha
+            held = memory[p.name]
+            held = jnp.where(held == 0, jnp.sign(p.weight), held)
+            moved = held * p.weight - span * self.alpha
             moved = moved + (2 * span * self.temperature) ** 0.5 * nu
-            gone = p.alive & (moved < 0)
+            gone = p.alive & (held != 0) & (moved < 0)
             bare = p.with_structure({"index": jnp.where(gone, p.sources, p.index)})
             drawn = bare.proposed(draw, net[p.src], net[p.dst], p.slots)
             found = jnp.take_along_axis(drawn, jnp.maximum(jnp.cumsum(gone, 1) - 1, 0), 1)
             sign = jax.random.rademacher(flip, p.weight.shape, p.weight.dtype)
-            signs[p.name] = jnp.where(gone, sign, memory[p.name])
-            theta[p.name] = {
-                "weight": jnp.where(p.alive & ~gone, memory[p.name] * moved, 0),
-            }
+            signs[p.name] = jnp.where(gone, sign, held)
+            theta[p.name] = {"weight": jnp.where(p.alive & ~gone, held * moved, 0)}
             structure[p.name] = {"index": jnp.where(gone, found, p.index)}
             fresh[p.name] = {"weight": gone}
         return signs, net.with_theta(theta).with_structure(structure), fresh

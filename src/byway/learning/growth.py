@@ -76,6 +76,10 @@ class Growth(eqx.Module):
         """
         return memory
 
+    def advice(self, memory: PyTree) -> str | None:
+        """What to tell the user at the end of a training; None if all is well."""
+        return None
+
     @abstractmethod
     def grow(
         self, memory: PyTree, net: Network, key: Key[Array, ""], done: Float[Array, ""]

@@ -218,7 +218,12 @@ class FixedFanIn(Projection):
         return drawn.with_theta({"weight": jnp.where(drawn.alive, shrink * drawn.weight, 0)})
 
     def proposed(
-        self, key: Key[Array, ""], src: Population, dst: Population, count: int
+        self,
+        key: Key[Array, ""],
+        src: Population,
+        dst: Population,
+        count: int,
+        only: Bool[Array, " pre"] | None = None,
     ) -> Int[Array, "post count"]:
         """Units to read that each unit does not read yet, drawn without replacement by their odds.
 
@@ -228,17 +233,21 @@ class FixedFanIn(Projection):
             key: the randomness.
             src: the presynaptic population, for its positions.
             dst: the postsynaptic population.
-            count: how many for each unit: there have to be so many.
+            count: how many for each unit; where there are fewer, the rest are as free slots.
+            only: which units may be read; all by default.
         """
 
         def draw(one):
             key, unit, held = one
             odds = jax.random.gumbel(key, (self.sources,), src.position.dtype)
+            if only is not None:
+                odds = jnp.where(only, odds, -jnp.inf)
             if self.reach is not None:
                 odds = odds - distances(dst.position[unit][None], src.position)[0] / self.reach
                 if self.src == self.dst:
                     odds = odds.at[unit].set(-jnp.inf)
-            return jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)[1]
+            best, found = jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)
+            return jnp.where(best > -jnp.inf, found, self.sources)
 
         each = jax.random.split(key, dst.size), jnp.arange(dst.size), self.index
         few = dst.size * self.sources <= DRAWN

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from typing_extensions import Unpack
 from byway.core.errors import ConfigError
 from byway.core.given import require, require_listener, require_none
 from byway.core.task import Split, Task
+from byway.core.tree import PyTree
+from byway.learning.growth import Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.metrics.microscope import QUANTITIES
@@ -172,8 +174,14 @@ def announced(
 def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Result:
     rule, task, history = loop.rule, loop.task, History(at.readings)
     last = history.last("train")
+    learners = loop.real_learners()
     said = [rule.advice({k: float(v[i]) for k, v in last.items()}) for i in range(len(loop.seeds))]
-    advice = {seed: text for seed, text in zip(loop.seeds, said, strict=True) if text is not None}
+    grew = [_grew(loop.growth, learners.seen, i) for i in range(len(loop.seeds))]
+    advice = {
+        seed: "; ".join(texts)
+        for seed, text, more in zip(loop.seeds, said, grew, strict=True)
+        if (texts := [one for one in (text, *more) if one is not None])
+    }
     test, predictions = loop.answered("test")
     confusion = None
     if predictions is not None and predictions.labels:
@@ -187,8 +195,8 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
         test_classes=[] if confusion is None else confusion.samples.tolist(),
         others={name: loop.score(name) for name in data if name not in PARTS},
         failures={
-            seed: _explain(int(update), loop.steps, plan.rate(rule), advice.get(seed))
-            for seed, update in zip(loop.seeds, loop.failed, strict=True)
+            seed: _explain(int(update), loop.steps, plan.rate(rule), text)
+            for seed, update, text in zip(loop.seeds, loop.failed, said, strict=True)
             if update >= 0
         },
         advice=advice,
@@ -203,9 +211,15 @@ def _result(loop: Loop, plan: Plan, data: dict[str, Split], at: Progress) -> Res
         speed_up=loop.speed_up(at.seconds / max(at.step, 1)),
         rule=rule,
         task=task,
-        learners=loop.real_learners(),
+        learners=learners,
         predictions=predictions,
     )
+
+
+def _grew(growth: Sequence[Growth], seen: PyTree, index: int) -> list[str | None]:
+    """What each policy has to say of the seed at `index`."""
+    held = jax.tree.map(lambda a: a[index], seen)
+    return [policy.advice(memory) for policy, memory in zip(growth, held, strict=True)]
 
 
 def _over_time(task: Task) -> str:

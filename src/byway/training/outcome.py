@@ -53,7 +53,7 @@ class Outcome:
             sequence, or the "samples" of a series; empty where they do not.
         test_classes: how many test samples each class has; empty where that is not known.
         failures: by seed, why it stopped early.
-        advice: what the rule has to say of its last epoch, by seed.
+        advice: what the rule has to say of its last epoch, and growth of its course, by seed.
         stopped: why all seeds stopped before the last epoch, where somebody asked for it.
         seconds: training time of all seeds together, without compiling [s].
         compile_seconds: time to compile the training program [s].
