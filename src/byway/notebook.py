@@ -10,6 +10,7 @@ import numpy as np
 from byway.audit.verdict import Verdict
 from byway.core.display import drawn
 from byway.core.metric import Metric
+from byway.metrics.growing import WHOLE
 from byway.network.describe import describe
 from byway.network.network import Network
 from byway.pages.drawing import MOST, network_svg
@@ -127,7 +128,7 @@ def _metric_chart(outcome: Outcome, metric: Metric) -> Chart | None:
     curves = outcome.history.group(metric.name)
     series = [
         Series(name, c.steps.astype(float), *mean_and_spread(metric.scale * c.values))
-        for name in outcome.projections
+        for name in (*outcome.projections, WHOLE)
         if (c := curves.get(name)) is not None
     ]
     series = [s for s in series if np.isfinite(s.mean).any()]

@@ -1523,6 +1523,20 @@ AUDIT = [
 
 MEASURES = [
     Defect(
+        "scouts_count_as_synapses",
+        "metrics/growing.py",
+        "        ones = policy.taught(memory, ones)",
+        "        policy.taught(memory, ones)",
+        _of("metrics/test_growing", "scouts_are_no_synapses_until_they_are_taken"),
+    ),
+    Defect(
+        "what_is_lost_is_divided_by_what_is_there",
+        "metrics/growing.py",
+        "(were - kept) / max(were, 1)",
+        "(were - kept) / max(there_are, 1)",
+        _of("metrics/test_growing", "born_and_lost_are_those_of_sets"),
+    ),
+    Defect(
         "blackbox_lies_at_the_end",
         "experiment/blackbox.py",
         "middle = names[(len(names) - 1) // 2]",

@@ -64,8 +64,8 @@ class Metric:
         meaning: how to read it, in a sentence or two.
         level: a value worth a line in a chart, such as what chance gives.
         axis: how its axis is divided.
-        column: whether tables show it: of a metric by projection, its mean over those that are
-            hidden when it was last measured.
+        column: whether tables show it, as it was last measured: of a metric by projection, its mean
+            over those that are hidden.
     """
 
     name: str

@@ -12,6 +12,7 @@ import numpy as np
 from byway.core.errors import RunError
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.growing import WHOLE
 from byway.metrics.predictions import BALANCED
 from byway.report.charts import (
     Chart,
@@ -26,6 +27,7 @@ from byway.report.charts import (
 )
 from byway.report.classes import by_class
 from byway.report.forest import forest
+from byway.report.in_space import in_space
 from byway.report.over_time import over_time
 from byway.report.pictures import pictures
 from byway.report.reach import reach_charts
@@ -109,6 +111,8 @@ def _view(run: Outcomes) -> dict[str, Any]:
     for label, outcome in run.finished.items():
         networks.setdefault(outcome.network, []).append(label)
     charts = [score_charts(run, one, style, timed=one == score) for one in run.scores]
+    lenses = _lenses(run, style)
+    grown = [lens for lens in lenses if [name for name, _ in lens.charts] == [WHOLE]]
     return {
         "run": run,
         "seeds": max(len(outcome.seeds) for outcome in run.finished.values()),
@@ -124,7 +128,9 @@ def _view(run: Outcomes) -> dict[str, Any]:
         "classes": by_class(run),
         "over_time": over_time(run, style),
         "balanced": BALANCED,
-        "lenses": _lenses(run, style),
+        "lenses": [lens for lens in lenses if lens not in grown],
+        "grown": grown,
+        "in_space": in_space(run, style),
         "look_cost": _cost(run),
         "verdicts": VERDICTS,
         "audits": {label: one.audit for label, one in run.finished.items() if one.audit},

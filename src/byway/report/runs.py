@@ -13,10 +13,11 @@ import numpy as np
 from byway.core.errors import ConfigError, RunError
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.report.table import measured_of
 from byway.runs.folder import folders, read
 from byway.runs.outcomes import Outcomes
 from byway.runs.statistics import Interval, paired_interval
-from byway.training.outcome import HIDDEN, Outcome
+from byway.training.outcome import Outcome
 
 # By column of the table `runs`, a row for each seed of each rule: its type, and what it is. After
 # these comes one for each test score that any of the runs declares, and one for each metric that
@@ -260,9 +261,11 @@ def _printed(score: Score, held: Mapping[str, np.ndarray], index: int) -> float 
 
 
 def _hidden_mean(outcome: Outcome, metric: Metric, index: int) -> float | None:
-    """One seed's last mean over hidden projections, as it is printed."""
+    """One seed's last mean over hidden projections, or what was measured of the whole network, as
+    it is printed.
+    """
     curves = outcome.history.group(metric.name).items()
-    last = [c.last[index] for name, c in curves if outcome.projections.get(name) == HIDDEN]
+    last = [c.last[index] for name, c in curves if measured_of(outcome, name)]
     finite = [value for value in last if np.isfinite(value)]
     return metric.scale * float(np.mean(finite)) if finite else None
 

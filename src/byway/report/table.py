@@ -13,6 +13,7 @@ import numpy as np
 
 from byway.core.metric import Metric
 from byway.core.score import Score
+from byway.metrics.growing import WHOLE
 from byway.metrics.predictions import BALANCED
 from byway.runs import statistics
 from byway.runs.outcomes import BASELINES, CONTROL, Outcomes
@@ -204,12 +205,17 @@ def _all_scores(outcome: Outcome) -> dict[tuple[str, Score], Spread]:
     return found | {(split, one): spread(held, one) for split, held in others for one in scores[:1]}
 
 
+def measured_of(outcome: Outcome, name: str) -> bool:
+    """Whether tables show what a metric is of: the whole network, or a hidden projection."""
+    return name == WHOLE or outcome.projections.get(name) == HIDDEN
+
+
 def _hidden_mean(outcome: Outcome, metric: Metric) -> float:
     """As it is printed. Projections into the output are left out: nearly every rule gives these the
     true gradient.
     """
     curves = outcome.history.group(metric.name)
-    last = [c.last for name, c in curves.items() if outcome.projections.get(name) == HIDDEN]
+    last = [c.last for name, c in curves.items() if measured_of(outcome, name)]
     values = np.concatenate(last or [np.zeros(0)])
     values = values[np.isfinite(values)]
     return metric.scale * float(values.mean()) if values.size else math.nan

@@ -161,7 +161,7 @@ class Course:
 
     def _measure(self, train: Scores) -> None:
         validation = self.loop.score("validation", strict=not self.at.readings)
-        self._read(flat({"train": train, "validation": validation}))
+        self._read(flat({"train": train, "validation": validation} | self.loop.grown()))
 
     def _look(self) -> None:
         seen, seconds = self.loop.look()

@@ -16,6 +16,7 @@ from byway.core.tree import PyTree
 from byway.learning.growth import Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
+from byway.metrics.growing import GROWING, grows
 from byway.metrics.microscope import QUANTITIES
 from byway.metrics.predictions import BALANCED
 from byway.network.blackbox import hosts
@@ -159,7 +160,7 @@ def announced(
         "task_id": task.id,
         "seeds": plan.all_seeds,
         "scores": (*task.scores, *([BALANCED] if _balanced(task) else [])),
-        "metrics": QUANTITIES,
+        "metrics": (*QUANTITIES, *(GROWING if grows(net, plan.growth) else ())),
         "network": describe(net),
         "projections": {p.name: OUTPUT if p.dst == net.output else HIDDEN for p in joints},
         "first": [p.name for p in joints if p.src == net.input],

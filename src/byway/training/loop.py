@@ -19,6 +19,7 @@ from byway.core.tree import PyTree
 from byway.learning.growth import Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
+from byway.metrics.growing import WHOLE, Wired, growing, grows, wired
 from byway.metrics.predictions import Predictions
 from byway.network.blackbox import failures
 from byway.network.network import Network
@@ -131,6 +132,7 @@ class Loop:
             learners.failed.dtype
         )
         self.learners = self.layout.place(eqx.tree_at(lambda one: one.failed, learners, failed))
+        self._wired_first = self._wired()
         self._drawn: tuple[Any, int] = None, 0
         self.compile_seconds = self._warm()
         self._looked, self.look_compile_seconds = False, 0.0
@@ -155,10 +157,13 @@ class Loop:
 
     def sound(self, values: dict[str, Any]) -> dict[str, np.ndarray]:
         """Numbers of the seeds asked for, "seeds *rest"; NaN where the learner has failed."""
+        return self._sound(self._real(values))
+
+    def _sound(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         alive = self.failed < 0
         return {
             k: np.where(alive.reshape(-1, *[1] * (v.ndim - 1)), v, np.nan)
-            for k, v in self._real(values).items()
+            for k, v in values.items()
         }
 
     def finished(self, means: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -238,6 +243,19 @@ class Loop:
         lost = ~sound.reshape(-1, *[1] * (said.ndim - 1))
         values = np.where(lost, np.asarray(-1 if encoding.labels else np.nan, said.dtype), said)
         return Predictions(values, truth, encoding.labels, tuple(self.seeds))
+
+    def grown(self) -> dict[str, dict[str, np.ndarray]]:
+        """What has become of the wiring since the start, by metric, of the whole network, "seeds";
+        nothing where none may grow.
+        """
+        if not grows(self.net, self.growth):
+            return {}
+        both = zip(self._wired_first, self._wired(), self._each(self.learners.net), strict=True)
+        each = [growing(net, first, now) for first, now, net in both]
+        return {
+            name: self._sound({WHOLE: np.array([float(one[name]) for one in each])})
+            for name in each[0]
+        }
 
     def look(self) -> tuple[dict[str, dict[str, np.ndarray]], float]:
         """What the microscope sees on validation samples.
@@ -393,6 +411,20 @@ class Loop:
         self._drawn = self.learners, window.first + end
         alive = lambda v: np.where(failed.reshape(-1, *[1] * (v.ndim - 1)), np.nan, v)
         return {k: alive(v[:, start:end]) for k, v in self._real(scores).items()}
+
+    def _wired(self) -> list[Wired]:
+        """The synapses of each seed; of none where none may grow."""
+        if not grows(self.net, self.growth):
+            return []
+        both = self._each((self.learners.net, self.learners.seen))
+        return [wired(net, self.growth, seen) for net, seen in both]
+
+    def _each(self, tree: Any) -> list[Any]:
+        """The same of each seed."""
+        held = self._real(tree)
+        return [
+            jax.tree.map(lambda a, i=i: jnp.asarray(a[i]), held) for i in range(len(self.seeds))
+        ]
 
     @property
     def _whole(self) -> Learner:
