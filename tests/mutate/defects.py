@@ -802,6 +802,26 @@ NETWORK = [
         ),
     ),
     Defect(
+        "units_flee_their_partners",
+        "growths/migration.py",
+        "step = self.rate * (pull + push)",
+        "step = self.rate * (push - pull)",
+        _of(
+            "growths/test_migration",
+            "wiring_gets_shorter_outputs_and_delays_stay_and_no_two_units_meet",
+        ),
+    ),
+    Defect(
+        "units_are_drawn_by_those_that_they_read_alone",
+        "growths/migration.py",
+        "for here, there, a in ((dst, src, size.T), (src, dst, size)):",
+        "for here, there, a in ((dst, src, size.T),):",
+        _of(
+            "growths/test_migration",
+            "without_push_units_go_where_the_quadratic_cost_is_least",
+        ),
+    ),
+    Defect(
         "a_curve_that_grows_everywhere",
         "growths/structural_plasticity.py",
         "/ zeta) ** 2)) - 1",

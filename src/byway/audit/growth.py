@@ -42,7 +42,8 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
     def grown(memory, net, record, update, key):
         memory = growth.watch(memory, net, eqx.combine(record, fixed), Update(update))
         memory, net, fresh = growth.grow(memory, net, key, jnp.float32(0.5))
-        return {"memory": memory, "net": net, "fresh": fresh}
+        places = {p.name: p.position for p in net.populations}
+        return {"memory": memory, "net": net, "fresh": fresh, "places": places}
 
     memory, key = growth.start(net), jax.eval_shape(lambda: jax.random.key(0))
     traced = part(
