@@ -46,6 +46,7 @@ _HOME = {
     "ode": "network.builders",
     "orthogonal": "network.builders",
     "grownet": "network.grown",
+    "simulate": "network.simulate",
     "wiring": "network.wiring",
     "Wiring": "network.wiring",
     "Form": "network.graph",

@@ -84,6 +84,7 @@ from byway.network.populations import Population as Population
 from byway.network.projections import Dense as Dense
 from byway.network.projections import Offset as Offset
 from byway.network.projections import Skip as Skip
+from byway.network.simulate import simulate as simulate
 from byway.network.sparse import FixedFanIn as FixedFanIn
 from byway.network.wiring import Wiring as Wiring
 from byway.network.wiring import wiring as wiring

@@ -931,6 +931,20 @@ NETWORK = [
             "relu_keeps_half_the_second_moment_that_its_gain_makes_up_for",
         ),
     ),
+    Defect(
+        "what_a_window_does_not_hold_is_lost",
+        "network/fan_out.py",
+        "more = jnp.any(left > window)",
+        "more = jnp.any(left < 0)",
+        _of("network/test_fan_out", "a_unit_that_many_read_takes_more_than_one_window"),
+    ),
+    Defect(
+        "samples_share_their_currents",
+        "network/fan_out.py",
+        "sample[:, None] * self.targets + ",
+        "",
+        _of("network/test_fan_out", "a_current_by_source_is_that_by_target_to_the_bit"),
+    ),
 ]
 
 SIGNAL = [

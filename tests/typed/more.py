@@ -146,5 +146,7 @@ print(wired.sparsity, wired.in_degree, form.small_world("space"), form.chance["d
 say: byway.Influence = byway.influence(byway.grownet(9, 12, 2, fan_in=4))
 way: byway.Path | None = say.strongest(output=1)
 print(say.arrived, say.units, "" if way is None else way.units)
+run, out = byway.simulate(byway.rnn(2, 3, 1), jax.numpy.zeros((1, 4, 2)))
+print(run.clock, byway.simulate(byway.rnn(2, 3, 1), jax.numpy.zeros((1, 4, 2)), run)[1], out)
 print(byway.FixedFanIn, byway.SequenceRule, byway.RoundTripRule, byway.BywayWarning)
 print(byway.Local({}, {}, {}, 1.0).slope, byway.Cell, byway.Learner, byway.Pair, byway.Phase)

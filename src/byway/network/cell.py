@@ -61,6 +61,7 @@ class Cell(eqx.Module):
             activity is "batch sends *units".
         in_events: whether it lives in continuous time and sends spike times, see `events`.
         flows: whether its state follows a differential equation, see `flows`.
+        silent: whether its units send nothing in most steps, as those that spike do.
         own: the ports that take parameters of the units themselves, such as a time constant that is
             learned: what drives them is an `Offset`, a bias and nothing else.
         opposed: whether weights between two populations of such units, one way and the other, are
@@ -78,6 +79,7 @@ class Cell(eqx.Module):
     sends: ClassVar[tuple[str, ...]] = ()
     in_events: ClassVar[bool] = False
     flows: ClassVar[bool] = False
+    silent: ClassVar[bool] = False
     own: ClassVar[tuple[int, ...]] = ()
     opposed: ClassVar[bool] = False
 
@@ -216,6 +218,7 @@ class Like(eqx.Module):
     ports = property(lambda self: self.cell.ports)
     carries = property(lambda self: self.cell.carries)
     sends = property(lambda self: self.cell.sends)
+    silent = property(lambda self: self.cell.silent)
     own = property(lambda self: self.cell.own)
     opposed = property(lambda self: self.cell.opposed)
     black_box = property(lambda self: self.cell.black_box)

@@ -250,6 +250,15 @@ class Network(eqx.Module):
         )
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
+    def by_source(self) -> "Network":
+        """The same network, to be run and not trained: the synapses of a fixed fan-in out of units
+        that are mostly silent lie by where they come from, so a step costs what was sent.
+        """
+        projections = tuple(
+            p.by_source() if self[p.src].cell.silent else p for p in self.projections
+        )
+        return eqx.tree_at(lambda n: n.projections, self, projections)
+
     @property
     def feedforward(self) -> bool:
         """Whether one pass tells all: no cycle, no delay, and no cell with a state."""

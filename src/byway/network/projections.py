@@ -139,6 +139,12 @@ class Projection(eqx.Module):
         """
         return self
 
+    def by_source(self) -> "Projection":
+        """The same map, laid out for units of `src` that mostly send nothing; itself where there is
+        no such layout.
+        """
+        return self
+
     @property
     def note(self) -> str:
         """What the names and shapes of the two ends do not tell of it, in a few words."""

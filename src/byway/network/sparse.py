@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import is_number, require_whole, shown
+from byway.network.fan_out import FanOut, by_source
 from byway.network.populations import Population
 from byway.network.projections import Dense, Projection
 from byway.network.space import distances
@@ -203,6 +204,13 @@ class FixedFanIn(Projection):
         ends = self.src, self.dst, self.src_shape, self.dst_shape
         held = self._dense(self.weight), self.bias
         return Dense(*ends, *held, label=self.label, delay=self.delay)
+
+    @override
+    def by_source(self):
+        """Its synapses, sorted by source."""
+        ends = self.src, self.dst, self.src_shape, self.dst_shape
+        held = by_source(self.index, self.weight, self.sources)
+        return FanOut(*ends, bias=self.bias, label=self.label, delay=self.delay, **held)
 
     @override
     def redraw(self, key, src, dst):

@@ -1,6 +1,7 @@
 """What spiking cells share: the membrane, the pseudo-derivative, the refractory counter."""
 
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,8 @@ SURROGATES = {
 
 class Spiking(StatefulCell):
     """Abstract: a membrane that leaks, and spikes at a threshold."""
+
+    silent: ClassVar[bool] = True
 
     tau: float = hyper(20.0, "time constant of the membrane", unit="step", low=1.0)
     threshold: float = hyper(
