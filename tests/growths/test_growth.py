@@ -237,7 +237,9 @@ def _few(task, share=48):
     return {name: Split(s.x[:share], s.y[:share]) for name, s in task.load().items()}
 
 
-@pytest.mark.parametrize("name", ["set", "rigl", "deep_r", "structural_plasticity", "migration"])
+@pytest.mark.parametrize(
+    "name", ["set", "rigl", "deep_r", "structural_plasticity", "migration", "spatial_cost"]
+)
 def test_a_growing_run_that_was_stopped_is_the_same_bits(name, tmp_path):
     """Stopped after the first of three epochs, in mid-clock."""
     task, growth = byway.task("digits"), byway.growth(name, every=5)

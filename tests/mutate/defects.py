@@ -822,6 +822,20 @@ NETWORK = [
         ),
     ),
     Defect(
+        "ways_that_the_strength_of_units_does_not_change",
+        "growths/spatial_cost.py",
+        "+ (by_strength[:, None] + by_strength[None]) / 2",
+        "",
+        _of("growths/test_spatial_cost", "weights_shrink_by_the_slope_of_the_cost"),
+    ),
+    Defect(
+        "the_slope_of_the_way_back",
+        "growths/spatial_cost.py",
+        "exponential((pairs * size).T, size * far)",
+        "exponential(pairs * size, size * far)",
+        _of("growths/test_spatial_cost", "weights_shrink_by_the_slope_of_the_cost"),
+    ),
+    Defect(
         "a_curve_that_grows_everywhere",
         "growths/structural_plasticity.py",
         "/ zeta) ** 2)) - 1",
