@@ -53,6 +53,8 @@ _HOME = {
     "influence": "network.influence",
     "Influence": "network.influence",
     "Path": "network.influence",
+    "lesion": "network.lesion",
+    "Lesion": "network.lesion",
     "Orthogonal": "network.orthogonal",
     "leaky_relu": "network.activations",
     "graph": "network.builders",

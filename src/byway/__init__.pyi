@@ -78,6 +78,8 @@ from byway.network.grown import grownet as grownet
 from byway.network.influence import Influence as Influence
 from byway.network.influence import Path as Path
 from byway.network.influence import influence as influence
+from byway.network.lesion import Lesion as Lesion
+from byway.network.lesion import lesion as lesion
 from byway.network.network import Network as Network
 from byway.network.orthogonal import Orthogonal as Orthogonal
 from byway.network.populations import Population as Population

@@ -733,6 +733,23 @@ RULES = [
 
 NETWORK = [
     Defect(
+        "a_lesion_leaves_what_others_read",
+        "network/lesion.py",
+        "post[:, None] | np.append(pre, True)[index]",
+        "post[:, None] | (index == p.sources)",
+        _of("network/test_lesion", "no_rule_brings_them_back"),
+    ),
+    Defect(
+        "rigl_tries_one_unit_in_two_slots",
+        "growths/rigl.py",
+        "tried = open_ & (place < p.spare) & (done < 1)",
+        "tried = open_ & (done < 1)",
+        _of(
+            "network/test_lesion",
+            "rigl_grows_where_slots_were_cut_and_nobody_reads_another_twice",
+        ),
+    ),
+    Defect(
         "chance_lets_units_read_themselves",
         "network/graph.py",
         "good = old[one] & old[two] & fresh & ~loops",

@@ -114,14 +114,17 @@ class RIGL(Growth):
             open_ = (scout & ~taken) | weak | ~p.alive
             bare = p.with_structure({"index": jnp.where(open_, p.sources, p.index)})
             drawn = bare.proposed(k, net[p.src], net[p.dst], p.spare)
-            # As many slots of each unit are open as it has spare; they are filled in order.
-            place = jnp.clip(jnp.cumsum(open_, 1) - 1, 0, p.spare - 1)
-            found = jnp.where(done < 1, jnp.take_along_axis(drawn, place, 1), p.sources)
+            # As many slots of each unit are filled as it has spare, in order; more are open where
+            # synapses were cut.
+            place = jnp.cumsum(open_, 1) - 1
+            tried = open_ & (place < p.spare) & (done < 1)
+            found = jnp.take_along_axis(drawn, jnp.clip(place, 0, p.spare - 1), 1)
+            found = jnp.where(tried, found, p.sources)
             index = jnp.where(open_, found, p.index)
             structure[p.name] = {"index": index}
             theta[p.name] = {"weight": jnp.where(open_, 0, p.weight)}
             fresh[p.name] = {"weight": open_ | taken}
-            kept[p.name] = {"scout": open_ & (done < 1), "sum": jnp.zeros_like(total)}
+            kept[p.name] = {"scout": tried, "sum": jnp.zeros_like(total)}
         return kept, net.with_theta(theta).with_structure(structure), fresh
 
 
