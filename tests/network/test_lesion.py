@@ -129,7 +129,8 @@ def test_a_whole_population_may_go():
     assert hurt.units.keys() == {"hidden1"} and len(hurt.units["hidden1"]) == 4
     out = hurt.net.forward(jnp.ones((2, 3))).post["output"]
     np.testing.assert_array_equal(out[0], out[1])
-    assert byway.wiring(hurt.net).synapses == 5 * 2
+    assert not np.any(hurt.net.alive("hidden2")), "what reads nothing any more is no unit either"
+    assert byway.wiring(hurt.net).synapses == 0
 
 
 def test_balls_that_are_none():

@@ -265,7 +265,7 @@ def test_one_line_holds_a_rule_to_the_whole_contract():
 @pytest.mark.slow
 def test_the_report_reads_well():
     said = str(conforming()).splitlines()
-    assert said[0] == "checked: conforms, on mlp, convnet"
+    assert said[0] == "checked: conforms, on mlp, convnet, ode"
     assert "  yes  one program for all learns what each does alone" in said
     assert any(line.startswith("  yes  convnet: update = autodiff: ") for line in said)
 

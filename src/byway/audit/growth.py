@@ -15,7 +15,12 @@ from byway.learning.rule import Update
 from byway.network.network import Network
 
 # What stands for what, by the first word of a name. The wiring is its own business, as chance is.
-SOURCES: dict[str, Source] = {"net": "weights", "record": "activity", "update": "update"}
+SOURCES: dict[str, Source] = {
+    "net": "weights",
+    "record": "activity",
+    "update": "update",
+    "loss": "loss",
+}
 
 
 def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Source]:
@@ -39,15 +44,24 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
         eqx.filter_eval_shape(once), lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)
     )
 
-    def grown(memory, net, record, update, key):
+    def grown(memory, net, record, update, loss, key):
         memory = growth.watch(memory, net, eqx.combine(record, fixed), Update(update))
+        memory = growth.scored(memory, loss)
         memory, net, fresh = growth.grow(memory, net, key, jnp.float32(0.5))
         places = {p.name: p.position for p in net.populations}
         return {"memory": memory, "net": net, "fresh": fresh, "places": places}
 
     memory, key = growth.start(net), jax.eval_shape(lambda: jax.random.key(0))
     traced = part(
-        grown, {"memory": memory, "net": net, "record": record, "update": net.theta, "key": key}
+        grown,
+        {
+            "memory": memory,
+            "net": net,
+            "record": record,
+            "update": net.theta,
+            "loss": jnp.zeros((), net.dtype),
+            "key": key,
+        },
     )
     remembered = dict.fromkeys(leaves("memory", memory), NOTHING)
     while True:

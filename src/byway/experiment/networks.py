@@ -29,7 +29,7 @@ CHANNELS, UNITS = (16, 32), 500
 ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("channels", "kernel", "pool"), ("convnet",)),
     **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
-    **dict.fromkeys(("regions", "form", "spare", "reach", "cycles", "speed"), ("grownet",)),
+    **dict.fromkeys(("regions", "form", "spare", "born", "reach", "cycles", "speed"), ("grownet",)),
     "fan_in": ("mlp", "grownet"),
     "code": ("mlp",),
     "units": ("lru", "grownet"),
@@ -97,6 +97,7 @@ class NetSettings:
         regions: into how many regions a grownet is cut, from input to output; 4 by default.
         form: of a grownet: volume, the default, ball or sheet.
         spare: free slots of each unit of a grownet, into which it can grow; none by default.
+        born: share of the units of a grownet that there are at first, all by default.
         reach: the length over which synapses of a grownet become rare [um], in a cube of 400; 80 by
             default, inf for wiring blind to distance.
         cycles: whether regions of a grownet read themselves and those beyond them too.
@@ -127,6 +128,7 @@ class NetSettings:
     regions: int | None = None
     form: str | None = None
     spare: int | None = None
+    born: float | None = None
     reach: float | None = None
     cycles: bool = False
     speed: float | None = None

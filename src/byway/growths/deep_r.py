@@ -84,7 +84,7 @@ class DeepR(Growth):
             moved = moved + (2 * span * self.temperature) ** 0.5 * nu
             gone = p.alive & (held != 0) & (moved < 0)
             bare = p.with_structure({"index": jnp.where(gone, p.sources, p.index)})
-            drawn = bare.proposed(draw, net[p.src], net[p.dst], p.slots)
+            drawn = bare.proposed(draw, net[p.src], net[p.dst], p.slots, net.alive(p.src))
             found = jnp.take_along_axis(drawn, jnp.maximum(jnp.cumsum(gone, 1) - 1, 0), 1)
             sign = jax.random.rademacher(flip, p.weight.shape, p.weight.dtype)
             signs[p.name] = jnp.where(gone, sign, held)

@@ -111,9 +111,10 @@ class RIGL(Growth):
             taken = scout & best
             grown = jnp.sum(taken, 1, keepdims=True, dtype=jnp.int32)
             weak = _rank(jnp.where(p.alive & ~scout, -jnp.abs(p.weight), -jnp.inf)) < grown
-            open_ = (scout & ~taken) | weak | ~p.alive
+            there = p.reached[:, None]
+            open_ = (scout & ~taken) | weak | (~p.alive & there)
             bare = p.with_structure({"index": jnp.where(open_, p.sources, p.index)})
-            drawn = bare.proposed(k, net[p.src], net[p.dst], p.spare)
+            drawn = bare.proposed(k, net[p.src], net[p.dst], p.spare, net.alive(p.src))
             # As many slots of each unit are filled as it has spare, in order; more are open where
             # synapses were cut.
             place = jnp.cumsum(open_, 1) - 1
@@ -124,7 +125,7 @@ class RIGL(Growth):
             structure[p.name] = {"index": index}
             theta[p.name] = {"weight": jnp.where(open_, 0, p.weight)}
             fresh[p.name] = {"weight": open_ | taken}
-            kept[p.name] = {"scout": tried, "sum": jnp.zeros_like(total)}
+            kept[p.name] = {"scout": tried & (found < p.sources), "sum": jnp.zeros_like(total)}
         return kept, net.with_theta(theta).with_structure(structure), fresh
 
 

@@ -56,12 +56,14 @@ class SET(Growth):
                 size = jnp.where(p.alive, jnp.abs(p.weight), jnp.inf)
                 weakest = jax.lax.top_k(-size, replaced)[1]
                 rows = jnp.arange(len(p.weight))[:, None]
-                drawn = p.proposed(k, net[p.src], net[p.dst], replaced)
-                theta[p.name] = {"weight": p.weight.at[rows, weakest].set(0)}
-                structure[p.name] = {"index": p.index.at[rows, weakest].set(drawn)}
-                fresh[p.name] = {
-                    "weight": jnp.zeros(p.weight.shape, bool).at[rows, weakest].set(True)
-                }
+                drawn = p.proposed(k, net[p.src], net[p.dst], replaced, net.alive(p.src))
+                # What there is none for stays; and so do places without a unit.
+                new = p.alive[rows, weakest] & (drawn < p.sources)
+                index = jnp.where(new, drawn, p.index[rows, weakest])
+                began = jnp.zeros(p.weight.shape, bool).at[rows, weakest].set(new)
+                theta[p.name] = {"weight": jnp.where(began, 0, p.weight)}
+                structure[p.name] = {"index": p.index.at[rows, weakest].set(index)}
+                fresh[p.name] = {"weight": began}
         return memory, net.with_theta(theta).with_structure(structure), fresh
 
     def _replaced(self, p: Projection) -> int:

@@ -19,7 +19,7 @@ from byway.network.network import Network
 # By projection and part, shaped like theta: which weights began anew.
 Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]
 # What a policy may go by: an update carries the signal.
-Source = Literal["weights", "activity", "update"]
+Source = Literal["weights", "activity", "update", "loss"]
 
 
 class Growth(eqx.Module):
@@ -61,6 +61,10 @@ class Growth(eqx.Module):
 
     def watch(self, memory: PyTree, net: Network, record: Record, update: Update) -> PyTree:
         """What it makes of one call of f and g; nothing by default."""
+        return memory
+
+    def scored(self, memory: PyTree, loss: Float[Array, ""]) -> PyTree:
+        """What it makes of the loss of a batch; nothing by default."""
         return memory
 
     def taught(self, memory: PyTree, update: Update) -> Update:

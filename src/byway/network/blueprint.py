@@ -62,6 +62,7 @@ def blueprint(net: Network) -> dict[str, Any]:
         "output": net.output,
         "populations": [
             {"name": p.name, "shape": list(p.shape), "norm": p.norm, "cell": _cell(p.cell)}
+            | ({} if p.born is None else {"born": p.born})
             for p in net.populations
         ],
         "projections": [_projection(p) for p in net.projections],
@@ -82,6 +83,7 @@ def built(held: Mapping[str, Any], arrays: Mapping[str, Any]) -> Network:
             _cell_of(one["cell"]),
             bool(one["norm"]),
             jnp.asarray(arrays[f"position/{one['name']}"]),
+            one.get("born"),
         )
         for one in held["populations"]
     ]

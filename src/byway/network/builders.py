@@ -545,6 +545,7 @@ def graph(
     norm: bool = False,
     bias: bool = True,
     positions: Mapping[str, np.ndarray] | None = None,
+    born: Mapping[str, int] | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
     """Any directed graph; cycles and self-loops are allowed.
@@ -564,6 +565,8 @@ def graph(
             repeat it).
         positions: where the units of a population sit, by its name, "units 3" [um]; each population
             on a sheet of its own by default.
+        born: how many units of a population there are when wiring is drawn, by its name, the first
+            ones; the other places are for units that growth lets be born. All by default.
         key: draws the weights; a whole number is a seed.
 
     Raises:
@@ -581,13 +584,15 @@ def graph(
     populations = placed(
         list(sizes), [as_shape(s) for s in sizes.values()], activation, norm, input, output
     )
-    populations = _moved(populations, positions or {})
+    populations = _moved(populations, positions or {}, born or {})
     return _drawn(Network(populations, _dense(populations, edges, bias), input, output), key)
 
 
-def _moved(populations, positions) -> list[Population]:
-    """The populations, those that `positions` names where it says."""
-    for name in positions:
+def _moved(populations, positions, born) -> list[Population]:
+    """The populations, those that `positions` names where it says, with the units that `born`
+    says.
+    """
+    for name in (*positions, *born):
         if name not in (known := [p.name for p in populations]):
             raise unknown_name("population", name, known)
     moved = {name: np.asarray(a, np.float32) for name, a in positions.items()}
@@ -601,7 +606,11 @@ def _moved(populations, positions) -> list[Population]:
                 f"positions of {name!r} that coincide", "a place for each unit", "move some"
             )
     return [
-        dataclasses.replace(p, position=jnp.asarray(moved[p.name])) if p.name in moved else p
+        dataclasses.replace(
+            p,
+            position=jnp.asarray(moved[p.name]) if p.name in moved else p.position,
+            born=born.get(p.name),
+        )
         for p in populations
     ]
 

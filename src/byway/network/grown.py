@@ -53,6 +53,7 @@ def grownet(
     form: str = "volume",
     fan_in: int = 32,
     spare: int = 0,
+    born: float = 1.0,
     reach: float = REACH,
     cycles: bool = False,
     speed: float | None = None,
@@ -80,6 +81,8 @@ def grownet(
         fan_in: how many synapses each unit has.
         spare: how many free slots more each has, into which it can grow; less where there are not
             as many others to read.
+        born: the share of units of each region that there are at the start; the other places are
+            empty until a growth policy lets units be born.
         reach: lambda, the length over which the odds of a synapse fall by e [um]; infinite for the
             same odds at any distance.
         cycles: whether regions read themselves and those beyond them too, not only those before.
@@ -95,7 +98,7 @@ def grownet(
         ShapeError: fewer units than regions, or more synapses for a unit than there are others to
             read.
         UnknownNameError: a form that there is not.
-        ConfigError: a reach or a speed that is no length.
+        ConfigError: a reach or a speed that is no length, or no unit at the start.
     """
     require_whole("units", units, 1)
     require_whole("regions", regions, 1)
@@ -106,19 +109,25 @@ def grownet(
             raise ConfigError(
                 f"{name} = {shown(value)}", "a length above 0 [um]", f"leave {name} out"
             )
+    if not (is_number(born) and 0 < born <= 1):
+        raise ConfigError(f"born = {shown(born)}", "a share, above 0 and up to 1", "leave born out")
     if units < regions:
         raise ShapeError(
             f"{units} units in {regions} regions", "one in each at least", "use fewer regions"
         )
     names = [f"region{i}" for i in range(1, regions + 1)]
-    places = look_up("form", form, FORMS)(_generator(key), units) * SIDE
+    draw = _generator(key)
+    places = look_up("form", form, FORMS)(draw, units) * SIDE
     layers = np.array_split(places[np.argsort(places[:, 2], kind="stable")], regions)
+    if born < 1:  # those that there are at first lie anywhere in their region
+        layers = [draw.permutation(layer) for layer in layers]
     positions = {
         "input": _surface(as_shape(inputs), 0.0),
         **dict(zip(names, layers, strict=True)),
         "output": _surface(as_shape(outputs), SIDE),
     }
     sizes = {"input": inputs, **{n: len(positions[n]) for n in names}, "output": outputs}
+    first = {n: math.ceil(born * len(positions[n])) for n in names} if born < 1 else {}
     populations = {
         p.name: p
         for p in placed(list(sizes), [as_shape(s) for s in sizes.values()], activation, norm)
@@ -127,7 +136,10 @@ def grownet(
     for i, dst in enumerate(names):
         before = ["input", *(names if cycles else names[:i])]
         apart = [spatial.distance.cdist(positions[dst], positions[src]) for src in before]
-        odds = [_odds(far, reach, src == dst) for src, far in zip(before, apart, strict=True)]
+        odds = [
+            _odds(far, reach, src == dst, first.get(src))
+            for src, far in zip(before, apart, strict=True)
+        ]
         counts = _shares(odds, fan_in)
         if sum(counts) < fan_in:
             raise ShapeError(
@@ -152,7 +164,14 @@ def grownet(
     read = range(regions) if readout_from is None else readout_from
     edges += [(names[i], "output") for i in read]
     return graph(
-        sizes, edges, activation=activation, norm=norm, bias=bias, positions=positions, key=key
+        sizes,
+        edges,
+        activation=activation,
+        norm=norm,
+        bias=bias,
+        positions=positions,
+        born=first,
+        key=key,
     )
 
 
@@ -168,9 +187,12 @@ def _surface(shape: tuple[int, ...], height: float) -> np.ndarray:
     return np.column_stack([SIDE / 2 + places * SIDE / width, np.full(len(places), height)])
 
 
-def _odds(far: np.ndarray, reach: float, same: bool) -> np.ndarray:
-    """Of each pair "dst src" up to a factor: exp(-d / reach); none of a unit with itself."""
+def _odds(far: np.ndarray, reach: float, same: bool, born: int | None) -> np.ndarray:
+    """Of each pair "dst src" up to a factor: exp(-d / reach); none of a unit with itself, or with
+    one that is not born.
+    """
     odds = np.exp(-far / reach)
+    odds[:, len(odds[0]) if born is None else born :] = 0
     if same:
         np.fill_diagonal(odds, 0)
     return odds

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from byway.core.display import html
 from byway.core.errors import RuleError, ShapeError, unknown_name
@@ -258,6 +258,15 @@ class Network(eqx.Module):
             p.by_source() if self[p.src].cell.silent else p for p in self.projections
         )
         return eqx.tree_at(lambda n: n.projections, self, projections)
+
+    def alive(self, name: str) -> Bool[Array, " units"]:
+        """Which units of a population there are, counted flat: those that read something, by a
+        projection at least.
+        """
+        into = self.incoming(name)
+        if not into:
+            return jnp.ones(self[name].size, bool)
+        return functools.reduce(operator.or_, (p.reached for p in into))
 
     @property
     def feedforward(self) -> bool:

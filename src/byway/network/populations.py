@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from byway.core.errors import ConfigError, ShapeError
+from byway.core.given import require_whole
 from byway.network.cell import Cell, CellState, Local
 
 # Keeps RMS normalisation finite for a silent population.
@@ -23,6 +24,8 @@ class Population(eqx.Module):
         norm: whether it sends its activity divided by its root mean square (as forward-forward
             needs).
         position: where each unit sits, "units 3" [um].
+        born: how many of its units, the first ones, there are when a network is drawn; the other
+            places are for units that are born later. None for all.
     """
 
     name: str = eqx.field(static=True)
@@ -30,8 +33,11 @@ class Population(eqx.Module):
     cell: Cell
     norm: bool = eqx.field(static=True)
     position: Float[Array, "units 3"]
+    born: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
+        if self.born is not None:
+            require_whole("born", self.born, 1, self.size)
         if not self.shape or any(n < 1 for n in self.shape):
             raise ShapeError(
                 f"population {self.name!r} of shape {self.shape}",

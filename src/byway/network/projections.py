@@ -18,7 +18,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Bool, Float, Key
 from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError, ShapeError
@@ -93,6 +93,13 @@ class Projection(eqx.Module):
     def with_theta(self: Own, theta: Mapping[str, Array]) -> Own:
         """The same projection with other weights."""
         return self._with(theta)
+
+    @property
+    def reached(self) -> Bool[Array, " post"]:
+        """Which units of `dst` read something through it, counted flat; all but where wiring is an
+        array.
+        """
+        return jnp.ones(int(np.prod(self.dst_shape)), bool)
 
     @property
     def structure(self) -> dict[str, Array]:

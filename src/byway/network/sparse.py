@@ -29,7 +29,8 @@ DRAWN = 2**24
 
 class FixedFanIn(Projection):
     """Each unit of `dst` has the same number of slots; a slot holds a synapse from a unit of `src`,
-    or is free. Weight "post slots", bias "post".
+    or is free. Weight "post slots", bias "post". A unit without synapses has no bias either: it is
+    silent.
 
     Products run over a dense matrix with zeros in it, or synapse by synapse, whichever takes less
     time for the sizes at hand.
@@ -181,7 +182,7 @@ class FixedFanIn(Projection):
     @property
     @override
     def offset(self):
-        return 0.0 if self.bias is None else self.bias.reshape(1, *self.dst_shape)
+        return 0.0 if self.bias is None else self._heard(self.bias).reshape(1, *self.dst_shape)
 
     @property
     def sources(self) -> int:
@@ -198,6 +199,11 @@ class FixedFanIn(Projection):
         """Which slots hold a synapse."""
         return self.index < self.sources
 
+    @property
+    @override
+    def reached(self):
+        return jnp.any(self.alive, 1)
+
     @override
     def by_entries(self):
         """The dense projection with zeros in it."""
@@ -210,7 +216,8 @@ class FixedFanIn(Projection):
         """Its synapses, sorted by source."""
         ends = self.src, self.dst, self.src_shape, self.dst_shape
         held = by_source(self.index, self.weight, self.sources)
-        return FanOut(*ends, bias=self.bias, label=self.label, delay=self.delay, **held)
+        bias = None if self.bias is None else self._heard(self.bias)
+        return FanOut(*ends, bias=bias, label=self.label, delay=self.delay, **held)
 
     @override
     def redraw(self, key, src, dst):
@@ -219,11 +226,21 @@ class FixedFanIn(Projection):
         """
         wiring, weights = jax.random.split(key)
         bare = self.with_structure({"index": jnp.full_like(self.index, self.sources)})
-        taken = jnp.sort(bare.proposed(wiring, src, dst, self.fan_in), axis=1)
+        there = None if src.born is None else jnp.arange(src.size) < src.born
+        taken = jnp.sort(bare.proposed(wiring, src, dst, self.fan_in, there), axis=1)
+        if dst.born is not None:
+            taken = jnp.where(jnp.arange(dst.size)[:, None] < dst.born, taken, self.sources)
         index = bare.index.at[:, : self.fan_in].set(taken)
-        drawn = super().redraw(weights, src, dst).with_structure({"index": index})
+        drawn = self.with_structure({"index": index})
+        theta = {"weight": jnp.where(drawn.alive, self.drawn(weights, dst), 0)}
+        if self.bias is not None:
+            theta["bias"] = jnp.zeros_like(self.bias)
+        return drawn.with_theta(theta)
+
+    def drawn(self, key: Key[Array, ""], dst: Population) -> Float[Array, "post slots"]:
+        """Weights for all slots, as they are drawn at the start."""
         shrink = 1.0 if self.among is None else np.sqrt(self.fan_in / self.among).item()
-        return drawn.with_theta({"weight": jnp.where(drawn.alive, shrink * drawn.weight, 0)})
+        return shrink * super().redraw(key, dst, dst).weight
 
     def proposed(
         self,
@@ -290,7 +307,7 @@ class FixedFanIn(Projection):
             update = {"weight": met.at[self._rows, self.index].get(mode="fill", fill_value=0)}
         else:
             update = {"weight": self._met(flat, post)}
-        return update if self.bias is None else update | {"bias": post.sum(0)}
+        return update if self.bias is None else update | {"bias": self._heard(post.sum(0))}
 
     @override
     def at_pre(self, pre):
@@ -301,6 +318,9 @@ class FixedFanIn(Projection):
     def at_post(self, delta):
         """Of shape "batch post 1"."""
         return delta.reshape(len(delta), -1, 1)
+
+    def _heard(self, bias: Float[Array, " post"]) -> Float[Array, " post"]:
+        return jnp.where(self.reached, bias, 0)
 
     @property
     def _rows(self) -> Int[Array, "post 1"]:

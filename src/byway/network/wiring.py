@@ -151,7 +151,8 @@ class Wiring:
 
 
 def wiring(net: Network) -> Wiring:
-    """The synapses of a network of dense projections and of such with a fixed fan-in.
+    """The synapses of a network of dense projections and of such with a fixed fan-in. Empty places
+    have none.
 
     Args:
         net: the network of one seed, such as `result.learner().net`.
@@ -164,8 +165,11 @@ def wiring(net: Network) -> Wiring:
         first[p.name], at = range(at, at + p.size), at + p.size
     position = np.concatenate([np.asarray(p.position, float) for p in net.populations])
     parts, pairs = [], 0
+    there = {p.name: np.asarray(net.alive(p.name)) for p in net.populations}
     for p in net.projections:
         post, pre, weight = _ends(p)
+        real = there[p.src][pre] & there[p.dst][post]
+        post, pre, weight = post[real], pre[real], weight[real]
         source, target = first[p.src].start + pre, first[p.dst].start + post
         length = np.linalg.norm(position[target] - position[source], axis=1)
         late = np.full(len(post), net.topology.delays.get(p.name, 0))

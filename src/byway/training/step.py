@@ -134,7 +134,11 @@ def learn(
 
     key = branch(learner.key, NOISE, learner.step)
     learner, scores = rule.learn(learner, x, signal, key, optimise, score, watch, every)
-    return dataclasses.replace(learner, step=learner.step + 1), scores
+    seen = learner.seen
+    if "loss" in scores:
+        both = zip(growth, seen, strict=True)
+        seen = tuple(policy.scored(one, scores["loss"]) for policy, one in both)
+    return dataclasses.replace(learner, step=learner.step + 1, seen=seen), scores
 
 
 def concluded(rule: Rule, learner: Learner) -> Learner:

@@ -1,0 +1,39 @@
+"""Units that come and go: the populations whose places may be empty."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from byway.core.errors import RuleError
+from byway.network.network import Network
+from byway.network.populations import Population
+from byway.network.sparse import FixedFanIn
+
+
+def places(net: Network) -> list[Population]:
+    """The hidden populations that fixed fan-ins alone enter: a place whose slots are all free holds
+    no unit.
+    """
+    return [
+        h
+        for h in net.hidden
+        if (into := net.incoming(h.name)) and all(isinstance(p, FixedFanIn) for p in into)
+    ]
+
+
+def require_places(net: Network, policy: str) -> None:
+    """Raise `RuleError` where no unit can come or go."""
+    if not places(net):
+        raise RuleError(
+            f"{policy} was given a network without hidden units that fixed fan-ins alone enter",
+            "places that may be empty",
+            "build it with byway.grownet(..., born=0.5), for example",
+        )
+
+
+def sent(net: Network, name: str) -> Float[Array, " units"]:
+    """Of each unit of a population, the size of all weights that go out of it, sum_k |w_ki|."""
+    total = jnp.zeros(net[name].size, net.dtype)
+    for p in net.outgoing(name):
+        ones = p.reached.astype(net.dtype).reshape(1, *p.dst_shape)
+        total = total + p.backward(ones, jnp.abs(p.weight)).reshape(-1)
+    return total
