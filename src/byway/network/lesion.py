@@ -2,6 +2,7 @@
 recovers.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -63,8 +64,8 @@ def lesion(net: Network, *, centre: Sequence[float] | np.ndarray | Array, radius
             f"a radius of {nearest:.1f} um at least, where the nearest is",
             "move it, or make it larger",
         )
-    cut = [_cut(p, _mask(gone, p.src, p.src_shape), _mask(gone, p.dst, p.dst_shape))
-           for p in net.projections]  # fmt: skip
+    mask = functools.partial(_mask, gone)
+    cut = [_cut(p, mask(p.src, p.src_shape), mask(p.dst, p.dst_shape)) for p in net.projections]
     hurt = Network(net.populations, cut, net.input, net.output, learnt=True)
     return Lesion(hurt, {name: np.flatnonzero(mask) for name, mask in gone.items() if mask.any()})
 
