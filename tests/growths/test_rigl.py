@@ -1,5 +1,6 @@
 """RigL with scouts, against backprop's dense gradient and against networks that do not grow."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,6 +91,15 @@ def test_what_grows_is_what_the_dense_gradient_says():
         assert new == np.argmax(np.where(scout[i], gradient[i], -1))
         weights = np.abs(_dense(p, p.weight)[i])
         assert gone == np.argmin(np.where(was[i], weights, np.inf))
+
+
+def test_where_a_rule_teaches_nothing_synapses_stay():
+    growth = byway.growth("rigl", share=1.0)
+    learner, optimisers, _, _ = _learner(_net(), growth)
+    start = learner.net
+    for done in (0.2, 0.6, 1.0):
+        learner = grown((growth,), 0, optimisers, learner, jnp.float32(done))
+    assert eqx.tree_equal(learner.net, start)
 
 
 def test_scouts_change_nothing_and_learn_nothing():

@@ -186,6 +186,12 @@ def test_what_cannot_be_is_refused(options, error, words):
         grownet(9, 12, 2, **options)
 
 
+def test_a_network_that_would_not_read_its_input_is_refused():
+    """Of 4 synapses of each of 300 units none would come from the one input."""
+    with pytest.raises(ShapeError, match="1 inputs among 300 units, of which 4 are read"):
+        grownet(1, 300, 2, fan_in=4, cycles=True, reach=math.inf)
+
+
 @pytest.mark.parametrize(
     ("places", "words"),
     [

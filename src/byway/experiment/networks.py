@@ -96,9 +96,9 @@ class NetSettings:
             an lru holds, as many as its hidden layer has units by default.
         regions: into how many regions a grownet is cut, from input to output; 4 by default.
         form: of a grownet: volume, the default, ball or sheet.
-        spare: free slots of each unit of a grownet, into which it can grow; none by default.
+        spare: free slots of each unit of a grownet, for growth; none by default.
         born: share of the units of a grownet that there are at first, all by default.
-        reach: the length over which synapses of a grownet become rare [um], in a cube of 400; 80 by
+        reach: length over which synapses of a grownet become rare [um], in a cube of 400; 80 by
             default, inf for wiring blind to distance.
         cycles: whether regions of a grownet read themselves and those beyond them too.
         speed: of conduction in a grownet [um a time step]; no delays by default.
@@ -107,8 +107,8 @@ class NetSettings:
         steps: steps of its solver in that time; 16 by default.
         decay: rate at which its state decays by itself; 0 by default.
         method: of its solver: euler, midpoint or rk4, the default.
-        stages: how many stages of rotations a layer of an orthogonal network goes through; log2 of
-            its units by default.
+        stages: stages of rotations in a layer of an orthogonal network; log2 of its units by
+            default.
         dummies: units more in each layer of an orthogonal network, which nothing but the layer
             itself reads; none by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;

@@ -7,8 +7,9 @@ would have changed in it is added up, as in any other synapse; under backprop th
     n = share / 2 (1 + cos(pi t / T)) K               of the K synapses of each unit, every so often
 
 Of each unit the n synapses of smallest |w| are dropped, and the n scouts of largest |g| take their
-place, with a weight of 0. All other scouts are drawn anew, by the odds of the wiring: where those
-fall with distance, so does growth. Each unit keeps K synapses; after the last time it has no
+place, with a weight of 0; a scout in which nothing would have changed takes none, so where a rule
+teaches nothing synapses stay. All other scouts are drawn anew, by the odds of the wiring: where
+those fall with distance, so does growth. Each unit keeps K synapses; after the last time it has no
 scouts.
 
 A unit with as many free slots as there are others tries all of them: that is RigL with the dense
@@ -108,7 +109,7 @@ class RIGL(Growth):
             count = jnp.round(most * (1 + jnp.cos(jnp.pi * done)) / 2).astype(jnp.int32)
             # Of each unit its best scouts, and as many of its weakest synapses, are exchanged.
             best = _rank(jnp.where(scout, jnp.abs(total), -jnp.inf)) < count
-            taken = scout & best
+            taken = scout & best & (total != 0)
             grown = jnp.sum(taken, 1, keepdims=True, dtype=jnp.int32)
             weak = _rank(jnp.where(p.alive & ~scout, -jnp.abs(p.weight), -jnp.inf)) < grown
             there = p.reached[:, None]

@@ -95,8 +95,8 @@ def grownet(
         key: draws places and weights; a whole number is a seed.
 
     Raises:
-        ShapeError: fewer units than regions, or more synapses for a unit than there are others to
-            read.
+        ShapeError: fewer units than regions, more synapses for a unit than there are others to
+            read, or so few that no unit would read the input.
         UnknownNameError: a form that there is not.
         ConfigError: a reach or a speed that is no length, or no unit at the start.
     """
@@ -161,6 +161,12 @@ def grownet(
             )
             for src, count, far, chance in into
         ]
+    if not any(edge.src == "input" for edge in edges):
+        raise ShapeError(
+            f"{positions['input'].shape[0]} inputs among {units} units, of which {fan_in} are read",
+            "a share of a unit's synapses for the input",
+            "raise fan_in or reach, or take fewer units",
+        )
     read = range(regions) if readout_from is None else readout_from
     edges += [(names[i], "output") for i in read]
     return graph(

@@ -92,7 +92,7 @@ class Wiring:
         return self.only(self.inner[self.source] & self.inner[self.target])
 
     def strongest(self, share: float) -> "Wiring":
-        """That of the synapses of largest |w|, a share of them; of equals the first."""
+        """That of the synapses of largest weight, by size, a share of them; of equals the first."""
         if not is_number(share) or not 0 < share <= 1:
             raise ConfigError(f"share = {shown(share)}", "a number above 0, at most 1", "try 0.1")
         best = np.argsort(-np.abs(self.weight), kind="stable")[: round(share * self.synapses)]
@@ -103,7 +103,7 @@ class Wiring:
         each beside wiring drawn by chance, which keeps degrees or lengths (`network/graph.py`).
 
         Args:
-            share: of dense wiring the share that counts, largest |w| first: 0.1, for example.
+            share: of dense wiring the share that counts, largest weights first: 0.1, for example.
             draws: how often chance draws, of each kind.
             seed: of chance.
 
@@ -151,8 +151,8 @@ class Wiring:
 
 
 def wiring(net: Network) -> Wiring:
-    """The synapses of a network of dense projections and of such with a fixed fan-in. Empty places
-    have none.
+    """The synapses of a network of dense projections and of such with a fixed fan-in. A dense
+    projection has none where a place is empty.
 
     Args:
         net: the network of one seed, such as `result.learner().net`.
@@ -168,8 +168,9 @@ def wiring(net: Network) -> Wiring:
     there = {p.name: np.asarray(net.alive(p.name)) for p in net.populations}
     for p in net.projections:
         post, pre, weight = _ends(p)
-        real = there[p.src][pre] & there[p.dst][post]
-        post, pre, weight = post[real], pre[real], weight[real]
+        if isinstance(p, Dense):
+            real = there[p.src][pre] & there[p.dst][post]
+            post, pre, weight = post[real], pre[real], weight[real]
         source, target = first[p.src].start + pre, first[p.dst].start + post
         length = np.linalg.norm(position[target] - position[source], axis=1)
         late = np.full(len(post), net.topology.delays.get(p.name, 0))
