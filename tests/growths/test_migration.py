@@ -14,6 +14,7 @@ import by_hand
 import byway
 from byway.core.errors import RuleError
 from byway.core.task import Split
+from byway.network.sparse import FixedFanIn
 
 
 def _moved(growth, net, times):
@@ -77,6 +78,55 @@ def test_the_forces_on_one_unit_are_those_of_the_formula():
         step *= min(1, most / np.linalg.norm(step))
         after = _moved(growth, net, 1)["hidden"].position
         np.testing.assert_allclose(after[0], x[0] + step, rtol=1e-5)
+
+
+def _half_empty():
+    """Sparse into one population, half of which is there, and dense from it to another."""
+    sizes, draw = {"input": 9, "region1": 10, "region2": 10, "output": 3}, np.random.default_rng(4)
+    places = {name: draw.uniform(0, 400, (n, 3)) for name, n in sizes.items()}
+    made = byway.graph(sizes, list(itertools.pairwise(sizes)))
+    sparse = FixedFanIn.between(made["input"], made["region1"], 4)
+    edges = [sparse, ("region1", "region2"), ("region2", "output")]
+    return byway.graph(sizes, edges, positions=places, born={"region1": 5})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: byway.grownet(9, 20, 3, regions=2, fan_in=6, born=0.5, cycles=True, key=2),
+        _half_empty,
+    ],
+)
+def test_empty_places_stay_and_move_nobody(make):
+    """All forces in NumPy over the units that there are; dense projections have weights out of
+    places where there are none.
+    """
+    net = make().redraw(jax.random.key(1))
+    names = [p.name for p in net.populations]
+    there = {n: np.asarray(net.alive(n)) for n in names}
+    place = {n: np.asarray(net[n].position, float) for n in names}
+    units = {(n, i): place[n][i] for n in names for i in np.flatnonzero(there[n])}
+    joined = {one: dict.fromkeys(units, 0.0) for one in units}
+    for p in net.projections:
+        matrix = np.abs(np.asarray(p.by_entries().weight, float))
+        for pre, post in np.ndindex(*matrix.shape):
+            if (p.src, pre) in units and (p.dst, post) in units:
+                joined[p.src, pre][p.dst, post] += matrix[pre, post]
+                joined[p.dst, post][p.src, pre] += matrix[pre, post]
+    growth = byway.growth("migration", rate=0.25, gap=80.0, most=1000.0)
+    after = _moved(growth, net, 1)
+    pushed = 0
+    for name in ("region1", "region2"):
+        now, empty = np.asarray(after[name].position), ~there[name]
+        np.testing.assert_array_equal(now[empty], np.asarray(net[name].position)[empty])
+        for i in np.flatnonzero(there[name]):
+            x, a = units[name, i], joined[name, i]
+            force = sum(a[one] * y for one, y in units.items()) / sum(a.values()) - x
+            for y in units.values():
+                if 0 < (far := np.linalg.norm(x - y)) < 160:
+                    force, pushed = force + 80.0**2 * (x - y) / far**2, pushed + 1
+            np.testing.assert_allclose(now[i], np.clip(x + 0.25 * force, 0, 400), atol=1e-3)
+    assert pushed > 20 and there["region1"].sum() == 5
 
 
 def test_wiring_gets_shorter_outputs_and_delays_stay_and_no_two_units_meet():

@@ -857,10 +857,24 @@ NETWORK = [
         ),
     ),
     Defect(
+        "empty_places_move_by_weights_of_units_that_there_are_not",
+        "growths/migration.py",
+        "size = jnp.where(there[p.src][:, None] & there[p.dst][None], size, 0)",
+        "size = jnp.where(there[p.dst][None], size, 0)",
+        _of("growths/test_migration", "empty_places_stay_and_move_nobody"),
+    ),
+    Defect(
+        "empty_places_move_and_newborns_are_elsewhere",
+        "growths/migration.py",
+        "jnp.where(there[one.name][:, None], gone, x)",
+        "gone",
+        _of("growths/test_migration", "empty_places_stay_and_move_nobody"),
+    ),
+    Defect(
         "units_are_drawn_by_those_that_they_read_alone",
         "growths/migration.py",
-        "for here, there, a in ((dst, src, size.T), (src, dst, size)):",
-        "for here, there, a in ((dst, src, size.T),):",
+        "for here, other, a in ((dst, src, size.T), (src, dst, size)):",
+        "for here, other, a in ((dst, src, size.T),):",
         _of(
             "growths/test_migration",
             "without_push_units_go_where_the_quadratic_cost_is_least",

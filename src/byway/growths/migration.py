@@ -6,7 +6,8 @@
 
 every so often, where x is a place. Alone, pull leads to where the sum of a_ij |x_i - x_j|^2 is
 least; push keeps units from meeting. Input and output stay where they are, as a body's surfaces,
-and no unit leaves the box in which all of them lay at the start.
+and no unit leaves the box in which all of them lay at the start. An empty place stays where it is
+and moves nobody, until a unit is born there.
 
 What the network computes stays the same. What comes later does not: the odds of new synapses go by
 places as they are then, so policies that draw by distance find other units.
@@ -71,25 +72,30 @@ class Migration(Growth):
     def grow(self, memory, net, key, done):
         towards = {p.name: jnp.zeros_like(p.position) for p in net.populations}
         weight = {name: a[:, :1] for name, a in towards.items()}
+        there = {p.name: net.alive(p.name) for p in net.populations}
         for p in net.projections:
             if isinstance(p, Dense | FixedFanIn):
                 src, dst = net[p.src], net[p.dst]
                 size = jnp.abs(p.by_entries().weight).astype(src.position.dtype)
-                for here, there, a in ((dst, src, size.T), (src, dst, size)):
-                    towards[here.name] += a @ there.position
+                # Dense projections have weights at empty places too.
+                size = jnp.where(there[p.src][:, None] & there[p.dst][None], size, 0)
+                for here, other, a in ((dst, src, size.T), (src, dst, size)):
+                    towards[here.name] += a @ other.position
                     weight[here.name] += jnp.sum(a, 1, keepdims=True)
         every, moved = jnp.concatenate([p.position for p in net.populations]), {}
+        real = jnp.concatenate(list(there.values()))[None, :, None]
         for one in _moving(net):
             x, sum_ = one.position, weight[one.name]
             pull = jnp.where(sum_ > 0, towards[one.name] / jnp.where(sum_ > 0, sum_, 1) - x, 0)
             apart = x[:, None] - every[None]
             square = jnp.sum(apart**2, 2, keepdims=True)
-            near = (square > 0) & (square < (2 * self.gap) ** 2)
+            near = real & (square > 0) & (square < (2 * self.gap) ** 2)
             push = jnp.sum(jnp.where(near, self.gap**2 * apart / jnp.where(near, square, 1), 0), 1)
             step = self.rate * (pull + push)
             length = jnp.sqrt(jnp.sum(step**2, 1, keepdims=True))
             step = step * jnp.minimum(1, self.most / jnp.maximum(length, 1e-9))
-            moved[one.name] = jnp.clip(x + step, memory["low"][None], memory["high"][None])
+            gone = jnp.clip(x + step, memory["low"][None], memory["high"][None])
+            moved[one.name] = jnp.where(there[one.name][:, None], gone, x)
         return memory, _at(net, moved), {}
 
 
