@@ -816,6 +816,19 @@ def rollback() -> Drawing:
     return d.text(140, 50, "s = g(s′, x), learned as the net runs", "small t-here")
 
 
+def target_rollback() -> Drawing:
+    """Credit by a learned inverse."""
+    d = _in_time(
+        "A learned inverse tells each state, and what it should have been, from the one after it",
+        "target_rollback: send back what should have been",
+    )
+    d.node(X[3], 50, "e", "back", 13).arrow((X[3], 50), (X[3], 112), "V", "back", gap=(13, R))
+    for t in (3, 2, 1):
+        d.arrow((X[t], 112), (X[t - 1], 112), "Δg", "back", bend=16, side=-4)
+        d.arrow((X[t], 112), (X[t - 1], 112), "g", "here", bend=-14, dashed=True, side=4)
+    return d.text(140, 50, "c = (g(s′ + ηc′) − g(s′)) / η, no Wᵀ", "small t-here")
+
+
 def rtrl() -> Drawing:
     """Real-time recurrent learning."""
     d = _in_time(
@@ -1101,6 +1114,7 @@ DRAWN = (
     reversible,
     reversible_exact,
     rollback,
+    target_rollback,
     tbptt,
     rtrl,
     uoro,

@@ -79,6 +79,19 @@ def test_no_derivative_where_the_program_reads_nothing(name, kind):
         assert not silent
 
 
+@pytest.mark.parametrize(("name", "kind"), [("esn", "rnn"), ("esn", "mlp"), ("cafo", "mlp")])
+def test_what_is_concluded_depends_on_what_memory_was_made_of(name, kind):
+    """A readout that is solved at the end reads sums of activity, which follow from the weights
+    below: derivative and trace say so alike.
+    """
+    rule, net, verdict = audited(name, kind)
+    assert jacobian(rule, net, verdict).missed == []
+    below = {p.name for p in net.projections if p.dst != net.output}
+    readout = net.incoming(net.output)[0].name
+    assert below <= set(verdict.updates[readout].depends_on)
+    assert verdict.updates[readout].waits_for == []
+
+
 def test_what_the_papers_say_each_update_reads():
     """By hand, for the first layer of a three-layer net."""
     pre, slope = "record.free.pre.input-hidden1", "record.free.slope.hidden1"

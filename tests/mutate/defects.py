@@ -551,9 +551,16 @@ RULES = [
     Defect(
         "inverse_is_told_the_state_before",
         "rules/time/_rollback.py",
-        'told = {"before": before, "became": became, "after": blurred,',
-        'told = {"before": before, "became": became, "after": before,',
+        'told = {"before": before, "after": became,',
+        'told = {"before": before, "after": before,',
         _of("rules/test_rollback", "only_the_inverse_learns_in_its_turn_and_comes_nearer"),
+    ),
+    Defect(
+        "credit_by_the_inverse_forgets_where_it_started",
+        "rules/time/target_rollback.py",
+        "return (moved - still) / self.eta, Update(",
+        "return moved / self.eta, Update(",
+        _of("rules/test_target_rollback", "the_update_is_that_of_the_equations"),
     ),
     Defect(
         "rtrl_forgets_the_past",

@@ -310,7 +310,7 @@ class Steps:
     ) -> Round:
         made = Round({}, held, [], [], [], {})
         answering = frozenset(f"net.{p.name}.weight" for p in self.net.incoming(self.net.output))
-        given = dict(given)
+        given, remembered = dict(given), dict[str, Flow]()
         for k, (turn, (_, times)) in enumerate(zip(self.turns, self.rule.turns, strict=True)):
             # A turn that is taken often is taken twice, to see what the first time left.
             for _ in range(min(times, 2)):
@@ -328,6 +328,7 @@ class Steps:
                     ),
                 )
                 _collect(made.results, [*record.items(), *learnt])
+                remembered |= {name: flow for name, flow in learnt if name.startswith("memory.")}
                 if not self.rule.in_time:  # all turns see the same sample
                     given |= {
                         name: flow
@@ -343,7 +344,10 @@ class Steps:
             reader = Reader(True, answering, influence, probed)
             _collect(
                 made.results,
-                _changed(one, reader.read(one.program, self._sources(one, held, given))),
+                # What is concluded, is from memory as the turns left it.
+                _changed(
+                    one, reader.read(one.program, self._sources(one, held, given | remembered))
+                ),
             )
             made.contacts.extend(reader.contacts.values())
         return made

@@ -160,14 +160,12 @@ class RollsBack(RoundTripRule):
         learning = ((Inverting(self), self.inner),) if self.inner else ()
         return (*learning, (self, 1))
 
-    def learned_beside(self, gamma: Any, net: Network, shaken: Phase) -> dict[str, Any]:
-        """What else of gamma learns in the inverse's turn; nothing by default.
+    def told_beside(self, net: Network, free: Phase, key: Key[Array, ""]) -> dict[str, Array]:
+        """What else is injected in the turn of the inverse, of a step; nothing by default."""
+        return {}
 
-        Args:
-            gamma: the rule's own parameters.
-            net: the network.
-            shaken: a step from a state with noise; as injected, the state after it ("became").
-        """
+    def learned_beside(self, gamma: Any, net: Network, told: Mapping[str, Array]) -> dict[str, Any]:
+        """What else of gamma learns from that; nothing by default."""
         return {}
 
     def run(self, net: Network) -> Network:
@@ -302,14 +300,15 @@ class Inverting(Pair):
         """The step of the sequence; and one from the same state with noise, with noise on what
         became of it.
         """
-        run, (one, other) = self.rule.run(net), jax.random.split(key)
+        run, (one, other, more) = self.rule.run(net), jax.random.split(key, 3)
         after, free = run.step(x, state)
         before = flat(state)
         before = before + self.rule.noise * jax.random.normal(one, before.shape, before.dtype)
         became, shaken = run.step(x, shaped(before, state))
         became = flat(became)
-        blurred = became + self.rule.blur * jax.random.normal(other, became.shape, became.dtype)
-        told = {"before": before, "became": became, "after": blurred, "input": flattened(x)}
+        became = became + self.rule.blur * jax.random.normal(other, became.shape, became.dtype)
+        told = {"before": before, "after": became, "input": flattened(x)}
+        told |= self.rule.told_beside(run, free, more)
         shaken = Phase(shaken.pre, shaken.u, shaken.post, shaken.slope, told, shaken.cell)
         return after, Record({"free": free, "shaken": shaken}, free.post[net.output])
 
@@ -324,7 +323,7 @@ class Inverting(Pair):
             "direct": known.T @ wrong,
             "bias": jnp.sum(wrong, 0),
         }
-        more = self.rule.learned_beside(gamma, net, record["shaken"])
+        more = self.rule.learned_beside(gamma, net, told)
         return memory, Update({}, {"inverse": learned, **more})
 
 
