@@ -313,3 +313,44 @@ def test_settings_and_shapes_that_will_not_do_are_refused(tmp_path):
         byway.Shards([])
     with pytest.raises(DataError, match=r"samples of shape \(83,\)"):
         byway.Data(byway.Shards([X[:, 0]]), Y)
+
+
+class Ending(Spy):
+    """A source that has fewer samples than its shape says."""
+
+    def __getitem__(self, which):
+        there = np.arange(len(self._x))[which]
+        return self._x[there[there < 17]]
+
+
+class Broken(Spy):
+    """One that says so itself."""
+
+    def __getitem__(self, which):
+        if np.max(np.arange(len(self._x))[which]) >= 17:
+            raise EOFError("cut off")
+        return self._x[which]
+
+
+@pytest.mark.parametrize("source", [Ending, Broken])
+def test_a_source_that_ends_early_is_said_and_what_was_saved_is_there(source, blobs, tmp_path):
+    """And resumed from where it was, with all samples, it is the training that never stopped."""
+    whole = {name: Split(np.asarray(x), np.asarray(y)) for name, (x, y) in blobs.load().items()}
+    early = whole | {"train": Split(source(whole["train"].x), whole["train"].y)}
+    options = {"epochs": EPOCHS, "batch": BATCH, "progress": False}
+    net, rule = byway.mlp(4, 5, 3), byway.rule("bp")
+    with pytest.raises(DataError, match="a source of samples that ends early: of x") as caught:
+        byway.fit(net, rule, blobs, data=early, checkpoint=tmp_path, **options)
+    assert "all 24 samples that its shape says there are" in str(caught.value)
+    _assert_same(
+        byway.fit(net, rule, blobs, data=whole, checkpoint=tmp_path, **options),
+        byway.fit(net, rule, blobs, data=whole, **options),
+    )
+
+
+def test_a_shard_that_ends_early_is_named():
+    shards = byway.Shards([X[:40], Ending(X[40:])])
+    split = Split(shards, np.zeros(len(shards)))
+    assert len(split.some(slice(50)).x) == 50
+    with pytest.raises(DataError, match=r"IndexError: 17 of 20 samples in shard 2 where 60"):
+        split.some(slice(60))

@@ -2,7 +2,7 @@
 
 import dataclasses
 from abc import abstractmethod
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from byway.core.encoding import Encoding
-from byway.core.errors import ConfigError
+from byway.core.errors import ConfigError, DataError
 from byway.core.hyper import check_ranges, hypers
 from byway.core.registry import snake_case
 from byway.core.score import LOSS, Score
@@ -46,7 +46,24 @@ class Split(NamedTuple):
 
     def some(self, numbers: slice | np.ndarray) -> "Split":
         """The samples of some numbers, in memory."""
-        return Split(*(jnp.asarray(a[numbers]) for a in self))
+        return Split(*(jnp.asarray(a) for a in self.taken(numbers)))
+
+    def taken(self, numbers: slice | np.ndarray) -> tuple[Any, Any]:
+        """The same as x and y give them.
+
+        Raises:
+            DataError: one of them ends before it said that it would.
+        """
+        asked = len(range(self.size)[numbers]) if isinstance(numbers, slice) else len(numbers)
+        found = []
+        for name, a in zip(self._fields, self, strict=True):
+            try:
+                found.append(a[numbers])
+            except (IndexError, EOFError) as ended:
+                raise _ended(name, f"{type(ended).__name__}: {ended}", asked, self) from ended
+            if len(found[-1]) != asked:
+                raise _ended(name, f"{len(found[-1])} samples", asked, self)
+        return found[0], found[1]
 
     def first(self, size: int) -> "Split":
         """A split of which the first samples will do: only those, if they have to be fetched."""
@@ -56,6 +73,17 @@ class Split(NamedTuple):
     def size(self) -> int:
         """How many samples there are."""
         return self.x.shape[0]
+
+
+def _ended(name: str, got: str, asked: int, split: Split) -> DataError:
+    """That what samples are fetched from ends early."""
+    return DataError(
+        f"a source of samples that ends early: of {name}, {got} where {asked} samples were asked "
+        "for",
+        f"all {split.size} samples that its shape says there are",
+        "see whether it was cut off or is still being written; with all of them there, a training "
+        "that was saved can be resumed",
+    )
 
 
 class Suggestion(NamedTuple):

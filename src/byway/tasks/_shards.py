@@ -81,6 +81,8 @@ class Shards:
             if len(mine):
                 run = (np.diff(mine) == 1).all()
                 held = array[mine[0] : mine[-1] + 1] if run else array[mine]
+                if len(held) != len(mine):
+                    raise IndexError(f"{len(held)} of {len(mine)} samples in shard {i + 1}")
                 found[order[cuts[i] : cuts[i + 1]]] = np.reshape(held, (len(mine), *self.shape[1:]))
         return found
 

@@ -91,8 +91,8 @@ class Batches:
         empty = self._layout.padded, self._span * self._batch
         own = [np.zeros((*empty, *a.shape[1:]), a.dtype) for a in self._split]
         for one, numbers in enumerate(self._order[:, first:last].reshape(self._seeds, -1)):
-            for a, mine in zip(own, self._split, strict=True):
-                a[one, : len(numbers)] = mine[numbers]
+            for a, taken in zip(own, self._split.taken(numbers), strict=True):
+                a[one, : len(numbers)] = taken
         return Window(
             first, last, self._layout.place(Split(*(jnp.asarray(a) for a in own))), self._rows
         )
