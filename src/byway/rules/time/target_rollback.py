@@ -27,9 +27,9 @@ Claims   transport no | locking yes | derivative yes | signal error | phases 3 |
          future yes
 Limits   as `rollback`: what a step destroys no inverse tells. Credit is not a gradient, and its
          size changes on the way: it needs an optimiser that divides by size, as adam does, and
-         even so it does not beat frozen weights on every seed. Every
-         hidden population sends something to the next step, and the output keeps nothing: within a
-         step no credit goes from one population to another
+         even so it does not beat frozen weights on every seed. Every hidden population sends
+         something to the next step, and the output keeps nothing: within a step no credit goes
+         from one population to another
 Source   none known. Relatives: Bengio, How auto-encoders could provide credit assignment in deep
          networks via target propagation, 2014, arXiv 1407.7906; Lee, Zhang, Fischer and Bengio,
          Difference target propagation, ECML 2015, arXiv 1412.7525; Meulemans et al., A theoretical
