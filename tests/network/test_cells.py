@@ -12,7 +12,7 @@ import pytest
 
 import by_hand
 import byway
-from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameError
+from byway.core.errors import BywayError, ConfigError, RuleError, ShapeError, UnknownNameError
 from byway.core.hyper import hypers
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.activations import ACTIVATIONS
@@ -509,3 +509,28 @@ def test_many_projections_are_put_in_order_once():
 def test_a_momentary_network_carries_nothing():
     state = mlp(4, 3, 2).rest(5)
     assert jax.tree.leaves(state) == []
+
+
+def test_the_numbers_of_a_cell_may_follow_its_name():
+    assert cell("lif:tau=20,threshold=0.5") == byway.cell("lif", tau=20.0, threshold=0.5)
+    assert cell("lif:hard=true,refractory=2") == byway.cell("lif", hard=True, refractory=2)
+    assert cell("leaky:phi=relu") == byway.cell("leaky", phi="relu")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("lif:tua=20", "no number of lif called 'tua'.*\n.*\n.*'tau'"),
+        ("lif:", "no number of lif called ''"),
+        ("lfi:tau=20", "no cell called 'lfi'"),
+        ("lif:tau=long", "tau = 'long' in 'lif:tau=long'"),
+        ("lif:hard=1", "hard = '1'.*\n.*true or false"),
+        ("lif:refractory=2.5", "refractory = '2.5'"),
+        ("leaky:tau=0.5", "tau"),
+        ("leaky:tau=nan", "tau"),
+        ("relu:tau=2", "an activation has no numbers"),
+    ],
+)
+def test_numbers_of_a_cell_that_make_no_sense_are_refused(given, said):
+    with pytest.raises(BywayError, match=said):
+        cell(given)

@@ -83,10 +83,10 @@ class NetSettings:
             default, none after convolutions.
         channels: output channels of each convolution, for a convnet; 16 32 by default.
         kernel: side of every kernel of a convnet [pixel]; 3 by default.
-        pool: side of the mean-pooling window after each convolution [pixel]; 2 by default.
+        pool: side of the mean-pooling window after a convolution [pixel]; 2 by default.
         activation: of hidden layers: relu, long_relu, leaky_relu, tanh, sigmoid, hard_sigmoid,
             softplus, identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
-            integrator, which is the default of coupled.
+            integrator (the default of coupled), with numbers as lif:tau=20,hard=true.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
             default; how many each unit of a grownet reads, 32 by default.
         code: how many units a code has, in an mlp: the end of one subtask and the beginning of the
