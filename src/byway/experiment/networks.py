@@ -107,8 +107,7 @@ class NetSettings:
         steps: steps of its solver in that time; 16 by default.
         decay: rate at which its state decays by itself; 0 by default.
         method: of its solver: euler, midpoint or rk4, the default.
-        stages: stages of rotations in a layer of an orthogonal network; log2 of its units by
-            default.
+        stages: stages of rotations in an orthogonal layer; log2 of its units by default.
         dummies: units more in each layer of an orthogonal network, which nothing but the layer
             itself reads; none by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
