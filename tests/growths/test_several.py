@@ -13,6 +13,7 @@ from byway.core.errors import ConfigError
 from byway.core.task import Split
 from byway.learning.growth import Growth
 from byway.learning.rule import Update
+from byway.network.sparse import FixedFanIn
 from byway.rules.backprop.bp import BP
 from byway.training.step import Optimisers, grown, learn, new_learner
 
@@ -109,6 +110,47 @@ def test_a_synapse_that_another_policy_drew_is_no_scout():
     for name, held in after.seen[0].items():
         drawn = learner.net.structure[name]["index"] != after.net.structure[name]["index"]
         assert not np.any(np.asarray(held["scout"] & drawn))
+        for row in np.asarray(after.net.structure[name]["index"]):
+            read = row[row < (6 if name.startswith("region") else 64)]
+            assert len({*read.tolist()}) == len(read), "a unit reads another twice"
+
+
+def _synapses(result):
+    """How many there are that learn, by projection; a unit reads another at most once."""
+    net, counts = result.learner().net, {}
+    (scouts, *_) = result.learner().seen
+    for p in net.projections:
+        if isinstance(p, FixedFanIn):
+            index = np.asarray(p.index)
+            tried = scouts[p.name]["scout"] if p.name in scouts else np.zeros(index.shape, bool)
+            scout = np.asarray(tried)
+            for row in index:
+                read = row[row < p.sources]
+                assert len({*read.tolist()}) == len(read)
+            assert not np.any(np.asarray(p.weight)[scout | ~np.asarray(p.alive)])
+            counts[p.name] = int(np.sum(index < p.sources) - np.sum(scout))
+    return counts
+
+
+def test_structural_plasticity_grows_where_rigl_only_tries():
+    """Scouts of rigl sit in all free slots, and are none to the other: units that are too quiet
+    take as many slots as they would without it.
+    """
+    quiet = byway.growth("structural_plasticity", every=4, eps=5.0, growth=0.5, until=1.0)
+    rigl, still = byway.growth("rigl", every=3, until=1.0), byway.growth("rigl", every=10**6)
+    counts = {}
+    for name, growth in (("both", [rigl, quiet]), ("alone", [still, quiet]), ("rigl", [rigl])):
+        counts[name] = _synapses(_trained(growth, epochs=1))
+    first = {p.name: len(p.weight) * p.fan_in for p in _net().projections if hasattr(p, "index")}
+    assert counts["rigl"] == first
+    more = [sum(counts[name].values()) - sum(first.values()) for name in ("both", "alone")]
+    assert min(more) > 0 and more[0] >= 0.8 * more[1]
+
+
+def test_as_many_synapses_learn_where_set_rewires_beside_rigl():
+    growth = [byway.growth("rigl", every=3, until=1.0), byway.growth("set", every=4, until=1.0)]
+    first = {p.name: len(p.weight) * p.fan_in for p in _net().projections if hasattr(p, "index")}
+    assert _synapses(_trained(growth, epochs=1)) == first
 
 
 @pytest.mark.parametrize(

@@ -854,6 +854,48 @@ NETWORK = [
         ),
     ),
     Defect(
+        "gradmax_takes_the_least_singular_vector",
+        "growths/gradmax.py",
+        "jnp.linalg.eigh(left @ shifted @ left)[1][:, -1]",
+        "jnp.linalg.eigh(left @ shifted @ left)[1][:, 0]",
+        _of(
+            "growths/test_gradmax",
+            "no_other_weights_out_of_the_unit_of_that_norm_have_a_larger_gradient",
+        ),
+    ),
+    Defect(
+        "what_a_new_unit_sends_is_not_taken_off_the_output",
+        "growths/gradmax.py",
+        "lifted = lifted + gone",
+        "lifted = lifted + 0 * gone",
+        _of("growths/test_gradmax", "birth_leaves_the_answers_as_they_were"),
+    ),
+    Defect(
+        "scouts_are_synapses_to_other_policies",
+        "growths/rigl.py",
+        'return {name: held["scout"] for name, held in memory.items()}',
+        "return {}",
+        _of(
+            "growths/test_several",
+            "structural_plasticity_grows_where_rigl_only_tries",
+            "as_many_synapses_learn_where_set_rewires_beside_rigl",
+        ),
+    ),
+    Defect(
+        "a_unit_reads_what_it_tried_twice",
+        "training/step.py",
+        "mask & ~p.alive & ~twice & read",
+        "mask & ~p.alive & read",
+        _of("growths/test_several", "a_synapse_that_another_policy_drew_is_no_scout"),
+    ),
+    Defect(
+        "a_start_leaves_units_where_they_were_drawn",
+        "training/start.py",
+        "net = net.with_positions(moved)",
+        "net = net.with_positions({})",
+        _of("training/test_start", "units_that_migrated_are_begun_with_where_they_went"),
+    ),
+    Defect(
         "units_flee_their_partners",
         "growths/migration.py",
         "step = self.rate * (pull + push)",

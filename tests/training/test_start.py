@@ -127,6 +127,17 @@ def test_wiring_is_begun_with_too(blobs):
         np.testing.assert_array_equal(one, own)
 
 
+def test_units_that_migrated_are_begun_with_where_they_went(blobs):
+    """Each seed's its own way; without more growth they stay there."""
+    net = byway.grownet(4, 12, 3, regions=1, fan_in=3)
+    first = _fit(blobs, net=net, growth=byway.growth("migration", every=1))
+    again = _fit(blobs, first, net=net)
+    for seed in range(SEEDS):
+        went = first.learner(seed).net["region1"].position
+        assert not np.array_equal(went, net["region1"].position)
+        np.testing.assert_array_equal(again.learner(seed).net["region1"].position, went)
+
+
 def test_a_start_in_another_precision_is_brought_to_the_network_s(blobs, trained):
     half = jax.tree.map(lambda a: a.astype(jnp.bfloat16), trained.learner(0).net)
     assert {a.dtype for a in _weights(_fit(blobs, half).learners.net)} == {np.dtype(np.float64)}

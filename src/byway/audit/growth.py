@@ -10,6 +10,7 @@ from byway.audit.flow import NOTHING, Flow, whole
 from byway.audit.reader import Reader
 from byway.audit.steps import leaves, part
 from byway.core.record import Record
+from byway.core.signal import CrossEntropy, Signal
 from byway.learning.growth import Growth, Source
 from byway.learning.rule import Update
 from byway.network.network import Network
@@ -20,6 +21,7 @@ SOURCES: dict[str, Source] = {
     "record": "activity",
     "update": "update",
     "loss": "loss",
+    "signal": "signal",
 }
 
 
@@ -44,8 +46,10 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
         eqx.filter_eval_shape(once), lambda leaf: isinstance(leaf, jax.ShapeDtypeStruct)
     )
 
-    def grown(memory, net, record, update, loss, key):
-        memory = growth.watch(memory, net, eqx.combine(record, fixed), Update(update))
+    def grown(memory, net, record, update, loss, signal, key):
+        record = eqx.combine(record, fixed)
+        memory = growth.watch(memory, net, record, Update(update))
+        memory = growth.heard(memory, net, record, Signal(signal, CrossEntropy()))
         memory = growth.scored(memory, loss)
         memory, net, fresh = growth.grow(memory, net, key, jnp.float32(0.5))
         places = {p.name: p.position for p in net.populations}
@@ -60,6 +64,7 @@ def growth_reads(growth: Growth, net: Network, batch: int = 3) -> frozenset[Sour
             "record": record,
             "update": net.theta,
             "loss": jnp.zeros((), net.dtype),
+            "signal": jnp.zeros((batch, *net[net.output].shape), net.dtype),
             "key": key,
         },
     )

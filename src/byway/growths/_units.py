@@ -1,7 +1,7 @@
 """Units that come and go: the populations whose places may be empty."""
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from byway.core.errors import RuleError
 from byway.network.network import Network
@@ -28,6 +28,24 @@ def require_places(net: Network, policy: str) -> None:
             "places that may be empty",
             "build it with byway.grownet(..., born=0.5), for example",
         )
+
+
+def no_room(policy: str) -> str:
+    """What to say where no place is empty any more."""
+    return (
+        f"{policy} found every place taken: the network grew no more; give it more places (a "
+        "smaller born with more units)"
+    )
+
+
+def wired(
+    p: FixedFanIn, net: Network, key: Key[Array, ""], alive: Bool[Array, " pre"]
+) -> Int[Array, "post slots"]:
+    """For each unit, were it born now, as many others to read as the wiring gives every unit, drawn
+    by its odds among those that there are.
+    """
+    drawn = p.proposed(key, net[p.src], net[p.dst], p.fan_in, alive)
+    return jnp.full_like(p.index, p.sources).at[:, : p.fan_in].set(drawn)
 
 
 def sent(net: Network, name: str) -> Float[Array, " units"]:

@@ -28,7 +28,6 @@ Source   Chen, Hall and Chklovskii, Wiring optimization can relate neuronal stru
 
 from typing import ClassVar
 
-import equinox as eqx
 import jax.numpy as jnp
 from typing_extensions import override
 
@@ -96,7 +95,7 @@ class Migration(Growth):
             step = step * jnp.minimum(1, self.most / jnp.maximum(length, 1e-9))
             gone = jnp.clip(x + step, memory["low"][None], memory["high"][None])
             moved[one.name] = jnp.where(there[one.name][:, None], gone, x)
-        return memory, _at(net, moved), {}
+        return memory, net.with_positions(moved), {}
 
 
 def _moving(net: Network) -> list[Population]:
@@ -108,10 +107,3 @@ def _moving(net: Network) -> list[Population]:
             for p in (*net.incoming(h.name), *net.outgoing(h.name))
         )
     ]
-
-
-def _at(net: Network, places) -> Network:
-    """The network with some populations elsewhere."""
-    return eqx.tree_at(
-        lambda net: [net[name].position for name in places], net, list(places.values())
-    )

@@ -29,7 +29,7 @@ import jax.numpy as jnp
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.growths._units import places, require_places
+from byway.growths._units import no_room, places, require_places, wired
 from byway.learning.growth import Growth, Source
 from byway.network.network import Network
 from byway.network.projections import Dense
@@ -83,12 +83,7 @@ class Neurogenesis(Growth):
 
     @override
     def advice(self, memory):
-        if not memory["full"]:
-            return None
-        return (
-            "neurogenesis found every place taken: the network grew no more; give it more places "
-            "(a smaller born with more units)"
-        )
+        return no_room(self.id) if memory["full"] else None
 
 
 def _with(net: Network, born, key):
@@ -98,8 +93,7 @@ def _with(net: Network, born, key):
         wiring, weights = jax.random.split(k)
         if p.dst in born and isinstance(p, FixedFanIn):
             new = born[p.dst][:, None]
-            drawn = p.proposed(wiring, net[p.src], net[p.dst], p.fan_in, net.alive(p.src))
-            found = jnp.full_like(p.index, p.sources).at[:, : p.fan_in].set(drawn)
+            found = wired(p, net, wiring, net.alive(p.src))
             weight = jnp.where(found < p.sources, p.drawn(weights, net[p.dst]), 0)
             structure[p.name] = {"index": jnp.where(new, found, p.index)}
             theta[p.name] = {"weight": jnp.where(new, weight, p.weight)}

@@ -89,6 +89,11 @@ class RIGL(Growth):
         )
 
     @override
+    def trials(self, memory):
+        """Scouts."""
+        return {name: held["scout"] for name, held in memory.items()}
+
+    @override
     def told(self, memory, fresh):
         """What began anew is no scout."""
         new = lambda name: fresh.get(name, {}).get("weight", False)

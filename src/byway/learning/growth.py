@@ -12,6 +12,7 @@ from byway.core.given import require
 from byway.core.hyper import check_ranges
 from byway.core.record import Record
 from byway.core.registry import snake_case
+from byway.core.signal import Signal
 from byway.core.tree import PyTree
 from byway.learning.rule import Update
 from byway.network.network import Network
@@ -19,7 +20,7 @@ from byway.network.network import Network
 # By projection and part, shaped like theta: which weights began anew.
 Fresh = dict[str, dict[str, Bool[Array, "*weights"]]]
 # What a policy may go by: an update carries the signal.
-Source = Literal["weights", "activity", "update", "loss"]
+Source = Literal["weights", "activity", "update", "loss", "signal"]
 
 
 class Growth(eqx.Module):
@@ -29,7 +30,8 @@ class Growth(eqx.Module):
     update is learned; `grow` acts every so many updates, on one clock for all seeds. Shapes never
     change, so nothing is compiled anew. Of weights that began anew training forgets the moments of
     the optimiser, and what the rule's memory held of each. Several policies may grow one network:
-    each has its own clock, and is `told` which weights the others let begin anew.
+    each has its own clock, and is `told` which weights the others let begin anew. What one of them
+    only tries (`trials`) the others do not see.
 
     Attributes:
         claims: what it goes by; the audit holds it to that.
@@ -63,6 +65,10 @@ class Growth(eqx.Module):
         """What it makes of one call of f and g; nothing by default."""
         return memory
 
+    def heard(self, memory: PyTree, net: Network, record: Record, signal: Signal) -> PyTree:
+        """What it makes of the teaching signal of one call; nothing by default."""
+        return memory
+
     def scored(self, memory: PyTree, loss: Float[Array, ""]) -> PyTree:
         """What it makes of the loss of a batch; nothing by default."""
         return memory
@@ -79,6 +85,12 @@ class Growth(eqx.Module):
             fresh: which weights.
         """
         return memory
+
+    def trials(self, memory: PyTree) -> dict[str, Bool[Array, "..."]]:
+        """By projection, the slots in which it only tries a synapse: to other policies they are
+        free. None by default.
+        """
+        return {}
 
     def advice(self, memory: PyTree) -> str | None:
         """What to tell the user at the end of a training; None if all is well."""

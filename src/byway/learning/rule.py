@@ -129,8 +129,9 @@ class Carry(NamedTuple):
 
 # Of an output and a signal, by name, the scores of each sample.
 Score = Callable[[Array, Signal], dict[str, Array]]
-# What growth makes of one call: (what it remembers, network, record, update) -> what it remembers.
-Watch = Callable[[PyTree, Network, Record, Update], PyTree]
+# What growth makes of one call: (what it remembers, network, record, update, signal) -> what it
+# remembers.
+Watch = Callable[[PyTree, Network, Record, Update, Signal], PyTree]
 # One step of the optimiser: (learner, number of the turn, update, mean scores) -> learner.
 Optimise = Callable[[Learner, int, Update, dict[str, Array]], Learner]
 
@@ -140,7 +141,7 @@ def unscored(output: Array, signal: Signal) -> dict[str, Array]:
     return {}
 
 
-def unwatched(seen: PyTree, net: Network, record: Record, update: Update) -> PyTree:
+def unwatched(seen: PyTree, net: Network, record: Record, update: Update, signal: Signal) -> PyTree:
     """What growth makes of a call where nothing grows."""
     return seen
 
@@ -348,7 +349,7 @@ class Rule(Pair):
             k: jnp.sum(v, samples) / x.shape[0] for k, v in score(record.output, signal).items()
         }
         return (
-            Carry(state, memory, watch(carry.seen, net, record, update)),
+            Carry(state, memory, watch(carry.seen, net, record, update, signal)),
             update,
             scores | record.measures,
         )

@@ -186,7 +186,7 @@ class StepRule(_InTime):
             memory, update = pair.g(gamma, net, carry.memory, record, now)
             scores = {k: jnp.sum(v, 0) / x.shape[0] for k, v in score(record.output, now).items()}
             measures = {k: v / length for k, v in record.measures.items()}
-            return Carry(state, memory, watch(carry.seen, net, record, update)), (
+            return Carry(state, memory, watch(carry.seen, net, record, update, now)), (
                 update,
                 scores | measures,
             )
@@ -299,8 +299,9 @@ class RoundTripRule(StepRule):
             state, memory, seen = held
             t = first + length - 1 - t
             state, record = self.back(gamma, net, state, step_of(x, t), jax.random.fold_in(key, t))
-            memory, update = pair.g(gamma, net, memory, record, signal.at(t))
-            return (state, memory, watch(seen, net, record, update)), update
+            now = signal.at(t)
+            memory, update = pair.g(gamma, net, memory, record, now)
+            return (state, memory, watch(seen, net, record, update, now)), update
 
         there, scores = summed(forth, self.depart(gamma, net, carry.state, length), length)
         memory = self.start(gamma, net, x.shape[0])[1]

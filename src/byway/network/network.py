@@ -250,6 +250,16 @@ class Network(eqx.Module):
         )
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
+    def with_positions(self, positions: Mapping[str, Float[Array, "units 3"]]) -> "Network":
+        """The same network with units elsewhere; populations that `positions` leaves out stay where
+        they are.
+        """
+        populations = tuple(
+            eqx.tree_at(lambda p: p.position, p, positions[p.name]) if p.name in positions else p
+            for p in self.populations
+        )
+        return eqx.tree_at(lambda n: n.populations, self, populations)
+
     def by_source(self) -> "Network":
         """The same network, to be run and not trained: the synapses of a fixed fan-in out of units
         that are mostly silent lie by where they come from, so a step costs what was sent.

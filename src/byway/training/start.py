@@ -25,7 +25,7 @@ def started(
 
     Args:
         given: see `fit`.
-        net: the network to be trained.
+        net: the network to be trained; its units are where those of the start are.
         rule: the rule; its own parameters are taken over if they are of its kind, and drawn
             otherwise.
         seeds: the seeds, which those of a result have to be.
@@ -76,6 +76,14 @@ def _one(given: Network | Learner, net: Network, rule: Rule) -> Start:
         lambda mine, theirs: jnp.asarray(theirs, mine.dtype), net.theta, held.theta
     )
     net = net.as_learnt(False).with_theta(theta).with_structure(held.structure)
+    # Units may have moved, each seed's its own way.
+    mine = {p.name: p.position for p in net.populations}
+    moved = {
+        p.name: jnp.asarray(p.position, mine[p.name].dtype)
+        for p in held.populations
+        if p.name in mine and p.position.shape == mine[p.name].shape
+    }
+    net = net.with_positions(moved)
     return Start(net, _gamma(given, net, rule))
 
 

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from byway.core.record import Record
 from byway.core.signal import Signal
@@ -19,19 +19,22 @@ from byway.learning.growth import Fresh, Growth
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule, Score, Update, unscored
 from byway.network.network import Network
+from byway.network.sparse import FixedFanIn
 from byway.training.optimisers import Optimiser, stepped
 
 # Every source of randomness of a learner is one of these branches of its key, so that all rules
 # that train one seed see the same initial weights and the same order of data.
 WEIGHTS, GAMMA, ORDER, NOISE, GROWTH = range(5)
 Scores = dict[str, Array]
+# Of each growth policy, by projection, the slots in which it only tries a synapse.
+Tried = Sequence[dict[str, Bool[Array, "..."]]]
 
 
 class Start(NamedTuple):
     """What a learner begins with, where nothing is drawn.
 
     Attributes:
-        net: the network with its weights and wiring.
+        net: the network with its weights, wiring and places.
         gamma: the rule's own parameters; None where the rule draws them.
     """
 
@@ -128,9 +131,12 @@ def learn(
             update = policy.taught(seen, update)
         return _applied(rule, optimisers, learner, turn, update, scores)
 
-    def watch(seen: PyTree, net: Network, record: Record, update: Update) -> PyTree:
+    def watch(seen: PyTree, net: Network, record: Record, update: Update, signal: Signal) -> PyTree:
         both = zip(growth, seen, strict=True)
-        return tuple(policy.watch(one, net, record, update) for policy, one in both)
+        return tuple(
+            policy.heard(policy.watch(one, net, record, update), net, record, signal)
+            for policy, one in both
+        )
 
     key = branch(learner.key, NOISE, learner.step)
     learner, scores = rule.learn(learner, x, signal, key, optimise, score, watch, every)
@@ -166,8 +172,12 @@ def grown(
     """
     key = branch(learner.key, GROWTH, learner.step)
     key = jax.random.fold_in(key, number) if number else key
-    memory, net, fresh = growth[number].grow(learner.seen[number], learner.net, key, done)
-    both = enumerate(zip(growth, learner.seen, strict=True))
+    both = list(enumerate(zip(growth, learner.seen, strict=True)))
+    tried = [one.trials(held) for i, (one, held) in both if i != number]
+    memory, net, fresh = growth[number].grow(
+        learner.seen[number], _without(learner.net, tried), key, done
+    )
+    net, fresh = _tried_again(learner.net, net, tried, fresh)
     seen = tuple(memory if i == number else one.told(held, fresh) for i, (one, held) in both)
     moments = tuple(
         (_forgotten(optimisers.theta, theta, net, fresh), gamma) for theta, gamma in learner.moments
@@ -175,6 +185,42 @@ def grown(
     return dataclasses.replace(
         learner, net=net, seen=seen, moments=moments, memory=_renewed(learner.memory, fresh)
     )
+
+
+def _without(net: Network, tried: Tried) -> Network:
+    """A network whose slots are free where something is only tried."""
+    for p, mask in _sparse(net, tried):
+        net = net.with_structure({p.name: {"index": jnp.where(mask, p.sources, p.index)}})
+    return net
+
+
+def _tried_again(
+    before: Network, net: Network, tried: Tried, fresh: Fresh
+) -> tuple[Network, Fresh]:
+    """A network that has grown, with what was tried in it before, where the slot is still free and
+    its unit does not read the same one elsewhere; both ends have to be there. What is not tried any
+    more began anew.
+    """
+    for old, mask in _sparse(before, tried):
+        ((p, _),) = _sparse(net, [{old.name: mask}])
+        twice = jnp.any(old.index[:, :, None] == p.index[:, None], 2)
+        read = net.alive(p.src).at[old.index].get(mode="fill", fill_value=False)
+        back = mask & ~p.alive & ~twice & read & net.alive(p.dst)[:, None]
+        net = net.with_structure({p.name: {"index": jnp.where(back, old.index, p.index)}})
+        parts = fresh.get(p.name, {})
+        lost = (mask & ~back) | parts.get("weight", jnp.zeros(mask.shape, bool))
+        fresh = fresh | {p.name: parts | {"weight": lost}}
+    return net, fresh
+
+
+def _sparse(net: Network, tried: Tried) -> list[tuple[FixedFanIn, Bool[Array, "..."]]]:
+    """The projections in which something is tried, and where."""
+    return [
+        (p, masks[p.name])
+        for masks in tried
+        for p in net.projections
+        if p.name in masks and isinstance(p, FixedFanIn)
+    ]
 
 
 def _forgotten(
