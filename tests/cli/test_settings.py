@@ -5,6 +5,8 @@ import tomllib
 
 import pytest
 
+from byway.cli import train
+from byway.cli.experiment import made
 from byway.cli.flags import Flag
 from byway.cli.settings import Verb, plain, to_toml
 from byway.core.errors import ConfigError, UnknownNameError
@@ -165,3 +167,15 @@ def test_a_rule_of_a_file_has_its_settings_under_its_name(tmp_path, monkeypatch)
     assert settings.rule == rule and settings.my_fa.gain == 2.0
     again = verb.from_dict(tomllib.loads(to_toml(settings)))
     assert to_toml(again) == to_toml(settings)
+
+
+@pytest.mark.parametrize(("said", "policies"), [("none", []), ("set", ["set"])])
+def test_growth_none_is_no_growth(said, policies):
+    options = ["--task", "digits", "--rule", "fa", "--net.fan-in", "8", "--growth", said]
+    settings = train.VERB.read(options)
+    assert [one.id for one in made(["fa"], settings).options["growth"]] == policies
+
+
+def test_growth_none_stands_alone():
+    with pytest.raises(UnknownNameError, match="none"):
+        train.VERB.read(["--task", "digits", "--rule", "fa", "--growth", "none,set"])

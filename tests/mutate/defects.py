@@ -871,6 +871,23 @@ NETWORK = [
         _of("growths/test_gradmax", "birth_leaves_the_answers_as_they_were"),
     ),
     Defect(
+        "synapses_come_however_much_a_unit_is_taught",
+        "growths/synaptogenesis.py",
+        "jnp.where(open_, key_of + taught, -jnp.inf)",
+        "jnp.where(open_, key_of + 0 * taught, -jnp.inf)",
+        _of(
+            "growths/test_synaptogenesis",
+            "pairs_are_drawn_by_distance_activity_and_teaching_signal",
+        ),
+    ),
+    Defect(
+        "a_unit_may_lose_its_last_synapse",
+        "growths/synaptogenesis.py",
+        "loose = p.alive & (rank(size) > 0)",
+        "loose = p.alive",
+        _of("growths/test_synaptogenesis", "the_weakest_go_but_no_unit_loses_its_strongest"),
+    ),
+    Defect(
         "scouts_are_synapses_to_other_policies",
         "growths/rigl.py",
         'return {name: held["scout"] for name, held in memory.items()}',

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from byway.cli.report import show, show_study
-from byway.cli.settings import Verb, split, to_toml
+from byway.cli.settings import Verb, policies_in, to_toml
 from byway.core.errors import ConfigError
 from byway.core.given import require_none
 from byway.core.registry import called
@@ -78,7 +78,7 @@ def made(names: list[str], settings: Any) -> Experiment:
     known = [name for name in declared(Options) if hasattr(settings, name)]
     options = {name: getattr(settings, name) for name in known}
     if (growth := options["growth"]) is not None:
-        named = split(growth)
+        named = policies_in(growth)
         options["growth"] = [growth_called(one, **_own(settings, called(one))) for one in named]
     rates = {name: getattr(getattr(settings, name, None), RATE, None) for name in names}
     rates = {name: rate for name, rate in rates.items() if rate is not None}

@@ -150,7 +150,7 @@ class Verb:
         tasks = named or ([task] if isinstance(task, str) else [])
         members |= {called(one): TASKS.get(one) for one in tasks}
         growth = given.get("growth")
-        growing = split(growth) if isinstance(growth, str) else []
+        growing = policies_in(growth) if isinstance(growth, str) else []
         return members | {called(one): GROWTHS.get(one) for one in growing}
 
     def flags(self) -> list[Flag]:
@@ -197,6 +197,12 @@ class Verb:
 def split(text: str) -> list[str]:
     """What stands between commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def policies_in(text: str) -> list[str]:
+    """The growth policies of a list such as "set,migration"; no policy where it says "none"."""
+    named = split(text)
+    return [] if named == ["none"] else named
 
 
 def tasks_in(text: str) -> list[tuple[str, str, str | None]]:

@@ -41,6 +41,7 @@ from byway.growths._units import no_room, places, wired
 from byway.learning.growth import Growth, Source
 from byway.network.network import Network
 from byway.network.projections import Dense
+from byway.network.sparse import FixedFanIn
 
 
 class Gradmax(Growth):
@@ -90,17 +91,17 @@ class Gradmax(Growth):
     def grow(self, memory, net, key, done):
         theta, structure, fresh, full = {}, {}, {}, []
         told = _told(net)[0]
-        lifted = told.bias
+        lifted = jnp.zeros(net[net.output].size, net.dtype)
         for h, k in zip(growing := _growing(net), jax.random.split(key, len(growing)), strict=True):
             empty = ~net.alive(h.name)
             full.append(~jnp.any(empty))
             new = empty & (jnp.cumsum(empty) <= self.units)
-            into, (readout,) = net.incoming(h.name), _readouts(net, h)
-            gram, biased = 0.0, False
+            into = [p for p in net.incoming(h.name) if isinstance(p, FixedFanIn)]
+            (readout,), grams, biased = _readouts(net, h), [], False
             for p, draw in zip(into, jax.random.split(k, len(into)), strict=True):
                 found = wired(p, net, draw, net.alive(p.src))
                 seen = memory["met"][p.name].at[found].get(mode="fill", fill_value=0)
-                gram = gram + jnp.einsum("usi,usj->uij", seen, seen)
+                grams.append(jnp.einsum("usi,usj->uij", seen, seen))
                 structure[p.name] = {"index": jnp.where(new[:, None], found, p.index)}
                 theta[p.name] = {"weight": jnp.where(new[:, None], 0, p.weight)}
                 fresh[p.name] = {"weight": jnp.broadcast_to(new[:, None], p.weight.shape)}
@@ -110,14 +111,14 @@ class Gradmax(Growth):
                     fresh[p.name]["bias"], biased = new, True
             size = jnp.sqrt(jnp.sum(readout.weight**2, 1))
             mean = jnp.sum(jnp.where(empty, 0, size)) / jnp.sum(~empty).astype(size.dtype)
-            way = self.scale * mean * directions(gram, new, self.units)
+            way = self.scale * mean * directions(sum(grams[1:], grams[0]), new, self.units)
             theta[readout.name] = {"weight": jnp.where(new[:, None], way, readout.weight)}
             fresh[readout.name] = {"weight": jnp.broadcast_to(new[:, None], way.shape)}
             sends = lambda drive, h=h: h.activate(jnp.full((1, *h.shape), drive, net.dtype))
             before, now = (sends(u).reshape(-1) for u in (0.0, self.bias if biased else 0.0))
             gone = jnp.where(new, before, 0) @ readout.weight - jnp.where(new, now, 0) @ way
             lifted = lifted + gone
-        theta[told.name] = theta.get(told.name, {}) | {"bias": lifted}
+        theta[told.name] = theta.get(told.name, {}) | {"bias": told.theta["bias"] + lifted}
         met = jax.tree.map(jnp.zeros_like, memory["met"])
         memory = {"met": met, "full": memory["full"] | jnp.all(jnp.stack(full))}
         return memory, net.with_theta(theta).with_structure(structure), fresh

@@ -30,11 +30,10 @@ import jax
 import jax.numpy as jnp
 from typing_extensions import override
 
-from byway.core.errors import RuleError
 from byway.core.hyper import hyper
+from byway.growths._synapses import moved, rank, require_room, roomy
 from byway.learning.growth import Growth, Source
 from byway.learning.rule import Update
-from byway.network.sparse import FixedFanIn
 
 
 class RIGL(Growth):
@@ -50,26 +49,21 @@ class RIGL(Growth):
     @override
     def accepts(self, net):
         """It takes some projection with a fixed fan-in and free slots."""
-        if not _roomy(net):
-            raise RuleError(
-                "rigl was given a network in which no unit has a free slot",
-                "projections with a fixed fan-in and room for more",
-                "build it with spare, for example byway.grownet(784, 500, 10, spare=8)",
-            )
+        require_room(net, self.id)
 
     @override
     def start(self, net):
         """Of every projection with room: which slots hold scouts, and the sum of each."""
         return {
             p.name: {"scout": jnp.zeros(p.weight.shape, bool), "sum": jnp.zeros_like(p.weight)}
-            for p in _roomy(net)
+            for p in roomy(net)
         }
 
     @override
     def watch(self, memory, net, record, update):
         return {
-            name: held | {"sum": held["sum"] + jnp.where(held["scout"], moved, 0)}
-            if (moved := _moved(update, name)) is not None
+            name: held | {"sum": held["sum"] + jnp.where(held["scout"], change, 0)}
+            if (change := moved(update, name)) is not None
             else held
             for name, held in memory.items()
         }
@@ -108,15 +102,15 @@ class RIGL(Growth):
     @override
     def grow(self, memory, net, key, done):
         theta, structure, fresh, kept = {}, {}, {}, {}
-        for p, k in zip(roomy := _roomy(net), jax.random.split(key, len(roomy)), strict=True):
+        for p, k in zip(free := roomy(net), jax.random.split(key, len(free)), strict=True):
             scout, total = memory[p.name]["scout"], memory[p.name]["sum"]
             most = jnp.minimum(p.spare, self.share * p.fan_in)
             count = jnp.round(most * (1 + jnp.cos(jnp.pi * done)) / 2).astype(jnp.int32)
             # Of each unit its best scouts, and as many of its weakest synapses, are exchanged.
-            best = _rank(jnp.where(scout, jnp.abs(total), -jnp.inf)) < count
+            best = rank(jnp.where(scout, jnp.abs(total), -jnp.inf)) < count
             taken = scout & best & (total != 0)
             grown = jnp.sum(taken, 1, keepdims=True, dtype=jnp.int32)
-            weak = _rank(jnp.where(p.alive & ~scout, -jnp.abs(p.weight), -jnp.inf)) < grown
+            weak = rank(jnp.where(p.alive & ~scout, -jnp.abs(p.weight), -jnp.inf)) < grown
             there = p.reached[:, None]
             open_ = (scout & ~taken) | weak | (~p.alive & there)
             bare = p.with_structure({"index": jnp.where(open_, p.sources, p.index)})
@@ -133,18 +127,3 @@ class RIGL(Growth):
             fresh[p.name] = {"weight": open_ | taken}
             kept[p.name] = {"scout": tried & (found < p.sources), "sum": jnp.zeros_like(total)}
         return kept, net.with_theta(theta).with_structure(structure), fresh
-
-
-def _roomy(net) -> list[FixedFanIn]:
-    return [p for p in net.projections if isinstance(p, FixedFanIn) and p.spare]
-
-
-def _rank(score):
-    """The place of each number in its row, from the largest, which is 0."""
-    return jnp.argsort(jnp.argsort(-score, 1), 1).astype(jnp.int32)
-
-
-def _moved(update: Update, name: str):
-    """What an update would change in the weights of a projection, if it does."""
-    held = update.net.get(name, update.change.get(name, {}))
-    return held.get("weight")

@@ -252,8 +252,6 @@ class FixedFanIn(Projection):
     ) -> Int[Array, "post count"]:
         """Units to read that each unit does not read yet, drawn without replacement by their odds.
 
-        The largest of log odds plus Gumbel noise (Vieira 2014, Kool et al. 2019).
-
         Args:
             key: the randomness.
             src: the presynaptic population, for its positions.
@@ -261,23 +259,40 @@ class FixedFanIn(Projection):
             count: how many for each unit; where there are fewer, the rest are as free slots.
             only: which units may be read; all by default.
         """
+        return self.ranked(key, src, dst, count, only)[0]
+
+    def ranked(
+        self,
+        key: Key[Array, ""],
+        src: Population,
+        dst: Population,
+        count: int,
+        only: Bool[Array, " pre"] | None = None,
+        liked: Float[Array, " pre"] | None = None,
+    ) -> tuple[Int[Array, "post count"], Float[Array, "post count"]]:
+        """What each unit draws (see `proposed`), and the number by which each was drawn, log odds
+        plus Gumbel noise (Vieira 2014, Kool et al. 2019), largest first. `liked` is added to the
+        log odds.
+        """
 
         def draw(one):
             key, unit, held = one
             odds = jax.random.gumbel(key, (self.sources,), src.position.dtype)
             if only is not None:
                 odds = jnp.where(only, odds, -jnp.inf)
+            if liked is not None:
+                odds = odds + liked.astype(odds.dtype)
             if self.reach is not None:
                 odds = odds - distances(dst.position[unit][None], src.position)[0] / self.reach
                 if self.src == self.dst:
                     odds = odds.at[unit].set(-jnp.inf)
             best, found = jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)
-            return jnp.where(best > -jnp.inf, found, self.sources)
+            return jnp.where(best > -jnp.inf, found, self.sources), best
 
         each = jax.random.split(key, dst.size), jnp.arange(dst.size), self.index
         few = dst.size * self.sources <= DRAWN
-        drawn = jax.vmap(draw)(each) if few else jax.lax.map(draw, each)
-        return drawn.astype(self.index.dtype)
+        drawn, best = jax.vmap(draw)(each) if few else jax.lax.map(draw, each)
+        return drawn.astype(self.index.dtype), best
 
     @override
     def forward(self, pre):

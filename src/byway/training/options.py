@@ -185,7 +185,7 @@ class Options(TypedDict, total=False):
         Option(
             None,
             "what grows the network while it learns, one policy or several (set,rigl); "
-            "'byway list growth' names them; nothing by default",
+            "'byway list growth' names them; nothing by default, as where it says none",
             str | None,
         ),
     ]
