@@ -21,7 +21,7 @@ from byway.rules import RULES
 
 # Rules that see time are not here: the audit has no sequences to give them, nor a locking verdict
 # where there are cycles.
-ONCE = [kind for kind in KINDS if kind not in ("rnn", "cyclic")]
+ONCE = [kind for kind in KINDS if kind not in ("rnn", "cyclic", "orthogonal", "topdown")]
 ALL = [
     (name, kind)
     for name in RULES.ids()

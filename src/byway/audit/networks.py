@@ -11,7 +11,17 @@ import jax.numpy as jnp
 
 from byway.core.errors import RuleError, look_up
 from byway.learning.rule import Rule
-from byway.network.builders import convnet, coupled, graph, mlp, ode, rnn
+from byway.network.builders import (
+    convnet,
+    coupled,
+    graph,
+    mlp,
+    ode,
+    orthogonal,
+    revnet,
+    rnn,
+    topdown,
+)
 from byway.network.cells.gru import GRU
 from byway.network.cells.lif import LIF
 from byway.network.network import Network
@@ -31,6 +41,9 @@ KINDS: dict[str, Callable[..., Network]] = {
     "rnn": lambda **options: rnn(5, 6, 4, **options),
     "coupled": lambda **options: coupled(5, 6, 4, **options),
     "revgru": lambda **options: coupled(5, 6, 4, **{"activation": GRU(keep=0.125), **options}),
+    "orthogonal": lambda **options: orthogonal(5, 6, 4, **options),
+    "revnet": lambda **options: revnet(5, 6, 4, **{"blocks": 2, **options}),
+    "topdown": lambda **options: topdown(5, 6, 4, 3, **options),
     "ode": lambda **options: ode(5, 6, 4, **{"steps": 3, "method": "midpoint", **options}),
     "cyclic": lambda **options: graph(
         {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},

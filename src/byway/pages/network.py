@@ -64,6 +64,24 @@ ABOUT = {
         'byway.coupled(2, 64, 1, activation=byway.cell("gru", keep=0.125))',
         "byway train --task adding --rule reversible_exact --net.kind coupled --net.activation gru",
     ),
+    "orthogonal": About(
+        "A recurrent network whose layers turn their past by a product of plane rotations, whose "
+        "angles are learned: nothing is lost, so it can be gone back through.",
+        "byway.orthogonal(2, 64, 1)",
+        "byway train --task adding --rule reversible --net.kind orthogonal --net.hidden 64",
+    ),
+    "revnet": About(
+        "A residual network of two streams that are added to in turn, so that every block can be "
+        "undone: activity of the way there need not be kept.",
+        "byway.revnet(784, 128, 10)",
+        "byway train --rule reversible --net.kind revnet --net.hidden 128 --net.blocks 8",
+    ),
+    "topdown": About(
+        "Layers that also project down to the one before (dashed): a rule that settles runs both "
+        "ways at once, one in time brings the step before.",
+        "byway.topdown(784, 128, 128, 10)",
+        "byway train --rule pc --net.kind topdown --net.hidden 128 128",
+    ),
     "ode": About(
         "A neural ODE: the state of the flowing units follows a differential equation, whose "
         "right-hand side is the small network around them. The cycle takes no time steps: it is "
@@ -94,7 +112,7 @@ def network_page(kind: str, rules: Sequence[Rule]) -> str:
         [
             f"`{p.name}`",
             type(p).__name__.lower(),
-            "x".join(map(str, p.weight.shape)),
+            "none" if p.weight is None else "x".join(map(str, p.weight.shape)),
             "later" if p.name in net.recurrent else "at once",
         ]
         for p in net.projections
