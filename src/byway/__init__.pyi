@@ -100,6 +100,10 @@ from byway.runs.predictors import load as load
 from byway.sklearn import BywayClassifier as BywayClassifier
 from byway.sklearn import BywayRegressor as BywayRegressor
 
+# To watch one that learns.
+from byway.studio.watching import Studio as Studio
+from byway.studio.watching import watch as watch
+
 # What is set for the whole process, when it is asked for.
 from byway.system.process import use_all_cores as use_all_cores
 from byway.system.process import use_compilation_cache as use_compilation_cache

@@ -67,10 +67,12 @@ def test_no_derivative_where_the_program_reads_nothing(name, kind):
         ("pepita", "blackbox"),
         ("ipc", "mlp"),
         ("ipc", "convnet"),
+        ("ipc", "revnet"),
         # Ranks are choices.
         ("es", "mlp"),
         ("es", "convnet"),
         ("es", "blackbox"),
+        ("es", "revnet"),
     }:
         silent = set(numbers.silent)
         for seed in range(3):  # units at the end of a hard sigmoid, with some weights only

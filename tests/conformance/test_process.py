@@ -7,7 +7,8 @@ import sys
 OTHERS = """
 import equinox, jax, jax.experimental, jax.extend.core, jaxtyping, numpy, optax, orbax.checkpoint
 import duckdb, filelock, jinja2, pooch, requests, rich.console, safetensors.numpy, scipy.special
-import scipy.stats, sklearn.base, sklearn.utils.validation, tomli_w, tyro
+import scipy.stats, sklearn.base, sklearn.utils.validation, starlette.applications, tomli_w, tyro
+import uvicorn
 import absl.logging, contextlib
 with contextlib.suppress(ImportError):  # not in every version
     import jax._src.xla_transform

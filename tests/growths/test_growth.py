@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from scipy import stats
+from tests.part import some
 
 import by_hand
 import byway
@@ -238,7 +239,8 @@ def _few(task, share=48):
 
 
 @pytest.mark.parametrize(
-    "name", ["set", "rigl", "deep_r", "structural_plasticity", "migration", "spatial_cost"]
+    "name",
+    some(["set", "deep_r", "rigl", "structural_plasticity", "migration", "spatial_cost"], 3),
 )
 def test_a_growing_run_that_was_stopped_is_the_same_bits(name, tmp_path):
     """Stopped after the first of three epochs, in mid-clock."""

@@ -151,6 +151,7 @@ def test_wiring_gets_shorter_outputs_and_delays_stay_and_no_two_units_meet():
     assert np.sort(far, 1)[:, 1].min() > 1, "the nearest other one"
 
 
+@pytest.mark.slow
 def test_places_are_of_each_seed_and_come_back_with_a_checkpoint(tmp_path):
     """Stopped after the first of three epochs; another seed has other places."""
     task, growth = byway.task("digits"), byway.growth("migration", every=4)

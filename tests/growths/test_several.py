@@ -132,6 +132,7 @@ def _synapses(result):
     return counts
 
 
+@pytest.mark.slow
 def test_structural_plasticity_grows_where_rigl_only_tries():
     """Scouts of rigl sit in all free slots, and are none to the other: units that are too quiet
     take as many slots as they would without it.

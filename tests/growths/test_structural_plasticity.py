@@ -51,6 +51,7 @@ def _lived(growth, memory, net, x, times, key):
     return jax.jit(lambda carry: jax.lax.fori_loop(1, times + 1, once, carry))((memory, net))
 
 
+@pytest.mark.slow
 def test_units_come_to_their_set_point_and_again_when_a_fifth_of_the_inputs_is_cut():
     """From 40 synapses and an activity of about 0.2 to 0.5, of each unit; the cut takes a fifth of
     it, and others grow.
@@ -71,6 +72,7 @@ def test_units_come_to_their_set_point_and_again_when_a_fifth_of_the_inputs_is_c
     assert growth.advice(memory) is None
 
 
+@pytest.mark.slow
 def test_synapses_have_an_element_at_either_end_and_the_inhibitory_ones_stay():
     """Counted by hand, on two regions that read the input, themselves and each other; elements that
     are gone took a synapse each, those that are vacant got one where there was a partner.

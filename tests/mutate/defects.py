@@ -1898,4 +1898,111 @@ MEASURES = [
     ),
 ]
 
-DEFECTS = [*RULES, *NETWORK, *SIGNAL, *TRAINING, *SEEDS, *CHECKPOINTS, *TASKS, *AUDIT, *MEASURES]
+STUDIO = [
+    Defect(
+        "strangers_get_a_socket",
+        "studio/server.py",
+        " or not self._knows(socket)",
+        "",
+        _of("studio/test_server", "strangers_get_no_socket"),
+    ),
+    Defect(
+        "a_page_from_elsewhere_gets_a_socket",
+        "studio/server.py",
+        "ours = _same_origin(socket)",
+        "ours = True",
+        _of("studio/test_server", "strangers_get_no_socket"),
+    ),
+    Defect(
+        "another_host_may_ask",
+        "studio/server.py",
+        'if urlsplit(f"//{host}").hostname not in self._names:',
+        "if not host:",
+        _of("studio/test_server", "another_host_is_refused"),
+    ),
+    Defect(
+        "a_stalled_client_is_sent_more",
+        "studio/server.py",
+        "credit.clear()",
+        "pass",
+        _of("studio/test_server", "a_client_gets_what_is_new_once_it_has_drawn_the_last"),
+    ),
+    Defect(
+        "a_number_may_be_set_to_anything",
+        "studio/commands.py",
+        "if not is_number(value) or not low <= value <= high or not math.isfinite(float(value)):",
+        "if not is_number(value):",
+        _of("studio/test_commands", "other_values_are_refused_in_words"),
+    ),
+    Defect(
+        "a_change_is_told_twice",
+        "studio/board.py",
+        "later = list(self._changes)[bases.index(seen) :]",
+        "later = list(self._changes)",
+        _of("studio/test_board", "changes_are_sent_to_those_who_keep_up_and_all_of_it_to_the_rest"),
+    ),
+    Defect(
+        "a_recording_outgrows_its_limit",
+        "studio/recording.py",
+        "if self.bytes > self._limit:",
+        "if False:",
+        _of(
+            "studio/test_recording", "a_day_stays_below_the_limit_and_is_still_spread_over_the_day"
+        ),
+    ),
+    Defect(
+        "the_least_is_taken_for_unknown",
+        "studio/frames.py",
+        "1 + np.rint(share * 254)",
+        "np.rint(share * 255)",
+        _of("studio/test_frames", "eight_bits_keep_the_ends_and_say_where_nothing_is_known"),
+    ),
+    Defect(
+        "silenced_units_learn_to_speak",
+        "studio/trainer.py",
+        "self._with_net(_silenced_all(self.loop.learners.net, self._silent))\n        if self._gone",
+        "pass\n        if self._gone",
+        _of("studio/test_trainer", "of_silenced_units_nothing_is_heard_until_they_are_restored"),
+    ),
+    Defect(
+        "a_drawn_synapse_is_not_preferred",
+        "studio/synapses.py",
+        "score[bundle.entry] *= STAYS",
+        "pass",
+        _of("studio/test_synapses", "a_weight_that_jitters_takes_no_slot_and_one_that_grows_does"),
+    ),
+    Defect(
+        "a_lesion_leaves_what_a_unit_reads",
+        "studio/silence.py",
+        "return read | into[:, None]",
+        "return read",
+        _of("studio/test_synapses", "units_that_are_cut_off_are_as_after_a_lesion"),
+    ),
+    Defect(
+        "each_unit_learns_all_that_its_map_does",
+        "studio/probe.py",
+        "share = bias / (population.size // bias.size)",
+        "share = bias",
+        _of("studio/test_probe", "units_of_a_map_share_what_their_map_learns"),
+    ),
+    Defect(
+        "a_way_counts_drives_and_not_shares",
+        "studio/pick.py",
+        "total[dst] += size.sum(0)",
+        "total[dst] += 1",
+        _of("studio/test_pick", "the_strongest_way_is_that_of_influence"),
+    ),
+]
+
+DEFECTS = [
+    *RULES,
+    *NETWORK,
+    *SIGNAL,
+    *TRAINING,
+    *SEEDS,
+    *CHECKPOINTS,
+    *TASKS,
+    *AUDIT,
+    *MEASURES,
+    *STUDIO,
+]

@@ -97,6 +97,7 @@ def test_a_network_runs_as_its_steps_one_after_another(threshold):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), state, now)
 
 
+@pytest.mark.slow
 def test_a_run_in_pieces_is_the_run():
     net = byway.grownet(4, 40, 3, fan_in=8, cycles=True, activation="lif")
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 20, 4)))

@@ -76,6 +76,7 @@ def _chi_squared(drawn, possible):
     return stats.chisquare(counts).pvalue
 
 
+@pytest.mark.slow
 def test_of_all_graphs_with_these_degrees_each_is_as_likely():
     """Against all 4-unit graphs without loops, listed."""
     pairs = [(a, b) for a in range(4) for b in range(4) if a != b]
@@ -119,6 +120,7 @@ def test_chance_that_keeps_lengths_draws_each_unit_at_its_distance_alike():
     assert _chi_squared(drawn, possible) > 1e-3
 
 
+@pytest.mark.slow
 def test_chance_that_keeps_lengths_keeps_who_reads_how_many_of_whom_and_how_far():
     net = byway.grownet(16, 200, 3, regions=2, fan_in=10, cycles=True, key=2)
     wired = byway.wiring(net).between_hidden()
@@ -138,6 +140,7 @@ def test_chance_that_keeps_lengths_keeps_who_reads_how_many_of_whom_and_how_far(
     assert len(_codes(other) & _codes(graph)) < 0.5 * len(graph.source)
 
 
+@pytest.mark.slow
 def test_near_wiring_falls_into_modules_by_itself():
     """Drawn by distance alone it is far more modular than its degrees say, and no more than its
     lengths do.

@@ -76,6 +76,7 @@ def test_what_is_left_computes_as_if_they_sent_nothing(activation):
     np.testing.assert_allclose(hurt.forward(jnp.asarray(x)).post["output"], h["output"], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["bp", "fa", "weight_perturbation"])
 def test_no_rule_brings_them_back(rule):
     hurt = byway.lesion(_net(), centre=MIDDLE, radius=RADIUS)
@@ -100,6 +101,7 @@ def test_no_rule_brings_them_back(rule):
     )
 
 
+@pytest.mark.slow
 def test_a_network_recovers_when_it_is_trained_again():
     task, rule = byway.task("digits"), byway.rule("bp")
     well = byway.fit(_net(), rule, task, epochs=6, looks=0, seeds=1)

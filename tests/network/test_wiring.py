@@ -40,6 +40,7 @@ def test_units_are_counted_over_all_populations():
     assert weight[1, 3] == jnp.asarray(net.projections[0].weight)[1, 1]
 
 
+@pytest.mark.slow
 def test_near_wiring_costs_less_than_wiring_that_is_blind():
     near, blind = (byway.wiring(byway.grownet(64, 200, 4, reach=r)) for r in (40.0, float("inf")))
     inner = lambda w: w.length[w.target < 264].sum()

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from tests.part import some
 
 import byway
 from byway.audit.program import trace
@@ -15,6 +16,12 @@ from byway.training.programs import in_precision
 from byway.training.stages import Waits, carried_out
 from byway.training.step import Optimisers, learn, new_learner
 
+OPTIONS = {
+    "adam_each": {"optimiser": "adam_each", "schedule": "cosine", "warmup": 3, "decay": 0.1},
+    "momentum": {"optimiser": "momentum", "seeds": 1},
+    "optax": {"optimiser": optax.adamw(1e-2), "seeds": 1},
+    "best": {"best": True, "patience": 1, "epochs": 3},
+}
 UNLOCKED = (
     *("predsim", "mono_forward", "symba", "scff", "distance_forward", "soft_hebb", "cafo"),
     "activity_forward_gradient",
@@ -54,13 +61,14 @@ def _assert_same(one, other):
 
 
 @several
-@pytest.mark.parametrize("name", UNLOCKED)
+@pytest.mark.parametrize("name", some(UNLOCKED, 4))
 def test_layers_that_are_shared_learn_what_they_learn_on_one_device(blobs, name):
     one, shared = _pair(blobs, name)
     _assert_same(one, shared)
     assert not one.stages and len(shared.stages) == 2
 
 
+@pytest.mark.slow
 @several
 def test_forward_forward_is_shared_where_wrong_labels_do_not_wait_for_the_head(blobs):
     rule = byway.rule("ff", hard=False)
@@ -70,18 +78,9 @@ def test_forward_forward_is_shared_where_wrong_labels_do_not_wait_for_the_head(b
 
 
 @several
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"optimiser": "adam_each", "schedule": "cosine", "warmup": 3, "decay": 0.1},
-        {"optimiser": "momentum", "seeds": 1},
-        {"optimiser": optax.adamw(1e-2), "seeds": 1},
-        {"best": True, "patience": 1, "epochs": 3},
-    ],
-    ids=["adam_each", "momentum", "optax", "best"],
-)
-def test_moments_and_options_go_with_their_layers(blobs, options):
-    _assert_same(*_pair(blobs, "symba", **options))
+@pytest.mark.parametrize("case", some(list(OPTIONS), 2))
+def test_moments_and_options_go_with_their_layers(blobs, case):
+    _assert_same(*_pair(blobs, "symba", **OPTIONS[case]))
 
 
 @several
@@ -93,6 +92,7 @@ def test_however_many_updates_a_call_makes_the_result_is_one(blobs, monkeypatch,
     _assert_same(one, shared)
 
 
+@pytest.mark.slow
 @several
 def test_each_stage_trains_its_own_projections(blobs):
     shared = _pair(blobs, "mono_forward", 20, 20, 20)[1]

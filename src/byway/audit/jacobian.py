@@ -167,6 +167,7 @@ def _norms(tree) -> Norms:
             for other in next(iter(blocks.values()))
         }
         for name, blocks in tree.items()
+        if blocks  # nothing of a skip is learned
     }
 
 

@@ -17,6 +17,7 @@ VERBS = {
         "train several rules side by side, and report what each costs and buys",
     ),
     "train": ("byway.cli.train", "train one rule"),
+    "studio": ("byway.cli.studio", "watch a network learn and grow, and steer it, in a browser"),
     "tune": ("byway.cli.tune", "give each rule the same search for its best settings"),
     "reproduce": ("byway.cli.reproduce", "list published figures, and measure one again"),
     "resume": ("byway.cli.resume", "resume a run that was stopped, as if it never had been"),
@@ -48,6 +49,7 @@ Start here:
   byway demo                                             five rules on embedded digits
   byway compare --task mnist --rules bp,frozen,dfa       on MNIST, three rules
   byway train --rule ff --net.hidden 500 500 500         one rule, a network of your own
+  byway studio                                           watch one grow, in a browser
   byway audit dfa                                        is it local?
   byway reproduce                                        which published figures hold here?
   byway verify                                           are the equations right, on this machine?

@@ -40,7 +40,9 @@ class ContinualBackprop(Growth):
 
     claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity"})
     every: int = hyper(1, "updates from one time to the next", low=1, high=2**31 - 1)
-    until: float = hyper(1.0, "share of a run after which no unit is reset", low=0.0, high=1.0)
+    until: float = hyper(
+        1.0, "share of a run after which no unit is reset", low=0.0, high=1.0, live=False
+    )
     rate: float = hyper(
         1e-4, "share of the mature units that are reset in one update", low=0.0, high=1.0
     )

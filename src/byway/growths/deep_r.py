@@ -45,7 +45,9 @@ class DeepR(Growth):
         low=1,
         high=2**31 - 1,
     )
-    until: float = hyper(1.0, "share of a run after which nothing is rewired", low=0.0, high=1.0)
+    until: float = hyper(
+        1.0, "share of a run after which nothing is rewired", low=0.0, high=1.0, live=False
+    )
     rate: float = hyper(1e-3, "of drift and noise: that of SGD, to sample a posterior", low=0.0)
     alpha: float = hyper(0.03, "L1 coefficient: drift towards zero, beside the rate", low=0.0)
     temperature: float = hyper(1e-6, "T, of the noise", low=0.0)

@@ -52,7 +52,9 @@ class Gradmax(Growth):
     units: int = hyper(4, "units born at a time in each population", low=1, high=2**20)
     scale: float = hyper(1.0, "norm of the weights out of a new unit, beside the mean", low=0.0)
     bias: float = hyper(0.1, "of a new unit")
-    until: float = hyper(0.75, "share of a run after which no unit is born", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which no unit is born", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

@@ -45,7 +45,9 @@ class Migration(Growth):
 
     claims: ClassVar[frozenset[Source]] = frozenset({"weights"})
     every: int = hyper(20, "updates from one move to the next", low=1, high=2**31 - 1)
-    until: float = hyper(1.0, "share of a run after which nothing moves", low=0.0, high=1.0)
+    until: float = hyper(
+        1.0, "share of a run after which nothing moves", low=0.0, high=1.0, live=False
+    )
     rate: float = hyper(0.1, "share of the way that a unit goes", low=0.0, high=1.0)
     gap: float = hyper(10.0, "distance that units keep", unit="um", low=0.0)
     most: float = hyper(10.0, "longest way of a unit in one move", unit="um", low=0.0)

@@ -45,7 +45,9 @@ class Neurogenesis(Growth):
         0.02, "share by which the loss has to fall from look to look, or units are born", low=0.0
     )
     units: int = hyper(4, "units born at a time in each population", low=1, high=2**20)
-    until: float = hyper(0.75, "share of a run after which no unit is born", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which no unit is born", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

@@ -44,7 +44,9 @@ class RIGL(Growth):
     share: float = hyper(
         0.3, "share of each unit's synapses that is replaced at first", low=0.0, high=1.0
     )
-    until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

@@ -34,8 +34,12 @@ class SET(Growth):
 
     claims: ClassVar[frozenset[Source]] = frozenset({"weights"})
     every: int = hyper(200, "updates from one rewiring to the next", low=1, high=2**31 - 1)
-    share: float = hyper(0.3, "share of each unit's synapses that is replaced", low=0.0, high=1.0)
-    until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
+    share: float = hyper(
+        0.3, "share of each unit's synapses that is replaced", low=0.0, high=1.0, live=False
+    )
+    until: float = hyper(
+        0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

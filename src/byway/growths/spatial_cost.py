@@ -51,7 +51,9 @@ class SpatialCost(Growth):
     every: int = hyper(
         10, "updates from one time to the next, which makes up for all", low=1, high=2**31 - 1
     )
-    until: float = hyper(1.0, "share of a run after which nothing shrinks", low=0.0, high=1.0)
+    until: float = hyper(
+        1.0, "share of a run after which nothing shrinks", low=0.0, high=1.0, live=False
+    )
     strength: float = hyper(0.01, "of one update, beside the cost's slope", low=0.0)
     communicability: bool = hyper(True, "whether what goes through a synapse counts")
 

@@ -55,7 +55,9 @@ class StructuralPlasticity(Growth):
 
     claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity"})
     every: int = hyper(20, "updates from one rewiring to the next", low=1, high=2**31 - 1)
-    until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0, live=False
+    )
     eps: float = hyper(0.5, "activity at which a unit comes to rest")
     eta: float = hyper(0.0, "activity from which on a unit grows; below it loses synapses")
     growth: float = hyper(0.02, "most elements that a unit grows in one update", low=0.0)

@@ -42,7 +42,9 @@ class Synaptogenesis(Growth):
     claims: ClassVar[frozenset[Source]] = frozenset({"weights", "activity", "update"})
     every: int = hyper(100, "updates from one rewiring to the next", low=1, high=2**31 - 1)
     share: float = hyper(0.05, "share of all synapses that is replaced", low=0.0, high=1.0)
-    until: float = hyper(0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which nothing is rewired", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

@@ -43,7 +43,9 @@ class UnitPruning(Growth):
         500, "updates for which a unit that was born is left alone", low=0, high=2**31 - 1
     )
     decay: float = hyper(0.99, "share of the utility kept at each update", low=0.0, high=1.0)
-    until: float = hyper(0.75, "share of a run after which no unit goes", low=0.0, high=1.0)
+    until: float = hyper(
+        0.75, "share of a run after which no unit goes", low=0.0, high=1.0, live=False
+    )
 
     @override
     def accepts(self, net):

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Key
 
 from byway.core.errors import ConfigError
 from byway.core.given import require
-from byway.core.hyper import check_ranges
+from byway.core.hyper import check_ranges, make_live
 from byway.core.record import Record
 from byway.core.registry import snake_case
 from byway.core.signal import Signal
@@ -42,6 +42,10 @@ class Growth(eqx.Module):
     claims: ClassVar[frozenset[Source]]
     every: eqx.AbstractVar[int]
     until: eqx.AbstractVar[float]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        make_live(cls)
 
     def __check_init__(self) -> None:
         check_ranges(self)

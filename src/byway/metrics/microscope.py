@@ -109,7 +109,7 @@ def microscope(
     true = true_gradient(rule, learner, x, signal, key)
     if true is None:
         return {metric.name: {} for metric in QUANTITIES}
-    update = _taught(rule, learner, x, signal, key)
+    update = taught(rule, learner, x, signal, key)
     looked_at = _looked_at(learner.net)
     seen = {
         name: compare(mine[looked_at[name]], true[name]) for name, mine in update.items() if mine
@@ -191,7 +191,7 @@ def _has_gradient(loss: Callable[[PyTree], Array], weights: PyTree) -> bool:
     return True
 
 
-def _taught(
+def taught(
     rule: Rule,
     learner: Learner,
     x: Float[Array, "batch *inputs"],
@@ -199,7 +199,7 @@ def _taught(
     key: Key[Array, ""],
 ) -> dict[str, PyTree]:
     """What the turns of a rule hand to the optimiser for one batch, by projection, all on the same
-    weights.
+    weights; arguments as `microscope`.
 
     Of a raw change, which is added, the negative. What memory holds of single samples begins anew,
     the rest is the learner's.

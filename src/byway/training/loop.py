@@ -1,7 +1,7 @@
 """The loop: an epoch is one call of one compiled program, for all learners at once."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -353,7 +353,11 @@ class Loop:
         return (time.perf_counter() - started) / count / each
 
     def change(
-        self, rule: Rule | None = None, lr: float | None = None, lr_gamma: float | None = None
+        self,
+        rule: Rule | None = None,
+        lr: float | None = None,
+        lr_gamma: float | None = None,
+        growth: Sequence[Growth] | None = None,
     ) -> None:
         """Go on with other numbers, in all learners; nothing is compiled anew.
 
@@ -362,25 +366,51 @@ class Loop:
             lr: the learning rate of the weights from here on, which the schedule goes on to lower;
                 of an optimiser given by name.
             lr_gamma: that of the rule's own parameters.
+            growth: the same policies with other live numbers; as they are by default.
 
         Raises:
-            ConfigError: a rule that differs in more than its numbers.
+            ConfigError: a rule or policies that differ in more than their numbers.
         """
-        if rule is not None:
-            numbers, mould = self._stacked([(rule, self.optimisers, self.growth)] * len(self.seeds))
+        if rule is not None or growth is not None:
+            rule = self.rule if rule is None else rule
+            growth = self.growth if growth is None else tuple(growth)
+            numbers, mould = self._stacked([(rule, self.optimisers, growth)] * len(self.seeds))
             if mould != self._mould:
                 raise ConfigError(
-                    f"{rule} in place of {self.rule}",
-                    "a rule that differs in its live numbers alone",
+                    f"{(rule, *growth)} in place of {(self.rule, *self.growth)}",
+                    "what differs in its live numbers alone",
                     "train it anew",
                 )
-            self.rule, self.numbers = rule, self.layout.place(numbers)
+            self.rule, self.growth = rule, growth
+            self.numbers = self.layout.place(numbers)
         moments = tuple(
             (at_rate(theta, lr), at_rate(gamma, lr_gamma)) for theta, gamma in self.learners.moments
         )
         self.learners = eqx.tree_at(
             lambda one: one.moments, self.learners, self.layout.place(moments)
         )
+
+    def teach(self, data: Mapping[str, Split]) -> None:
+        """Go on with other samples, from the next update on; nothing is compiled anew.
+
+        Args:
+            data: in place of the splits of these names, as many samples of the same shapes, in
+                memory.
+
+        Raises:
+            ConfigError: no such split, or samples of another shape.
+        """
+        for name, split in data.items():
+            held = self.data.get(name)
+            if held is None or held.fetched or _shaped(held) != _shaped(split):
+                raise ConfigError(
+                    f"samples of shapes {_shaped(split)} for the split {name}",
+                    "none by that name" if held is None else f"{_shaped(held)}, in memory",
+                    "train it anew",
+                )
+        self.data |= {k: self.layout.share(split.some(slice(None))) for k, split in data.items()}
+        self.batches = Batches(self.data["train"], self.batch, len(self.seeds), self.layout)
+        self._drawn = None, 0
 
     def _warm(self) -> float:
         """Compile the epoch's program, and let it make an update that is forgotten: XLA leaves work
@@ -479,6 +509,10 @@ class Loop:
     def _filled(self, each: list[Any]) -> list[Any]:
         """One for each learner, and for those that fill up the devices the last once more."""
         return each + [each[-1]] * (self.layout.padded - len(each))
+
+
+def _shaped(split: Split) -> list[tuple[tuple[int, ...], str]]:
+    return [(tuple(a.shape), str(a.dtype)) for a in split]
 
 
 @jax.jit

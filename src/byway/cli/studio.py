@@ -1,0 +1,174 @@
+"""`byway studio`: watch a network learn and grow, and steer it, in a browser."""
+
+import contextlib
+import dataclasses
+import time
+import webbrowser
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from byway.cli.experiment import made
+from byway.cli.flags import Flag
+from byway.cli.resume import restored
+from byway.cli.settings import Verb
+from byway.core.errors import ConfigError
+from byway.core.given import shown
+from byway.experiment.experiment import Entry, Experiment
+from byway.named import task as task_called
+from byway.runs.folder import read
+from byway.runs.predictors import load, predictor_of
+from byway.studio.page import exported
+from byway.studio.recording import SUFFIX
+from byway.studio.recording import read as records
+from byway.studio.simulation import Simulation
+from byway.studio.watching import server
+from byway.tasks import TASKS
+from byway.training.predictor import Predictor
+from byway.training.start import started
+from byway.training.step import Start
+
+DOC = """Watch a network learn and grow, and steer it, live in a browser.
+
+With no argument a small network grows on digits, with a guided tour. 'byway studio RUN' goes on
+from the weights of a run folder, 'byway studio FILE.byway' from a saved network, and 'byway studio
+FILE.bywayrec' plays a recording; of a recording, --export DIR makes a page of its own that any web
+server can serve. Otherwise flags say what is trained, as in 'byway train', or two rules side by
+side: --rules bp,dfa.
+
+It listens on this machine alone, and the address has a token that others need to get in. --host
+NAME lets other machines in, by a name or an address of this one."""
+# One seed learns, for as long as somebody watches, and nothing of it is a run.
+WITHOUT = (
+    *("seeds", "patience", "best", "looks", "look_at", "parallel", "save_every", "keep", "jobs"),
+    *("on", "track", "overwrite", "folds", "tasks", "tuned"),
+)
+OWN = [
+    Flag("rules", str, "dfa", "the rule to watch, or two to watch side by side"),
+    Flag("speed", float | None, 100.0, "updates a second at first, at most 1000"),
+    Flag("edges", int, 20_000, "synapses that are drawn at most"),
+    Flag("paused", bool, False, "wait for 'run' in the page"),
+    Flag("out", Path, Path("studio"), "the folder for what is saved and recorded"),
+    Flag("record", Path | None, None, "record to this file from the start on"),
+    Flag("export", Path | None, None, "write a page that plays a recording to this folder"),
+    Flag("browser", bool, True, "print the address and open no browser"),
+    Flag("port", int, 0, "the port to listen on; a free one by default"),
+    Flag("host", str, "127.0.0.1", "the name or address of this machine that browsers use"),
+]
+VERB = Verb("studio", DOC, OWN, WITHOUT)
+# What grows where nothing is asked for.
+TOUR = (
+    *("--rules", "dfa", "--net.kind", "grownet", "--net.units", "300", "--net.regions", "3"),
+    *("--net.fan-in", "12", "--net.spare", "4", "--net.born", "0.5"),
+    *("--growth", "rigl,neurogenesis", "--speed", "30"),
+)
+# Passes over the data before it pauses by itself; how often it is asked whether it has ended [s].
+EPOCHS, SECOND = 1000, 0.5
+
+
+def run(argv: Sequence[str]) -> None:
+    """Run the verb with its flags."""
+    words = list(argv)
+    place = Path(words.pop(0)) if words and not words[0].startswith("-") else None
+    flags = ["--rules" if word == "--rule" else word for word in words]
+    told = {flag.partition("=")[0] for flag in flags}
+    tour = place is None and not told & {"--rules", "--task", "--net.kind", "--growth", "--config"}
+    settings = VERB.read([*TOUR, *flags] if tour else flags)
+    if place is not None and place.suffix == SUFFIX:
+        play(place, settings)
+        return
+    if settings.export is not None:
+        raise ConfigError(
+            f"--export {settings.export} without a recording",
+            "byway studio FILE.bywayrec --export DIR",
+            "record first, by --record FILE.bywayrec or in the page",
+        )
+    experiment, starts = _begun(place, settings)
+    watch(experiment, starts, settings, tour)
+
+
+def watch(
+    experiment: Experiment, starts: dict[str, Start], settings: Any, tour: bool = False
+) -> None:
+    """Train, and serve the page, until it is stopped."""
+    print("drawing and compiling the network ...", flush=True)
+    simulation = Simulation(
+        experiment, settings.out, starts, settings.speed, settings.edges, settings.paused, tour
+    )
+    if settings.record is not None:
+        simulation.record(settings.record)
+    serving = server(simulation, host=settings.host, port=settings.port)
+    with _serving(serving, settings.browser):
+        simulation.start()
+        try:
+            while not simulation.wait(SECOND):
+                pass
+        finally:
+            simulation.stop()
+            for path in simulation.saved:
+                print(f"wrote {path}")
+
+
+def play(recording: Path, settings: Any) -> None:
+    """Play a recording, or write a page that does."""
+    next(records(recording), None)  # which says if it is none
+    if settings.export is not None:
+        exported(recording, settings.export)
+        print(f"wrote {settings.export / 'index.html'}: put the folder on any web server")
+        return
+    serving = server(None, recording, settings.host, settings.port)
+    with _serving(serving, settings.browser):
+        while True:
+            time.sleep(SECOND)
+
+
+def _begun(place: Path | None, settings: Any) -> tuple[Experiment, dict[str, Start]]:
+    """What is trained, and what it begins with."""
+    if place is None:
+        epochs = EPOCHS if settings.epochs is None else settings.epochs
+        settings = dataclasses.replace(settings, epochs=epochs)
+        return made(VERB.names(settings), settings), {}
+    if not place.is_dir():
+        return _saved(place, settings)
+    _, experiment = restored(place, epochs=EPOCHS, seeds=1)
+    run = read(place)
+    found = {
+        entry.label: _start(predictor_of(run, entry.label), entry)
+        for entry in experiment.entries
+        if entry.label in run.finished
+    }
+    return experiment, found
+
+
+def _saved(place: Path, settings: Any) -> tuple[Experiment, dict[str, Start]]:
+    """A saved network, and the task that it was saved from."""
+    one = load(place)
+    name = one.about.get("task")
+    if name not in TASKS.ids():
+        raise ConfigError(
+            f"{place}, a network of the task {shown(name)}",
+            "one of a task that has a name",
+            "watch it from Python: byway.studio.watch",
+        )
+    options = {"epochs": EPOCHS, "lr": settings.lr, "batch": settings.batch}
+    build = lambda task, rule: one.net
+    experiment = Experiment({one.rule.id: one.rule}, build, task_called(name), options)
+    return experiment, {one.rule.id: _start(one, experiment.entries[0])}
+
+
+def _start(one: Predictor, entry: Entry) -> Start:
+    (start,) = started(one.net, entry.net, entry.rule, [0]) or [Start(entry.net)]
+    return start._replace(gamma=one.gamma)
+
+
+@contextlib.contextmanager
+def _serving(serving: Any, browser: bool) -> Iterator[None]:
+    """Serve, say where, and open a browser."""
+    serving.start()
+    try:
+        print(f"the studio is at {serving.address}\nCtrl-C ends it", flush=True)
+        if browser:
+            webbrowser.open(serving.address)
+        yield
+    finally:
+        serving.stop()

@@ -1,0 +1,1 @@
+"""The studio: a training that is watched and steered from a browser."""

@@ -1,0 +1,32 @@
+/** Draws when something asks for it, and not otherwise. */
+export class Loop {
+  private readonly drawers: ((now: number) => boolean)[] = [];
+  private waiting: (() => void)[] = [];
+  private scheduled = false;
+
+  /** Something that draws a frame; true if it wants another one. */
+  add(draw: (now: number) => boolean): void {
+    this.drawers.push(draw);
+  }
+
+  request(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    requestAnimationFrame(this.frame);
+  }
+
+  /** Call back after the next frame. */
+  after(then: () => void): void {
+    this.waiting.push(then);
+    this.request();
+  }
+
+  private readonly frame = (now: number): void => {
+    this.scheduled = false;
+    const again = this.drawers.map((draw) => draw(now)).some(Boolean);
+    const done = this.waiting;
+    this.waiting = [];
+    done.forEach((then) => then());
+    if (again) this.request();
+  };
+}

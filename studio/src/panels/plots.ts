@@ -1,0 +1,157 @@
+import uPlot from "uplot";
+import type { Context } from "../context";
+import { h } from "../dom";
+import { number } from "../format";
+import { onTheme } from "../theme";
+
+/** A curve's colour for each side, as the style sheet has it. */
+const COLOURS = ["--s0", "--s1"];
+
+export function style(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+/** Options that all charts share. */
+export function chart(width: number, height: number, series: uPlot.Series[]): uPlot.Options {
+  const soft = style("--soft");
+  const axis: uPlot.Axis = {
+    stroke: soft,
+    font: "11px system-ui, sans-serif",
+    grid: { stroke: style("--rule"), width: 1 },
+    ticks: { show: false },
+    border: { show: false },
+  };
+  return {
+    width,
+    height,
+    padding: [6, 18, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, points: { size: 6 } },
+    scales: { x: { time: false } },
+    axes: [
+      { ...axis, size: 22, gap: 4, space: 60, values: (_, ticks) => ticks.map((t) => short(t)) },
+      { ...axis, size: 42, gap: 4, space: 26, values: (_, ticks) => ticks.map((t) => short(t)) },
+    ],
+    series: [{}, ...series],
+  };
+}
+
+function short(value: number | null): string {
+  if (value === null) return "";
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${number(value / 1e6, 2)}M`;
+  if (size >= 1e4) return `${number(value / 1e3, 3).replace(/\.0$/, "")}k`;
+  return number(value, 2);
+}
+
+interface Card {
+  element: HTMLElement;
+  box: HTMLElement;
+  values: HTMLElement;
+  plot: uPlot | null;
+  names: string;
+}
+
+/** Curves over updates, one small chart each. */
+export function plots(context: Context): HTMLElement {
+  const { store, loop } = context;
+  const strip = h("div", { className: "plots", id: "plots", tabIndex: 0, attrs: { role: "region", "aria-label": "Curves over updates" } });
+  const empty = h("p", { className: "hint" }, "Curves come here as soon as something was measured.");
+  strip.append(empty);
+  const cards = new Map<string, Card>();
+  let stale = false;
+
+  const rebuild = (): void => {
+    cards.forEach((card) => {
+      card.plot?.destroy();
+      card.plot = null;
+    });
+    stale = true;
+    loop.request();
+  };
+
+  const draw = (): void => {
+    const series = new Map<string, { title: string; unit: string; sides: number[] }>();
+    store.sides.forEach((side, i) => {
+      for (const { name, title, unit } of side.plots.series) {
+        const one = series.get(name) ?? { title, unit, sides: [] };
+        one.sides.push(i);
+        series.set(name, one);
+      }
+    });
+    empty.hidden = series.size > 0;
+    for (const [name, card] of cards) {
+      if (series.has(name)) continue;
+      card.plot?.destroy();
+      resized.unobserve(card.box);
+      card.element.remove();
+      cards.delete(name);
+    }
+    for (const [name, { title, unit, sides }] of series) {
+      let card = cards.get(name);
+      if (card === undefined) {
+        const box = h("div", { className: "chart" });
+        const values = h("p", { className: "now" });
+        const words = unit === "" || unit === "1" ? title : `${title} [${unit}]`;
+        const element = h("figure", { className: "plot" }, h("figcaption", {}, h("span", { className: "name" }, words), values), box);
+        card = { element, box, values, plot: null, names: "" };
+        cards.set(name, card);
+        strip.append(element);
+        resized.observe(box);
+      }
+      const data = merged(sides.map((i) => {
+        const { plots: p } = store.sides[i]!;
+        return [p.x, p.y[p.series.findIndex((s) => s.name === name)] ?? []];
+      }));
+      const names = sides.join();
+      if (card.plot === null || card.names !== names) {
+        card.plot?.destroy();
+        card.names = names;
+        const drawn = sides.map((i): uPlot.Series => ({ stroke: style(COLOURS[i]!), width: 1.6, spanGaps: true, points: { show: false } }));
+        card.plot = new uPlot(chart(card.box.clientWidth || 220, card.box.clientHeight || 110, drawn), data, card.box);
+      } else card.plot.setData(data);
+      card.values.replaceChildren(
+        ...sides.map((i, k) => {
+          const value = h("span", { className: `side-${sides.length > 1 ? i : "only"}` }, number(last(data[k + 1]!)));
+          return value;
+        }),
+      );
+    }
+  };
+
+  store.on(["plots", "scene"], () => {
+    stale = true;
+    loop.request();
+  });
+  loop.add(() => {
+    if (stale) draw();
+    stale = false;
+    return false;
+  });
+  onTheme(rebuild);
+  const resized = new ResizeObserver(() => {
+    cards.forEach(({ plot, box }) => {
+      if (plot !== null && (plot.width !== box.clientWidth || plot.height !== box.clientHeight) && box.clientWidth > 0) {
+        plot.setSize({ width: box.clientWidth, height: box.clientHeight });
+      }
+    });
+  });
+  return strip;
+}
+
+function last(values: ArrayLike<number | null | undefined>): number | null {
+  for (let i = values.length - 1; i >= 0; i--) if (values[i] != null) return values[i]!;
+  return null;
+}
+
+/** Curves over one list of updates; where one has no point there, null. */
+function merged(curves: [number[], number[]][]): uPlot.AlignedData {
+  const known = (v: number | undefined): number | null => (v === undefined || Number.isNaN(v) ? null : v);
+  if (curves.length === 1) return [curves[0]![0], curves[0]![1].map(known)];
+  const all = [...new Set(curves.flatMap(([x]) => x))].sort((a, b) => a - b);
+  const rows = curves.map(([x, y]) => {
+    const at = new Map(x.map((u, i) => [u, known(y[i])]));
+    return all.map((u) => at.get(u) ?? null);
+  });
+  return [all, ...rows];
+}
