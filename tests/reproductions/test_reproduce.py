@@ -20,7 +20,14 @@ from byway.network.builders import topdown
 from byway.pages.reproduction import MADE, renewed, reproduction_page, reproductions_page
 from byway.pages.words import card
 from byway.reproductions import REPRODUCTIONS
-from byway.reproductions._claims import TEST_ACCURACY, TEST_ERROR, Measured, Reaches, Trails
+from byway.reproductions._claims import (
+    TEST_ACCURACY,
+    TEST_ERROR,
+    Keeps,
+    Measured,
+    Reaches,
+    Trails,
+)
 from byway.reproductions._forward_forward import WIDTH, optimiser
 from byway.reproductions._reproduce import measured_again
 from byway.reproductions._reproduction import Budget, Comparison
@@ -151,6 +158,19 @@ def test_what_falls_behind_does_so_by_enough_and_beyond_doubt(quantity, sign):
     assert Trails("b", "a", 9.0, least=-9.0).judge(values, quantity).holds is False
     one = {name: held[:1] for name, held in values.items()}
     assert Trails("a", "b", 9.0, least=1.0).judge(one, quantity).holds is None
+
+
+@pytest.mark.parametrize(("quantity", "sign"), [(TEST_ERROR, 1), (TEST_ACCURACY, -1)])
+def test_what_keeps_up_may_be_behind_by_so_much_on_average(quantity, sign):
+    """Gaps of 1, 2 and 3, to the worse side."""
+    best = np.array([10.0, 11.0, 12.0])
+    values = {"a": (best + sign * np.array([1.0, 2.0, 3.0])).tolist(), "b": best.tolist()}
+    found = Keeps("a", up="b", within=2.0).judge(values, quantity)
+    assert found.holds and found.measured == "2.00 ± 1.00 behind"
+    assert Keeps("a", up="b", within=1.9).judge(values, quantity).holds is False
+    assert Keeps("b", up="a", within=0.0).judge(values, quantity).holds
+    lost = values | {"a": [10.0, 11.0, np.nan]}
+    assert Keeps("a", up="b", within=FAR).judge(lost, quantity).holds is False
 
 
 def test_the_law_of_perturbation():

@@ -11,7 +11,9 @@ from tests.part import some
 
 import byway
 from byway.audit.program import trace
+from byway.cli.main import main
 from byway.core.errors import ConfigError, RuleError, RunError, UnknownNameError
+from byway.experiment.experiment import Experiment
 from byway.training.programs import in_precision
 from byway.training.stages import Waits, carried_out
 from byway.training.step import Optimisers, learn, new_learner
@@ -250,6 +252,34 @@ def test_nothing_to_share_is_refused(blobs):
         byway.train("predsim", jobs=2, out="nowhere", parallel="layers")
     with pytest.raises(ConfigError, match="parallel"):
         byway.tune(["predsim"], parallel="layers")
+
+
+@several
+def test_in_a_comparison_what_cannot_share_its_layers_is_on_one_device(blobs):
+    """With the results that it has without, and the word why; where nothing can, it is refused."""
+    rule = byway.rule("predsim")
+    net, task = blobs.beside(rule, 6, 5)
+    given = {"data": task.load(), **SMALL}
+    run = byway.compare(["bp", "predsim"], net, task, parallel="layers", **given)
+    assert run["predsim"].stages and not run["bp"].stages
+    plain = byway.compare(["bp"], net, task, **given)
+    np.testing.assert_array_equal(run["bp"].main, plain["bp"].main)
+    rules = {name: byway.rule(name) for name in ("bp", "frozen")}
+    with pytest.raises(RuleError, match="parallel"):
+        byway.compare(rules, net, task, parallel="layers", **given)
+    made = Experiment(
+        rules | {"predsim": rule}, lambda *_: net, task, {"parallel": "layers", "batch": 5}
+    )
+    assert set(made.apart) == {"bp", "frozen"} and "waits for" in made.apart["bp"]
+
+
+@several
+def test_what_shares_layers_is_not_resumed_in_jobs(tmp_path, capsys):
+    out = tmp_path / "run"
+    asked = ["--rule", "predsim", "--epochs", "1", "--looks", "0", "--parallel", "layers"]
+    assert main(["train", *asked, "--net.hidden", "6", "5", "--out", str(out)]) == 0
+    assert main(["resume", str(out), "--jobs", "2"]) == 2
+    assert "beside jobs" in capsys.readouterr().err
 
 
 def test_one_device_is_refused(blobs, monkeypatch):

@@ -43,16 +43,18 @@ class Resume:
 def run(argv: Sequence[str]) -> None:
     """Run the verb with its flags."""
     asked = tyro.cli(Resume, args=list(argv), prog="byway resume")
-    where = engine(asked.jobs, asked.on)
     if is_study(asked.folder):
         study = StudyFolder.again(asked.folder)
         if not read_study(asked.folder).unfinished:
             print(f"every run in {asked.folder} has finished")
         makes = {name: partial(_restored, study.run(name), asked.data) for name in study.sizes}
+        settings = settings_of(study.run(next(iter(study.sizes))))[1]
+        where = engine(asked.jobs, asked.on, settings.parallel)
         going_study(makes, study, where)
         return
     again = RunFolder.again(asked.folder)
-    experiment = restored(asked.folder, asked.data)[1]
+    settings, experiment = restored(asked.folder, asked.data)
+    where = engine(asked.jobs, asked.on, settings.parallel)
     if all(job.finished for entry in experiment.entries for job in again.jobs(entry.label)):
         print(
             f"every rule in {asked.folder} has finished; 'byway branch {asked.folder}' starts "

@@ -12,7 +12,14 @@ from typing import Any
 import jax
 
 from byway.audit.verdict import audit
-from byway.core.errors import BlackBoxError, BywayError, ConfigError, RunError, unknown_name
+from byway.core.errors import (
+    BlackBoxError,
+    BywayError,
+    ConfigError,
+    RuleError,
+    RunError,
+    unknown_name,
+)
 from byway.core.task import Split, Task
 from byway.experiment.engines import HERE
 from byway.experiment.jobs import Engine, Job, Say, Tell, dealt
@@ -81,6 +88,8 @@ class Experiment:
     Attributes:
         entries: what is trained, in its order.
         data: the splits.
+        apart: by label, why the layers of a rule are on one device, where those of others are
+            shared among several.
 
     Raises:
         BywayError: whatever `fit` would raise of its arguments.
@@ -109,6 +118,7 @@ class Experiment:
         for label, rate in rates.items():
             given[label]["lr"] = rate
         self._with_gamma(rules, nets, given)
+        self.apart = self._with_layers(rules, nets, given)
         made = [Entry(label, rule, nets[label], given[label]) for label, rule in rules.items()]
         self.entries = _controlled(made)
         for entry in self.entries:
@@ -314,6 +324,8 @@ class Experiment:
         result = dataclasses.replace(result, **own)
         if held is not None:
             told(lambda: _kept(held, result))
+        if job.label in self.apart:
+            say(f"{entry.label} was on one device: {self.apart[job.label]}")
         for seed, why in (result.advice | result.failures).items():
             say(f"{entry.label}, seed {seed}: {why}")
         say(str(result))
@@ -360,6 +372,32 @@ class Experiment:
             for label in rules:
                 if not learns[label]:
                     del given[label]["lr_gamma"]
+
+    def _with_layers(
+        self,
+        rules: Mapping[str, Rule],
+        nets: Mapping[str, Network],
+        given: Mapping[str, dict[str, Any]],
+    ) -> dict[str, str]:
+        """Share the layers of those rules that they can be shared of, and say why the others are on
+        one device; where there are none that can, it is refused.
+        """
+        apart: dict[str, str] = {}
+        if self.options.get("parallel") is None:
+            return apart
+        for label, rule in rules.items():  # a fault elsewhere is found first
+            rest = {name: value for name, value in given[label].items() if name != "parallel"}
+            Plan(self.task, rest).prepare(nets[label], rule, self.task, self.data)
+        for label, rule in rules.items():
+            try:
+                Plan(self.task, given[label]).prepare(nets[label], rule, self.task, self.data)
+            except RuleError as why:
+                apart[label] = why.given
+        if len(apart) < len(rules):
+            for label in apart:
+                del given[label]["parallel"]
+            return apart
+        return {}
 
 
 def labelled(rules: Sequence[Rule]) -> dict[str, Rule]:

@@ -149,9 +149,7 @@ class Trails(Claim):
 
     @override
     def judge(self, values, quantity):
-        sign = 1 if quantity.higher else -1
-        ours, theirs = (np.array(values[name], float) for name in self.names)
-        gaps = sign * (theirs - ours)
+        gaps = _gaps(values, self.names, quantity)
         gaps = gaps[np.isfinite(gaps)]
         said = self.said(quantity)
         interval = paired_interval(gaps)
@@ -163,6 +161,44 @@ class Trails(Claim):
         measured = f"{quantity.printed(mean)} ({quantity.printed(low)} to {quantity.printed(high)})"
         why = f"at least {quantity.printed(self.least)} wanted, and an interval beyond zero"
         return Finding(said, measured, mean >= self.least and low > 0, why)
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeps(Claim):
+    """One keeps up with another, seed by seed, or is ahead of it.
+
+    Attributes:
+        up: what it keeps up with.
+        within: how far it may fall behind on average.
+    """
+
+    up: str
+    within: float
+
+    @property
+    @override
+    def names(self):
+        return (self.name, self.up)
+
+    @override
+    def said(self, quantity):
+        return f"{self.name} not behind {self.up}"
+
+    @override
+    def judge(self, values, quantity):
+        gaps = _gaps(values, self.names, quantity)
+        said, lost = self.said(quantity), int(np.isnan(gaps).sum())
+        measured = f"{quantity.spread(gaps.tolist())} behind"
+        if lost:
+            return Finding(said, measured, False, f"{lost} of {gaps.size} seeds were lost")
+        why = f"{quantity.printed(self.within)} allowed"
+        return Finding(said, measured, float(gaps.mean()) <= self.within, why)
+
+
+def _gaps(values: Values, names: tuple[str, ...], quantity: Quantity) -> np.ndarray:
+    """How far the first falls behind the second, of each seed."""
+    ours, theirs = (np.array(values[name], float) for name in names)
+    return (theirs - ours) if quantity.higher else (ours - theirs)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -61,7 +61,8 @@ class Outcome:
         look_seconds: time that this took, for all seeds together, without compiling [s]; no part of
             `seconds`.
         look_compile_seconds: time to compile the microscope [s].
-        step_bytes: memory of one compiled update of one learner [B].
+        step_bytes: memory of one compiled update of one learner [B], on one device also where
+            several share its layers.
         stages: where layers were shared among devices, the projections that each trained.
         speed_up: how many times as long an update took while these devices worked one after
             another; 0 where there is one device.
