@@ -93,7 +93,7 @@ function go({ store, look, pick }: Context, by: number, down: number): void {
   const side = current(store);
   const populations = side?.scene?.populations;
   if (side === undefined || !populations?.length) return;
-  const now = store.selected[0];
+  const now = store.picked;
   if (now === undefined) {
     const first = populations.findIndex((p, i) => p.role === "hidden" && !look.hidden.has(i));
     pick([populations[Math.max(0, first)]!.start]);

@@ -28,6 +28,11 @@ const store = new Store();
 const look = new Look();
 const loop = new Loop();
 let played: Replay | null = null;
+let space: View | null = null;
+const drawn = (): Promise<void> => {
+  space?.settle();
+  return new Promise((done) => loop.after(done));
+};
 // For tests, and for whoever takes pictures of a recording.
 Object.defineProperty(window, "studio", {
   value: Object.freeze({
@@ -47,10 +52,12 @@ Object.defineProperty(window, "studio", {
     get duration(): number {
       return played?.duration ?? 0;
     },
+    /** Done when all that is known now is drawn. */
+    drawn,
     /** Shows a time of the recording; done when it is drawn. */
     seek: async (time: number): Promise<void> => {
       await played?.seek(time);
-      await new Promise<void>((done) => loop.after(done));
+      await drawn();
     },
   }),
 });
@@ -92,7 +99,8 @@ async function begin(): Promise<void> {
     },
   };
   try {
-    context.view = new View(box, store, look, loop);
+    space = new View(box, store, look, loop);
+    context.view = space;
   } catch (error) {
     console.error(error);
     box.append(h("div", { className: "blind", attrs: { role: "note" } }, h("p", {}, "This browser does not offer WebGL 2, which the picture needs. Everything else works: the panels, the curves and the keys.")));

@@ -93,8 +93,9 @@ export interface State {
 export interface Sample {
   split: string;
   index: number | null;
-  label: number | null;
-  answer: number | null;
+  /** What it is, and what the network says: one of the scene's labels, or empty. */
+  label: string;
+  answer: string;
   shape: number[];
   input: Float32Array;
   output: Float32Array;
@@ -104,7 +105,7 @@ export interface Selection {
   units: number[];
   title: string;
   facts: [string, string][];
-  samples: { index: number; label: number | null; value: number }[];
+  samples: { index: number; label: string; value: number }[];
   shape: number[];
   share: number | null;
   inUnit: Uint32Array;
@@ -212,8 +213,8 @@ export function sampleOf(f: Frame): Sample {
   return {
     split: word(head.split),
     index: maybe(head.index),
-    label: maybe(head.label),
-    answer: maybe(head.answer),
+    label: word(head.label),
+    answer: word(head.answer),
     shape: list(head.shape),
     input: floats(f, "input"),
     output: floats(f, "output"),

@@ -56,7 +56,9 @@ export class Replay {
   /** Show a time; done when it is shown. */
   seek(time: number): Promise<void> {
     this.at = Math.min(Math.max(time, 0), this.duration);
-    this.wanted = indexAt(this.recording.entries, this.start + this.at);
+    const { entries } = this.recording;
+    // What is added to the start again need not be what it was taken from.
+    this.wanted = this.at < this.duration ? indexAt(entries, this.start + this.at) : entries.length - 1;
     this.onChange();
     this.busy ??= this.catchUp().finally(() => {
       this.busy = null;

@@ -110,6 +110,11 @@ export class Store {
     return whole;
   }
 
+  /** The unit that was picked last: the one that is told of. */
+  get picked(): number | undefined {
+    return this.selected.at(-1);
+  }
+
   select(units: number[], side: number): void {
     this.selected = units;
     this.side = side;
@@ -174,15 +179,19 @@ export class Store {
         extend(side.plots, f);
         this.pending.add("plots");
         break;
-      case "state":
+      case "state": {
+        const silenced = String(this.state?.silenced);
         this.state = stateOf(f);
         this.update = this.state.update;
-        if (!this.pinned) {
+        this.pending.add("state");
+        if (!this.pinned && (this.side !== this.state.side || String(this.selected) !== String(this.state.selected))) {
           this.selected = this.state.selected;
           this.side = this.state.side;
+          this.pending.add("selected");
         }
-        this.pending.add("state").add("selected");
+        if (silenced !== String(this.state.silenced)) this.pending.add("selected");
         break;
+      }
       case "sample":
         side.sample = sampleOf(f);
         this.pending.add("sample");

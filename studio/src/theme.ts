@@ -25,6 +25,7 @@ export function toggleTheme(): void {
 }
 
 export function show(): void {
+  document.documentElement.classList.toggle("film", new URLSearchParams(window.location.hash.slice(1)).has("film"));
   document.documentElement.dataset.theme = theme();
   listeners.forEach((listener) => listener());
 }

@@ -40,7 +40,7 @@ test.each([
 test("heads without what belongs there are read as empty", () => {
   const read = (topic: string) => decode(bundle(frame(topic, {})))[0]!;
   expect(sceneOf(read("scene")).populations).toEqual([]);
-  expect(sampleOf(read("sample"))).toMatchObject({ index: null, label: null, answer: null });
+  expect(sampleOf(read("sample"))).toMatchObject({ index: null, label: "", answer: "" });
   expect(selectionOf(read("selection"))).toMatchObject({ units: [], picture: null, share: null });
   expect(stateOf(read("state"))).toMatchObject({ running: false, speed: null, controls: [], tour: false });
 });

@@ -197,6 +197,39 @@ def test_of_units_that_spike_it_is_their_rate():
     np.testing.assert_allclose(made["bptt"]["activity"]["hidden1"], rate, rtol=1e-6)
 
 
+def test_units_that_always_say_the_same_are_dead():
+    net = byway.mlp(6, 8, 3, activation="relu")
+    bias = jnp.zeros(8).at[jnp.array([1, 4, 6])].set(-1e3)
+    net = net.with_theta({"input-hidden1": {"bias": bias}})
+    x, target = _sample(net, 40)
+    signal, rule = Signal(target, CrossEntropy()), byway.rule("bp")
+    learner = new_learner(rule, net, SGD, x, signal, KEY)
+    learner = dataclasses.replace(learner, net=net)
+    probe = Probe(rule, net, TASKS[False], Scene(net))
+    sent = np.maximum(
+        np.asarray(x) @ np.asarray(net.theta["input-hidden1"]["weight"]) + np.asarray(bias), 0
+    )
+    assert (np.ptp(sent, 0) == 0).sum() == 3  # by hand
+    assert probe.life(learner, x, signal, KEY, rule) == {"dead": pytest.approx(100 * 3 / 8)}
+
+
+def test_how_often_units_spike():
+    net, rule = byway.rnn(3, 5, 2, activation="lif"), byway.rule("bptt")
+    x, target = _sample(net, 4, (20,))
+    signal = Signal(target, CrossEntropy(), jnp.full((4, 20), 1 / 20))
+    learner = new_learner(rule, net, SGD, 3 * x, signal, KEY)
+    learner = dataclasses.replace(learner, net=net)
+    probe = Probe(rule, net, TASKS[True], Scene(net))
+    rate = [
+        _probed(rule, net, 3 * x, signal, i, in_time=True, quantity="activity")[0]["activity"]
+        for i in range(4)
+    ]
+    life = probe.life(learner, 3 * x, signal, KEY, rule)
+    mean = np.mean([one["hidden1"] for one in rate])
+    assert mean > 0 and life["firing_rate"] == pytest.approx(100 * mean, rel=1e-5)
+    assert 0 <= life["dead"] <= 100
+
+
 def test_another_number_of_the_rule_compiles_nothing_and_is_heard():
     net, rule = byway.mlp(8, 7, 3), byway.rule("ff")
     net = byway.mlp(8, 7, 3, **rule.network_options)
@@ -228,6 +261,8 @@ def _all(name, kind):
         assert a.shape == (scene.size,) and a.dtype == jnp.float32 and not np.isinf(a).any()
     assert output.shape == (case.net[case.net.output].size,)
     assert np.isfinite(values["activity"]).all()
+    life = probe.life(learner, x, signal, KEY, case.rule)
+    assert "dead" in life and all(0 <= share <= 100 for share in life.values())
     angle = np.asarray(values["angle"])
     assert ((angle >= 0) & (angle <= 180) | np.isnan(angle)).all()
 

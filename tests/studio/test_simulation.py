@@ -176,6 +176,7 @@ def test_colour_edges_and_sample_are_chosen(started, data):
 def test_units_fall_silent_by_number_or_in_a_ball_and_speak_again(started):
     one = started()
     ask(one, "step", 5)
+    until(lambda: state(one)["update"] == 5)
     out = lambda: weights(one)["hidden1-output"]["weight"]
     before = out()
     ask(one, "silence", {"units": [FIRST, FIRST + 2, 3]})  # an input stays
@@ -211,11 +212,20 @@ def test_the_task_is_switched_and_the_score_falls(started):
     until(lambda: names() >= {first, second})
 
 
+def test_what_was_learned_can_be_had_while_it_learns(started):
+    one = started()
+    ask(one, "run")
+    # Training takes over the memory of what was before.
+    seen = [weights(one)["hidden1-output"]["weight"] for _ in range(50)]
+    assert not np.array_equal(seen[0], seen[-1])
+
+
 def test_it_saves_and_records(started, tmp_path):
     one = started()
     ask(one, "record", True)
     until(lambda: state(one)["recording"] is not None)
     ask(one, "step", 5)
+    until(lambda: state(one)["update"] == 5)
     ask(one, "save")
     until(lambda: state(one)["saved"])
     (saved,) = state(one)["saved"]

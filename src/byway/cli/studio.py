@@ -22,6 +22,7 @@ from byway.studio.page import exported
 from byway.studio.recording import SUFFIX
 from byway.studio.recording import read as records
 from byway.studio.simulation import Simulation
+from byway.studio.video import film
 from byway.studio.watching import server
 from byway.tasks import TASKS
 from byway.training.predictor import Predictor
@@ -32,9 +33,9 @@ DOC = """Watch a network learn and grow, and steer it, live in a browser.
 
 With no argument a small network grows on digits, with a guided tour. 'byway studio RUN' goes on
 from the weights of a run folder, 'byway studio FILE.byway' from a saved network, and 'byway studio
-FILE.bywayrec' plays a recording; of a recording, --export DIR makes a page of its own that any web
-server can serve. Otherwise flags say what is trained, as in 'byway train', or two rules side by
-side: --rules bp,dfa.
+FILE.bywayrec' plays a recording; --export DIR makes a page of it that any web server can serve, and
+--video NAME.gif a film. Otherwise flags say what is trained, as in 'byway train', or two rules side
+by side: --rules bp,dfa.
 
 It listens on this machine alone, and the address has a token that others need to get in. --host
 NAME lets other machines in, by a name or an address of this one."""
@@ -51,6 +52,7 @@ OWN = [
     Flag("out", Path, Path("studio"), "the folder for what is saved and recorded"),
     Flag("record", Path | None, None, "record to this file from the start on"),
     Flag("export", Path | None, None, "write a page that plays a recording to this folder"),
+    Flag("video", Path | None, None, "write a film of a recording to this file, NAME.gif"),
     Flag("browser", bool, True, "print the address and open no browser"),
     Flag("port", int, 0, "the port to listen on; a free one by default"),
     Flag("host", str, "127.0.0.1", "the name or address of this machine that browsers use"),
@@ -77,10 +79,12 @@ def run(argv: Sequence[str]) -> None:
     if place is not None and place.suffix == SUFFIX:
         play(place, settings)
         return
-    if settings.export is not None:
+    for name, what in (("export", "DIR"), ("video", "NAME.gif")):
+        if (given := getattr(settings, name)) is None:
+            continue
         raise ConfigError(
-            f"--export {settings.export} without a recording",
-            "byway studio FILE.bywayrec --export DIR",
+            f"--{name} {given} without a recording",
+            f"byway studio FILE.bywayrec --{name} {what}",
             "record first, by --record FILE.bywayrec or in the page",
         )
     experiment, starts = _begun(place, settings)
@@ -110,16 +114,26 @@ def watch(
 
 
 def play(recording: Path, settings: Any) -> None:
-    """Play a recording, or write a page that does."""
+    """Play a recording, or write a page or a film that does."""
     next(records(recording), None)  # which says if it is none
     if settings.export is not None:
         exported(recording, settings.export)
         print(f"wrote {settings.export / 'index.html'}: put the folder on any web server")
+    if settings.video is not None:
+        film(recording, settings.video, told=_drawn)
+        print(f"wrote {settings.video}")
+    if settings.export is not None or settings.video is not None:
         return
     serving = server(None, recording, settings.host, settings.port)
     with _serving(serving, settings.browser):
         while True:
             time.sleep(SECOND)
+
+
+def _drawn(number: int, many: int) -> None:
+    """Say how far a film is, ten times."""
+    if number * 10 // many > (number - 1) * 10 // many:
+        print(f"drew {number} of {many} pictures", flush=True)
 
 
 def _begun(place: Path | None, settings: Any) -> tuple[Experiment, dict[str, Start]]:

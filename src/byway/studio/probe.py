@@ -24,9 +24,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key
 
 from byway.core.hyper import Mould, numbers_of
+from byway.core.metric import Metric
 from byway.core.record import Phase, Record
 from byway.core.signal import Signal
 from byway.core.task import Task
@@ -37,7 +39,7 @@ from byway.metrics.microscope import taught, true_gradient
 from byway.network.network import Network
 from byway.network.populations import Population
 from byway.network.projections import Projection
-from byway.studio.scene import Scene
+from byway.studio.scene import Scene, alive
 from byway.training.programs import in_precision
 from byway.training.step import concluded
 
@@ -105,6 +107,25 @@ UTILITY = Quantity(
     "How much of a unit reaches others: its mean activity times the sizes of its outgoing weights.",
 )
 QUANTITIES = (ACTIVITY, POTENTIAL, ERROR, ANGLE, UTILITY)
+# Of hidden units together, as curves. What a unit sends for two samples differs by more than this,
+# or it says nothing.
+RATE = Metric(
+    "firing_rate",
+    "firing rate",
+    unit="%",
+    scale=100.0,
+    meaning="How often a hidden unit that spikes does so, as a share of the steps.",
+)
+DEAD = Metric(
+    "dead",
+    "dead units",
+    unit="%",
+    scale=100.0,
+    higher=False,
+    meaning="The share of the hidden units that send the same for all of some samples: the others "
+    "learn nothing from them.",
+)
+SAME = 1e-6
 
 
 class Shown(NamedTuple):
@@ -138,6 +159,7 @@ class Probe:
         self._rule, self._in_time = rule, task.in_time
         self._sizes = [p.count for p in scene.populations]
         self._program = functools.lru_cache(maxsize=2 * len(QUANTITIES))(self._made)
+        self._life = functools.lru_cache(maxsize=2)(self._made_life)
 
     def __call__(
         self,
@@ -170,6 +192,48 @@ class Probe:
         numbers, mould = numbers_of(self._rule if rule is None else rule)
         batch = batch_x, batch_signal
         return self._program(mould, quantity)(numbers, learner, (shown_x, shown_signal), batch, key)
+
+    def life(
+        self, learner: Learner, x: Array, signal: Signal, key: Key[Array, ""], rule: Rule
+    ) -> dict[str, float]:
+        """Which share of the hidden units is dead, and how often those that spike do, by metric;
+        without what cannot be had.
+
+        Args:
+            learner: the learner, as it is between two updates.
+            x: the samples, "batch *inputs".
+            signal: their signal; only its weights count.
+            key: the key of f.
+            rule: the rule with the numbers that it has now; another number compiles nothing.
+        """
+        numbers, mould = numbers_of(rule)
+        found = jax.device_get(self._life(mould)(numbers, learner, (x, signal), key))
+        net, same, fired = learner.net, [], []
+        for name, (still, mean) in found.items():
+            there = alive(net, name)
+            same.append(still[there])
+            if not _steady(net[name]):
+                fired.append(mean[there])
+        return {
+            metric.name: metric.scale * float(np.concatenate(parts).mean())
+            for metric, parts in ((DEAD, same), (RATE, fired))
+            if sum(map(len, parts))
+        }
+
+    def _made_life(self, mould: Mould) -> Callable[..., dict[str, tuple[Array, Array]]]:
+        def run(numbers: list[Any], learner: Learner, batch: Batch, key: Key[Array, ""]):
+            rule = mould(numbers)
+            batch = in_precision(batch, learner.net.dtype)
+            learner = concluded(rule, learner)
+            seen = predicted(rule, learner, *batch, key, self._in_time)
+            hidden = {p.name for p in learner.net.hidden}
+            return {
+                name: (jnp.ptp(a, axis=0) <= SAME, jnp.mean(a, 0))
+                for name, a in activity(learner.net, seen.post).items()
+                if name in hidden
+            }
+
+        return jax.jit(run)
 
     def _made(self, mould: Mould, quantity: str | None) -> Callable[..., Any]:
         asked = [q.name for q in QUANTITIES] if quantity is None else [quantity]

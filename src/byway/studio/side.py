@@ -21,7 +21,7 @@ from byway.pages.words import card
 from byway.studio.board import Board, Changing, Curves
 from byway.studio.frames import eight_bits, encode
 from byway.studio.pick import Pick
-from byway.studio.probe import QUANTITIES, Probe
+from byway.studio.probe import DEAD, QUANTITIES, RATE, Probe, Quantity
 from byway.studio.scene import Scene
 from byway.studio.synapses import Changed, Edges, Synapses
 from byway.studio.trainer import Trainer
@@ -33,6 +33,15 @@ CREDIT, POOL, HISTORY, DRAWN = 64, 512, 600, 20_000
 # The share of units whose value the colours tell apart.
 MOST = 0.97
 ACTIVITY = QUANTITIES[0].name
+AGE = Quantity(
+    "age",
+    "age",
+    "%",
+    False,
+    "For which share of the run each unit is there: what growth has just put there is new.",
+)
+# What units can be coloured by.
+COLOURS = (*QUANTITIES, AGE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +85,8 @@ class Side:
         self._pick = Pick(trainer.rule, task, self.scene, some(POOL))
         self._synapses = Synapses(self.scene, DRAWN)
         self._edges = Changing(self._all_edges, self._synapses.snapshot().version)
-        self._curves, self._titles = Curves(number), trainer.titles()
+        life = {one.name: {"title": one.title, "unit": one.unit} for one in (DEAD, RATE)}
+        self._curves, self._titles = Curves(number), trainer.titles() | life
         self._history: list[tuple[float, float]] = []
         self._places = self.scene.places(learner.net)
         self.sample = self.taken("validation", validation, 0)
@@ -98,6 +108,13 @@ class Side:
         """Add to its curves."""
         about = {name: self._title(name) for name in values}
         self._board.change(lambda: self._curves.add(update, values, about))
+
+    def life(self) -> dict[str, float]:
+        """How many of the hidden units say anything, and how often those that spike do."""
+        learner = self._trainer.learner()
+        return self._probe.life(
+            learner, *self._credit, branch(learner.key, NOISE), self._trainer.rule
+        )
 
     def forget(self) -> None:
         """Begin the history of a unit anew."""
@@ -123,8 +140,10 @@ class Side:
     def show_units(self, learner: Learner, update: int, colour: str, picked: Sequence[int]) -> None:
         """What each unit does at the sample, by a quantity; and what is answered."""
         sample = self.sample
-        values, output = self._values(learner, sample, colour)
-        low, high = _range(values, next(q for q in QUANTITIES if q.name == colour).diverging)
+        values, output = self._values(learner, sample, ACTIVITY if colour == AGE.name else colour)
+        if colour == AGE.name:
+            values = 100 * self._synapses.ages(update)
+        low, high = _range(values, next(q for q in COLOURS if q.name == colour).diverging)
         head = {"quantity": colour, "low": low, "high": high}
         frame = encode("units", self.number, update, head, value=eight_bits(values, low, high))
         self._board.post("units", frame, self.number)
@@ -203,7 +222,7 @@ class Side:
             "network": describe(learner.net),
             "labels": [str(label) for label in trainer.loop.task.encoding.labels],
             **self.scene.head(),
-            "quantities": [dataclasses.asdict(q) for q in QUANTITIES],
+            "quantities": [dataclasses.asdict(q) for q in COLOURS],
             "equations": f"{about.headline}\n\n{about.body}",
             "claims": "\n".join(map(": ".join, zip(COLUMNS, cells(rule.claims), strict=True))),
             "growth": [policy.id for policy in trainer.loop.growth],

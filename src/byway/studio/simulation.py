@@ -26,9 +26,8 @@ from byway.learning.learner import Learner
 from byway.studio.board import Board
 from byway.studio.commands import MOST_EDGES, MOST_SPEED, Command, Limits
 from byway.studio.frames import encode
-from byway.studio.probe import QUANTITIES
 from byway.studio.recording import SUFFIX, Recorder
-from byway.studio.side import DRAWN, Side
+from byway.studio.side import COLOURS, DRAWN, Side
 from byway.studio.trainer import Trainer
 from byway.training.step import Start
 
@@ -102,7 +101,7 @@ class Simulation:
         self.limits = Limits(
             [side.scene.size for side in self._sides],
             {c.name: (c.low, c.high) for one in self._trainers for c in one.controls()},
-            [q.name for q in QUANTITIES],
+            [q.name for q in COLOURS],
             list(self._tasks),
             {name: split.size for name, split in experiment.data.items() if name != "test"},
             int(np.prod(self._sides[0].sample.x.shape[1:])),
@@ -127,7 +126,7 @@ class Simulation:
         }
         self._running, self._left = not paused, 0
         self._speed, self._drawn = speed, edges
-        self._colour = QUANTITIES[0].name
+        self._colour = COLOURS[0].name
         self._side, self._picked = 0, list[int]()
         self._silenced: list[int] = []
         self._finished, self._failed = False, ""
@@ -141,10 +140,11 @@ class Simulation:
         self._sums: list[dict[str, list[np.ndarray]]] = [{} for _ in self._trainers]
         self._last: dict[str, float] = {}
         self._measured: dict[str, int] = {}
-        self._every = OFTEN | {"scores": MEASURED, "angles": MEASURED}
+        self._shown: dict[str, int] = {}
+        self._every = OFTEN | dict.fromkeys(("scores", "angles", "life"), MEASURED)
         self._wanted: queue.Queue[Command] = queue.Queue(WAITING)
         self._due: queue.Queue[Callable[[], None]] = queue.Queue()
-        self._over = threading.Event()
+        self._over, self._between = threading.Event(), threading.RLock()
         self._problem: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
@@ -168,8 +168,11 @@ class Simulation:
         return True
 
     def learner(self, side: int = 0) -> Learner:
-        """What a side has learned so far."""
-        return self._trainers[side].learner()
+        """What a side has learned so far; between two stretches, as one takes over the memory of
+        what was before.
+        """
+        with self._between:
+            return self._trainers[side].learner()
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most; whether it has ended."""
@@ -211,7 +214,8 @@ class Simulation:
             self._obey()
             began, made = time.monotonic(), 0
             if self._running or self._left:
-                made = self._advance()
+                with self._between:
+                    made = self._advance()
             self._measure()
             self._look()
             self._tell()
@@ -289,6 +293,7 @@ class Simulation:
         for what, of, wanted in (
             ("scores", self._scored, True),
             ("angles", Trainer.angles, self._watched),
+            ("life", self._lived, self._watched),
         ):
             new = self._measured.get(what) != self._update
             if wanted and new and self._is_due(what, now):
@@ -305,13 +310,22 @@ class Simulation:
         sums.clear()
         return trainer.scores(means)
 
+    def _lived(self, trainer: Trainer) -> dict[str, float]:
+        return self._sides[self._trainers.index(trainer)].life()
+
     def _look(self, now: bool = False) -> None:
-        """Hand over what is to be shown, unless what was handed over before still waits."""
+        """Hand over what is to be shown, unless what was handed over before still waits, or nothing
+        was trained since.
+        """
         if not self._watched or (self._due.qsize() and not now):
             return
-        due = [what for what in ("units", "edges", "picked") if self._is_due(what, now)]
+        new = lambda what: now or self._shown.get(what) != self._update
+        due = [
+            what for what in ("units", "edges", "picked") if new(what) and self._is_due(what, now)
+        ]
         if not due:
             return
+        self._shown |= dict.fromkeys(due, self._update)
         work: list[Callable[[], None]] = []
         for side, trainer in zip(self._sides, self._trainers, strict=True):
             learner, update = trainer.learner(), trainer.update
@@ -329,7 +343,8 @@ class Simulation:
 
     def _do(self, command: Command) -> None:
         try:
-            self._does[command.do](command.value)
+            with self._between:
+                self._does[command.do](command.value)
         except BywayError as problem:
             self._notice(f"{command.do}: {problem.given}; {problem.fix}")
         self._tell(now=True)

@@ -22,11 +22,9 @@ export function legend(context: Context): HTMLElement[] {
   const ink = h("select", { id: fresh() });
   const lines = h("div", { className: "scale" });
   units.onchange = () => {
-    if (units.value === ":population") look.set({ paint: "population" });
-    else {
-      look.set({ paint: "quantity" });
-      if (units.value !== store.state?.colour) want("colour", units.value);
-    }
+    const { value } = units; // before what listens to `look` shows the one of now
+    look.set({ paint: value === ":population" ? "population" : "quantity" });
+    if (value !== ":population" && value !== store.state?.colour) want("colour", value);
   };
   ink.onchange = () => look.set({ ink: ink.value as Ink });
 

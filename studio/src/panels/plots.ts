@@ -93,7 +93,7 @@ export function plots(context: Context): HTMLElement {
         const box = h("div", { className: "chart" });
         const values = h("p", { className: "now" });
         const words = unit === "" || unit === "1" ? title : `${title} [${unit}]`;
-        const element = h("figure", { className: "plot" }, h("figcaption", {}, h("span", { className: "name" }, words), values), box);
+        const element = h("figure", { className: "plot" }, h("figcaption", {}, h("span", { className: "name", title: words }, words), values), box);
         card = { element, box, values, plot: null, names: "" };
         cards.set(name, card);
         strip.append(element);

@@ -19,9 +19,11 @@ export function sample(context: Context): HTMLElement {
   const drawing = h("div", { className: "drawing", hidden: true }, pad.canvas,
     h("p", { className: "hint" }, "Draw here. The network answers as you draw."));
   const index = h("input", { type: "number", min: "0", step: "1", value: "0", className: "short", attrs: { "aria-label": "Number of the sample" } });
-  index.onchange = () => want("sample", { split: split.value, index: Number(index.value) });
   const split = h("select", { attrs: { "aria-label": "Which samples" } });
   for (const name of ["train", "validation"]) split.append(h("option", { value: name }, name));
+  const choose = (): void => want("sample", { split: split.value, index: Number(index.value) });
+  index.onchange = choose;
+  split.onchange = choose; // at once: the next answer says again which sample is shown
   const other = button("dice", "Another", () => {
     close();
     want("sample", { random: true });
@@ -59,9 +61,8 @@ export function sample(context: Context): HTMLElement {
     if (first.index !== null && document.activeElement !== index) index.value = String(first.index);
     if (["train", "validation"].includes(first.split) && document.activeElement !== split) split.value = first.split;
     const labels = store.sides.find((s) => s.scene !== null)?.scene?.labels ?? [];
-    const name = (n: number | null): string => (n === null ? "" : (labels[n] ?? String(n)));
     const where = first.index === null ? "Drawn by hand" : `${first.split} ${first.index}`;
-    const truth = first.label === null ? "" : ` · is ${name(first.label)}`;
+    const truth = first.label === "" ? "" : ` · is ${first.label}`;
     caption.textContent = where + truth;
     picture.setAttribute("aria-label", `The sample: ${where}${truth}`);
     answers.replaceChildren(
@@ -75,23 +76,23 @@ export function sample(context: Context): HTMLElement {
   return panel("sample", "Sample and answer", h("div", { className: "sample" }, h("div", { className: "shown" }, picture, drawing, caption), answers), ...(actions ? [actions] : []));
 }
 
-function answer(scores: Float32Array, labels: string[], truth: number | null, said: number | null, who: string, side: number): HTMLElement {
+function answer(scores: Float32Array, labels: string[], truth: string, said: string, who: string, side: number): HTMLElement {
   const shares = chances(scores);
   const order = [...shares.keys()];
   const kept = order.length <= MOST ? order : order.sort((a, b) => shares[b]! - shares[a]!).slice(0, MOST);
   const rows = kept.map((i) => {
     const bar = h("span", { className: "bar-fill" });
     bar.style.width = `${(100 * shares[i]!).toFixed(1)}%`;
-    const right = i === truth;
-    const row = h("tr", { className: [right ? "truth" : "", i === said ? "said" : ""].join(" ").trim() },
-      h("th", { scope: "row" }, labels[i] ?? String(i), right ? h("span", { className: "mark", title: "the true label" }, h("span", { className: "unseen" }, "true label")) : null),
+    const name = labels[i] ?? String(i);
+    const right = name === truth;
+    const row = h("tr", { className: [right ? "truth" : "", name === said ? "said" : ""].join(" ").trim() },
+      h("th", { scope: "row" }, name, right ? h("span", { className: "mark", title: "the true label" }, h("span", { className: "unseen" }, "true label")) : null),
       h("td", { className: "bar-cell" }, bar),
       h("td", { className: "number", title: `score ${number(scores[i])}` }, `${Math.round(100 * shares[i]!)} %`));
     return row;
   });
-  const good = truth === null || said === null ? "" : truth === said ? "right" : "wrong";
-  const what = said === null ? "" : (labels[said] ?? String(said));
-  const verdict = said === null ? "" : who !== "" ? `${what}${good === "" ? "" : `, ${good}`}` : `says ${what}${good === "" ? "" : `: ${good}`}`;
+  const good = truth === "" || said === "" ? "" : truth === said ? "right" : "wrong";
+  const verdict = said === "" ? "" : who !== "" ? `${said}${good === "" ? "" : `, ${good}`}` : `says ${said}${good === "" ? "" : `: ${good}`}`;
   return h("div", { className: `answer side-${side}` },
     h("p", { className: `verdict ${good}` }, who === "" ? "" : h("b", {}, `${who}: `), verdict),
     h("table", {}, h("caption", { className: "unseen" }, "Share of each label, from the scores"), h("tbody", {}, ...rows)));

@@ -28,7 +28,7 @@ export function unit(context: Context): HTMLElement {
   const around = h("output", { className: "value" }, "this unit alone");
   const scope = (): unknown => {
     const side = current(store);
-    const picked = store.selected[0];
+    const { picked } = store;
     if (look.ball === null || picked === undefined || side === undefined) return { units: store.selected };
     return { centre: [...side.position.subarray(3 * picked, 3 * picked + 3)], radius: look.ball };
   };
@@ -66,10 +66,10 @@ export function unit(context: Context): HTMLElement {
     const side = current(store);
     const picked = store.selected;
     if (side === undefined || picked.length === 0) return;
-    const first = picked[0]!;
+    const last = picked.at(-1)!;
     const known = side.selection !== null && String(side.selection.units) === String(picked) ? side.selection : null;
     title.textContent = known?.title || picked.map((u) => side.name(u)).join(" → ");
-    const value = side.value(first);
+    const value = side.value(last);
     const quantity = side.scene?.quantities.find((q) => q.name === side.units?.quantity);
     const rows: [string, string][] = known !== null && known.facts.length > 0 ? known.facts : [[quantity?.title ?? "value", number(value)]];
     facts.replaceChildren(...rows.map(([name, text]) => h("div", {}, h("dt", {}, name), h("dd", {}, text))));
@@ -88,7 +88,12 @@ export function unit(context: Context): HTMLElement {
       if (past.clientWidth > 0 && plot.width !== past.clientWidth) plot.setSize({ width: past.clientWidth, height: 96 });
     }
     driving.hidden = known === null || known.samples.length === 0;
-    if (known !== null) drive.replaceChildren(...thumbs(context, known.samples, known.thumbs, known.shape, side.scene?.labels ?? []));
+    const driven = JSON.stringify(known?.samples.map((s) => s.index));
+    // What may be clicked stays where it is while it says the same.
+    if (known !== null && drive.dataset.driven !== driven) {
+      drive.dataset.driven = driven;
+      drive.replaceChildren(...thumbs(context, known.samples, known.thumbs, known.shape));
+    }
     const two = picked.length === 2;
     way.hidden = !two;
     if (two) {
@@ -99,7 +104,7 @@ export function unit(context: Context): HTMLElement {
             ? "No way leads from the first to the second."
             : `The strongest way: ${[...known.path].map((u) => side.name(u)).join(" → ")}${known.share === null ? "" : `; it carries ${number(100 * known.share, 2)} % of all ways`}.`;
     }
-    const drawn = known === null ? side.edges.partners(first) : null;
+    const drawn = known === null ? side.edges.partners(last) : null;
     fill(incoming, context, drawn?.incoming ?? pairs(known!.inUnit, known!.inWeight));
     fill(outgoing, context, drawn?.outgoing ?? pairs(known!.outUnit, known!.outWeight));
   };
@@ -112,21 +117,34 @@ export function unit(context: Context): HTMLElement {
   });
   return panel("unit", "Picked unit", hint, body);
 
+  /** Partners, the strongest first. A row that is there already stays, so that a click that has begun ends on it. */
   function fill(list: HTMLOListElement, { store: s }: Context, partners: [number, number][]): void {
     const most = Math.abs(partners[0]?.[1] ?? 1) || 1;
-    const focused = document.activeElement instanceof HTMLElement && list.contains(document.activeElement) ? document.activeElement.dataset.unit : undefined;
     const side = current(s)!;
-    const rows = partners.slice(0, PARTNERS).map(([u, w]) => {
-      const strength = h("span", { className: `strength ${w < 0 ? "negative" : "positive"}` });
+    const plan = JSON.stringify([s.side, partners.length, partners.slice(0, PARTNERS).map(([u]) => u)]);
+    if (list.dataset.plan !== plan) {
+      const focused = document.activeElement instanceof HTMLElement && list.contains(document.activeElement) ? document.activeElement.dataset.unit : undefined;
+      list.dataset.plan = plan;
+      const rest = partners.length - PARTNERS;
+      const note = partners.length === 0 ? "none" : rest > 0 ? `and ${rest} more` : null;
+      list.replaceChildren(
+        ...partners.slice(0, PARTNERS).map(([u]) => {
+          const choose = h("button", { type: "button", title: "Pick it; with Shift, as the second", onclick: (e) => pick(e.shiftKey && s.selected[0] !== u ? [s.selected[0]!, u] : [u]) },
+            h("span", { className: "who" }, side.name(u)), h("span", { className: "strength" }), h("span", { className: "number" }));
+          choose.dataset.unit = String(u);
+          return h("li", {}, choose);
+        }),
+        ...(note === null ? [] : [h("li", { className: "hint" }, note)]),
+      );
+      if (focused !== undefined) list.querySelector<HTMLElement>(`[data-unit="${focused}"]`)?.focus();
+    }
+    list.querySelectorAll("button").forEach((row, i) => {
+      const w = partners[i]![1];
+      const strength = row.querySelector<HTMLElement>(".strength")!;
+      strength.className = `strength ${w < 0 ? "negative" : "positive"}`;
       strength.style.width = `${(26 * Math.abs(w)) / most}px`;
-      const choose = h("button", { type: "button", title: "Pick it; with Shift, as the second", onclick: (e) => pick(e.shiftKey && s.selected[0] !== u ? [s.selected[0]!, u] : [u]) },
-        h("span", { className: "who" }, side.name(u)), strength, h("span", { className: "number" }, number(w, 2)));
-      choose.dataset.unit = String(u);
-      return h("li", {}, choose);
+      row.querySelector(".number")!.textContent = number(w, 2);
     });
-    const rest = partners.length - rows.length;
-    list.replaceChildren(...rows, ...(rest > 0 ? [h("li", { className: "hint" }, `and ${rest} more`)] : rows.length === 0 ? [h("li", { className: "hint" }, "none")] : []));
-    if (focused !== undefined) list.querySelector<HTMLElement>(`[data-unit="${focused}"]`)?.focus();
   }
 }
 
@@ -134,18 +152,17 @@ function pairs(units: Uint32Array, strengths: Float32Array): [number, number][] 
   return Array.from(units, (u, i): [number, number] => [u, strengths[i] ?? 0]).sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
 }
 
-function thumbs(context: Context, samples: { index: number; label: number | null; value: number }[], values: Float32Array, shape: number[], labels: string[]): HTMLElement[] {
+function thumbs(context: Context, samples: { index: number; label: string; value: number }[], values: Float32Array, shape: number[]): HTMLElement[] {
   const size = shape.reduce((a, b) => a * b, 1);
   const pictured = image(shape);
   return samples.map(({ index, label, value }, i) => {
-    const name = label === null ? "" : (labels[label] ?? String(label));
     const drawn = canvas("", "thumb");
     const part = values.subarray(i * size, (i + 1) * size);
     if (pictured !== null) grey(drawn, part, pictured);
     else bars(drawn, part, style("--s0"));
     drawn.setAttribute("aria-hidden", "true");
     drawn.removeAttribute("role");
-    const text = `sample ${index}${name === "" ? "" : `, ${name}`}: ${number(value, 2)}`;
+    const text = `sample ${index}${label === "" ? "" : `, ${label}`}: ${number(value, 2)}`;
     const split = "validation"; // the samples that a unit was asked are of it
     return context.ask === null
       ? h("div", { className: "thumbed", title: text }, drawn)

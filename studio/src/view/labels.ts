@@ -64,7 +64,7 @@ export class Labels {
       move(element, p?.x ?? 0, (p?.y ?? 0) - 18, p !== null && p.y > 8);
     }
     const of = store.sides[store.side];
-    const picked = store.selected[0];
+    const { picked } = store;
     const rect = rects[store.side];
     const p = of && rect && picked !== undefined && picked < of.count ? project(of, picked, camera, rect, 0) : null;
     if (p !== null) this.tip.textContent = of!.name(picked!);

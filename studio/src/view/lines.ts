@@ -12,7 +12,7 @@ uniform mat4 modelViewMatrix, projectionMatrix;
 uniform highp sampler2D places;
 uniform sampler2D sequential;
 uniform vec2 view;
-uniform float ratio, width, alpha, slowest;
+uniform float ratio, width, alpha, slowest, share;
 uniform int dye;
 uniform vec3 positive, negative, born, kinds[8], tones[4];
 in vec3 position;
@@ -24,7 +24,7 @@ out float across, along, edge;
 vec4 at(uint unit) { return texelFetch(places, ivec2(int(unit) & 1023, int(unit) >> 10), 0); }
 void main() {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-  if (dst == 4294967295u) return;
+  if (dst == 4294967295u || float((uint(gl_InstanceID) * 2654435761u) >> 16) > share * 65536.0) return;
   vec4 a = at(src), b = at(dst);
   if (a.w == 0.0 || b.w == 0.0) return;
   vec4 from = modelViewMatrix * vec4(a.xyz, 1.0), to = modelViewMatrix * vec4(b.xyz, 1.0);
@@ -103,6 +103,7 @@ export class Lines {
         width: { value: 1 },
         alpha: { value: 1 },
         slowest: { value: 1 },
+        share: { value: 1 },
         dye: { value: 0 },
       },
     });
@@ -142,13 +143,14 @@ export class Lines {
     }
   }
 
-  look(places: Texture, values: { ink: Ink | "tone"; width: number; alpha: number; slowest?: number }): void {
+  look(places: Texture, values: { ink: Ink | "tone"; width: number; alpha: number; slowest?: number; share?: number }): void {
     const { uniforms } = this.mesh.material;
     uniforms.places!.value = places;
     uniforms.dye!.value = INKS[values.ink];
     uniforms.width!.value = values.width;
     uniforms.alpha!.value = values.alpha;
     uniforms.slowest!.value = Math.max(1, values.slowest ?? 1);
+    uniforms.share!.value = values.share ?? 1;
   }
 
   dispose(): void {

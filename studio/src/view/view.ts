@@ -23,6 +23,7 @@ import { calm, onTheme, theme } from "../theme";
 import { h } from "../dom";
 import { Labels } from "./labels";
 import { FLASHES, Ghosts, Lines } from "./lines";
+import { Pace } from "./pace";
 import { Places, visible } from "./places";
 import { NO_CUT, paint, shared, type Shared } from "./shared";
 import { radii, Units } from "./units";
@@ -86,6 +87,8 @@ export class View {
   private lit = -1e6;
   private stale = new Set<"scene" | "units" | "edges" | "marks" | "look" | "theme">();
   private fitted = false;
+  private dragged = false;
+  private readonly pace = new Pace(() => this.loop.request());
   private readonly start = performance.now();
 
   constructor(
@@ -104,6 +107,10 @@ export class View {
     this.controls.addEventListener("change", () => loop.request());
     this.controls.addEventListener("start", () => {
       this.glide = null;
+      this.dragged = true;
+    });
+    this.controls.addEventListener("end", () => {
+      this.dragged = false;
     });
     this.plane = new LineLoop(new BufferGeometry(), new LineBasicMaterial({ transparent: true, opacity: 0.5, depthTest: false }));
     this.ball = new LineSegments(rings(), new LineBasicMaterial({ transparent: true, opacity: 0.55, depthTest: false }));
@@ -137,6 +144,11 @@ export class View {
     const way = this.camera.position.clone().sub(this.controls.target).normalize();
     const far = reach / Math.tan((FIELD * Math.PI) / 360) / 2;
     this.move(target, target.clone().addScaledVector(way, far), true);
+  }
+
+  /** Draw all there is, however long it takes. */
+  settle(): void {
+    this.pace.whole();
   }
 
   turn(x: number, y: number): void {
@@ -316,7 +328,7 @@ export class View {
     };
     const { selection } = side;
     if (picked.length > 0 && selection !== null && String(selection.units) === String(picked)) {
-      const unit = picked[0]!;
+      const unit = picked.at(-1)!; // which the server tells of
       const most = largest(selection.inWeight, selection.outWeight);
       const two = picked.length === 2 ? 0.5 : 1;
       selection.inUnit.forEach((u, i) => add(u, unit, 0, (two * selection.inWeight[i]!) / most));
@@ -324,11 +336,12 @@ export class View {
       for (let i = 0; i + 1 < selection.path.length; i++) add(selection.path[i]!, selection.path[i + 1]!, 2, 2);
     } else if (picked.length > 0) {
       const { edges } = side;
+      const unit = picked.at(-1)!;
       for (let i = 0; i < edges.slots; i++) {
         const to = edges.dst[i]!;
         if (to === FREE) continue;
-        if (to === picked[0]) add(edges.src[i]!, to, 0, edges.weight[i]! / 127);
-        else if (edges.src[i] === picked[0]) add(edges.src[i]!, to, 1, edges.weight[i]! / 127);
+        if (to === unit) add(edges.src[i]!, to, 0, edges.weight[i]! / 127);
+        else if (edges.src[i] === unit) add(edges.src[i]!, to, 1, edges.weight[i]! / 127);
       }
     }
     const partners = picked.length === 0 ? null : new Set([...src, ...dst, ...picked]);
@@ -383,7 +396,7 @@ export class View {
       this.plane.geometry = new BufferGeometry().setFromPoints(points);
     }
     const side = this.store.sides[this.store.side];
-    const picked = this.store.selected[0];
+    const { picked } = this.store;
     this.ball.visible = ball !== null && picked !== undefined && side !== undefined;
     if (this.ball.visible && ball !== null) {
       this.ball.position.copy(at(side!, picked!));
@@ -475,6 +488,7 @@ export class View {
     this.sync();
     if (this.shows.length !== before) this.size();
     let again = this.step(now);
+    this.pace.begin(again || this.dragged);
     const ratio = this.renderer.getPixelRatio();
     const rects = this.rects();
     const full = this.host.clientHeight;
@@ -509,7 +523,8 @@ export class View {
   private inked(show: Show, index: number, distance: number, area: number): void {
     const { texture } = show.places;
     const near = Math.min(1, distance / this.home);
-    const seen = Math.max(1, (show.drawn * near * near * TYPICAL) / area);
+    const { share } = this.pace;
+    const seen = Math.max(1, (share * show.drawn * near * near * TYPICAL) / area);
     const light = theme() === "light" ? 0.6 : 1;
     const alpha = Math.min(0.85, Math.max(0.02, light * 26 * seen ** -0.52));
     const picked = index === this.store.side && this.store.selected.length > 0;
@@ -518,6 +533,7 @@ export class View {
       width: seen > 30000 ? 0.8 : 1.15,
       alpha: picked ? Math.max(0.015, 0.12 * alpha) : alpha,
       slowest: show.slowest,
+      share,
     });
     show.picked.look(texture, { ink: "tone", width: 1.6, alpha: 0.85 });
     show.ghosts.lines.look(texture, { ink: "tone", width: 1.3, alpha: 0.8 });
