@@ -382,3 +382,12 @@ def test_real_features_are_not_written_over():
 def test_networks_that_it_cannot_train_are_refused(net):
     with pytest.raises(RuleError, match="ff was given"):
         FF().accepts(net)
+
+
+@pytest.mark.parametrize("name", ["ff", "symba", "ff_recurrent"])
+def test_of_one_label_there_is_no_wrong_one(name):
+    """A negative would be its own positive."""
+    made = byway.topdown if name == "ff_recurrent" else byway.mlp
+    byway.rule(name).accepts(made(8, 6, 2, norm=True))
+    with pytest.raises(RuleError, match="1 output"):
+        byway.rule(name).accepts(made(8, 6, 1, norm=True))

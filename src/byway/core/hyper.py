@@ -141,6 +141,7 @@ def check_ranges(owner: Any) -> None:
         value, name = getattr(owner, field.name), f"{type(owner).__name__}.{field.name}"
         if isinstance(value, Tracer):
             continue
+        fix = f"choose another; {field.name} means: {doc}"
         wanted = (
             f"at least {low}"
             if high is None
@@ -151,9 +152,9 @@ def check_ranges(owner: Any) -> None:
         limits = "" if low is None and high is None else f", {wanted}"
         good, kind = KINDS.get(field.type, (lambda value: True, ""))
         if not good(value):
-            raise ConfigError(f"{name} = {shown(value)}", f"{kind}{limits}", doc)
+            raise ConfigError(f"{name} = {shown(value)}", f"{kind}{limits}", fix)
         if (low is not None and not value >= low) or (high is not None and not value <= high):
-            raise ConfigError(f"{name} = {value}", wanted, doc)
+            raise ConfigError(f"{name} = {value}", wanted, fix)
 
 
 def hypers(kind: type) -> list[dataclasses.Field]:

@@ -27,8 +27,8 @@ class CdniMnist(Comparison):
 
     quantity = TEST_ERROR
     claims = (Reaches("dni", 2.2, within=0.4), Reaches("bp", 2.0, within=0.4))
-    budget = Budget(epochs=UPDATES // (IMAGES // BATCH), seeds=1)
-    quick = Budget(epochs=30, seeds=1)
+    budget = Budget(epochs=UPDATES // (IMAGES // BATCH), seeds=1, minutes=190)
+    quick = Budget(epochs=5, seeds=1, minutes=0.4)
 
     @override
     def task(self):

@@ -55,7 +55,7 @@ class ForwardGradientMnist(Comparison):
         Reaches("bp", 88.39, within=1.0),
     )
     budget = Budget(epochs=200, seeds=1)
-    quick = Budget(epochs=8, seeds=1)
+    quick = Budget(epochs=2, seeds=1)
 
     @override
     def task(self):

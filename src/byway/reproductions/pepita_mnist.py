@@ -30,8 +30,8 @@ class PepitaMnist(Comparison):
 
     quantity = TEST_ACCURACY
     claims = (Reaches("pepita", 98.01, within=0.3), Reaches("bp", 98.63, within=0.3))
-    budget = Budget(epochs=100, seeds=5)
-    quick = Budget(epochs=4, seeds=1)
+    budget = Budget(epochs=100, seeds=5, minutes=300)
+    quick = Budget(epochs=1, seeds=1, minutes=0.6)
 
     @override
     def task(self):

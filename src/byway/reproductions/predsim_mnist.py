@@ -28,8 +28,8 @@ class PredsimMnist(Comparison):
 
     quantity = TEST_ERROR
     claims = (Reaches("predsim", 0.62, within=0.15), Reaches("bp", 0.75, within=0.15))
-    budget = Budget(epochs=100, seeds=3)
-    quick = Budget(epochs=2, seeds=1)
+    budget = Budget(epochs=100, seeds=3, minutes=340)
+    quick = Budget(epochs=1, seeds=1, minutes=1.1)
 
     @override
     def task(self):

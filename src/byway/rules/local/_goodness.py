@@ -33,6 +33,18 @@ def require_layers(net: Network, rule_id: str) -> None:
         )
 
 
+def require_wrong_labels(net: Network, rule_id: str) -> None:
+    """Raise `RuleError` unless there are two outputs: the only label of one would be its own
+    negative.
+    """
+    if net[net.output].size < 2:
+        raise RuleError(
+            f"{rule_id} was given a network with {net[net.output].size} output",
+            "two at least: a negative is a sample with a wrong label",
+            "use a rule that has no negatives, such as bp, dfa or pepita",
+        )
+
+
 def judges(net: Network) -> list[str]:
     """The layers whose goodness counts when predicting: all but those fed by the input, if there
     are others.

@@ -60,6 +60,7 @@ from byway.rules.local._goodness import (
     peers,
     push,
     require_layers,
+    require_wrong_labels,
     total,
 )
 
@@ -107,6 +108,7 @@ class FF(Rule):
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able, [net.output])
         require_layers(net, self.id)
+        require_wrong_labels(net, self.id)
         if net[net.input].size < net[net.output].size:
             raise RuleError(
                 f"ff was given {net[net.input].size} inputs",

@@ -46,7 +46,7 @@ from byway.core.hyper import hyper
 from byway.core.record import Phase, Record
 from byway.learning.rule import Claims, Rule, Update
 from byway.rules import able
-from byway.rules.local._goodness import goodness, peers, push, require_layers
+from byway.rules.local._goodness import goodness, peers, push, require_layers, require_wrong_labels
 
 
 class FFRecurrent(Rule):
@@ -97,6 +97,7 @@ class FFRecurrent(Rule):
                 f"take byway.topdown, or --net.kind topdown; or use another rule: {named}",
             )
         require_layers(net, self.id)
+        require_wrong_labels(net, self.id)
 
     @override
     def start(self, gamma, net, batch):

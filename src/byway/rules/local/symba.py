@@ -49,6 +49,7 @@ from byway.rules.local._goodness import (
     halves,
     per_sample,
     require_layers,
+    require_wrong_labels,
 )
 
 # Keeps the patterns apart from the weights, even where a caller draws both from one key.
@@ -79,6 +80,7 @@ class Symba(Rule):
         net.require_feedforward(self.id, able)
         net.require_slopes(self.id, able, [net.output])
         require_layers(net, self.id)
+        require_wrong_labels(net, self.id)
 
     @override
     def init(self, net, key):
