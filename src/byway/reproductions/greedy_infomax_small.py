@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
 from byway.named import task
-from byway.reproductions._claims import TEST_ACCURACY, Trails
+from byway.reproductions._claims import TEST_ACCURACY, Measured, Trails
 from byway.reproductions._reproduction import Budget, Comparison
 
 
@@ -26,8 +26,14 @@ class GreedyInfomaxSmall(Comparison):
 
     quantity = TEST_ACCURACY
     claims = (Trails("frozen", behind="gim", by=81.9 - 27.0, least=1.0),)
-    budget = Budget(epochs=2, seeds=3, minutes=4)
+    budget = Budget(epochs=2, seeds=3, minutes=6)
     quick = Budget(epochs=1, seeds=1, minutes=1)
+    measured = Measured(
+        values={"frozen": [68.22, 69.51, 70.27], "gim": [73.91, 74.51, 74.65]},
+        machine="2 cores",
+        when="2026-11",
+        minutes=5.9,
+    )
 
     @override
     def task(self):
