@@ -54,8 +54,8 @@ class ForwardGradientMnist(Comparison):
         Reaches("forward_gradient", 90.91, within=1.0),
         Reaches("bp", 88.39, within=1.0),
     )
-    budget = Budget(epochs=200, seeds=1)
-    quick = Budget(epochs=2, seeds=1)
+    budget = Budget(epochs=200, seeds=1, minutes=270)
+    quick = Budget(epochs=2, seeds=1, minutes=2.7)
 
     @override
     def task(self):
