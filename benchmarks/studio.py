@@ -21,7 +21,7 @@ import byway
 from byway.experiment.experiment import Experiment
 from byway.studio.frames import bundle
 from byway.studio.server import Server
-from byway.studio.simulation import Simulation
+from byway.studio.steered import Steered
 
 SIZES, ROUNDS, SECONDS = (1_000, 10_000), 5, 8.0
 ALONE, WATCHED, STALLED = "alone", "watched", "stalled"
@@ -44,16 +44,16 @@ def client(address: str, stalled: bool) -> None:
                 time.sleep(3600)
 
 
-def simulated(units: int, folder: Path) -> Simulation:
+def simulated(units: int, folder: Path) -> Steered:
     """A training of so many units, inputs and outputs among them."""
     task = byway.task("digits")
     net = byway.mlp(task.input_shape, units - 74, task.outputs)
     options = {"epochs": 100_000, "lr": 1e-5}
     experiment = Experiment({"dfa": byway.rule("dfa")}, lambda *_: net, task, options)
-    return Simulation(experiment, folder, edges=200_000 if units >= 100_000 else 20_000)
+    return Steered(experiment, folder, edges=200_000 if units >= 100_000 else 20_000)
 
 
-def turn(simulation: Simulation, server: Server, kind: str) -> float:
+def turn(simulation: Steered, server: Server, kind: str) -> float:
     """Updates a second."""
     process = None
     if kind != ALONE:
@@ -110,7 +110,7 @@ def measured(units: int, folder: Path) -> None:
         simulation.stop()
 
 
-def sizes(simulation: Simulation) -> None:
+def sizes(simulation: Steered) -> None:
     """Print what is sent, and how long it takes to make and to hand out."""
     side, trainer = simulation._sides[0], simulation._trainers[0]
     simulation.watchers = 1

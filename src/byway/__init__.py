@@ -20,6 +20,7 @@ _HOME = {
     "tune": "experiment.tuning",
     "watch": "studio.watching",
     "Studio": "studio.watching",
+    "Watcher": "studio.watching",
     "Reach": "training.reach",
     "reach": "experiment.reach",
     "reproduce": "reproductions._reproduce",

@@ -102,6 +102,7 @@ from byway.sklearn import BywayRegressor as BywayRegressor
 
 # To watch one that learns.
 from byway.studio.watching import Studio as Studio
+from byway.studio.watching import Watcher as Watcher
 from byway.studio.watching import watch as watch
 
 # What is set for the whole process, when it is asked for.

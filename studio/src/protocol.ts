@@ -82,6 +82,7 @@ export interface State {
   silenced: number[];
   task: string;
   tasks: string[];
+  steered: boolean;
   controls: Control[];
   recording: { file: string; seconds: number; bytes: number } | null;
   clients: number;
@@ -263,6 +264,7 @@ export function stateOf(f: Frame): State {
     silenced: list(head.silenced),
     task: word(head.task),
     tasks: list(head.tasks),
+    steered: head.steered !== false,
     controls: list(head.controls),
     recording: isRecord(head.recording) ? (head.recording as State["recording"]) : null,
     clients: maybe(head.clients) ?? 0,

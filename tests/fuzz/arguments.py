@@ -73,6 +73,7 @@ SETTINGS = {
     "task": ("digits", None, 3),
     "on_epoch": (3,),
     "on_look": ("x",),
+    "watch": (3,),
     "sedes": (8,),
     "growth": ("set", 3, ["set"]),
 }

@@ -1900,6 +1900,30 @@ MEASURES = [
 
 STUDIO = [
     Defect(
+        "the_address_of_a_process_that_was_killed_is_given_out",
+        "studio/door.py",
+        "(self._place / ADDRESS).unlink(missing_ok=True)  # of a process that was killed",
+        "pass",
+        _of(
+            "studio/test_attached",
+            "the_door_lets_in_whoever_asks_at_the_folder_for_as_long_as_they_ask",
+        ),
+    ),
+    Defect(
+        "whoever_leaves_takes_the_others_along",
+        "studio/door.py",
+        "first = not asked.exists()",
+        "first = True",
+        _of("studio/test_attached", "one_of_two_who_ask_may_leave"),
+    ),
+    Defect(
+        "what_is_watched_stays_as_it_was",
+        "studio/attached.py",
+        "self._seen.take(at.step)",
+        "pass",
+        _of("studio/test_attached", "it_learns_to_the_bit_what_it_learns_unwatched_and_is_seen_to"),
+    ),
+    Defect(
         "strangers_get_a_socket",
         "studio/server.py",
         " or not self._knows(socket)",

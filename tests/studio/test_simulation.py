@@ -15,7 +15,7 @@ from byway.experiment.experiment import Experiment
 from byway.studio.commands import Command, read
 from byway.studio.frames import bundle, decode
 from byway.studio.recording import read as records
-from byway.studio.simulation import Simulation
+from byway.studio.steered import Steered
 
 WAIT = 20
 HIDDEN = 7
@@ -43,7 +43,7 @@ def started(task, data, tmp_path):
         options = {"epochs": epochs, "batch": 32, "lr": lr, "growth": growth}
         named = {name: byway.rule(name) for name in rules or ("dfa",)}
         experiment = Experiment(named, lambda *_: net, task, options, data=data)
-        one = Simulation(experiment, tmp_path / "out", **{"paused": True, **given})
+        one = Steered(experiment, tmp_path / "out", **{"paused": True, **given})
         one.watchers = int(watched)
         made.append(one)
         RUNNING.append(one)
@@ -83,6 +83,12 @@ def ask(one, do, value=None):
     return before
 
 
+def step(one, updates):
+    """So many updates, and wait until they are made."""
+    before = ask(one, "step", updates)
+    until(lambda: state(one)["update"] == before + updates)
+
+
 def weights(one, side=0):
     return jax.tree.map(np.asarray, one.learner(side).net.theta)
 
@@ -90,8 +96,7 @@ def weights(one, side=0):
 def test_it_steps_runs_pauses_and_keeps_to_a_speed(started):
     one = started()
     assert state(one)["update"] == 0 and not state(one)["running"]
-    ask(one, "step", 7)
-    until(lambda: state(one)["update"] == 7)
+    step(one, 7)
     time.sleep(0.2)
     assert state(one)["update"] == 7
     ask(one, "speed", 20)
@@ -110,7 +115,7 @@ def test_it_steps_runs_pauses_and_keeps_to_a_speed(started):
 def test_who_watches_changes_nothing_in_what_is_learned(started):
     both = [started(watched=watched) for watched in (False, True)]
     for one in both:
-        ask(one, "step", 23)
+        step(one, 23)
         until(lambda one=one: state(one)["update"] == 23)
     alone, watched = both
     jax.tree.map(np.testing.assert_array_equal, weights(alone), weights(watched))
@@ -121,8 +126,7 @@ def test_who_watches_changes_nothing_in_what_is_learned(started):
 def test_two_rules_run_in_step_from_the_same_weights(started):
     one = started("bp", "dfa")
     jax.tree.map(np.testing.assert_array_equal, weights(one, 0), weights(one, 1))
-    ask(one, "step", 9)
-    until(lambda: told(one)["state", 0].head["update"] == 9)
+    step(one, 9)
     until(lambda: ("units", 1) in told(one) and told(one)["units", 1].head["update"] == 9)
     scenes = [told(one)["scene", side].head["rule"] for side in (0, 1)]
     assert scenes == ["bp", "dfa"]
@@ -134,7 +138,7 @@ def test_two_rules_run_in_step_from_the_same_weights(started):
 
 def test_a_page_sees_all_that_the_protocol_names(started):
     one = started()
-    ask(one, "step", 5)
+    step(one, 5)
     ask(one, "select", {"units": [FIRST + 1], "side": 0})
     topics = ["scene", "units", "edges", "plots", "state", "sample", "selection"]
     until(lambda: {name for name, _ in told(one)} >= {*topics})
@@ -175,8 +179,7 @@ def test_colour_edges_and_sample_are_chosen(started, data):
 
 def test_units_fall_silent_by_number_or_in_a_ball_and_speak_again(started):
     one = started()
-    ask(one, "step", 5)
-    until(lambda: state(one)["update"] == 5)
+    step(one, 5)
     out = lambda: weights(one)["hidden1-output"]["weight"]
     before = out()
     ask(one, "silence", {"units": [FIRST, FIRST + 2, 3]})  # an input stays
@@ -194,8 +197,7 @@ def test_units_fall_silent_by_number_or_in_a_ball_and_speak_again(started):
 
 def test_the_task_is_switched_and_the_score_falls(started):
     one = started(lr=0.05)
-    ask(one, "step", 300)
-    until(lambda: state(one)["update"] == 300)
+    step(one, 300)
     accuracy = lambda: float(one._trainers[0].loop.score("validation")["accuracy"][0])
     before = accuracy()
     first, second = state(one)["tasks"]
@@ -207,7 +209,7 @@ def test_the_task_is_switched_and_the_score_falls(started):
     ask(one, "task", first)
     until(lambda: state(one)["task"] == first)
     assert accuracy() == before
-    ask(one, "step", 5)
+    step(one, 5)
     names = lambda: {s["name"].partition("/")[0] for s in told(one)["plots", 0].head["series"]}
     until(lambda: names() >= {first, second})
 
@@ -224,8 +226,7 @@ def test_it_saves_and_records(started, tmp_path):
     one = started()
     ask(one, "record", True)
     until(lambda: state(one)["recording"] is not None)
-    ask(one, "step", 5)
-    until(lambda: state(one)["update"] == 5)
+    step(one, 5)
     ask(one, "save")
     until(lambda: state(one)["saved"])
     (saved,) = state(one)["saved"]
@@ -243,8 +244,7 @@ def test_what_cannot_be_written_is_a_notice_and_training_goes_on(started, tmp_pa
     one = started()
     ask(one, "save")
     until(lambda: state(one)["notices"])
-    ask(one, "step", 3)
-    until(lambda: state(one)["update"] == 3)
+    step(one, 3)
 
 
 def test_it_pauses_after_its_epochs_and_stops_where_numbers_are_lost(started):
@@ -269,8 +269,7 @@ def test_growth_is_seen_as_changes(started, task):
     one = started(net=net, growth=policies)
     before = told(one)["edges", 0]
     seen = one.board.since({})[1]
-    ask(one, "step", 60)
-    until(lambda: state(one)["update"] == 60)
+    step(one, 60)
     until(lambda: told(one)["edges", 0].head["version"] > before.head["version"])
     frames = decode(bundle(one.board.since(seen)[0]))
     assert "edges_changed" in {frame.head["topic"] for frame in frames}

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_recording_becomes_a_page_of_its_own(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_it_serves_until_it_is_stopped_and_loses_nothing_that_was_recorded(end, tmp_path):
     """The program itself; of one that is killed the recording is good up to its last record."""
     file = tmp_path / "live.bywayrec"
@@ -97,10 +98,48 @@ def test_it_serves_until_it_is_stopped_and_loses_nothing_that_was_recorded(end, 
                 program.wait(0.1)
         program.send_signal(end)
         _, err = program.communicate(timeout=60)
-        assert program.returncode == (130 if end == signal.SIGINT else -9)
+        assert program.returncode == (-9 if end == signal.SIGKILL else 130)
         assert "Traceback" not in err
     finally:
         program.kill()
         program.communicate()
     topics = {frame.head["topic"] for record in read(file) for frame in record.frames}
     assert topics >= {"scene", "edges", "units", "state"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_it_attaches_to_a_run_that_another_process_trains(end, tmp_path):
+    """It is let in, is told when that training has ended, and harms nothing where it is killed."""
+
+    def begun(*argv):
+        command = [sys.executable, "-m", "byway", *argv]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    net = ["--net.hidden", "4", "--seeds", "1", "--looks", "0"]
+    training = begun("train", "--epochs", "100000", "--out", "run", *net)
+    studios = []
+    try:
+        until(lambda: any(tmp_path.glob("run/jobs/dfa/*/checkpoints/.lock")))
+        for _ in range(2):
+            studios.append(begun("studio", "run", "--no-browser"))
+            assert any("http://127.0.0.1" in line for line in studios[-1].stdout)
+            if len(studios) == 1:
+                studios[0].send_signal(end)
+                studios[0].wait(60)
+        training.send_signal(signal.SIGTERM)
+        said, _ = studios[1].communicate(timeout=60)
+        assert studios[1].returncode == 0 and "the training has ended" in said
+        assert training.wait(60) == 130
+        assert not list(tmp_path.glob("run/jobs/dfa/*/studio/address.json"))
+    finally:
+        for program in (training, *studios):
+            program.kill()
+            program.communicate()
+
+
+def until(wanted):
+    end = time.monotonic() + 120
+    while not wanted():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)

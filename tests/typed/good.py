@@ -115,6 +115,8 @@ print(byway.tune(["bp"], trials=3)["bp"].values["lr"])
 watched: byway.Studio = byway.watch(net, byway.rule("dfa"), task, speed=50, epochs=3)
 with watched as studio:
     print(studio.address, studio.learner().net)
+with byway.Watcher(paused=True, record="live.bywayrec") as watcher:
+    print(byway.fit(net, byway.rule("dfa"), task, watch=watcher), watcher.address)
 again: byway.Reproduced = byway.reproduce("akrout_mnist", quick=True, out="runs/again", jobs=2)
 print(again.holds, again.verdict, again.measured.values, again.run and again.run["fa"].seconds)
 classifier = byway.BywayClassifier("dfa", hidden=(8,)).fit(np.zeros((4, 2)), np.zeros(4))

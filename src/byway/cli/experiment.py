@@ -23,6 +23,7 @@ from byway.named import task as task_called
 from byway.rules import RULES
 from byway.runs.folder import RunFolder, StudyFolder, read, read_study
 from byway.runs.study import FOLD, TASK
+from byway.studio.door import Door
 from byway.training.options import Options, declared
 from byway.training.tune import RATE, read_tuned
 
@@ -115,7 +116,7 @@ def _resolved(experiment: Experiment, settings: Any) -> str:
 
 def going(experiment: Experiment, folder: RunFolder, where: Engine = HERE) -> None:
     """Train what has not finished, and show the run."""
-    experiment.run(folder, say=print_now, engine=where)
+    experiment.run(folder, say=print_now, engine=where, door=Door)
     show(Run.of(read(folder.path)))
 
 
@@ -123,7 +124,8 @@ def going_study(
     makes: Mapping[str, Callable[[], Experiment]], folder: StudyFolder, where: Engine = HERE
 ) -> None:
     """Train what has not finished of a study, and show it."""
-    run_study(makes, folder.differs, folder.sizes, folder, say=print_now, engine=where)
+    told = {"say": print_now, "engine": where, "door": Door}
+    run_study(makes, folder.differs, folder.sizes, folder, **told)
     show_study(Study.of(read_study(folder.path)))
 
 

@@ -4,7 +4,8 @@ import contextlib
 import dataclasses
 import time
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +17,29 @@ from byway.core.errors import ConfigError
 from byway.core.given import shown
 from byway.experiment.experiment import Entry, Experiment
 from byway.named import task as task_called
-from byway.runs.folder import read
+from byway.runs.folder import CHECKPOINTS, JOBS, RunFolder, read
 from byway.runs.predictors import load, predictor_of
+from byway.studio.door import answer, let_in
 from byway.studio.page import exported
 from byway.studio.recording import SUFFIX
 from byway.studio.recording import read as records
-from byway.studio.simulation import Simulation
+from byway.studio.steered import Steered
 from byway.studio.video import film
 from byway.studio.watching import server
 from byway.tasks import TASKS
+from byway.training.checkpoint import interrupts, is_locked
 from byway.training.predictor import Predictor
 from byway.training.start import started
 from byway.training.step import Start
 
 DOC = """Watch a network learn and grow, and steer it, live in a browser.
 
-With no argument a small network grows on digits, with a guided tour. 'byway studio RUN' goes on
-from the weights of a run folder, 'byway studio FILE.byway' from a saved network, and 'byway studio
-FILE.bywayrec' plays a recording; --export DIR makes a page of it that any web server can serve, and
---video NAME.gif a film. Otherwise flags say what is trained, as in 'byway train', or two rules side
-by side: --rules bp,dfa.
+With no argument a small network grows on digits, with a guided tour. 'byway studio RUN' attaches to
+a run that another process is training: it is watched, and not steered, as it is kept for its
+results. Of a run that has ended it goes on from the weights; 'byway studio FILE.byway' from those
+of a saved network. 'byway studio FILE.bywayrec' plays a recording; --export DIR makes a page of it
+that any web server can serve, and --video NAME.gif a film. Otherwise flags say what is trained, as
+in 'byway train', or two rules side by side: --rules bp,dfa.
 
 It listens on this machine alone, and the address has a token that others need to get in. --host
 NAME lets other machines in, by a name or an address of this one."""
@@ -87,6 +91,9 @@ def run(argv: Sequence[str]) -> None:
             f"byway studio FILE.bywayrec --{name} {what}",
             "record first, by --record FILE.bywayrec or in the page",
         )
+    if place is not None and being_trained(place):
+        attach(place, settings)
+        return
     experiment, starts = _begun(place, settings)
     watch(experiment, starts, settings, tour)
 
@@ -96,7 +103,7 @@ def watch(
 ) -> None:
     """Train, and serve the page, until it is stopped."""
     print("drawing and compiling the network ...", flush=True)
-    simulation = Simulation(
+    simulation = Steered(
         experiment, settings.out, starts, settings.speed, settings.edges, settings.paused, tour
     )
     if settings.record is not None:
@@ -105,12 +112,55 @@ def watch(
     with _serving(serving, settings.browser):
         simulation.start()
         try:
-            while not simulation.wait(SECOND):
-                pass
+            _until(lambda: simulation.wait(SECOND))
         finally:
             simulation.stop()
             for path in simulation.saved:
                 print(f"wrote {path}")
+
+
+def attach(run: Path, settings: Any) -> None:
+    """Watch what another process trains, one job after another, until it has ended."""
+    wanted = {name: getattr(settings, name) for name in ("host", "port", "edges", "paused")}
+    wanted["out"] = str(settings.out.resolve())
+    while being_trained(run):
+        job = _job_of(run)
+        if job is None:
+            time.sleep(SECOND)
+            continue
+        print(f"asking the training in {job} to let us in ...", flush=True)
+        ended = partial(_ended, job / CHECKPOINTS)
+        with let_in(job, **wanted) as file:
+            _until(lambda file=file, ended=ended: answer(file) is not None or ended())
+            if (address := answer(file)) is not None:
+                _say(address, settings.browser)
+                _until(ended)
+    print(f"the training has ended; 'byway report {run}' shows what came of it")
+
+
+def _ended(checkpoints: Path) -> bool:
+    time.sleep(SECOND)
+    return not is_locked(checkpoints)
+
+
+def being_trained(place: Path) -> bool:
+    """Whether another process trains a run."""
+    return (place / JOBS).is_dir() and is_locked(place)
+
+
+def _job_of(run: Path) -> Path | None:
+    """The folder of a job that is being trained."""
+    folder = RunFolder.again(run)
+    labels = folder.about.get("asked", [])
+    return next(
+        (
+            job.path
+            for label in labels
+            for job in folder.jobs(label)
+            if job.begun and not job.finished and is_locked(job.checkpoints)
+        ),
+        None,
+    )
 
 
 def play(recording: Path, settings: Any) -> None:
@@ -126,8 +176,7 @@ def play(recording: Path, settings: Any) -> None:
         return
     serving = server(None, recording, settings.host, settings.port)
     with _serving(serving, settings.browser):
-        while True:
-            time.sleep(SECOND)
+        _until(lambda: time.sleep(SECOND) or False)
 
 
 def _drawn(number: int, many: int) -> None:
@@ -175,14 +224,26 @@ def _start(one: Predictor, entry: Entry) -> Start:
     return start._replace(gamma=one.gamma)
 
 
+def _until(over: Callable[[], bool]) -> None:
+    """Wait; Ctrl-C and SIGTERM end it in order."""
+    with interrupts() as asked:
+        while not over():
+            if asked:
+                raise KeyboardInterrupt
+
+
+def _say(address: str, browser: bool) -> None:
+    print(f"the studio is at {address}\nCtrl-C ends it", flush=True)
+    if browser:
+        webbrowser.open(address)
+
+
 @contextlib.contextmanager
 def _serving(serving: Any, browser: bool) -> Iterator[None]:
     """Serve, say where, and open a browser."""
     serving.start()
     try:
-        print(f"the studio is at {serving.address}\nCtrl-C ends it", flush=True)
-        if browser:
-            webbrowser.open(serving.address)
+        _say(serving.address, browser)
         yield
     finally:
         serving.stop()

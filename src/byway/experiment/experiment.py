@@ -35,6 +35,7 @@ from byway.runs.provenance import provenance
 from byway.system.docstring import headline
 from byway.system.together import alone, leads, told
 from byway.training.checkpoint import locked
+from byway.training.course import Watch
 from byway.training.fit import announced, fit
 from byway.training.history import Reading
 from byway.training.options import Options, declared
@@ -44,6 +45,8 @@ from byway.training.result import Result
 from byway.training.track import tracker, tracking
 
 Listener = Callable[[str, Reading], None]
+# Makes what looks on while a job trains, of its folder and its label.
+Door = Callable[[Path, str], contextlib.AbstractContextManager[Watch]]
 # The options of which None is a value.
 FREE = [name for name, (_, about) in declared(Options).items() if about.default is None]
 
@@ -180,6 +183,7 @@ class Experiment:
         progress: bool | None = None,
         say: Say = lambda text: None,
         engine: Engine = HERE,
+        door: Door | None = None,
     ) -> Run:
         """Train every rule that has not finished, each from its last checkpoint if it has one.
 
@@ -191,8 +195,9 @@ class Experiment:
             progress: whether to draw progress bars; by default where a person is watching.
             say: told in words of each rule that has finished.
             engine: where the jobs run; one after another in this process by default.
+            door: makes what looks on while a job trains in a folder; nobody does by default.
         """
-        train = partial(self.train, on_epoch=on_epoch, on_look=on_look)
+        train = partial(self.train, on_epoch=on_epoch, on_look=on_look, door=door)
         if folder is None:
             about = provenance()
             jobs = [Job(entry.label, tuple(self.seeds)) for entry in self.entries]
@@ -213,7 +218,7 @@ class Experiment:
             if others and engine is HERE:
                 engine = Processes(1)
             train = partial(train, folder=folder)
-            do = partial(_trained_away, self, folder) if engine.away else train
+            do = partial(_trained_away, self, folder, door) if engine.away else train
             found = {job.label: outcome for job, outcome in engine.run(do, left, progress, say)}
         held = Run.of(read(folder.path))
         mine = {
@@ -285,6 +290,7 @@ class Experiment:
         folder: RunFolder | None = None,
         on_epoch: Listener | None = None,
         on_look: Listener | None = None,
+        door: Door | None = None,
     ) -> Result:
         """Do a job, from its last checkpoint if it has one.
 
@@ -295,6 +301,7 @@ class Experiment:
             folder: where to write; in memory alone by default.
             on_epoch: as in `run`.
             on_look: as in `run`.
+            door: as in `run`.
         """
         entry = self.entry(job)
         options: dict[str, Any] = entry.options | _seeds_of(job)
@@ -302,6 +309,7 @@ class Experiment:
         expected: dict[str, Any] = self._announced(entry, job) | {"audit": _audited(entry)}
         with contextlib.ExitStack() as stack:
             epoch, look = _listeners(on_epoch, entry), _listeners(on_look, entry)
+            watch = None
             held = None if folder is None else folder.job(job.label, job.seeds)
             if held is not None and folder is not None and leads():
                 held.begin(Outcome(**expected, finished=False), jax.device_count())
@@ -309,6 +317,8 @@ class Experiment:
                 pages = stack.enter_context(sent)
                 kept = partial(held.add, job.seeds)
                 epoch, look = [kept, pages.tell, *epoch], [kept, pages.tell, *look]
+                if door is not None and alone():
+                    watch = stack.enter_context(door(held.path, entry.label))
             result = fit(
                 entry.net,
                 entry.rule,
@@ -317,6 +327,7 @@ class Experiment:
                 progress=progress,
                 on_epoch=partial(_tell, epoch),
                 on_look=partial(_tell, look),
+                watch=watch,
                 checkpoint=None if held is None else held.checkpoints,
                 **options,
             )
@@ -481,7 +492,12 @@ def _seeds_of(job: Job) -> dict[str, int]:
 
 
 def _trained_away(
-    experiment: Experiment, folder: RunFolder, job: Job, progress: bool | Tell | None, say: Say
+    experiment: Experiment,
+    folder: RunFolder,
+    door: Door | None,
+    job: Job,
+    progress: bool | Tell | None,
+    say: Say,
 ) -> None:
     """Do a job in another process: what comes of it is in the run folder.
 
@@ -494,7 +510,7 @@ def _trained_away(
             "a run folder that all machines see, under the same path",
             "choose a folder on a shared disk with --out",
         )
-    experiment.train(job, progress, say, folder)
+    experiment.train(job, progress, say, folder, door=door)
 
 
 @contextlib.contextmanager

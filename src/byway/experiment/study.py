@@ -12,7 +12,7 @@ from byway.core.display import html
 from byway.core.errors import BywayError, RunError, not_installed
 from byway.core.given import require_folder
 from byway.experiment.engines import HERE
-from byway.experiment.experiment import Experiment, Listener, telling_where
+from byway.experiment.experiment import Door, Experiment, Listener, telling_where
 from byway.experiment.jobs import Engine, Say
 from byway.experiment.run import Run
 from byway.report.runs import rows_of
@@ -173,6 +173,7 @@ def run_study(
     progress: bool | None = None,
     say: Say = lambda text: None,
     engine: Engine = HERE,
+    door: Door | None = None,
 ) -> Study:
     """Train every run of a study that has not finished, one after another.
 
@@ -186,13 +187,15 @@ def run_study(
         progress: as there, and so are the others.
         say: as there.
         engine: as there.
+        door: as there.
     """
     runs = {}
 
     def train(name: str, number: int, here: RunFolder | None) -> None:
         say(f"{name}, run {number} of {len(makes)}")
         epoch, look = _within(name, on_epoch), _within(name, on_look)
-        runs[name] = _made(name, makes[name]).run(here, epoch, look, progress, say, engine)
+        made = _made(name, makes[name])
+        runs[name] = made.run(here, epoch, look, progress, say, engine, door)
 
     if folder is None:
         for number, name in enumerate(makes, 1):

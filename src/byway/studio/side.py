@@ -5,7 +5,7 @@ What is shown is made of a learner that training has left alone, so it may be ma
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ from byway.studio.pick import Pick
 from byway.studio.probe import DEAD, QUANTITIES, RATE, Probe, Quantity
 from byway.studio.scene import Scene
 from byway.studio.synapses import Changed, Edges, Synapses
-from byway.studio.trainer import Trainer
+from byway.studio.trained import Trained
 from byway.training.step import NOISE, branch
 
 # Samples that credit is taken from, and that a picked unit answers; points of a unit's history;
@@ -74,7 +74,7 @@ class Side:
         sample: what it is shown.
     """
 
-    def __init__(self, number: int, trainer: Trainer, board: Board):
+    def __init__(self, number: int, trainer: Trained, board: Board):
         self.number, self._trainer, self._board = number, trainer, board
         learner, task = trainer.learner(), trainer.loop.task
         self.scene = Scene(learner.net)
@@ -136,6 +136,14 @@ class Side:
         mask = np.zeros(self.scene.size, bool)
         mask[list(units)] = True
         return mask
+
+    def compiled(self, learner: Learner) -> Iterator[None]:
+        """Compile what may be asked for, one program after another: then it is shown at once."""
+        for quantity in QUANTITIES:
+            self._values(learner, self.sample, quantity.name)
+            yield
+        self._pick(learner, [self.scene.size - 1], [], rule=self._trainer.rule)
+        yield
 
     def show_units(self, learner: Learner, update: int, colour: str, picked: Sequence[int]) -> None:
         """What each unit does at the sample, by a quantity; and what is answered."""

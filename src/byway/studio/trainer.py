@@ -4,80 +4,44 @@ the way.
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
+from typing_extensions import override
 
 from byway.core.hyper import hypers
-from byway.core.metric import Metric
-from byway.core.signal import Signal
 from byway.core.task import Split
 from byway.experiment.experiment import Entry, Experiment
 from byway.learning.growth import Growth
-from byway.learning.learner import Learner
-from byway.learning.rule import Rule
-from byway.metrics.growing import GROWING
-from byway.metrics.microscope import ANGLE
 from byway.network.network import Network
 from byway.network.sparse import FixedFanIn
 from byway.studio.silence import cut, silenced
-from byway.training.history import flat
+from byway.studio.trained import Control, Trained
 from byway.training.loop import Loop
-from byway.training.predictor import Predictor
-from byway.training.programs import in_precision
-from byway.training.step import NOISE, Start, branch, concluded
+from byway.training.step import Start
 
 # Of a number without bounds of its own: how far below and above where it starts it may be set.
 FAR = 100.0
 RATE = "lr"
 
 
-class Control(NamedTuple):
-    """A number that may be set while it runs.
-
-    Attributes:
-        name: its key: "lr", or a rule's or a policy's id and the number's name, "rigl.share".
-        title: what it is called.
-        meaning: what it does.
-        value: what it is.
-        low: the least it may be.
-        high: the most.
-        log: whether a slider divides it evenly in its logarithm.
-    """
-
-    name: str
-    title: str
-    meaning: str
-    value: float
-    low: float
-    high: float
-    log: bool
-
-
-class Trainer:
-    """Trains one entry of an experiment, one seed of it.
+class Trainer(Trained):
+    """Trains one entry of an experiment, one seed of it, by numbers that may be set.
 
     Args:
         experiment: what it is part of; the first seed is trained.
         entry: which.
         start: what it begins with; drawn by default.
-
-    Attributes:
-        loop: what trains.
-        update: updates made.
-        label: the entry's.
     """
 
     def __init__(self, experiment: Experiment, entry: Entry, start: Start | None = None):
         plan, task = experiment.plan(entry), experiment.task
         optimisers, _ = plan.prepare(entry.net, entry.rule, task, experiment.data)
-        self.loop = Loop(
+        loop = Loop(
             entry.rule,
             entry.net.as_learnt(False),
             task,
@@ -91,23 +55,12 @@ class Trainer:
             plan.rests(experiment.data),
             None if start is None else [start],
         )
-        self.label, self.update = entry.label, 0
+        super().__init__(loop, entry.label)
         self._rate = plan.rate(entry.rule)
         self._controls = self._declared()
-        self._followed: tuple[str, ...] = ()
         self._before: dict[str, dict[str, Array]] | None = None
         self._silent: Bool[Array, " units"] | None = None
         self._gone: Bool[Array, " units"] | None = None
-
-    @property
-    def rule(self) -> Rule:
-        """The rule, with the numbers that it has now."""
-        return self.loop.rule
-
-    @property
-    def failed(self) -> bool:
-        """Whether a number is not finite any more."""
-        return bool(self.loop.failed[0] >= 0)
 
     def advance(self, most: int) -> tuple[int, dict[str, np.ndarray]]:
         """Train some updates, of one epoch.
@@ -116,7 +69,7 @@ class Trainer:
             most: how many at most.
 
         Returns:
-            How many were made, and the training scores of each, "updates *parts".
+            How many were made, and the training scores of each, "seeds updates *parts".
         """
         first = self.update % self.loop.steps
         last = min(first + most, self.loop.steps)
@@ -129,62 +82,15 @@ class Trainer:
         if self._gone is not None:
             self._with_net(_cut_all(self.loop.learners.net, self._gone))
         self.update += last - first
-        return last - first, {name: values[0] for name, values in scores.items()}
-
-    def learner(self) -> Learner:
-        """What has been learned so far, without moments, in buffers that training leaves alone."""
-        return _first(self.loop.learners)
-
-    def scores(self, means: Mapping[str, np.ndarray]) -> dict[str, float]:
-        """The scores in training and on validation, and what has become of the wiring, by names of
-        two parts, in the units of `titles`.
-
-        Args:
-            means: of what `advance` gave since the last time, over updates, "1 *parts" each.
-        """
-        groups = {
-            "train": self.loop.finished(dict(means)),
-            **{name: self.loop.score(name) for name in ("validation", *self._followed)},
-            **self.loop.grown(),
-        }
-        found = {name: float(values[0]) for name, values in flat(groups).items()}
-        metrics = {one.name: one for one in (*GROWING, *self.loop.task.scores)}
-        scale = lambda name: next(
-            (metrics[part].scale for part in name.split("/") if part in metrics), 1.0
-        )
-        return {name: scale(name) * value for name, value in found.items()}
+        return last - first, scores
 
     def follow(self, others: Mapping[str, Split]) -> None:
         """Let `scores` be those on other samples too, by their names."""
         self.loop.data |= {name: self.loop.layout.share(split) for name, split in others.items()}
         self._followed = tuple(others)
 
-    def angles(self) -> dict[str, float]:
-        """The angle of each projection's update to the true gradient [degree], where there is
-        one.
-        """
-        seen, _ = self.loop.look()
-        return {f"{ANGLE.name}/{p}": float(v[0]) for p, v in seen.get(ANGLE.name, {}).items()}
-
-    def batch(self, split: Split, index: np.ndarray) -> tuple[Array, Signal]:
-        """Some samples as the network gets them now."""
-        key, task = branch(self.loop.learners.key[0], NOISE, 0), self.loop.task
-        made = task.batch(split, jnp.asarray(index, jnp.int32), key)
-        return in_precision(task.drift(*made, self.loop.learners.step[0]), self.loop.net.dtype)
-
-    def titles(self) -> dict[str, dict[str, str]]:
-        """Title and unit of what `scores`, `angles` and training give, by name."""
-        metrics: dict[str, Metric] = {m.name: m for m in (*GROWING, ANGLE)}
-        made = {}
-        for part in ("train", "validation"):
-            for score in self.loop.task.scores:
-                made[f"{part}/{score.name}"] = _said(score, part)
-        for name, metric in metrics.items():
-            made[name] = _said(metric, "")
-        return made
-
-    def controls(self) -> list[Control]:
-        """What may be set, with the values of now."""
+    @override
+    def controls(self):
         return list(self._controls.values())
 
     def set(self, name: str, value: float) -> None:
@@ -203,18 +109,6 @@ class Trainer:
             ]
             self.loop.change(growth=growth)
         self._controls[name] = self._controls[name]._replace(value=value)
-
-    def save(self, path: Path) -> None:
-        """Write what has been learned so far, as `byway.load` reads it.
-
-        Raises:
-            RunError: it cannot be written.
-        """
-        learner, task = concluded(self.rule, self.learner()), self.loop.task
-        about = {"byway": version("byway"), "task": task.id, "updates": self.update}
-        net, seed = learner.net.as_learnt(), self.loop.seeds[0]
-        made = Predictor(net, self.rule, learner.gamma, task.encoding, learner.key, seed, about)
-        made.save(path)
 
     def silence(self, mask: Bool[np.ndarray, " units"]) -> None:
         """Let the others hear nothing of some units, until `restore`; those silenced before stay
@@ -270,16 +164,6 @@ def _range(value: float, about: Mapping[str, Any]) -> tuple[float, float]:
     low = about["low"] if about["low"] is not None else min(search[0], value)
     high = about["high"] if about["high"] is not None else max(search[1], value)
     return float(low), float(high)
-
-
-def _said(metric: Metric, part: str) -> dict[str, str]:
-    title = metric.title or metric.name
-    return {"title": f"{title}, {part}" if part else title, "unit": metric.unit}
-
-
-@jax.jit
-def _first(learners: Learner) -> Learner:
-    return dataclasses.replace(jax.tree.map(lambda a: a[0], learners), moments=())
 
 
 @eqx.filter_jit

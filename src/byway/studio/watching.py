@@ -1,4 +1,4 @@
-"""The studio from Python: `byway.watch`."""
+"""The studio from Python: `byway.watch` and `byway.Watcher`."""
 
 import importlib
 import webbrowser
@@ -16,9 +16,13 @@ from byway.experiment.experiment import Experiment, labelled
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.network.network import Network
+from byway.studio.attached import Attached, Seen
 from byway.studio.page import HERE
 from byway.studio.side import DRAWN
 from byway.studio.simulation import Simulation
+from byway.studio.steered import Steered
+from byway.training.checkpoint import Progress
+from byway.training.loop import Loop
 from byway.training.options import Options, taking
 
 # How tall it is in a notebook [pixel].
@@ -93,6 +97,86 @@ class Studio:
         return f'<iframe src="{where}" title="{title}" width="100%" height="{HEIGHT}"></iframe>'
 
 
+class Watcher:
+    """Shows a training in a browser while `fit` goes on: `fit(..., watch=watcher)`. The first seed
+    is seen. It may be paused, and looked at from all sides; what is learned does not depend on it.
+
+    As a context manager it ends where the block does, and until then shows how the training ended.
+    A training that begins meanwhile is shown at an address of its own.
+
+    Args:
+        edges: synapses that are drawn at most.
+        paused: whether it waits for "run" in the page.
+        record: a file to record to from the start on.
+        out: the folder for what the page saves and records.
+        port: to listen on; a free one by default.
+        host: the name or address of this machine that browsers use; no other machine gets in by
+            default.
+        browser: whether to open a browser.
+
+    Attributes:
+        address: where a browser finds it, with the token that lets one in; empty before it begins.
+    """
+
+    def __init__(
+        self,
+        *,
+        edges: int = DRAWN,
+        paused: bool = False,
+        record: Path | str | None = None,
+        out: Path | str = "studio",
+        port: int = 0,
+        host: str = HERE,
+        browser: bool = False,
+    ):
+        self._given = Path(out), edges, paused
+        self._serving: dict[str, Any] = {"host": host, "port": port}
+        self._record, self._browser, self.address = record, browser, ""
+        self._loop: Loop | None = None
+        self._attached: Attached | None = None
+        self._server: Any = None
+
+    def __call__(self, loop: Loop, at: Progress, left: int) -> int:
+        """See `byway.training.course.Watch`."""
+        if self._attached is None or loop is not self._loop:
+            self.stop()
+            self._begin(loop, at)
+        return self._attached(loop, at, left) if self._attached is not None else left
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its end, so long at most [s]; whether it has ended."""
+        return self._attached is None or self._attached.wait(seconds)
+
+    def stop(self) -> None:
+        """End it; the training goes on."""
+        if self._attached is not None:
+            self._server.stop()
+            self._attached.stop()
+        self._attached = self._loop = None
+
+    def __enter__(self) -> "Watcher":
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.stop()
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Watcher at {self.address or 'no address yet'}>"
+
+    def _begin(self, loop: Loop, at: Progress) -> None:
+        attached = Attached(Seen(loop, loop.rule.id, at.step), *self._given)
+        self._server = server(attached, **self._serving)
+        if self._record is not None:
+            attached.record(Path(self._record))
+        self._server.start()
+        attached.start()
+        self._loop, self._attached, self.address = loop, attached, self._server.address
+        print(f"watch it at {self.address}", flush=True)
+        if self._browser:
+            webbrowser.open(self.address)
+
+
 @taking(Options)
 def watch(
     net: Network,
@@ -142,7 +226,7 @@ def watch(
     require((Rule, Sequence), "rule", rule, "a rule, or two", "for example byway.rule('dfa')")
     rules = [rule] if isinstance(rule, Rule) else list(rule)
     experiment = Experiment(labelled(rules), lambda task, rule: net, task, options, data=data)
-    simulation = Simulation(experiment, Path(out), speed=speed, edges=edges, paused=paused)
+    simulation = Steered(experiment, Path(out), speed=speed, edges=edges, paused=paused)
     serving = server(simulation, host=host, port=port)
     if record is not None:
         simulation.record(Path(record))

@@ -32,6 +32,7 @@ from byway.training.optimisers import at_rates_of
 
 # Epochs that end sooner than this after a checkpoint get none of their own [s].
 GAP = 2.0
+LOCK = ".lock"
 PLAIN = str | int | float | complex | None | Path
 # The step of a checkpoint, its arrays, and what else there is to know.
 Kept = tuple[int, dict[str, np.ndarray], dict[str, Any]]
@@ -289,7 +290,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
+        lock = FileLock(folder / LOCK, timeout=0)
         lock.acquire()
     except Timeout:
         raise RunError(
@@ -307,6 +308,17 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process holds a folder (see `locked`)."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except RunError:
+        return True
 
 
 @contextlib.contextmanager

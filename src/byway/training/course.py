@@ -1,5 +1,6 @@
 """The course of a run: stretches of updates, and what is measured between them."""
 
+import sys
 from collections.abc import Callable, Sequence
 
 import jax
@@ -19,6 +20,14 @@ from byway.training.stop import Stop
 # How long a person, or a signal, waits for the compiled program to come back [s].
 STRETCH = 1.0
 Listener = Callable[[Reading], None]
+# Looks on between two stretches: at what trains, where it stands, and how many updates are left.
+# Says how many the next stretch may have at most; where that is none, it is asked again.
+Watch = Callable[[Loop, Progress, int], int]
+
+
+def unwatched(loop: Loop, at: Progress, left: int) -> int:
+    """Nobody looks on."""
+    return sys.maxsize
 
 
 class Course:
@@ -33,6 +42,7 @@ class Course:
         patience: epochs without a better main score on validation, on average over seeds, after
             which it ends; it runs to the last by default.
         best: whether each seed ends with what it was after its best epoch.
+        watch: looks on; how it cuts training into stretches changes nothing that is learnt.
 
     Attributes:
         at: where it stands.
@@ -47,8 +57,9 @@ class Course:
         on_look: Listener | None = None,
         patience: int | None = None,
         best: bool = False,
+        watch: Watch = unwatched,
     ):
-        self.loop, self.moments, self.store = loop, moments, store
+        self.loop, self.moments, self.store, self.watch = loop, moments, store, watch
         self.on_epoch, self.on_look = on_epoch, on_look
         self.patience, self.keeps_best = patience, best
         self.best: Learner | None = None
@@ -74,7 +85,7 @@ class Course:
         Raises:
             KeyboardInterrupt: training was asked to stop; a checkpoint was saved first.
         """
-        at, steps = self.at, self.loop.steps
+        at, steps, end = self.at, self.loop.steps, epochs * self.loop.steps
         if not at.readings:
             self._measure({})
             if 0 in self.moments:
@@ -82,10 +93,10 @@ class Course:
             self._remember()
         self._tell(0)
         stretch = 1
-        while at.step < epochs * steps and at.stopped is None:
+        while at.step < end and at.stopped is None:
             first, told = at.step % steps, len(at.readings)
             waits = [first + m - at.step for m in self.moments if m > at.step]
-            last = min([first + stretch, steps, *waits])
+            last = min([first + min(stretch, self._allowed(end, asked)), steps, *waits])
             seconds = self._train(first, last)
             stretch = max(1, int((last - first) * STRETCH / max(seconds, 1e-6)))
             if at.step in self.moments:
@@ -98,16 +109,27 @@ class Course:
                 at.stopped = self._impatient()
             note = f"epoch {-(-at.step // steps)} of {epochs}{_note(self.loop.task, at.readings)}"
             advance(at.step, note)
-            done = at.step == epochs * steps or at.stopped is not None
+            done = at.step == end or at.stopped is not None
             due = self.store is not None and self.store.due(last == steps)
             due, interrupted = largest(due, bool(asked))  # in any process
             if done or interrupted or due:
                 self._keep()
             if interrupted:
                 raise KeyboardInterrupt
+        self.watch(self.loop, at, 0)
         if self.best is not None:
             self.loop.learners = self.best
         return at
+
+    def _allowed(self, end: int, asked: Sequence[int]) -> int:
+        """How many updates the next stretch may have at most; whoever looks on may keep it waiting,
+        but not from being stopped.
+        """
+        while (most := self.watch(self.loop, self.at, end - self.at.step)) == 0:
+            if asked:
+                self._keep()
+                raise KeyboardInterrupt
+        return most
 
     def _train(self, first: int, last: int) -> float:
         """Train from one update of the epoch up to another; the time it took [s]."""

@@ -10,7 +10,7 @@ import jax
 from typing_extensions import Unpack
 
 from byway.core.errors import ConfigError
-from byway.core.given import require, require_listener, require_none
+from byway.core.given import require, require_listener, require_none, shown
 from byway.core.task import Split, Task
 from byway.core.tree import PyTree
 from byway.learning.growth import Growth
@@ -24,7 +24,7 @@ from byway.network.describe import describe
 from byway.network.network import Network
 from byway.system.together import alone, leads, require_same
 from byway.training.checkpoint import Checkpoints, Progress, ingredients, interrupts
-from byway.training.course import Course
+from byway.training.course import Course, Watch, unwatched
 from byway.training.fingerprint import fingerprint
 from byway.training.history import History, Reading
 from byway.training.loop import Loop
@@ -46,6 +46,7 @@ def fit(
     progress: bool | Callable[[int, int, str], None] | None = None,
     on_epoch: Callable[[Reading], None] | None = None,
     on_look: Callable[[Reading], None] | None = None,
+    watch: Watch | None = None,
     data: dict[str, Split] | None = None,
     checkpoint: Path | str | None = None,
     **options: Unpack[Options],
@@ -72,6 +73,8 @@ def fit(
             last epoch; if it raises anything else, a checkpoint is saved first, where there are
             checkpoints.
         on_look: the same after each look through the microscope.
+        watch: a `byway.Watcher`, which shows the first seed in a browser as it trains. What is
+            learned does not depend on it.
         data: what `task.load()` gave, to train several rules on one copy.
         checkpoint: a folder for checkpoints. Where it holds one of the same training, that is
             resumed, and ends as if it had never stopped, to the bit. Ctrl-C saves one first.
@@ -101,6 +104,15 @@ def fit(
         require((str, os.PathLike), "checkpoint", checkpoint, "a folder", fix)
     for name, listener in (("on_epoch", on_epoch), ("on_look", on_look)):
         require_listener(name, listener)
+    if watch is not None:
+        if not callable(watch):
+            raise ConfigError(f"watch = {shown(watch)}", "a byway.Watcher", "leave it out")
+        if not alone():
+            raise ConfigError(
+                f"watch beside {jax.process_count()} processes of jax.distributed",
+                "one process, whose stretches of training nobody else waits for",
+                "leave watch out",
+            )
     optimisers, moments = plan.prepare(net, rule, task, data)
     given = start if start is not None else net if net.learnt else None
     starts = started(given, net, rule, plan.all_seeds)
@@ -132,9 +144,8 @@ def fit(
             asked = stack.enter_context(interrupts())
         drawn = progress if leads() else False
         advance = stack.enter_context(bar(rule.id, plan.epochs * loop.steps, drawn))
-        at = Course(loop, moments, store, on_epoch, on_look, plan.patience, plan.best).run(
-            plan.epochs, asked, advance
-        )
+        told = store, on_epoch, on_look, plan.patience, plan.best, watch or unwatched
+        at = Course(loop, moments, *told).run(plan.epochs, asked, advance)
     return _result(loop, plan, data, at)
 
 

@@ -51,6 +51,7 @@ export function unit(context: Context): HTMLElement {
   let plot: uPlot | null = null;
 
   const chosen = (): void => {
+    harm.hidden = store.state?.steered === false;
     restore.disabled = (store.state?.silenced.length ?? 0) === 0;
     const some = store.selected.length > 0;
     hint.hidden = some;
