@@ -124,9 +124,7 @@ function build(root: HTMLElement, context: Context, box: HTMLElement, notices: N
     button("focus", "See what is picked", () => view?.focus(), { title: "See what is picked (o)" }),
     button("plus", "Nearer", () => view?.zoom(1 / 1.25), { title: "Nearer (Page up)" }),
     button("minus", "Farther", () => view?.zoom(1.25), { title: "Farther (Page down)" }));
-  const [meaning, strip] = legend(context) as [HTMLElement, HTMLElement];
-  box.append(meaning);
-  const stage = h("section", { className: "stage", attrs: { "aria-label": "The network" } }, box, ...(view === null ? [] : [tools]), strip, tip);
+  const stage = h("section", { className: "stage", attrs: { "aria-label": "The network" } }, box, ...(view === null ? [] : [tools]), legend(context), tip);
   const panels = [sample(context), unit(context), ...(context.ask === null ? [] : [controls(context)]), looks(context), rule(context)];
   const side = h("aside", { className: "side", tabIndex: 0, attrs: { "aria-label": "Panels" } }, ...panels);
   root.append(bar(context, () => dialog.showModal()), h("main", {}, stage, plots(context), side), dialog, tour.element, notices.element);

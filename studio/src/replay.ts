@@ -2,6 +2,9 @@ import { decode } from "./protocol";
 import { indexAt, inflate, keyBefore, type Recording } from "./recording";
 import type { Store } from "./store";
 
+/** A slider rounds, and so do sums: a record is shown from this long before its time on [s]. */
+const SLACK = 1e-4;
+
 /** A recording that is played. */
 export class Replay {
   playing = false;
@@ -56,9 +59,7 @@ export class Replay {
   /** Show a time; done when it is shown. */
   seek(time: number): Promise<void> {
     this.at = Math.min(Math.max(time, 0), this.duration);
-    const { entries } = this.recording;
-    // What is added to the start again need not be what it was taken from.
-    this.wanted = this.at < this.duration ? indexAt(entries, this.start + this.at) : entries.length - 1;
+    this.wanted = indexAt(this.recording.entries, this.start + this.at + SLACK);
     this.onChange();
     this.busy ??= this.catchUp().finally(() => {
       this.busy = null;

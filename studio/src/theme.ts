@@ -25,10 +25,13 @@ export function toggleTheme(): void {
 }
 
 export function show(): void {
-  document.documentElement.classList.toggle("film", new URLSearchParams(window.location.hash.slice(1)).has("film"));
+  document.documentElement.classList.toggle("film", filmed());
   document.documentElement.dataset.theme = theme();
   listeners.forEach((listener) => listener());
 }
+
+/** Whether pictures are taken of this page, which have all the time they need. */
+export const filmed = (): boolean => new URLSearchParams(window.location.hash.slice(1)).has("film");
 
 /** Whether movement is unwelcome. */
 export const calm = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Pace } from "../src/view/pace";
 
+const LINES = 10_000;
 let frame: (() => void)[] = [];
 let now = 0;
 const pictures = (pace: Pace, moving: boolean, time: (share: number) => number, many: number): void => {
   for (let i = 0; i < many; i++) {
-    pace.begin(moving);
+    pace.begin(moving, LINES);
     now += time(pace.share);
     frame.splice(0).forEach((f) => f());
   }
@@ -38,15 +39,24 @@ test("where they are not, so many are drawn while the view moves as are drawn in
   expect(cost(pace.share)).toBeGreaterThan(20);
 });
 
-test("and all of them once it stands still, by one picture more", () => {
+test.each([
+  [400, 1],
+  [4000, 0.25],
+])("once it stands still there is one picture more, of as many as are drawn in a second", (cost, share) => {
   const asked = vi.fn();
   const pace = new Pace(asked);
-  pictures(pace, true, (share) => 1000 * share, 20);
+  pictures(pace, true, (s) => cost * s, 20);
   const before = pace.share;
   expect(before).toBeLessThan(1);
   vi.advanceTimersByTime(1000);
   expect(asked).toHaveBeenCalledTimes(1);
-  expect(pace.share).toBe(1);
+  expect(pace.share).toBeCloseTo(share);
   frame.splice(0).forEach((f) => f());
   expect(pace.share).toBe(before);
+});
+
+test("of very many lines few are drawn before it is known what they take", () => {
+  const pace = new Pace(() => undefined);
+  pace.begin(false, 200_000);
+  expect(pace.share).toBe(0.1);
 });

@@ -177,6 +177,22 @@ def test_colour_edges_and_sample_are_chosen(started, data):
     until(lambda: told(one)["sample", 0].head["split"] == "validation")
 
 
+def test_a_sequence_is_what_it_is_at_its_last_step_that_counts(tmp_path):
+    task = byway.task("delayed_xor")
+    net = byway.rnn(task.input_shape, 4, task.outputs)
+    experiment = Experiment({"bptt": byway.rule("bptt")}, lambda *_: net, task, {"epochs": 1})
+    one = Simulation(experiment, tmp_path, paused=True)
+    (side,), validation = one._sides, experiment.data["validation"]
+    for index in range(3):
+        side.sample = side.taken("validation", validation, index)
+        side.show_units(one.learner(), 0, "activity", [])
+        head, right = told(one)["sample", 0].head, np.asarray(side.sample.signal.target[0])
+        assert head["answer"] in ("0", "1")
+        assert head["label"] == str(
+            right[np.flatnonzero(side.sample.signal.weight[0])[-1]].argmax()
+        )
+
+
 def test_units_fall_silent_by_number_or_in_a_ball_and_speak_again(started):
     one = started()
     step(one, 5)

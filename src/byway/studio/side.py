@@ -197,7 +197,7 @@ class Side:
         task = self._trainer.loop.task
         labels, known = task.encoding.labels, sample.split != ""
         answer = str(task.encoding.answers(output[None])[0]) if labels else ""
-        right = np.asarray(sample.signal.target[0]) if known and sample.signal.taught else None
+        right = _wanted(sample.signal) if known and sample.signal.taught else None
         label = str(task.encoding.answers(right[None])[0]) if labels and right is not None else None
         x = np.asarray(sample.x[0], np.float32)
         head = {
@@ -243,6 +243,15 @@ class Side:
             return self._titles[name]
         said = self._titles.get(group, {"title": group, "unit": ""})
         return said | {"title": f"{said['title']}, {of}"}
+
+
+def _wanted(signal: Signal) -> np.ndarray:
+    """The target of the first of a batch; of a sequence that of its last step that counts."""
+    target = np.asarray(signal.target[0])
+    if target.ndim == 1:
+        return target
+    counts = np.ones(len(target)) if signal.weight is None else np.asarray(signal.weight[0])
+    return target[np.flatnonzero(counts > 0)[-1]]
 
 
 def _range(values: np.ndarray, diverging: bool) -> tuple[float, float]:

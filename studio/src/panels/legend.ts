@@ -13,7 +13,7 @@ const INKS: [Ink, string][] = [
 ];
 
 /** What colours mean, and the menus that choose them. */
-export function legend(context: Context): HTMLElement[] {
+export function legend(context: Context): HTMLElement {
   const { store, look, want } = context;
   const units = h("select", { id: fresh() });
   const counted = h("p", { className: "counted" });
@@ -93,8 +93,9 @@ export function legend(context: Context): HTMLElement[] {
     h("div", { className: "block" }, h("label", { htmlFor: units.id }, "Units"), units, scale),
     h("div", { className: "block" }, h("label", { htmlFor: ink.id }, "Synapses"), ink, lines),
     counted,
+    meaning,
   );
-  return [meaning, strip];
+  return strip;
 }
 
 function ends(background: string, low: string, high: string): HTMLElement {

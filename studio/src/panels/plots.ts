@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import type { Context } from "../context";
+import { crowded, groupOf, mean } from "../curves";
 import { h } from "../dom";
 import { number } from "../format";
 import { onTheme } from "../theme";
@@ -41,12 +42,21 @@ function short(value: number | null): string {
   const size = Math.abs(value);
   if (size >= 1e6) return `${number(value / 1e6, 2)}M`;
   if (size >= 1e4) return `${number(value / 1e3, 3).replace(/\.0$/, "")}k`;
-  return number(value, 2);
+  return number(value, 3);
+}
+
+interface Curve {
+  side: number;
+  x: number[];
+  y: number[];
+  /** One of several whose mean is drawn over them. */
+  faint: boolean;
 }
 
 interface Card {
   element: HTMLElement;
   box: HTMLElement;
+  named: HTMLElement;
   values: HTMLElement;
   plot: uPlot | null;
   names: string;
@@ -71,13 +81,17 @@ export function plots(context: Context): HTMLElement {
   };
 
   const draw = (): void => {
-    const series = new Map<string, { title: string; unit: string; sides: number[] }>();
+    const series = new Map<string, { title: string; unit: string; curves: { side: number; row: number }[] }>();
+    const many = crowded(store.sides.map((side) => side.plots.series.map((one) => one.name)));
     store.sides.forEach((side, i) => {
-      for (const { name, title, unit } of side.plots.series) {
-        const one = series.get(name) ?? { title, unit, sides: [] };
-        one.sides.push(i);
-        series.set(name, one);
-      }
+      side.plots.series.forEach(({ name, title, unit }, row) => {
+        const group = groupOf(name);
+        const key = many.has(group) ? group : name;
+        const words = many.has(group) ? `${title.slice(0, Math.max(title.lastIndexOf(", "), 0)) || title}, mean` : title;
+        const one = series.get(key) ?? { title: words, unit, curves: [] };
+        one.curves.push({ side: i, row });
+        series.set(key, one);
+      });
     });
     empty.hidden = series.size > 0;
     for (const [name, card] of cards) {
@@ -87,34 +101,40 @@ export function plots(context: Context): HTMLElement {
       card.element.remove();
       cards.delete(name);
     }
-    for (const [name, { title, unit, sides }] of series) {
+    for (const [name, { title, unit, curves }] of series) {
       let card = cards.get(name);
+      const words = unit === "" || unit === "1" ? title : `${title} [${unit}]`;
       if (card === undefined) {
         const box = h("div", { className: "chart" });
         const values = h("p", { className: "now" });
-        const words = unit === "" || unit === "1" ? title : `${title} [${unit}]`;
-        const element = h("figure", { className: "plot" }, h("figcaption", {}, h("span", { className: "name", title: words }, words), values), box);
-        card = { element, box, values, plot: null, names: "" };
+        const named = h("span", { className: "name" }, words);
+        const element = h("figure", { className: "plot" }, h("figcaption", {}, named, values), box);
+        card = { element, box, named, values, plot: null, names: "" };
         cards.set(name, card);
         strip.append(element);
         resized.observe(box);
       }
-      const data = merged(sides.map((i) => {
-        const { plots: p } = store.sides[i]!;
-        return [p.x, p.y[p.series.findIndex((s) => s.name === name)] ?? []];
-      }));
-      const names = sides.join();
+      const sides = [...new Set(curves.map((c) => c.side))];
+      const shown = sides.flatMap((side) => {
+        const { plots: p } = store.sides[side]!;
+        const own = curves.filter((c) => c.side === side).map((c) => p.y[c.row] ?? []);
+        const each = own.map((y): Curve => ({ side, x: p.x, y, faint: true }));
+        return own.length === 1 ? [{ ...each[0]!, faint: false }] : [...each, { side, x: p.x, y: mean(own), faint: false }];
+      });
+      const data = merged(shown.map(({ x, y }) => [x, y]));
+      const names = shown.map(({ side, faint }) => `${side}${faint}`).join();
       if (card.plot === null || card.names !== names) {
         card.plot?.destroy();
         card.names = names;
-        const drawn = sides.map((i): uPlot.Series => ({ stroke: style(COLOURS[i]!), width: 1.6, spanGaps: true, points: { show: false } }));
+        const drawn = shown.map(({ side, faint }): uPlot.Series => ({ stroke: style(COLOURS[side]!) + (faint ? "48" : ""), width: faint ? 1 : 1.6, spanGaps: true, points: { show: false } }));
         card.plot = new uPlot(chart(card.box.clientWidth || 220, card.box.clientHeight || 110, drawn), data, card.box);
       } else card.plot.setData(data);
+      card.named.title = [words, ...curves.filter(() => curves.length > sides.length).map(({ side, row }) => {
+        const { plots: p } = store.sides[side]!;
+        return `${p.series[row]!.title.split(", ").at(-1)!}: ${number(last((p.y[row] ?? []).map(known)))}`;
+      })].join("\n");
       card.values.replaceChildren(
-        ...sides.map((i, k) => {
-          const value = h("span", { className: `side-${sides.length > 1 ? i : "only"}` }, number(last(data[k + 1]!)));
-          return value;
-        }),
+        ...shown.flatMap(({ side, faint }, k) => faint ? [] : [h("span", { className: `side-${sides.length > 1 ? side : "only"}` }, number(last(data[k + 1]!)))]),
       );
     }
   };
@@ -144,9 +164,10 @@ function last(values: ArrayLike<number | null | undefined>): number | null {
   return null;
 }
 
+const known = (v: number | undefined): number | null => (v === undefined || Number.isNaN(v) ? null : v);
+
 /** Curves over one list of updates; where one has no point there, null. */
 function merged(curves: [number[], number[]][]): uPlot.AlignedData {
-  const known = (v: number | undefined): number | null => (v === undefined || Number.isNaN(v) ? null : v);
   if (curves.length === 1) return [curves[0]![0], curves[0]![1].map(known)];
   const all = [...new Set(curves.flatMap(([x]) => x))].sort((a, b) => a - b);
   const rows = curves.map(([x, y]) => {

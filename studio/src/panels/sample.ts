@@ -1,4 +1,5 @@
 import type { Context } from "../context";
+import { course } from "../course";
 import { button, h } from "../dom";
 import { number } from "../format";
 import { onTheme } from "../theme";
@@ -51,13 +52,15 @@ export function sample(context: Context): HTMLElement {
     const some = store.sides.map((s) => s.sample).filter((s) => s !== null);
     const first = some[0];
     if (first === undefined) return;
-    const shape = image(first.shape);
+    const sequence = course(first.input, first.shape);
+    const shape = sequence === null ? image(first.shape) : null;
     draw.hidden = shape === null;
-    if (shape !== null) {
+    if (sequence !== null) grey(picture, sequence.values, sequence.shape);
+    else if (shape !== null) {
       grey(picture, first.input, shape);
       pad.size(shape);
     } else bars(picture, first.input, style("--s0"));
-    picture.classList.toggle("vector", shape === null);
+    picture.classList.toggle("vector", shape === null && sequence === null);
     if (first.index !== null && document.activeElement !== index) index.value = String(first.index);
     if (["train", "validation"].includes(first.split) && document.activeElement !== split) split.value = first.split;
     const labels = store.sides.find((s) => s.scene !== null)?.scene?.labels ?? [];

@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import { type Context, current } from "../context";
+import { course } from "../course";
 import { button, fresh, h } from "../dom";
 import { number } from "../format";
 import { onTheme } from "../theme";
@@ -159,7 +160,9 @@ function thumbs(context: Context, samples: { index: number; label: string; value
   return samples.map(({ index, label, value }, i) => {
     const drawn = canvas("", "thumb");
     const part = values.subarray(i * size, (i + 1) * size);
-    if (pictured !== null) grey(drawn, part, pictured);
+    const sequence = course(part, shape);
+    if (sequence !== null) grey(drawn, sequence.values, sequence.shape);
+    else if (pictured !== null) grey(drawn, part, pictured);
     else bars(drawn, part, style("--s0"));
     drawn.setAttribute("aria-hidden", "true");
     drawn.removeAttribute("role");

@@ -12,7 +12,13 @@ interface Label {
   side: number;
   population: number;
   unit: number | null;
+  /** About how wide it is [pixel]. */
+  width: number;
 }
+
+/** A letter is about so wide, and a line so tall [pixel]. */
+const LETTER = 6.8;
+const LINE = 14;
 
 /** Names over the picture: of populations, of outputs, and of the two sides. */
 export class Labels {
@@ -33,12 +39,15 @@ export class Labels {
         side.scene?.populations.forEach((p, k) => {
           const shape = p.shape.length > 1 ? p.shape.join("×") : String(p.count);
           const name = h("div", { className: "tag" }, p.name, " ", h("span", {}, shape));
-          this.labels.push({ element: name, side: i, population: k, unit: null });
+          this.labels.push({ element: name, side: i, population: k, unit: null, width: LETTER * (p.name.length + shape.length + 1) });
           if (p.role !== "output" || p.count > NAMED) return;
           side.scene?.labels.slice(0, p.count).forEach((text, j) => {
-            this.labels.push({ element: h("div", { className: "tag unit" }, text), side: i, population: k, unit: p.start + j });
+            this.labels.push({ element: h("div", { className: "tag unit" }, text), side: i, population: k, unit: p.start + j, width: LETTER * text.length });
           });
         });
+        // Where two would lie one over the other the first is seen: where it begins and ends matters most.
+        const rank = ({ side: s, population, unit }: Label): number => (unit !== null ? 2 : sides[s]!.scene!.populations[population]!.role === "hidden" ? 1 : 0);
+        this.labels.sort((a, b) => rank(a) - rank(b));
       });
     }
     this.element.replaceChildren(...this.titles, ...this.labels.map((l) => l.element), this.tip);
@@ -47,7 +56,13 @@ export class Labels {
   place(store: Store, look: Look, radii: Float32Array[], camera: PerspectiveCamera, rects: Rect[], cut: Vector4): void {
     this.titles.forEach((title, i) => move(title, rects[i]!.x + 16, rects[i]!.y + 56, true));
     const tops = new Map<string, { x: number; y: number } | null>();
-    for (const { element, side, population, unit } of this.labels) {
+    const taken: [number, number, number][] = [];
+    const free = (x: number, y: number, width: number): boolean => {
+      const clear = taken.every(([a, b, w]) => Math.abs(x - a) > (width + w) / 2 || Math.abs(y - b) > LINE);
+      if (clear) taken.push([x, y, width]);
+      return clear;
+    };
+    for (const { element, side, population, unit, width } of this.labels) {
       const of = store.sides[side];
       const rect = rects[side];
       if (of === undefined || rect === undefined) continue;
@@ -55,13 +70,15 @@ export class Labels {
         const p = project(of, unit, camera, rect, 0);
         const disc = (p?.scale ?? 0) * (radii[side]?.[unit] ?? 1);
         const shown = p !== null && visible(of, look, unit) && disc > 3 && !behind(of, unit, cut);
-        move(element, p?.x ?? 0, (p?.y ?? 0) + disc + 11, shown);
+        const [x, y] = [p?.x ?? 0, (p?.y ?? 0) + disc + 11];
+        move(element, x, y, shown && free(x, y, width));
         continue;
       }
       const key = `${side}.${population}`;
       if (!tops.has(key)) tops.set(key, top(of, look, population, camera, rect, cut));
       const p = tops.get(key) ?? null;
-      move(element, p?.x ?? 0, (p?.y ?? 0) - 18, p !== null && p.y > 8);
+      const [x, y] = [p?.x ?? 0, (p?.y ?? 0) - 18];
+      move(element, x, y, p !== null && p.y > 8 && free(x, y, width));
     }
     const of = store.sides[store.side];
     const { picked } = store;

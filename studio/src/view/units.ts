@@ -183,7 +183,7 @@ export function radii(side: Side): Float32Array {
   const found = new Float32Array(side.count);
   const typical = (side.scene?.populations ?? []).map((p) => spacing(side, p.start, p.count));
   const known = typical.filter((x) => x > 0).sort((a, b) => a - b);
-  const middle = known[known.length >> 1] ?? 1;
+  const middle = known[(known.length - 1) >> 1] ?? 1;
   side.scene?.populations.forEach((p, i) => {
     const own = typical[i]! > 0 ? typical[i]! : middle;
     const radius = 0.4 * Math.min(own, 1.15 * middle);
@@ -194,7 +194,7 @@ export function radii(side: Side): Float32Array {
 
 const TRIED = 24;
 /** The share of the picture that a population may cover: one that fills a volume is drawn as smaller discs, so that one sees into it. */
-const COVER = 0.5;
+const COVER = 0.3;
 
 function cover(side: Side, start: number, count: number, radius: number): number {
   const extents = [0, 1, 2].map((axis) => {

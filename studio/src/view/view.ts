@@ -19,7 +19,7 @@ import type { Look } from "../look";
 import type { Loop } from "../loop";
 import { FREE } from "../protocol";
 import type { Side, Store } from "../store";
-import { calm, onTheme, theme } from "../theme";
+import { calm, filmed, onTheme, theme } from "../theme";
 import { h } from "../dom";
 import { Labels } from "./labels";
 import { FLASHES, Ghosts, Lines } from "./lines";
@@ -148,7 +148,7 @@ export class View {
 
   /** Draw all there is, however long it takes. */
   settle(): void {
-    this.pace.whole();
+    this.pace.once();
   }
 
   turn(x: number, y: number): void {
@@ -428,7 +428,7 @@ export class View {
     if (right.lengthSq() < 0.5) right.set(1, 0, 0);
     const up = new Vector3().crossVectors(way, right);
     const target = this.box.low.clone().add(this.box.high).multiplyScalar(0.5);
-    const tall = Math.tan((FIELD * Math.PI) / 360) * 0.86;
+    const tall = Math.tan((FIELD * Math.PI) / 360) * 0.83;
     const wide = tall * this.camera.aspect;
     let far = 0;
     // Seen from a distance, what is near looks larger: the middle of the picture is found by turns.
@@ -488,7 +488,7 @@ export class View {
     this.sync();
     if (this.shows.length !== before) this.size();
     let again = this.step(now);
-    this.pace.begin(again || this.dragged);
+    if (!filmed()) this.pace.begin(again || this.dragged, this.shows.reduce((n, show) => n + show.drawn, 0));
     const ratio = this.renderer.getPixelRatio();
     const rects = this.rects();
     const full = this.host.clientHeight;
