@@ -52,7 +52,7 @@ export class Replay {
   step(by: number): Promise<void> {
     this.pause();
     const { entries } = this.recording;
-    const index = Math.min(Math.max(indexAt(entries, this.start + this.at) + by, 0), entries.length - 1);
+    const index = Math.min(Math.max(indexAt(entries, this.start + this.at + SLACK) + by, 0), entries.length - 1);
     return this.seek(entries[index]!.time - this.start);
   }
 
