@@ -16,6 +16,7 @@ NET = {
     "deep_r": lambda: byway.mlp(8, 7, 6, 4, fan_in=3),
     "neurogenesis": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, born=0.5),
     "gradmax": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, born=0.5),
+    "splitting": lambda: byway.grownet(8, 6, 4, regions=1, fan_in=3, born=0.5),
     "synaptogenesis": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, spare=2),
     "unit_pruning": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3),
     "rigl": lambda: byway.grownet(8, 6, 4, regions=2, fan_in=3, spare=2),

@@ -60,6 +60,13 @@ RULES = [
         _of("rules/test_fa", "feedback_drawn_with_the_key_of_the_weights_is_unrelated_to_them"),
     ),
     Defect(
+        "fa_with_a_wiring_of_its_own_takes_that_of_the_weights",
+        "rules/feedback/_drawn.py",
+        "if own_wiring and isinstance(p, FixedFanIn):",
+        "if False:",
+        _of("rules/test_fa", "feedback_with_a_wiring_of_its_own_goes_its_own_way"),
+    ),
+    Defect(
         "fa_takes_the_forward_weights",
         "rules/feedback/fa.py",
         "signal.error(record.output), gamma)",
@@ -788,10 +795,21 @@ NETWORK = [
         _of("network/test_grown", "the_odds_of_a_synapse_fall_with_distance"),
     ),
     Defect(
+        "what_is_thrown_far_is_kept_as_often_as_what_is_near",
+        "network/nearby.py",
+        "kept = (jnp.log(keep) < (least[rows, cell] - far) / reach) & (inside > 0)",
+        "kept = inside > 0",
+        _of(
+            "network/test_nearby",
+            "a_unit_is_drawn_by_its_odds",
+            "of_two_the_second_is_drawn_from_what_is_left",
+        ),
+    ),
+    Defect(
         "a_region_reads_itself",
         "network/grown.py",
-        "np.fill_diagonal(odds, 0)",
-        "np.fill_diagonal(odds, 1)",
+        "odds[np.arange(len(rows)), rows] = 0",
+        "odds[np.arange(len(rows)), rows] = 1",
         _of("network/test_grown", "every_unit_has_its_fan_in_shared_out_by_the_odds"),
     ),
     Defect(
@@ -869,6 +887,20 @@ NETWORK = [
         "lifted = lifted + gone",
         "lifted = lifted + 0 * gone",
         _of("growths/test_gradmax", "birth_leaves_the_answers_as_they_were"),
+    ),
+    Defect(
+        "both_halves_of_a_unit_say_all_of_it",
+        "growths/splitting.py",
+        "jnp.where(new | splits, 0.5, 1.0)",
+        "jnp.where(new | splits, 1.0, 1.0)",
+        _of("growths/test_splitting", "splitting_leaves_the_answers_as_they_were"),
+    ),
+    Defect(
+        "units_are_split_where_the_loss_curves_upwards",
+        "growths/splitting.py",
+        "v - step * t for p",
+        "v + step * t for p",
+        _of("growths/test_splitting", "the_direction_sought_is_that_of_the_least_eigenvalue"),
     ),
     Defect(
         "synapses_come_however_much_a_unit_is_taught",

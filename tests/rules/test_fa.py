@@ -10,6 +10,9 @@ from scipy import stats
 import by_hand
 from byway.core.signal import CrossEntropy, Signal, SquaredError
 from byway.network.builders import convnet, mlp
+from byway.network.grown import grownet
+from byway.network.sparse import FixedFanIn
+from byway.rules.backprop.bp import BP
 from byway.rules.feedback.fa import FA
 from byway.training.step import Optimisers, learn, new_learner
 
@@ -176,3 +179,45 @@ def test_weights_come_to_align_with_the_feedback_in_a_linear_net():
     assert angles[0] - 10 > angles[1] > angles[2]
     assert angles[2] < 45
     assert np.all(angle_and_overlap(net)[1] > 0)
+
+
+def test_feedback_with_a_wiring_of_its_own_goes_its_own_way():
+    """Against NumPy, by dense matrices; as many synapses as W, between other units."""
+    net = by_hand.with_biases(grownet(9, 24, 2, regions=3, fan_in=6, activation="tanh"))
+    rule = FA(own_wiring=True)
+    gamma = rule.init(net, jax.random.key(1))
+    sparse = [p for p in net.projections if isinstance(p, FixedFanIn) and p.src != "input"]
+    assert sparse
+    dense = {p.name: np.asarray(gamma[p.name]) for p in net.incoming("output")}
+    for p in sparse:
+        b = gamma[p.name]
+        assert isinstance(b, FixedFanIn)
+        assert b.index.shape == p.index.shape and np.any(np.asarray(b.index != p.index))
+        held = np.zeros((p.sources, len(p.weight)))
+        for i, (row, weights) in enumerate(zip(b.index, b.weight, strict=True)):
+            held[np.asarray(row), i] = weights
+        assert np.std(held[held != 0]) == pytest.approx(p.fan_out**-0.5, rel=0.4)
+        dense[p.name] = held
+    x, target = by_hand.sample(9, 2)
+    _, update, _ = by_hand.taught(rule, net, x, target, gamma=gamma, criterion=SquaredError())
+    post = {name: np.asarray(a) for name, a in net.forward(x).post.items()}
+    delta = {"output": post["output"] - np.asarray(target)}
+    for dst in ("region3", "region2", "region1"):
+        back = sum(delta[p.dst] @ dense[p.name].T for p in net.outgoing(dst))
+        delta[dst] = back * (1 - post[dst] ** 2)
+    for p in net.projections:
+        met = post[p.src].T @ delta[p.dst] / len(x)
+        if isinstance(p, FixedFanIn):
+            index = np.asarray(p.index)
+            met = met[index, np.arange(len(index))[:, None]]
+        np.testing.assert_allclose(update.net[p.name]["weight"], met, rtol=1e-9, atol=1e-12)
+
+
+def test_feedback_along_the_wiring_of_the_weights_is_the_gradient_where_it_is_the_transpose():
+    net = grownet(9, 24, 2, regions=3, fan_in=6, activation="tanh")
+    x, target = by_hand.sample(9, 2)
+    mine = {p.name: p if isinstance(p, FixedFanIn) else p.weight for p in net.projections}
+    ways = [by_hand.taught(FA(), net, x, target, gamma=g)[1].net for g in (mine, _own_weights(net))]
+    exact = by_hand.taught(BP(), net, x, target)[1].net
+    assert by_hand.largest_gap(ways[0], exact) < 1e-12
+    assert by_hand.largest_gap(ways[1], exact) < 1e-12

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -769,7 +770,7 @@ def _own(populations, projections) -> list[Projection]:
 def _drawn(net: Network, key) -> Network:
     if is_whole(key):
         require_whole("key", key, 0, LARGEST_SEED)
-        return net.redraw(seeded(key))
+        return _redrawn(net, seeded(key))
     if (
         not isinstance(key, jax.Array)
         or not jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
@@ -780,4 +781,15 @@ def _drawn(net: Network, key) -> Network:
             "a whole number from 0, or one key of jax.random.key",
             "leave it out for 0",
         )
+    return _redrawn(net, key)
+
+
+def _redrawn(net: Network, key: Key[Array, ""]) -> Network:
+    """Of sparse projections there may be many, each of another shape: one program draws all."""
+    sparse = any(isinstance(p, FixedFanIn) for p in net.projections)
+    return _in_one(net, key) if sparse else net.redraw(key)
+
+
+@eqx.filter_jit
+def _in_one(net: Network, key: Key[Array, ""]) -> Network:
     return net.redraw(key)

@@ -6,6 +6,7 @@ audit and to growth.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -17,7 +18,7 @@ from byway.core.given import is_number, is_whole, require_whole, shown
 from byway.network.builders import Phi, Shape, as_shape, graph, placed
 from byway.network.network import Network
 from byway.network.space import sheet
-from byway.network.sparse import FixedFanIn
+from byway.network.sparse import DRAWN, FixedFanIn
 
 # The side of the cube that holds all units, and the length over which synapses become rare [um].
 SIDE, REACH = 400.0, 80.0
@@ -135,10 +136,9 @@ def grownet(
     edges = []
     for i, dst in enumerate(names):
         before = ["input", *(names if cycles else names[:i])]
-        apart = [spatial.distance.cdist(positions[dst], positions[src]) for src in before]
         odds = [
-            _odds(far, reach, src == dst, first.get(src))
-            for src, far in zip(before, apart, strict=True)
+            _odds(positions[dst], positions[src], reach, src == dst, first.get(src))
+            for src in before
         ]
         counts = _shares(odds, fan_in)
         if sum(counts) < fan_in:
@@ -147,19 +147,19 @@ def grownet(
                 f"at most {sum(counts)}, which is all that it can read",
                 "lower fan_in",
             )
-        into = [one for one in zip(before, counts, apart, odds, strict=True) if one[1]]
+        into = [one for one in zip(before, counts, odds, strict=True) if one[1]]
         edges += [
             FixedFanIn.between(
                 populations[src],
                 populations[dst],
                 count,
                 bias=bias and src == into[0][0],
-                spare=min(round(spare * count / fan_in), int(np.sum(chance > 0, 1).min()) - count),
+                spare=min(round(spare * count / fan_in), chance.most - count),
                 reach=reach,
                 among=fan_in,
-                delay=None if speed is None else _late(far, chance, speed),
+                delay=None if speed is None else max(1, math.ceil(chance.far / speed)),
             )
-            for src, count, far, chance in into
+            for src, count, chance in into
         ]
     if not any(edge.src == "input" for edge in edges):
         raise ShapeError(
@@ -193,28 +193,43 @@ def _surface(shape: tuple[int, ...], height: float) -> np.ndarray:
     return np.column_stack([SIDE / 2 + places * SIDE / width, np.full(len(places), height)])
 
 
-def _odds(far: np.ndarray, reach: float, same: bool, born: int | None) -> np.ndarray:
-    """Of each pair "dst src" up to a factor: exp(-d / reach); none of a unit with itself, or with
-    one that is not born.
+class _Odds(NamedTuple):
+    """The odds exp(-d / reach) of all pairs of two populations.
+
+    Attributes:
+        mass: the sum of them.
+        most: how many units each has to read, at least.
+        far: how far they are on average over their odds [um].
     """
-    odds = np.exp(-far / reach)
-    odds[:, len(odds[0]) if born is None else born :] = 0
+
+    mass: float
+    most: int
+    far: float
+
+
+def _odds(here: np.ndarray, there: np.ndarray, reach: float, same: bool, born: int | None) -> _Odds:
+    """Those of units with others; none of a unit with itself, or with one that is not born.
+
+    Of more than `DRAWN` pairs those of some units are looked at, from end to end.
+    """
+    rows = np.arange(0, len(here), math.ceil(len(here) * len(there) / DRAWN))
+    apart = spatial.distance.cdist(here[rows], there)
+    odds = np.exp(-apart / reach)
+    odds[:, len(there) if born is None else born :] = 0
     if same:
-        np.fill_diagonal(odds, 0)
-    return odds
+        odds[np.arange(len(rows)), rows] = 0
+    apart *= odds
+    mass = odds.sum()
+    far = apart.sum() / mass if mass else 0.0
+    return _Odds(mass * len(here) / len(rows), int(np.sum(odds > 0, 1).min()), far)
 
 
-def _late(far: np.ndarray, odds: np.ndarray, speed: float) -> int:
-    """In time steps, what a synapse takes on average over its odds."""
-    return max(1, math.ceil(float(np.sum(far * odds) / np.sum(odds)) / speed))
-
-
-def _shares(odds: list[np.ndarray], fan_in: int) -> list[int]:
-    """How many of a unit's synapses come from each source, by the odds "dst src" of all pairs:
-    largest remainders, and at most as many as every unit has to choose from.
+def _shares(odds: list[_Odds], fan_in: int) -> list[int]:
+    """How many of a unit's synapses come from each source, by the odds of all pairs: largest
+    remainders, and at most as many as every unit has to choose from.
     """
-    most = np.array([np.sum(one > 0, 1).min() for one in odds])
-    weight, share = np.array([one.sum() for one in odds]), np.zeros(len(odds))
+    most, weight = np.array([one.most for one in odds]), np.array([one.mass for one in odds])
+    share = np.zeros(len(odds))
     # What one source has no units for goes to the others.
     while (left := fan_in - share.sum()) > 1e-9 and np.any(room := share < most):
         share = np.minimum(share + left * np.where(room, weight, 0) / weight[room].sum(), most)

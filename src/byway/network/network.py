@@ -7,7 +7,7 @@ import math
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -21,6 +21,7 @@ from byway.network import events, flows
 from byway.network.cell import CellState
 from byway.network.populations import Population
 from byway.network.projections import Projection
+from byway.network.sparse import FixedFanIn, redrawn
 from byway.network.topology import Edge, Topology
 
 NOTHING: Mapping[str, Array] = MappingProxyType({})
@@ -217,10 +218,14 @@ class Network(eqx.Module):
     def redraw(self, key: Key[Array, ""]) -> "Network":
         """The same network with fresh random weights, and wiring where that is drawn."""
         keys = jax.random.split(key, len(self.projections))
+        sparse = [i for i, p in enumerate(self.projections) if isinstance(p, FixedFanIn)]
+        some = [cast(FixedFanIn, self.projections[i]) for i in sparse]
+        ends = [(self[p.src], self[p.dst]) for p in some]
+        wired = dict(zip(sparse, redrawn(some, keys[jnp.asarray(sparse, int)], ends), strict=True))
         drawn: list[Projection] = []
-        for p, k in zip(self.projections, keys, strict=True):
+        for i, (p, k) in enumerate(zip(self.projections, keys, strict=True)):
             ends = self[p.src], self[p.dst]
-            new = p.redraw(k, *ends)
+            new = wired[i] if i in wired else p.redraw(k, *ends)
             if all(end.cell.opposed for end in ends):
                 back = [q for q in drawn if (q.src, q.dst) == (p.dst, p.src)]
                 new = new.opposing(back[0]) if back else new

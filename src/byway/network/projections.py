@@ -123,16 +123,16 @@ class Projection(eqx.Module):
 
         He et al. 2015, LeCun et al. 1998.
         """
-        weight = (
-            jax.random.normal(key, self.weight.shape, self.weight.dtype)
-            * np.sqrt(dst.cell.gain / self.fan_in).item()
-        )
-        if dst.cell.lean:
-            weight = weight + dst.cell.lean * np.sqrt(dst.cell.gain / self.fan_in).item()
-        fresh = {"weight": weight}
+        noise = jax.random.normal(key, self.weight.shape, self.weight.dtype)
+        fresh = {"weight": self.weighed(noise, dst)}
         if self.bias is not None:
             fresh["bias"] = jnp.zeros_like(self.bias)
         return self.with_theta(fresh)
+
+    def weighed(self, noise: Float[Array, "*weight"], dst: Population) -> Float[Array, "*weight"]:
+        """Fresh weights out of standard normal numbers."""
+        size = np.sqrt(dst.cell.gain / self.fan_in).item()
+        return noise * size + dst.cell.lean * size if dst.cell.lean else noise * size
 
     def opposing(self, other: "Projection") -> "Projection":
         """The same projection with the weights of the one that comes back, transposed, and of the

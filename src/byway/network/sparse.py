@@ -3,6 +3,7 @@ drawn, saved and grown.
 """
 
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -15,6 +16,7 @@ from typing_extensions import override
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import is_number, require_whole, shown
 from byway.network.fan_out import FanOut, by_source
+from byway.network.nearby import TOGETHER, cells, drawn_near
 from byway.network.populations import Population
 from byway.network.projections import Dense, Projection
 from byway.network.space import distances
@@ -23,7 +25,7 @@ from byway.network.space import distances
 # the matrix, in samples: for one of up to CACHED entries, and for larger ones. And what it costs to
 # go through synapses at all, where there are several samples. From `python -m benchmarks.sparse`.
 CACHED, WITHIN, BEYOND, BEGUN = 2**22, (8, 20), (15, 220), 70
-# Up to how many pairs of units wiring is drawn at once; of more, the odds are never held together.
+# Up to how many pairs of units wiring is drawn at once, from the odds of all of them.
 DRAWN = 2**24
 
 
@@ -224,23 +226,16 @@ class FixedFanIn(Projection):
         """The wiring is drawn too, by its odds; with the same odds each set of units is equally
         likely.
         """
-        wiring, weights = jax.random.split(key)
-        bare = self.with_structure({"index": jnp.full_like(self.index, self.sources)})
-        there = None if src.born is None else jnp.arange(src.size) < src.born
-        taken = jnp.sort(bare.proposed(wiring, src, dst, self.fan_in, there), axis=1)
-        if dst.born is not None:
-            taken = jnp.where(jnp.arange(dst.size)[:, None] < dst.born, taken, self.sources)
-        index = bare.index.at[:, : self.fan_in].set(taken)
-        drawn = self.with_structure({"index": index})
-        theta = {"weight": jnp.where(drawn.alive, self.drawn(weights, dst), 0)}
-        if self.bias is not None:
-            theta["bias"] = jnp.zeros_like(self.bias)
-        return drawn.with_theta(theta)
+        return redrawn([self], key[None], [(src, dst)])[0]
 
     def drawn(self, key: Key[Array, ""], dst: Population) -> Float[Array, "post slots"]:
         """Weights for all slots, as they are drawn at the start."""
+        return self.weighed(jax.random.normal(key, self.weight.shape, self.weight.dtype), dst)
+
+    @override
+    def weighed(self, noise, dst):
         shrink = 1.0 if self.among is None else np.sqrt(self.fan_in / self.among).item()
-        return shrink * super().redraw(key, dst, dst).weight
+        return shrink * super().weighed(noise, dst)
 
     def proposed(
         self,
@@ -258,8 +253,42 @@ class FixedFanIn(Projection):
             dst: the postsynaptic population.
             count: how many for each unit; where there are fewer, the rest are as free slots.
             only: which units may be read; all by default.
+
+        Of many units those that are drawn are looked for by where they are, and only where that
+        takes too long are all looked at.
         """
-        return self.ranked(key, src, dst, count, only)[0]
+        if not _many(dst.size * self.sources) or 2 * (self.slots + count) > self.choices:
+            return self.ranked(key, src, dst, count, only)[0]
+        here, rest = jax.random.split(key)
+        found = self._near(here, src, dst, count, only)
+        none = found == self.sources
+
+        def all_looked_at():
+            bare = self.with_structure({"index": jnp.concatenate([self.index, found], 1)})
+            drawn = bare.ranked(rest, src, dst, count, only)[0]
+            nth = jnp.maximum(jnp.cumsum(none, 1) - 1, 0)
+            return jnp.where(none, jnp.take_along_axis(drawn, nth, 1), found)
+
+        return jax.lax.cond(jnp.any(none), all_looked_at, lambda: found)
+
+    def _near(self, key, src, dst, count, only) -> Int[Array, "post count"]:
+        """What each unit draws, some units at a time."""
+        there = jnp.ones(self.sources, bool) if only is None else only
+        near, reach = cells(src.position, there), math.inf if self.reach is None else self.reach
+        barred = self.index
+        if self.choices < self.sources:
+            own = jnp.arange(dst.size, dtype=barred.dtype)
+            barred = jnp.concatenate([barred, own[:, None]], 1)
+        blocks = math.ceil(dst.size / TOGETHER)
+
+        def cut(a: Array) -> Array:
+            more = blocks * TOGETHER - dst.size
+            return jnp.pad(a, ((0, more), (0, 0)), mode="edge").reshape(blocks, TOGETHER, -1)
+
+        draw = lambda one: drawn_near(one[0], one[1], src.position, near, reach, one[2], count)
+        each = jax.random.split(key, blocks), cut(dst.position), cut(barred)
+        found = jax.lax.map(draw, each).reshape(-1, count)[: dst.size]
+        return found.astype(self.index.dtype)
 
     def ranked(
         self,
@@ -274,24 +303,9 @@ class FixedFanIn(Projection):
         plus Gumbel noise (Vieira 2014, Kool et al. 2019), largest first. `liked` is added to the
         log odds.
         """
-
-        def draw(one):
-            key, unit, held = one
-            odds = jax.random.gumbel(key, (self.sources,), src.position.dtype)
-            if only is not None:
-                odds = jnp.where(only, odds, -jnp.inf)
-            if liked is not None:
-                odds = odds + liked.astype(odds.dtype)
-            if self.reach is not None:
-                odds = odds - distances(dst.position[unit][None], src.position)[0] / self.reach
-                if self.src == self.dst:
-                    odds = odds.at[unit].set(-jnp.inf)
-            best, found = jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)
-            return jnp.where(best > -jnp.inf, found, self.sources), best
-
-        each = jax.random.split(key, dst.size), jnp.arange(dst.size), self.index
-        few = dst.size * self.sources <= DRAWN
-        drawn, best = jax.vmap(draw)(each) if few else jax.lax.map(draw, each)
+        own = jnp.asarray(self.choices < self.sources)
+        reach, pairs = self.reach, (dst.position, src.position)
+        drawn, best = _ranked(key, *pairs, self.index, only, liked, reach, own, count)
         return drawn.astype(self.index.dtype), best
 
     @override
@@ -377,6 +391,115 @@ class FixedFanIn(Projection):
             return jnp.sum(self.at_pre(pre) * post[:, :, None], 0)
         sent, back = jnp.pad(pre.T, ((0, 1), (0, 0))), post.T
         return jax.lax.map(lambda index: jnp.sum(sent[index] * back, 1), self.index.T).T
+
+
+def redrawn(
+    several: Sequence[FixedFanIn],
+    keys: Key[Array, " several"],
+    ends: Sequence[tuple[Population, Population]],
+) -> list[FixedFanIn]:
+    """Projections with fresh wiring and weights, each as if it were alone.
+
+    Those between as many units share a loop that draws, so that it is compiled once.
+
+    Args:
+        several: the projections.
+        keys: one for each.
+        ends: src and dst of each.
+    """
+    alike: dict[tuple, list[int]] = {}
+    for i, p in enumerate(several):
+        kind = p.sources, len(p.weight), p.reach, p.weight.dtype
+        alike.setdefault(kind, []).append(i)
+    made = {}
+    for places in alike.values():
+        group = [several[i] for i in places]
+        wiring, weights = jax.vmap(jax.random.split)(keys[jnp.asarray(places)]).T
+        found = _wired(group, wiring, [ends[i] for i in places])
+        size = max(p.weight.size for p in group)
+        # What is drawn of fewer numbers is the beginning of what is drawn of more.
+        noise = jax.lax.map(lambda k, n=size, p=group[0]: _normal(k, n, p), weights)
+        for i, p, index, own in zip(places, group, found, noise, strict=True):
+            drawn = p.with_structure({"index": index})
+            weight = p.weighed(own[: p.weight.size].reshape(p.weight.shape), ends[i][1])
+            theta = {"weight": jnp.where(drawn.alive, weight, 0)}
+            if p.bias is not None:
+                theta["bias"] = jnp.zeros_like(p.bias)
+            made[i] = drawn.with_theta(theta)
+    return [made[i] for i in range(len(several))]
+
+
+def _normal(key: Key[Array, ""], size: int, like: FixedFanIn) -> Float[Array, " size"]:
+    return jax.random.normal(key, (size,), like.weight.dtype)
+
+
+def _wired(
+    group: Sequence[FixedFanIn],
+    keys: Key[Array, " several"],
+    ends: Sequence[tuple[Population, Population]],
+) -> list[Int[Array, "post slots"]]:
+    """Tables for projections between as many units."""
+    first, count = group[0], max(p.fan_in for p in group)
+    there = [jnp.arange(src.size) < (src.size if src.born is None else src.born) for src, _ in ends]
+    if _many(first.sources * len(first.weight)):
+        bare = [p.with_structure({"index": jnp.full_like(p.index, p.sources)}) for p in group]
+        several = zip(bare, keys, ends, there, strict=True)
+        drawn = [p.proposed(key, *pair, p.fan_in, only) for p, key, pair, only in several]
+    else:
+        none = jnp.zeros((len(first.weight), 0), first.index.dtype)
+        own = jnp.asarray([p.choices < p.sources for p in group])
+        here, far = ([end[side].position for end in ends] for side in (1, 0))
+        each = keys, jnp.stack(here), jnp.stack(far), jnp.stack(there), own
+
+        def draw(one):
+            key, here, far, only, own = one
+            return _ranked(key, here, far, none, only, None, first.reach, own, count)[0]
+
+        drawn = jax.lax.map(draw, each)
+    tables = []
+    for p, found, (_, dst) in zip(group, drawn, ends, strict=True):
+        taken = jnp.sort(found[:, : p.fan_in].astype(p.index.dtype), axis=1)
+        if dst.born is not None:
+            taken = jnp.where(jnp.arange(dst.size)[:, None] < dst.born, taken, p.sources)
+        tables.append(jnp.full_like(p.index, p.sources).at[:, : p.fan_in].set(taken))
+    return tables
+
+
+def _ranked(
+    key: Key[Array, ""],
+    here: Float[Array, "post 3"],
+    there: Float[Array, "pre 3"],
+    held: Int[Array, "post held"],
+    only: Bool[Array, " pre"] | None,
+    liked: Float[Array, " pre"] | None,
+    reach: float | None,
+    own: Bool[Array, ""],
+    count: int,
+) -> tuple[Int[Array, "post count"], Float[Array, "post count"]]:
+    """What each unit draws; where `own`, they are the units that are drawn, and none draws
+    itself.
+    """
+    sources = len(there)
+
+    def draw(one):
+        key, unit, held = one
+        odds = jax.random.gumbel(key, (sources,), there.dtype)
+        if only is not None:
+            odds = jnp.where(only, odds, -jnp.inf)
+        if liked is not None:
+            odds = odds + liked.astype(odds.dtype)
+        if reach is not None:
+            odds = odds - distances(here[unit][None], there)[0] / reach
+        odds = odds.at[jnp.where(own, unit, sources)].set(-jnp.inf, mode="drop")
+        best, found = jax.lax.top_k(odds.at[held].set(-jnp.inf, mode="drop"), count)
+        return jnp.where(best > -jnp.inf, found, sources), best
+
+    each = jax.random.split(key, len(here)), jnp.arange(len(here)), held
+    return jax.lax.map(draw, each) if _many(len(here) * sources) else jax.vmap(draw)(each)
+
+
+def _many(pairs: int) -> bool:
+    return pairs > DRAWN
 
 
 def _on_cpu() -> bool:

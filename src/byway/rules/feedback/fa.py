@@ -6,8 +6,11 @@ forward weights come to align with B, so that the random feedback becomes useful
     f:  u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l)
     g:  delta_L = e * phi'(u_L),   delta_l = (B_{l+1} delta_{l+1}) * phi'(u_l),
         dW_l = <delta_l h_{l-1}^T>
+        own_wiring: where W joins a few pairs of units, B joins as many others, drawn by the same
+            odds, and stays as it is when W is rewired; else B joins the pairs that W does
 
-Shapes   pre "batch pre", post "batch post", W "pre post", gamma[p] shaped like the weight of p
+Shapes   pre "batch pre", post "batch post", W "pre post", gamma[p] shaped like the weight of p, or
+         a projection with a wiring of its own
 Units    activity dimensionless
 Claims   transport no | locking yes | derivative yes | signal error | phases 1 | memory none
 Limits   falls far behind backprop in deep convolutional networks
@@ -21,6 +24,7 @@ from typing import ClassVar
 
 from typing_extensions import override
 
+from byway.core.hyper import hyper
 from byway.learning.rule import Claims, Update
 from byway.network.chain import chained_deltas
 from byway.rules._feedforward import FeedForward
@@ -32,12 +36,16 @@ class FA(FeedForward):
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 1, "none")
 
+    own_wiring: bool = hyper(
+        False, "whether feedback along sparse projections joins units of its own choice"
+    )
+
     @override
     def init(self, net, key):
         """Fixed random feedback for every projection with weights that does not start at the
         input.
         """
-        return drawn_feedback(net, key)
+        return drawn_feedback(net, key, self.own_wiring)
 
     @override
     def g(self, gamma, net, memory, record, signal):
