@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import pytest
 import byway
 from byway.cli.main import main
 from byway.experiment.reach import reach
-from byway.network.builders import graph, mlp
+from byway.network.builders import coupled, graph, mlp, rnn
+from byway.rules.time.rollback import Rollback
+from byway.training.reach import Reach
 
 
 def _filter():
@@ -37,6 +40,32 @@ def test_credit_in_a_filter_is_what_is_left_of_each_input():
         np.testing.assert_allclose(found.credit[rule], expected, rtol=1e-6)
 
 
+class HalfAsLargeAgain(Rollback):
+    """Keeps every state, and comes back to one and a half times each."""
+
+    def back(self, gamma, net, state, x, key):
+        way, record = super().back(gamma, net, state, x, key)
+        return way._replace(now=jax.tree.map(lambda a: 1.5 * a, way.now)), record
+
+
+def test_drift_is_what_states_are_missed_by_in_units_of_their_own():
+    """By half of each, here; by rounding, where halves are gone back through; not where every state
+    is kept, and of a rule that stores nothing is said.
+    """
+    rules = {"half": HalfAsLargeAgain(checkpoint=1), "kept": Rollback(checkpoint=1)}
+    found = reach({**rules, "bptt": byway.rule("bptt")}, rnn(2, 3, 1), steps=2, lengths=(5, 9))
+    assert found.drift.keys() == rules.keys()
+    np.testing.assert_allclose(found.drift["half"], 0.5, rtol=1e-6)
+    assert not found.drift["kept"].any()
+    assert len(found.plot()) == 3
+    back = Reach.from_json(json.loads(json.dumps(found.to_json())))
+    np.testing.assert_array_equal(back.drift["half"], found.drift["half"])
+    older = {name: part for name, part in found.to_json().items() if name != "drift"}
+    assert not Reach.from_json(older).drift
+    halves = reach(["reversible"], coupled(2, 4, 1), steps=2, lengths=(9,)).drift["reversible"]
+    assert 0 < halves[0] < 1e-14
+
+
 @pytest.mark.slow
 def test_what_cuts_is_told_apart_from_what_does_not():
     """A window, no memory of other units, none at all; and memory that grows or does not."""
@@ -58,9 +87,11 @@ def test_what_cuts_is_told_apart_from_what_does_not():
 
 
 def test_on_the_command_line(capsys, tmp_path):
-    few = ["--hidden", "3", "--steps", "4", "--lengths", "4", "8"]
-    assert main(["reach", "bptt", "esn", *few, "--plot", str(tmp_path / "a.svg")]) == 0
+    few = ["--steps", "4", "--lengths", "4", "8"]
+    few += ["--kind", "coupled", "--hidden", "4"]
+    assert main(["reach", "bptt", "reversible", *few, "--plot", str(tmp_path / "a.svg")]) == 0
     said = capsys.readouterr().out
+    assert "Drift of states on the way back" in said
     assert "Credit by steps before the error" in said and "Memory of one update" in said
     assert (tmp_path / "a.svg").read_text(encoding="utf-8").lstrip().startswith("<?xml")
 
@@ -83,7 +114,7 @@ def test_what_cannot_be_looked_at_is_refused(rules, options, said):
 @pytest.mark.slow
 def test_a_run_keeps_it_and_its_page_shows_it(tmp_path):
     run = byway.compare(
-        ["rtrl", "frozen"],
+        ["rtrl", "rollback", "frozen"],
         byway.rnn(2, 3, 2),
         byway.task("delayed_xor", samples=32, gap=1, wait=1),
         epochs=1,
@@ -95,6 +126,7 @@ def test_a_run_keeps_it_and_its_page_shows_it(tmp_path):
     again = byway.open(tmp_path / "run")
     assert "Credit in time" in (page := again.report().read_text(encoding="utf-8"))
     assert "None in hidden layers: frozen." in page
+    assert "By how much states are missed on the way back" in page
     assert found.credit["rtrl"][0] == 1 and not found.credit["frozen"].any()
     kept = tmp_path / "run" / "reach.json"
     kept.write_text(kept.read_text(encoding="utf-8").replace('"lags"', '"lag"'), encoding="utf-8")

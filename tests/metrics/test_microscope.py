@@ -20,6 +20,7 @@ from byway.rules.control.frozen import Frozen
 from byway.rules.feedback.dfa import DFA
 from byway.rules.local.ff import FF
 from byway.rules.time.bptt import BPTT
+from byway.rules.time.rollback import Rollback
 from byway.rules.time.rtrl import RTRL
 from byway.training.step import Optimisers, new_learner
 
@@ -249,10 +250,14 @@ def test_of_a_skip_which_has_no_weights_nothing_is_seen():
     assert list(seen["norm_ratio"].values()) == pytest.approx([1] * len(seen["angle"]))
 
 
-@pytest.mark.parametrize("rule", [BPTT(), RTRL()], ids=["bptt", "rtrl"])
+@pytest.mark.parametrize(
+    "rule", [BPTT(), RTRL(), Rollback(checkpoint=1)], ids=["bptt", "rtrl", "rollback"]
+)
 @pytest.mark.parametrize("name", ["two layers", "one layer"])
 def test_rules_in_time_are_held_against_bptt_whatever_batch_they_learn_from(rule, name):
-    """The influence of RTRL has a row for each sample, so it cannot be the learner's here."""
+    """The influence of RTRL has a row for each sample, so it cannot be the learner's here; of
+    rollback, which keeps every state here, every turn goes through the sequences from rest.
+    """
     net, x, signal, _ = by_hand.in_time(name)
     drawn, seen = _seen(rule, net, x, signal, batch=3)
     assert seen["angle"].keys() == drawn.theta.keys()

@@ -1773,6 +1773,23 @@ MEASURES = [
         _of("metrics/test_microscope", "a_rule_made_for_it"),
     ),
     Defect(
+        "a_further_turn_is_looked_at_from_where_the_one_before_ended",
+        "metrics/microscope.py",
+        "if sequences:  # which every",
+        "if False:  # which every",
+        _of(
+            "metrics/test_microscope",
+            "rules_in_time_are_held_against_bptt_whatever_batch_they_learn_from",
+        ),
+    ),
+    Defect(
+        "drift_is_squared",
+        "training/reach.py",
+        "jnp.sqrt(a.sum() / jnp.where(b.sum() > 0, b.sum(), 1))",
+        "(a.sum() / jnp.where(b.sum() > 0, b.sum(), 1))",
+        _of("experiment/test_reach", "drift_is_what_states_are_missed_by_in_units_of_their_own"),
+    ),
+    Defect(
         "intervals_have_one_tail",
         "runs/statistics.py",
         "stdtrit(n - 1, 0.975)",

@@ -23,6 +23,7 @@ from byway.reproductions import REPRODUCTIONS
 from byway.reproductions._claims import (
     TEST_ACCURACY,
     TEST_ERROR,
+    Attains,
     Keeps,
     Measured,
     Reaches,
@@ -147,6 +148,19 @@ def test_a_mean_is_held_against_a_number():
 
 
 @pytest.mark.parametrize(("quantity", "sign"), [(TEST_ERROR, 1), (TEST_ACCURACY, -1)])
+def test_a_mark_is_met_from_the_better_side(quantity, sign):
+    """By hand: the mean of 1, 2 and 6 is 3; an error is met by what is larger, an accuracy not."""
+    held = {"a": [1.0, 2.0, 6.0]}
+    better, worse = (Attains("a", 3 + sign * by).judge(held, quantity) for by in (0.25, -0.25))
+    assert better.holds and better.why == "0.25 better"
+    assert not worse.holds and worse.why == "0.25 short of it"
+    assert Attains("a", 3.0).judge(held, quantity).holds
+    side = {1: "at most", -1: "at least"}[sign]
+    assert better.claimed == f"a {side} {3 + sign * 0.25:.2f} %"
+    assert Attains("a", 3.0).judge({"a": [3.0, np.nan]}, quantity).why == "1 of 2 seeds were lost"
+
+
+@pytest.mark.parametrize(("quantity", "sign"), [(TEST_ERROR, 1), (TEST_ACCURACY, -1)])
 def test_what_falls_behind_does_so_by_enough_and_beyond_doubt(quantity, sign):
     """Errors that are larger, accuracies that are smaller; the interval is scipy's."""
     best, gaps = np.array([10.0, 11.0, 12.0]), np.array([3.0, 4.0, 5.0])
@@ -154,6 +168,8 @@ def test_what_falls_behind_does_so_by_enough_and_beyond_doubt(quantity, sign):
     low, high = stats.t.interval(0.95, 2, gaps.mean(), stats.sem(gaps))
     found = Trails("a", behind="b", by=9.0, least=4.0).judge(values, quantity)
     assert found.holds and found.measured == f"4.00 ({low:.2f} to {high:.2f})"
+    assert found.claimed == "a behind b by 9.00"
+    assert Trails("a", "b", None, least=4.0).said(quantity) == "a behind b"
     assert Trails("a", "b", 9.0, least=4.1).judge(values, quantity).holds is False
     assert Trails("b", "a", 9.0, least=-9.0).judge(values, quantity).holds is False
     one = {name: held[:1] for name, held in values.items()}

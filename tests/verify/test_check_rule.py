@@ -255,17 +255,17 @@ def conforming():
 @pytest.mark.slow  # the page on writing a rule does the same
 def test_one_line_holds_a_rule_to_the_whole_contract():
     report = conforming()
-    assert report.networks == ["mlp", "convnet", "revnet", "ode"]
+    assert report.networks == ["mlp", "convnet", "revnet", "ode", "subtasks", "grownet"]
     assert report.problems == []
     tried = {(h.law, h.on) for h in report.laws}
-    assert len(tried) == len(laws.BY_ITSELF) + 4 * len(laws.ON_NETWORKS) + len(laws.ON_FEW) + 1
+    assert len(tried) == len(laws.BY_ITSELF) + 6 * len(laws.ON_NETWORKS) + len(laws.ON_FEW) + 1
     assert [r.check.name for r in report.checks] == [c.name for c in BP().checks()]
 
 
 @pytest.mark.slow
 def test_the_report_reads_well():
     said = str(conforming()).splitlines()
-    assert said[0] == "checked: conforms, on mlp, convnet, revnet, ode"
+    assert said[0] == "checked: conforms, on mlp, convnet, revnet, ode, subtasks, grownet"
     assert "  yes  one program for all learns what each does alone" in said
     assert any(line.startswith("  yes  convnet: update = autodiff: ") for line in said)
 

@@ -24,6 +24,7 @@ from byway.network.builders import (
 )
 from byway.network.cells.gru import GRU
 from byway.network.cells.lif import LIF
+from byway.network.grown import grownet
 from byway.network.network import Network
 
 CYCLIC = ("input", "hidden1", "hidden2", "output")
@@ -45,6 +46,27 @@ KINDS: dict[str, Callable[..., Network]] = {
     "revnet": lambda **options: revnet(5, 6, 4, **{"blocks": 2, **options}),
     "topdown": lambda **options: topdown(5, 6, 4, 3, **options),
     "ode": lambda **options: ode(5, 6, 4, **{"steps": 3, "method": "midpoint", **options}),
+    "subtasks": lambda **options: graph(
+        {"input": 8, "hidden1": 6, "left": 3, "right": 2, "hidden2": 5, "output": 4},
+        [
+            ("input", "hidden1"),
+            ("hidden1", "left"),
+            ("input", "right"),
+            ("left", "hidden2"),
+            ("right", "hidden2"),
+            ("hidden2", "output"),
+        ],
+        **{
+            **options,
+            "activation": {
+                **dict.fromkeys(("left", "right"), "code"),
+                **dict.fromkeys(("hidden1", "hidden2"), options.get("activation", "relu")),
+            },
+        },
+    ),
+    "grownet": lambda **options: grownet(
+        5, 18, 3, **{"regions": 3, "fan_in": 4, "spare": 1, "readout_from": (2,), **options}
+    ),
     "cyclic": lambda **options: graph(
         {"input": 5, "hidden1": 6, "hidden2": 4, "output": 3},
         [(a, b) for a in CYCLIC for b in CYCLIC if a != b] + [("hidden1", "hidden1")],

@@ -25,22 +25,25 @@ class Asked:
     An error comes at the last step of a sequence. Credit is what steps further back add to the
     update of the hidden layers, per step, in units of what the last step adds: rtrl shows all that
     there is, a truncated rule a cliff, a reservoir nothing. Memory is what one compiled update
-    needs on sequences of several lengths, for activity and traces; nothing is run for it.
+    needs on sequences of several lengths, for activity and traces; nothing is run for it. Drift is
+    by how much a rule that goes back instead of storing misses the states that were.
 
     Attributes:
         rules: the rules to look at; they must run in time.
-        kind: of network: rnn, or lru for linear recurrent units.
-        activation: of its hidden layers, an activation or a cell; 'byway list' names them.
+        kind: of network: rnn, lru for linear recurrent units, or coupled for halves that can be
+            gone back through.
+        activation: of its hidden layers, an activation or a cell; 'byway list' names them. leaky by
+            default, integrator where layers are coupled.
         hidden: sizes of its hidden layers.
         steps: how long the sequence is in which credit is looked for.
-        lengths: of the sequences for which memory is asked [steps].
+        lengths: of the sequences for which memory and drift are asked [steps].
         plot: a file for the picture: .svg, .png or .pdf; needs matplotlib.
         json: print JSON instead of tables.
     """
 
     rules: Annotated[tuple[str, ...], tyro.conf.Positional] = RULES
     kind: str = "rnn"
-    activation: str = "leaky"
+    activation: str | None = None
     hidden: tuple[int, ...] = (32,)
     steps: int = 64
     lengths: tuple[int, ...] = (64, 256, 1024, 4096)
@@ -65,13 +68,14 @@ def run(argv: Sequence[str]) -> None:
         parts[0],
         credit={rule: a for part in parts for rule, a in part.credit.items()},
         memory={rule: a for part in parts for rule, a in part.memory.items()},
+        drift={rule: a for part in parts for rule, a in part.drift.items()},
     )
     if asked.json:
         print(json.dumps(found.to_json(), indent=1))
     else:
         _print(found)
     if asked.plot is not None:
-        left, _ = found.plot()
+        left = found.plot()[0]
         try:
             left.figure.savefig(asked.plot)
         except OSError as error:
@@ -93,4 +97,10 @@ def _print(found: Reach) -> None:
     print_table(console, titles, rows, {0})
     console.print("\nMemory of one update by the length of a sequence [steps]", markup=False)
     rows = [[rule, *(size(int(held)) for held in memory)] for rule, memory in found.memory.items()]
-    print_table(console, ["rule", *(f"{length:,}" for length in found.lengths)], rows, {0})
+    titles = ["rule", *(f"{length:,}" for length in found.lengths)]
+    print_table(console, titles, rows, {0})
+    if found.drift:
+        said = "\nDrift of states on the way back, of their own size, by the length of a sequence"
+        console.print(f"{said} [steps]", markup=False)
+        rows = [[rule, *(f"{a:.2g}" for a in missed)] for rule, missed in found.drift.items()]
+        print_table(console, titles, rows, {0})

@@ -206,13 +206,16 @@ def taught(
     """
     gamma, net = learner.gamma, learner.net
     total: dict[str, PyTree] = {}
-    state, memory = rule.begin(gamma, net, x.shape[0], _at_rest(rule, learner, x.shape[0]))
+    batch, sequences = x.shape[0], rule.in_time and signal.weight is not None
+    state, memory = rule.begin(gamma, net, batch, _at_rest(rule, learner, batch))
     for number, (pair, times) in enumerate(rule.turns):
         for i in range(times):
             carry, update, _ = rule.teach(
                 pair, gamma, net, Carry(state, memory, ()), x, signal, rule.key_of(key, number, i)
             )
             state, memory = carry.state, carry.memory
+            if sequences:  # which every turn goes through from rest
+                state, memory = rule.begin(gamma, net, batch, rule.end(memory))
             for sign, changes in ((1, update.net), (-1, update.change)):
                 for name, parts in changes.items():
                     mine = jax.tree.map(lambda a, sign=sign: sign * a, parts)

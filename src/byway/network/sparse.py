@@ -115,7 +115,7 @@ class FixedFanIn(Projection):
                 "choose a smaller one",
             )
         if index is None:
-            index = jnp.broadcast_to(jnp.arange(fan_in)[None], (dst.size, fan_in))
+            index = np.broadcast_to(np.arange(fan_in), (dst.size, fan_in))
         held = np.asarray(index)
         if held.shape != (dst.size, fan_in) or held.dtype.kind not in "iu":
             raise ShapeError(

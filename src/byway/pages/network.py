@@ -89,6 +89,21 @@ ABOUT = {
         "byway.ode(784, 64, 10)",
         "byway train --net.kind ode --net.hidden 64 --net.steps 16",
     ),
+    "subtasks": About(
+        "A network of codes, which end one subtask and begin the next; here two subtasks side by "
+        "side, and one that reads both codes. To a rule that knows no subtasks a code is a layer "
+        "of linear units.",
+        'byway.graph({"input": 784, "below": 200, "left": 5, "right": 4, "above": 100, "output": '
+        '10}, [("input", "below"), ("below", "left"), ("input", "right"), ("left", "above"), '
+        '("right", "above"), ("above", "output")], activation={"below": "relu", "left": "code", '
+        '"right": "code", "above": "relu"})',
+    ),
+    "grownet": About(
+        "Units in space between an input and an output surface; a region is a population. Each "
+        "unit reads a few others, near ones most likely, and has room for more.",
+        "byway.grownet(784, 500, 10)",
+        "byway train --net.kind grownet --net.units 500",
+    ),
     "cyclic": About(
         "Any directed graph, cycles and self-loops too; dashed arcs go back in the order of the "
         "populations. It has no forward pass in "

@@ -125,17 +125,44 @@ class Reaches(Claim):
 
 
 @dataclasses.dataclass(frozen=True)
+class Attains(Claim):
+    """A mean is as good as a number or better: a mark that was to be met.
+
+    Attributes:
+        value: the number that was published.
+    """
+
+    value: float
+
+    @override
+    def said(self, quantity):
+        return f"{self.name} {_bound(quantity)} {quantity.with_unit(self.value)}"
+
+    @override
+    def judge(self, values, quantity):
+        held = np.array(values[self.name], float)
+        lost = int(np.isnan(held).sum())
+        ahead = (1 if quantity.higher else -1) * (float(held.mean()) - self.value)
+        if lost:
+            holds, why = False, f"{lost} of {held.size} seeds were lost"
+        else:
+            away = quantity.printed(abs(ahead))
+            holds, why = ahead >= 0, f"{away} {'better' if ahead >= 0 else 'short of it'}"
+        return Finding(self.said(quantity), quantity.spread(values[self.name]), holds, why)
+
+
+@dataclasses.dataclass(frozen=True)
 class Trails(Claim):
     """One falls behind another, seed by seed: also what fails as it was published to fail.
 
     Attributes:
         behind: what it falls behind.
-        by: how far it was published to fall behind.
+        by: how far it was published to fall behind; None where that was said in words.
         least: how far it must at least, on average; the 95 % interval must not reach zero.
     """
 
     behind: str
-    by: float
+    by: float | None
     least: float
 
     @property
@@ -145,7 +172,8 @@ class Trails(Claim):
 
     @override
     def said(self, quantity):
-        return f"{self.name} behind {self.behind} by {quantity.printed(self.by)}"
+        by = "" if self.by is None else f" by {quantity.printed(self.by)}"
+        return f"{self.name} behind {self.behind}{by}"
 
     @override
     def judge(self, values, quantity):
@@ -248,3 +276,8 @@ class Verdict:
         reasons = join([f"{one.claimed} ({one.why})" for one in wanting])
         head = "It does not hold" if self.holds is False else "It cannot be told"
         return f"{head}: {reasons}."
+
+
+def _bound(quantity: Quantity) -> str:
+    """To which side of a number what is good lies."""
+    return "at least" if quantity.higher else "at most"

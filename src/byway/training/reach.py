@@ -7,6 +7,10 @@ the steps that came into view.
 
 The memory is that of a compiled update by itself: what XLA sets aside for activity and traces,
 besides the samples, the weights and what is carried from batch to batch.
+
+Some rules save memory by going back instead of storing. What they come back to is not quite what
+was: the drift is the root mean square by which states are missed on the way back, over all steps,
+in units of the states' own; of the part of the state that is missed most.
 """
 
 import dataclasses
@@ -26,6 +30,7 @@ from byway.core.given import require_several, require_whole
 from byway.core.signal import Signal, SquaredError
 from byway.core.tree import PyTree
 from byway.learning.rule import Carry, Rule
+from byway.learning.time import RoundTripRule, step_of
 from byway.network.network import Network
 from byway.training.step import Optimisers, learn, new_learner
 
@@ -46,12 +51,15 @@ class Reach:
             average over these steps, in units of what the last step adds; "lags".
         lengths: of sequences [steps].
         memory: by rule, what one update needs for sequences so long [B]; "lengths".
+        drift: by rule that goes back instead of storing, how far states are missed on the way back
+            through sequences so long, in units of the states' own; "lengths".
     """
 
     lags: tuple[int, ...]
     credit: Mapping[str, np.ndarray]
     lengths: tuple[int, ...]
     memory: Mapping[str, np.ndarray]
+    drift: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def furthest(self, rule: str) -> int:
         """The furthest lag that gets at least 1 % of the credit of the last step; 0 for none."""
@@ -65,29 +73,37 @@ class Reach:
             "credit": {rule: credit.tolist() for rule, credit in self.credit.items()},
             "lengths": list(self.lengths),
             "memory": {rule: held.tolist() for rule, held in self.memory.items()},
+            "drift": {rule: missed.tolist() for rule, missed in self.drift.items()},
         }
 
     @classmethod
     def from_json(cls, held: Mapping[str, Any]) -> "Reach":
         """What `to_json` gave."""
 
-        def by_rule(part: str, width: int) -> dict[str, np.ndarray]:
-            found = {str(rule): np.asarray(a, float) for rule, a in held[part].items()}
+        def by_rule(given: Mapping[str, Any], part: str, width: int) -> dict[str, np.ndarray]:
+            found = {str(rule): np.asarray(a, float) for rule, a in given.items()}
             if any(a.shape != (width,) for a in found.values()):
                 raise ValueError(f"{part} of another length")
             return found
 
         lags, lengths = (tuple(int(n) for n in held[part]) for part in ("lags", "lengths"))
-        return cls(lags, by_rule("credit", len(lags)), lengths, by_rule("memory", len(lengths)))
+        drift = held.get("drift", {})  # a run that was measured before there was any has none
+        return cls(
+            lags,
+            by_rule(held["credit"], "credit", len(lags)),
+            lengths,
+            by_rule(held["memory"], "memory", len(lengths)),
+            by_rule(drift, "drift", len(lengths)),
+        )
 
     def plot(self, axes: Any = None) -> Any:
-        """Draw credit by lag, and memory by length.
+        """Draw credit by lag, and memory by length; and drift by length, where a rule goes back.
 
         Args:
-            axes: two axes of matplotlib; new ones by default.
+            axes: axes of matplotlib, two or three; new ones by default.
 
         Returns:
-            The two axes.
+            The axes.
 
         Raises:
             ConfigError: matplotlib is not installed.
@@ -97,20 +113,26 @@ class Reach:
         except ImportError:
             raise not_installed("matplotlib", "plot") from None
         if axes is None:
-            axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")[1]
-        left, right = axes
+            count = 3 if self.drift else 2
+            axes = plt.subplots(1, count, figsize=(5 * count, 4), layout="constrained")[1]
+        left, *others = axes
+        megabytes = {rule: held / 1e6 for rule, held in self.memory.items()}
+        by_length = [(megabytes, "memory of an update [MB]"), (self.drift, "drift, states = 1")]
+        drawn = [(left, self.lags, self.credit, "steps before the error", "credit, last step = 1")]
+        drawn += [
+            (ax, self.lengths, values, "length of a sequence [steps]", title)
+            for ax, (values, title) in zip(others, by_length, strict=False)
+        ]
         markers = itertools.cycle("osv^D<>P*Xhd")
-        for rule, marker in zip(self.credit, markers, strict=False):
-            seen = np.where(self.credit[rule] > 0, self.credit[rule], np.nan)
-            style = {"marker": marker, "label": rule, "fillstyle": "none"}
-            left.plot(self.lags, seen, **style)
-            right.plot(self.lengths, self.memory[rule] / 1e6, **style)
-        left.set(xscale="log", yscale="log", xlabel="steps before the error")
-        left.set(ylabel="credit, last step = 1")
-        right.set(xscale="log", yscale="log", xlabel="length of a sequence [steps]")
-        right.set(ylabel="memory of an update [MB]")
-        for ax, at in ((left, self.lags), (right, self.lengths)):
-            ax.set_xticks(at, [f"{k:,}" for k in at])
+        for number, (rule, marker) in enumerate(zip(self.credit, markers, strict=False)):
+            style = {"marker": marker, "label": rule, "fillstyle": "none", "color": f"C{number}"}
+            for ax, across, values, _, _ in drawn:
+                if rule in values:
+                    seen = np.where(values[rule] > 0, values[rule], np.nan)
+                    ax.plot(across, seen, **style)
+        for ax, across, _, below, beside in drawn:
+            ax.set(xscale="log", yscale="log", xlabel=below, ylabel=beside)
+            ax.set_xticks(across, [f"{k:,}" for k in across])
             ax.minorticks_off()
         left.legend(frameon=False, fontsize="small")
         return axes
@@ -146,7 +168,12 @@ def measured(
         label: np.array([_memory(rule, net, length, batch) for length in lengths])
         for label, (rule, net, _) in learners.items()
     }
-    return Reach(lags, credit, tuple(lengths), memory)
+    drift = {
+        label: np.array([_drift(rule, net, gamma, length, batch, key) for length in lengths], float)
+        for label, (rule, net, gamma) in learners.items()
+        if isinstance(rule, RoundTripRule)
+    }
+    return Reach(lags, credit, tuple(lengths), memory, drift)
 
 
 def _credit(
@@ -207,6 +234,45 @@ def _memory(rule: Rule, net: Network, length: int, batch: int) -> int:
     learner = jax.eval_shape(fresh, x, signal)
     used = jax.jit(step).lower(learner, x, signal).compile().memory_analysis()
     return 0 if used is None else used.temp_size_in_bytes
+
+
+def _drift(
+    rule: RoundTripRule, net: Network, gamma: PyTree | None, length: int, batch: int, key: int
+) -> float:
+    """By how much states are missed on the way back, in the network's own precision."""
+    x, signal = _example(net, batch, length, key)
+    noise = jax.random.key(key)
+
+    def parts(way):
+        """All numbers of the state, without the notes of the way."""
+        held = jax.tree.leaves(rule.arrive(gamma, net, way))
+        return [a.astype(net.dtype) for a in held if a.ndim]
+
+    @jax.jit
+    def missed(gamma, net, x, signal):
+        start = rule.begin(gamma, net, batch, rule.end(rule.start(gamma, net, batch)[1]))[0]
+
+        def forth(way, t):
+            key = jax.random.fold_in(noise, t)
+            return rule.f(gamma, net, way, step_of(x, t), signal.at(t), key)[0], parts(way)
+
+        def home(way, seen):
+            t, true = seen
+            way, _ = rule.back(gamma, net, way, step_of(x, t), jax.random.fold_in(noise, t))
+            apart = [jnp.sum((a - b) ** 2) for a, b in zip(parts(way), true, strict=True)]
+            return way, (apart, [jnp.sum(b**2) for b in true])
+
+        times = jnp.arange(length)
+        there, states = jax.lax.scan(forth, rule.depart(gamma, net, start, length), times)
+        _, (apart, whole) = jax.lax.scan(home, there, (times, states), reverse=True)
+        shares = [
+            jnp.sqrt(a.sum() / jnp.where(b.sum() > 0, b.sum(), 1))
+            for a, b in zip(apart, whole, strict=True)
+        ]
+        return jnp.max(jnp.stack(shares))
+
+    gamma = rule.init(net, noise) if gamma is None else gamma
+    return float(missed(gamma, net, x, signal))
 
 
 def _example(net: Network, batch: int, steps: int, key: int) -> tuple[jax.Array, Signal]:

@@ -97,12 +97,14 @@ class Case:
         )
 
     def call(self, dtype: Any = None) -> tuple[Network, Array, Signal]:
-        """The network, inputs and signal of one call of f, in a precision of choice."""
-        cast = (
-            (lambda tree: tree)
-            if dtype is None
-            else lambda tree: jax.tree.map(lambda a: a.astype(dtype), tree)
-        )
+        """The network, inputs and signal of one call of f, in a precision of choice; wiring stays
+        whole numbers.
+        """
+
+        def cast(tree: Any) -> Any:
+            brought = lambda a: a.astype(dtype) if eqx.is_inexact_array(a) else a
+            return tree if dtype is None else jax.tree.map(brought, tree)
+
         x, target, weight = cast(self.batch())
         signal = self.signal(target, weight)
         if weight is not None and isinstance(self.rule, StepRule):
