@@ -18,7 +18,7 @@ from byway.experiment.experiment import Experiment
 from byway.studio.commands import Command
 from byway.studio.frames import bundle, decode
 from byway.studio.recording import read as records
-from byway.studio.simulation import Simulation
+from byway.studio.steered import Steered
 from byway.studio.watching import server
 
 CHROMIUM = next(
@@ -74,7 +74,7 @@ def trained(task, folder, *rules, net=None, growth=(), **given):
     options = {"epochs": 500, "lr": 0.01, "growth": [byway.growth(name) for name in growth]}
     named = {name: byway.rule(name) for name in rules or ("dfa",)}
     experiment = Experiment(named, lambda *_: net, task, options)
-    simulation = Simulation(experiment, folder, paused=True, **given)
+    simulation = Steered(experiment, folder, paused=True, **given)
     serving = server(simulation)
     serving.start()
     simulation.start()

@@ -181,7 +181,7 @@ def test_a_sequence_is_what_it_is_at_its_last_step_that_counts(tmp_path):
     task = byway.task("delayed_xor")
     net = byway.rnn(task.input_shape, 4, task.outputs)
     experiment = Experiment({"bptt": byway.rule("bptt")}, lambda *_: net, task, {"epochs": 1})
-    one = Simulation(experiment, tmp_path, paused=True)
+    one = Steered(experiment, tmp_path, paused=True)
     (side,), validation = one._sides, experiment.data["validation"]
     for index in range(3):
         side.sample = side.taken("validation", validation, index)
