@@ -120,6 +120,7 @@ def test_through_the_host_a_relu_trains_as_the_compiled_one(blobs, name, norm):
     np.testing.assert_array_equal(outside.accuracy, inside.accuracy)
 
 
+@pytest.mark.slow
 def test_a_learner_that_diverges_fails_alone_and_not_as_a_fault_of_the_box(blobs):
     result = trained(boxed(Chip()), blobs, optimiser="sgd", lr=1e300, schedule="constant", seeds=2)
     assert set(result.failures) == {0, 1}

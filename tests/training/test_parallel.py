@@ -131,6 +131,7 @@ def test_what_was_stopped_ends_as_if_it_never_had_been(blobs, tmp_path):
         byway.fit(net, rule, task, **SMALL, checkpoint=tmp_path)
 
 
+@pytest.mark.slow
 @several
 def test_data_on_disk_teach_the_same(tmp_path):
     x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)

@@ -273,6 +273,7 @@ def test_trials_that_differ_in_numbers_share_one_program(blobs):
     assert go(2, 0.1, 0.2, 0.3) > once
 
 
+@pytest.mark.slow
 def test_where_there_is_a_black_box_each_trial_has_it_to_itself(blobs, monkeypatch):
     """It may remember what it was asked."""
     loops, real = [], abreast.Loop
