@@ -60,6 +60,7 @@ def test_a_rule_that_needs_slopes_says_which_do_not(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_when_a_box_fails_the_rules_that_finished_and_the_rows_are_kept(
     tmp_path, capfd, monkeypatch
 ):

@@ -185,6 +185,7 @@ def test_two_runs_that_begin_at_once_have_a_folder_each(tmp_path):
         RunFolder.begin(tmp_path / "file" / "x", {}, unique=True)
 
 
+@pytest.mark.slow
 def test_stripped_docstrings_are_read_in_the_source():
     program = (
         "from byway.system.docstring import docstring as d; import byway.rules.feedback.dfa as m, "

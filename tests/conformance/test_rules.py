@@ -136,7 +136,7 @@ def each(of):
 
 # Every so many pairs of a rule and a network all laws, which share what they compile; halfway
 # between those that compile nothing; the others in `make slow`.
-APART = max(1, round(len(PAIRS) / 12))
+APART = max(1, round(len(PAIRS) / 8))
 LAWS = [
     pytest.param(
         *pair,
@@ -164,7 +164,7 @@ def test_on_every_network(name, kind, law):
 
 
 @each(laws.ON_FEW)
-@pytest.mark.parametrize(("name", "kind"), some(FEW, 8, "-".join))
+@pytest.mark.parametrize(("name", "kind"), some(FEW, 4, "-".join))
 def test_on_few_networks(name, kind, law):
     law(case(name, kind))
 
@@ -192,7 +192,7 @@ varied = functools.cache(
 )
 
 
-@pytest.mark.parametrize(("name", "of"), some(ONE_EACH, 8, "-".join))
+@pytest.mark.parametrize(("name", "of"), some(ONE_EACH, 4, "-".join))
 def test_every_variant_of_a_network_with_one_of_its_rules(name, of):
     laws.learning_changes_the_readout_and_stays_finite(varied(name, of))
 

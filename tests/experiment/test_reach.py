@@ -48,6 +48,7 @@ class HalfAsLargeAgain(Rollback):
         return way._replace(now=jax.tree.map(lambda a: 1.5 * a, way.now)), record
 
 
+@pytest.mark.slow
 def test_drift_is_what_states_are_missed_by_in_units_of_their_own():
     """By half of each, here; by rounding, where halves are gone back through; not where every state
     is kept, and of a rule that stores nothing is said.

@@ -129,6 +129,7 @@ def test_empty_places_stay_and_move_nobody(make):
     assert pushed > 20 and there["region1"].sum() == 5
 
 
+@pytest.mark.slow
 def test_wiring_gets_shorter_outputs_and_delays_stay_and_no_two_units_meet():
     net = byway.grownet(64, 90, 10, regions=3, fan_in=10, key=1, cycles=False, speed=50.0)
     net = net.redraw(jax.random.key(0))

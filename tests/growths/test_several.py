@@ -75,6 +75,7 @@ def _net():
     return byway.grownet(task.input_shape, 12, task.outputs, regions=2, fan_in=6, spare=2)
 
 
+@pytest.mark.slow
 def test_the_first_acts_as_it_does_alone_and_the_second_draws_by_itself():
     alone = _trained(byway.growth("set", every=5))
     both = _trained([byway.growth("set", every=5), Counting()])

@@ -89,7 +89,7 @@ def test_units_lie_between_the_surfaces_and_regions_in_layers(form):
         assert np.all(every[:, 1] == SIDE / 2)
 
 
-@pytest.mark.parametrize("reach", [40.0, 80.0, math.inf])
+@pytest.mark.parametrize("reach", [40.0, pytest.param(80.0, marks=pytest.mark.slow), math.inf])
 @pytest.mark.parametrize("cycles", [False, True])
 def test_every_unit_has_its_fan_in_shared_out_by_the_odds(reach, cycles):
     net = grownet(64, 120, 3, regions=3, fan_in=12, reach=reach, cycles=cycles)

@@ -111,6 +111,7 @@ def test_a_network_recovers_when_it_is_trained_again():
     assert begun < well.accuracy[0] - 0.1 and again.accuracy[0] > begun + 0.1
 
 
+@pytest.mark.slow
 def test_rigl_grows_where_slots_were_cut_and_nobody_reads_another_twice():
     net = _net(spare=3)
     hurt = byway.lesion(net, centre=MIDDLE, radius=RADIUS).net

@@ -63,7 +63,7 @@ def _assert_same(one, other):
 
 
 @several
-@pytest.mark.parametrize("name", some(UNLOCKED, 2))
+@pytest.mark.parametrize("name", some(UNLOCKED, 1))
 def test_layers_that_are_shared_learn_what_they_learn_on_one_device(blobs, name):
     one, shared = _pair(blobs, name)
     _assert_same(one, shared)
@@ -274,6 +274,7 @@ def test_in_a_comparison_what_cannot_share_its_layers_is_on_one_device(blobs):
     assert set(made.apart) == {"bp", "frozen"} and "waits for" in made.apart["bp"]
 
 
+@pytest.mark.slow
 @several
 def test_what_shares_layers_is_not_resumed_in_jobs(tmp_path, capsys):
     out = tmp_path / "run"

@@ -121,7 +121,7 @@ def _there_and_back(net, rule, tmp_path, in_time=False):
     return other
 
 
-@pytest.mark.parametrize("name", some(RULES.own(), 16))
+@pytest.mark.parametrize("name", some(RULES.own(), 8))
 def test_every_rule_with_its_own_parameters(name, tmp_path):
     rule = byway.rule(name)
     for kind in accepted(rule):
