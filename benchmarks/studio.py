@@ -59,7 +59,7 @@ def turn(simulation: Steered, server: Server, kind: str) -> float:
     if kind != ALONE:
         command = [sys.executable, "-m", "benchmarks.studio", "--client", server.address]
         process = subprocess.Popen(command + ["--stalled"] * (kind == STALLED))
-        while not simulation.watchers:
+        while not simulation.clients:
             time.sleep(0.05)
         time.sleep(2.0)  # what is compiled for it, and what comes first
     trainer = simulation._trainers[0]
@@ -69,7 +69,7 @@ def turn(simulation: Steered, server: Server, kind: str) -> float:
     if process is not None:
         process.kill()
         process.wait()
-        while simulation.watchers:
+        while simulation.clients:
             time.sleep(0.05)
     return rate
 
@@ -120,7 +120,7 @@ def sizes(simulation: Steered) -> None:
     whole = len(bundle(frames))
     units = next(len(f) for f in frames if b'"topic":"units"' in f[:40])
     edges = next(len(f) for f in frames if b'"topic":"edges"' in f[:40])
-    learner = trainer.learner()
+    learner = simulation.learner()
     times = []
     for _ in range(20):
         began = time.perf_counter()

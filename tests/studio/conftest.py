@@ -11,7 +11,8 @@ class Live:
     """Nothing that learns: a board, and a list of what was asked for."""
 
     def __init__(self):
-        self.board, self.watchers, self.asked, self.deaf = Board(), 0, [], False
+        self.board, self.asked, self.deaf = Board(), [], False
+        self.clients = self.watchers = 0
         self.limits = Limits([10], {"lr": (0.0, 1.0)}, ["activity"], ["a"], {"validation": 5}, 3)
         self.say("hello")
 

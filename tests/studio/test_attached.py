@@ -60,7 +60,7 @@ class Onlooker:
     def __call__(self, loop, at, left):
         if self.one is None:
             self.one = Attached(Seen(loop, "dfa", at.step), self.folder)
-            self.one.watchers = self.watchers
+            self.one.clients = self.one.watchers = self.watchers
             self.one.start()
         for update in [update for update in self.turns if update <= at.step]:
             self.turns.pop(update)(self.one)
@@ -133,7 +133,7 @@ def test_it_waits_where_it_is_told_to_and_goes_on_where_nobody_is_left(net, task
         until(lambda: told(one)["state"].head["update"] == before + 2)
         time.sleep(0.3)
         still.append(told(one)["state"].head)
-        one.watchers = 0
+        one.clients = one.watchers = 0
 
     still = []
     with looking(tmp_path, turns={1: pause}) as onlooker:

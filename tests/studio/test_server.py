@@ -238,3 +238,14 @@ def test_a_page_that_was_not_built_says_how(live, monkeypatch, tmp_path):
     monkeypatch.setattr(page_module, "files", lambda name: tmp_path)
     with pytest.raises(RunError, match="make studio"):
         Server(live)
+
+
+def test_who_does_not_draw_watches_no_more_until_they_do(server, live, monkeypatch):
+    monkeypatch.setattr(server_module, "STALLED", 0.1)
+    with joined(server) as client:
+        client.recv(timeout=WAIT)
+        assert live.clients == 1
+        until(lambda: live.watchers == 0)
+        client.send('{"do": "ready"}')
+        until(lambda: live.watchers == 1)
+    until(lambda: live.clients == live.watchers == 0)

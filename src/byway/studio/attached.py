@@ -57,7 +57,7 @@ class Attached(Simulation):
 
     def __init__(self, seen: Seen, folder: Path, edges: int = DRAWN, paused: bool = False):
         super().__init__([seen], folder, Pace(paused=paused), edges)
-        self._seen, self._titles, self._had_watchers = seen, set(seen.titles()), False
+        self._seen, self._titles, self._met = seen, set(seen.titles()), False
         self._plotted, self._before, self._spent = 0, seen.update, 0.0
 
     def __call__(self, loop: Loop, at: Progress, left: int) -> int:
@@ -67,11 +67,11 @@ class Attached(Simulation):
             pace.made(at.step - self._before, at.seconds - self._spent)
         self._before, self._spent = at.step, at.seconds
         self._plot(at)
-        if self._over.is_set() or not self._watched:
-            self._let_go()
+        if self._over.is_set():
             return sys.maxsize
-        self._had_watchers = True
-        if self._seen.update != at.step and (ended or not pace.most() or self._is_due("taken")):
+        self._let_go()
+        taken = not pace.most() or self._is_due("taken")
+        if self._seen.update != at.step and (ended or (self._watched and taken)):
             self._seen.take(at.step)
             self._measure(now=ended)
         if ended:
@@ -80,13 +80,14 @@ class Attached(Simulation):
         elif (wait := pace.wait()) > 0:
             time.sleep(min(wait, STRETCH))
             return 0
-        return pace.most()
+        return pace.most() if self._watched or not pace.running else sys.maxsize
 
     def _let_go(self) -> None:
-        """Where all who watched are gone, nobody keeps it waiting."""
-        if self._had_watchers:
-            self._had_watchers, self._pace.speed = False, None
+        """Where all who were there are gone, nobody keeps it waiting."""
+        if self._met and not self.clients:
+            self._pace.speed = None
             self._pace.run()
+        self._met = self.clients > 0
 
     def _plot(self, at: Progress) -> None:
         """Add to the curves what the training has measured itself, from its start on."""

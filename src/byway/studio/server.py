@@ -39,6 +39,8 @@ from byway.studio.page import HERE, page
 OURS = {HERE, "localhost", "::1"}
 # The largest message of a client [B]; the shortest time between two bundles [s]; clients at once.
 LARGEST, PAUSE, MOST_CLIENTS = 2**18, 0.05, 64
+# How long a client may take to draw what it got before it counts as one that looks away [s].
+STALLED = 1.0
 # A notebook of this machine may frame the page.
 POLICY = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
@@ -60,6 +62,7 @@ class Live(Protocol):
     """What a server needs of a simulation."""
 
     board: Board
+    clients: int
     watchers: int
 
     @property
@@ -188,21 +191,21 @@ class Server:
         if live is None or not ours or not self._knows(socket):
             await socket.close(REFUSED)
             return
-        if live.watchers >= MOST_CLIENTS:
+        if live.clients >= MOST_CLIENTS:
             await socket.close(1013)
             return
         await socket.accept()
-        live.watchers += 1
+        live.clients += 1
         credit, new = asyncio.Event(), asyncio.Event()
         credit.set()
         self._new.add(new)
-        sending = asyncio.create_task(_send(socket, live.board, credit, new))
+        sending = asyncio.create_task(_send(socket, live, credit, new))
         try:
             await self._hear(socket, live, credit)
         except WebSocketDisconnect:
             pass
         finally:
-            live.watchers -= 1
+            live.clients -= 1
             self._new.discard(new)
             sending.cancel()
             with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
@@ -228,19 +231,33 @@ class Server:
             await socket.send_text(json.dumps(answer))
 
 
-async def _send(socket: WebSocket, board: Board, credit: asyncio.Event, new: asyncio.Event) -> None:
-    """Send what is new whenever the client has drawn what it got."""
+async def _send(socket: WebSocket, live: Live, credit: asyncio.Event, new: asyncio.Event) -> None:
+    """Send what is new whenever the client has drawn what it got. One that stalls, as a page in a
+    hidden tab does, watches no more, until it draws again: nothing is computed for it.
+    """
     seen = Seen()
-    while True:
-        await credit.wait()
-        new.clear()
-        frames, seen = await asyncio.to_thread(board.since, seen)
-        if frames:
-            credit.clear()
-            await socket.send_bytes(bundle(frames))
-            await asyncio.sleep(PAUSE)
-        else:
-            await new.wait()
+    live.watchers += 1
+    try:
+        while True:
+            if not credit.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(credit.wait(), STALLED)
+            if not credit.is_set():
+                live.watchers -= 1
+                try:
+                    await credit.wait()
+                finally:
+                    live.watchers += 1
+            new.clear()
+            frames, seen = await asyncio.to_thread(live.board.since, seen)
+            if frames:
+                credit.clear()
+                await socket.send_bytes(bundle(frames))
+                await asyncio.sleep(PAUSE)
+            else:
+                await new.wait()
+    finally:
+        live.watchers -= 1
 
 
 class _Guard:

@@ -34,7 +34,7 @@ from byway.studio.trained import Trained
 # what another thread trains taken over [s].
 OFTEN = {"units": 0.1, "edges": 0.5, "picked": 1.0, "state": 0.1, "taken": 0.1}
 # What is measured takes so small a share of the time, and comes so often at most, and at least [s].
-SHARE, MEASURED, RARE = 0.05, 1.0, 10.0
+SHARE, MEASURED, RARE = 0.01, 1.0, 10.0
 # How long after the first look what may be asked for next is compiled [s].
 SOON = 2.0
 # Commands that wait; words that are kept.
@@ -58,7 +58,8 @@ class Simulation:
     Attributes:
         board: what is to be seen.
         limits: what may be asked for.
-        watchers: how many watch; whoever serves them counts.
+        clients: how many are there; whoever serves them counts.
+        watchers: how many of them draw what they get: nothing is computed for the others.
         saved: the files that were written.
 
     Raises:
@@ -78,7 +79,7 @@ class Simulation:
             raise ConfigError(
                 f"speed = {pace.speed:g}", f"1 to {MOST_SPEED:g} updates a second", "try 100"
             )
-        self.board, self.watchers = Board(), 0
+        self.board, self.clients, self.watchers = Board(), 0, 0
         self._trained, self._folder, self._pace, self._tour = trained, folder, pace, tour
         self._sides = [Side(number, one, self.board) for number, one in enumerate(trained)]
         loop = trained[0].loop
@@ -411,7 +412,7 @@ class Simulation:
                 "seconds": recorder.seconds,
                 "bytes": recorder.bytes,
             },
-            "clients": self.watchers,
+            "clients": self.clients,
             "notices": self._notices,
             "saved": self.saved,
             "tour": self._tour,
