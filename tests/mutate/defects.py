@@ -1973,6 +1973,13 @@ STUDIO = [
         _of("studio/test_attached", "it_learns_to_the_bit_what_it_learns_unwatched_and_is_seen_to"),
     ),
     Defect(
+        "a_page_in_a_hidden_tab_is_computed_for",
+        "studio/server.py",
+        "if not credit.is_set():\n                live.watchers -= 1",
+        "if not credit.is_set():\n                live.watchers -= 0",
+        _of("studio/test_server", "who_does_not_draw_watches_no_more_until_they_do"),
+    ),
+    Defect(
         "strangers_get_a_socket",
         "studio/server.py",
         " or not self._knows(socket)",

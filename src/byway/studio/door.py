@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from byway.core.errors import BywayError, RunError
-from byway.studio.attached import Attached, Seen
-from byway.studio.watching import server
 from byway.system.together import alone
 from byway.training.checkpoint import Progress
 from byway.training.loop import Loop
@@ -28,7 +26,7 @@ STUDIO, ASKED, ADDRESS = "studio", "asked.json", "address.json"
 
 class Door:
     """The `watch` of a training: lets the studio in once somebody asks, and out when nobody does.
-    Until then it costs a look at the folder.
+    Until then it costs a look at the folder, and imports nothing of the studio.
 
     Args:
         folder: that of the job.
@@ -37,7 +35,7 @@ class Door:
 
     def __init__(self, folder: Path, label: str):
         self._place, self._label = folder / STUDIO, label
-        self._inside: tuple[Attached, Any] | None = None
+        self._inside: tuple[Any, Any] | None = None
         self._opening: threading.Thread | None = None
 
     def __enter__(self) -> "Door":
@@ -56,13 +54,18 @@ class Door:
             self._close()
             return sys.maxsize
         if self._opening is None and alone():
+            from byway.studio.attached import Seen
+
             # What is shown is compiled while training goes on.
             given = asked, Seen(loop, self._label, at.step)
             self._opening = threading.Thread(target=self._open, args=given, daemon=True)
             self._opening.start()
         return sys.maxsize if self._inside is None else self._inside[0](loop, at, left)
 
-    def _open(self, asked: Path, seen: Seen) -> None:
+    def _open(self, asked: Path, seen: Any) -> None:
+        from byway.studio.attached import Attached
+        from byway.studio.watching import server
+
         try:
             wanted = json.loads(asked.read_text(encoding="utf-8"))
             inside = Attached(seen, Path(wanted["out"]), wanted["edges"], wanted["paused"])

@@ -11,7 +11,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -121,7 +121,8 @@ class Simulation:
         self._every = OFTEN | dict.fromkeys(("scores", "angles", "life"), MEASURED)
         self._wanted: queue.Queue[Command] = queue.Queue(WAITING)
         self._due: queue.Queue[Callable[[], None]] = queue.Queue()
-        self._first, self._programs = np.inf, list[None]().__iter__()
+        self._first = np.inf
+        self._programs: Iterator[None] = iter(())
         self._over, self._between = threading.Event(), threading.RLock()
         self._problem: BaseException | None = None
         self._threads = [

@@ -138,10 +138,11 @@ class Watcher:
 
     def __call__(self, loop: Loop, at: Progress, left: int) -> int:
         """See `byway.training.course.Watch`."""
-        if self._attached is None or loop is not self._loop:
+        attached = self._attached
+        if attached is None or loop is not self._loop:
             self.stop()
-            self._begin(loop, at)
-        return self._attached(loop, at, left) if self._attached is not None else left
+            attached = self._begin(loop, at)
+        return attached(loop, at, left)
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most [s]; whether it has ended."""
@@ -164,7 +165,7 @@ class Watcher:
     def __repr__(self) -> str:
         return f"<Watcher at {self.address or 'no address yet'}>"
 
-    def _begin(self, loop: Loop, at: Progress) -> None:
+    def _begin(self, loop: Loop, at: Progress) -> Attached:
         attached = Attached(Seen(loop, loop.rule.id, at.step), *self._given)
         self._server = server(attached, **self._serving)
         if self._record is not None:
@@ -175,6 +176,7 @@ class Watcher:
         print(f"watch it at {self.address}", flush=True)
         if self._browser:
             webbrowser.open(self.address)
+        return attached
 
 
 @taking(Options)
