@@ -133,6 +133,17 @@ RULES = [
         _of("rules/test_ff", "update_of_each_layer_is_the_gradient_of_its_own_loss"),
     ),
     Defect(
+        "ff_writes_the_label_where_few_units_see_it",
+        "rules/local/ff.py",
+        "any(isinstance(p, FixedFanIn) for p in net.outgoing(net.input))",
+        "False",
+        _of(
+            "rules/test_ff",
+            "where_units_read_few_inputs_a_label_is_a_pattern_that_all_of_them_see",
+            "a_pattern_writes_over_nothing",
+        ),
+    ),
+    Defect(
         "ff_judges_alone_where_layers_judge_together",
         "rules/local/ff.py",
         "for one in (net.hidden if self.together else (h,))",

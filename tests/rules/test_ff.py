@@ -391,3 +391,56 @@ def test_of_one_label_there_is_no_wrong_one(name):
     byway.rule(name).accepts(made(8, 6, 2, norm=True))
     with pytest.raises(RuleError, match="1 output"):
         byway.rule(name).accepts(made(8, 6, 1, norm=True))
+
+
+def _sparse(seed=3):
+    """Two hidden layers whose units read 3 others each."""
+    net = mlp(8, 6, 5, CLASSES, fan_in=3, norm=True).redraw(jax.random.key(seed))
+    return by_hand.with_biases(net)
+
+
+def _dense(p):
+    """A weight for each pair of units, out of a wiring table."""
+    weight = np.zeros(p.by_entries().weight.shape)
+    for post, row in enumerate(np.asarray(p.index)):
+        weight[row, post] = np.asarray(p.weight)[post]
+    return weight
+
+
+def test_where_units_read_few_inputs_a_label_is_a_pattern_that_all_of_them_see():
+    """And each layer's update is the gradient of its own loss still, synapse by synapse."""
+    net, rule = _sparse(), FF(peer=0.7)
+    x, target = by_hand.sample(8, CLASSES, batch=6)
+    patterns = np.asarray(rule.init(net, jax.random.key(7)))
+    memory = {h.name: jnp.full(h.shape, 0.3) for h in net.hidden}
+    _, update, record = by_hand.taught(rule, net, x, target, memory=memory)
+    z = {name: _inputs(record, name) for name in ("neutral", "positive", "negative")}
+    plain = np.asarray(by_hand.rms_normalised(x))
+    np.testing.assert_allclose(z["positive"], plain + np.asarray(target) @ patterns, rtol=1e-12)
+    np.testing.assert_allclose(z["neutral"], plain + patterns.mean(0)[None], rtol=1e-12)
+    wrong = (z["negative"] - plain) @ np.linalg.pinv(patterns)
+    np.testing.assert_allclose(np.sort(wrong), np.tile([0.0, 0, 1], (6, 1)), atol=1e-12)
+    assert not np.any(wrong * np.asarray(target) > 0.5)
+    positive, negative = z["positive"], z["negative"]
+    for p in net.projections[:-1]:
+        received = [np.asarray(by_hand.rms_normalised(a)) for a in (positive, negative)]
+        rows = np.arange(len(p.weight))[:, None]
+
+        def loss(theta, p=p, received=received, rows=rows):
+            table = jnp.zeros((p.sources, len(p.weight))).at[p.index, rows].set(theta["weight"])
+            layer = lambda pre: jnp.asarray(pre) @ table + theta["bias"][None]
+            return _local_loss(rule, layer, *received, memory[p.dst])
+
+        true = jax.jit(jax.grad(loss))(p.theta)
+        assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: true}) < 1e-12
+        positive, negative = (np.maximum(a @ _dense(p) + np.asarray(p.bias), 0) for a in received)
+
+
+def test_a_pattern_writes_over_nothing():
+    """Four features of which each shows the class, in a task that can spare none."""
+    draw, labels = np.random.default_rng(0), np.arange(600) % 2
+    x = draw.normal(size=(600, 4)) + 2 * (2 * labels - 1)[:, None]
+    task = byway.Data(x, labels)
+    net = byway.grownet(task.input_shape, 24, 2, regions=2, fan_in=3, norm=True)
+    options = {"epochs": 10, "batch": 32, "lr": 1e-2, "looks": 0, "progress": False}
+    assert byway.fit(net, FF(), task, **options).accuracy[0] > 0.9

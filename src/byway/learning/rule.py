@@ -160,7 +160,7 @@ class Rule(Pair):
         network_options: options of the network builders that it works best with, or cannot do
             without.
         writes_label: whether f writes the label over the first inputs, one for each class: they
-            must be spare (`Task.spare`).
+            must be spare (`Task.spare`), unless `overwritten` says otherwise of a network.
         settles: whether f takes many small steps on each sample by itself, so that a batch is worth
             dividing among cores.
         in_time: whether it learns from sequences.
@@ -192,6 +192,10 @@ class Rule(Pair):
         file's name.
         """
         return snake_case(type(self).__name__)
+
+    def overwritten(self, net: Network) -> int:
+        """How many of the first inputs f writes a label over, which must be spare."""
+        return net[net.output].size if self.writes_label else 0
 
     @property
     def claimed(self) -> Claims:

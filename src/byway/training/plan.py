@@ -172,7 +172,7 @@ class Plan:
             )
         x = _handed_out(task, data, self.batch)[0]
         updates = _updates_a_batch(rule, net, task, x, self.every)
-        if rule.writes_label and (spare := task.spare) < (classes := task.outputs):
+        if (classes := rule.overwritten(net)) > (spare := task.spare):
             raise RuleError(
                 f"{rule.id} writes the label over the first {classes} inputs, and the task "
                 f"{task.id} can spare {spare}",

@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Key
 
 from byway.core.errors import RuleError
 from byway.core.record import Phase
 from byway.network.network import Network
 from byway.network.projections import Projection
+
+# Keeps patterns of classes apart from the weights, even where a caller draws both from one key.
+PATTERNS = 0x1C
 
 
 def require_layers(net: Network, rule_id: str) -> None:
@@ -132,6 +135,20 @@ def halves(phase: Phase) -> tuple[Phase, Phase]:
         return jax.tree.map(lambda a: a[rows] if eqx.is_array(a) else a, phase)
 
     return part(slice(size)), part(slice(size, None))
+
+
+def class_patterns(net: Network, key: Key[Array, ""]) -> Float[Array, "classes *inputs"]:
+    """P: a pattern for each class, as large as a sample, standard normal."""
+    shape = (net[net.output].size, *net[net.input].shape)
+    return jax.random.normal(jax.random.fold_in(key, PATTERNS), shape, net.dtype)
+
+
+def overlaid(
+    net: Network, x: Float[Array, "batch *inputs"], patterns: Float[Array, "classes *inputs"]
+) -> "LabelledPasses":
+    """The passes of samples over which a label is laid: z = n(x) + P^T y."""
+    write = lambda x, label: x + jnp.tensordot(label, patterns, 1)
+    return LabelledPasses(net, net[net.input].send(x), write, patterns)
 
 
 class LabelledPasses:

@@ -5,8 +5,9 @@ with a wrong label. No error travels between layers. Wrong labels are hard ones:
 softmax head's own belief. A hidden layer may be a black box: the update takes the activity 2 h as
 it is. That is the slope of the goodness by u for relu units; for a black box it is a stand-in.
 
-    f:  z = x, whose first C inputs are set to the label;   h_l = relu(W_l n(h_{l-1}) + b_l),
-        n(h) = h / rms(h)
+    f:  z = x, whose first C inputs are set to the label; where units read but a few inputs (a fixed
+        fan-in) z = n(x) + P^T y, a pattern over all of them for each class, P ~ N(0, 1) (gamma)
+        h_l = relu(W_l n(h_{l-1}) + b_l),   n(h) = h / rms(h)
         three passes: "neutral" (1/C for each label), "positive" (the right label), "negative" (a
             wrong label, drawn from the softmax of the head in the neutral pass; not hard: each as
             likely)
@@ -26,19 +27,22 @@ it is. That is the slope of the goodness by u for relu units; for a black box it
     readouts["head"]: the softmax head after one neutral pass; readouts[population]: the goodness of
         one layer alone.
 
-Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units"
+Shapes   pre "batch pre", post "batch post", W "pre post", memory[population] "units", gamma
+         "classes *inputs" or nothing
 Units    activity dimensionless
 Claims   transport no | locking yes | derivative no | signal target and error | phases 3 | memory
          units
-Limits   what the first C inputs held is lost: it trains on tasks that can spare them. A hard
+Limits   what the first C inputs held is lost: it trains on tasks that can spare them, unless the
+         label is a pattern. A hard
          negative depends on the head's answer for this sample, so the negative pass waits for the
          neutral one: the lock is through one sampled label, and no gradient flows through it. With
          labels that are not hard, and layers that judge alone, there is no lock. A
          convolution sees the label only where its kernel covers the first inputs
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv
          2212.13345; peer normalisation and head as in its published code; together: Lorberbom et
-         al., Layer collaboration in the forward-forward algorithm, 2023, arXiv 2305.12393; differs
-         in: weights drawn as He et al., any optimiser, thresholds are summed with the goodness
+         al., Layer collaboration in the forward-forward algorithm, 2023, arXiv 2305.12393; patterns
+         as in Lee and Song, SymBa, 2023, arXiv 2303.08418; differs in: weights drawn as He et al.,
+         any optimiser, thresholds are summed with the goodness
 """
 
 import dataclasses
@@ -52,11 +56,14 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
+from byway.network.sparse import FixedFanIn
 from byway.rules import able
 from byway.rules.local._goodness import (
     LabelledPasses,
     both,
+    class_patterns,
     halves,
+    overlaid,
     peers,
     push,
     require_layers,
@@ -109,12 +116,22 @@ class FF(Rule):
         net.require_slopes(self.id, able, [net.output])
         require_layers(net, self.id)
         require_wrong_labels(net, self.id)
-        if net[net.input].size < net[net.output].size:
+        if self.overwritten(net) > net[net.input].size:
             raise RuleError(
                 f"ff was given {net[net.input].size} inputs",
                 f"at least {net[net.output].size}: the label is written there",
                 "widen x",
             )
+
+    @override
+    def overwritten(self, net):
+        """One input for each class, or none where the label is a pattern."""
+        return 0 if _few(net) else net[net.output].size
+
+    @override
+    def init(self, net, key):
+        """P, where the label is a pattern."""
+        return class_patterns(net, key) if _few(net) else {}
 
     @override
     def start(self, gamma, net, batch):
@@ -123,9 +140,12 @@ class FF(Rule):
 
     @override
     def f(self, gamma, net, state, x, signal, key):
-        x = net.place(x)
-        classes = net[net.output].size
-        passes = LabelledPasses(net, x, _with_label, _labels(x, classes))
+        x, classes = net.place(x), net[net.output].size
+        passes = (
+            overlaid(net, x, gamma)
+            if _few(net)
+            else LabelledPasses(net, x, _with_label, _labels(x, classes))
+        )
         neutral = passes.forward()
         head = neutral.post[net.output]
         if signal is None:
@@ -156,7 +176,7 @@ class FF(Rule):
         for p in net.projections:
             if p.dst == net.output:
                 update[p.name] = p.outer(neutral.pre[p.name], signal.error(record.output))
-            elif p.src == net.input:
+            elif p.src == net.input and not _few(net):
                 update[p.name] = _label_outer(
                     p,
                     positive.pre[p.name],
@@ -167,6 +187,13 @@ class FF(Rule):
             else:
                 update[p.name] = both(p, positive, negative, delta[p.dst])
         return means, Update(update)
+
+
+def _few(net):
+    """Whether some units that read the input read but a few of it: the first ones, where a label
+    would stand, are seen by some units only.
+    """
+    return any(isinstance(p, FixedFanIn) for p in net.outgoing(net.input))
 
 
 def _label_outer(p, positive, negative, delta, classes):

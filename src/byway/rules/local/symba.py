@@ -43,17 +43,15 @@ from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
 from byway.rules import able
 from byway.rules.local._goodness import (
-    LabelledPasses,
     both,
+    class_patterns,
     goodness,
     halves,
+    overlaid,
     per_sample,
     require_layers,
     require_wrong_labels,
 )
-
-# Keeps the patterns apart from the weights, even where a caller draws both from one key.
-PATTERNS = 0x1C
 
 
 class Symba(Rule):
@@ -85,16 +83,11 @@ class Symba(Rule):
     @override
     def init(self, net, key):
         """P: a pattern for each class, standard normal."""
-        shape = (net[net.output].size, *net[net.input].shape)
-        return jax.random.normal(jax.random.fold_in(key, PATTERNS), shape, net.dtype)
+        return class_patterns(net, key)
 
     @override
     def f(self, gamma, net, state, x, signal, key):
-        x = net[net.input].send(net.place(x))
-        patterns = self.pattern * gamma
-        passes = LabelledPasses(
-            net, x, lambda x, label: x + jnp.tensordot(label, patterns, 1), patterns
-        )
+        passes = overlaid(net, net.place(x), self.pattern * gamma)
         neutral = passes.forward()
         head = neutral.post[net.output]
         if signal is None:
