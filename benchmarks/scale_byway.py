@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 import byway
 from benchmarks import scale
-from byway.network.builders import placed
+from byway.network.builders.assembly import placed
 from byway.network.cell import Local, StatefulCell
 from byway.network.network import Network
 from byway.network.projections import Dense

@@ -17,7 +17,7 @@ from unittest.mock import patch
 import jax
 import jax.numpy as jnp
 
-from byway.network.builders import placed
+from byway.network.builders.assembly import placed
 from byway.network.projections import Dense
 from byway.network.sparse import FixedFanIn
 

@@ -45,6 +45,7 @@ _HOME = {
     "lru": "network.builders",
     "coupled": "network.builders",
     "revnet": "network.builders",
+    "conv_revnet": "network.builders",
     "topdown": "network.builders",
     "ode": "network.builders",
     "orthogonal": "network.builders",

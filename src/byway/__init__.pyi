@@ -55,6 +55,7 @@ from byway.network.activations import Activation as Activation
 from byway.network.activations import leaky_relu as leaky_relu
 from byway.network.activations import quantised as quantised
 from byway.network.blackbox import host as host
+from byway.network.builders import conv_revnet as conv_revnet
 
 # Networks: built, brought from Equinox, and what they are made of.
 from byway.network.builders import convnet as convnet

@@ -11,7 +11,7 @@ from tests.part import some
 
 import byway
 from byway.core.errors import RuleError, ShapeError
-from byway.network.builders import placed
+from byway.network.builders.assembly import placed
 from byway.network.fan_out import MOST, FanOut
 from byway.network.sparse import FixedFanIn
 

@@ -11,7 +11,7 @@ from scipy import spatial, stats
 
 import byway
 from byway.core.errors import ConfigError, ShapeError, UnknownNameError
-from byway.network.builders import placed
+from byway.network.builders.assembly import placed
 from byway.network.grown import SIDE, grownet
 from byway.network.sparse import FixedFanIn
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 import byway
 from byway.network import grown, sparse
-from byway.network.builders import placed
+from byway.network.builders.assembly import placed
 from byway.network.nearby import cells, drawn_near
 from byway.network.sparse import FixedFanIn
 

@@ -10,7 +10,8 @@ import by_hand
 import byway
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import SquaredError
-from byway.network.builders import convnet, graph, placed
+from byway.network.builders import convnet, graph
+from byway.network.builders.assembly import placed
 from byway.network.convolutions import Conv, LocallyConnected
 from byway.network.sparse import FixedFanIn
 from byway.rules.backprop.bp import BP

@@ -18,7 +18,7 @@ IN_TIME = ("rnn", "lru", "coupled", "orthogonal")
 
 def _net(kind):
     task = byway.task("delayed_xor" if kind in IN_TIME else "digits")
-    hidden = {"revnet": (18,), "convnet": ()}.get(kind, (12, 8))
+    hidden = {"revnet": (18,), "convnet": (), "conv_revnet": ()}.get(kind, (12, 8))
     return NETWORKS[kind](task, hidden, {"units": 40} if kind == "grownet" else {})
 
 

@@ -18,7 +18,8 @@ from byway.core.task import Split, Task
 from byway.learning.rule import Rule
 from byway.network.activations import quantised
 from byway.network.blackbox import device, host
-from byway.network.builders import Phi, graph
+from byway.network.builders import graph
+from byway.network.builders.assembly import Phi
 from byway.network.network import Network
 from byway.rules import RULES
 from byway.training.fit import fit

@@ -6,10 +6,11 @@ import dataclasses
 from collections.abc import Callable
 
 from byway.core.errors import ConfigError, look_up
-from byway.core.given import require_whole
+from byway.core.given import require_whole, shown
 from byway.core.task import Task
 from byway.learning.rule import Rule
 from byway.network.builders import (
+    conv_revnet,
     convnet,
     coupled,
     lru,
@@ -27,16 +28,18 @@ from byway.network.network import Network
 # setting.
 CHANNELS, UNITS = (16, 32), 500
 ONLY: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("channels", "kernel", "pool"), ("convnet",)),
+    **dict.fromkeys(("channels", "kernel", "pool"), ("convnet", "conv_revnet")),
     **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
     **dict.fromkeys(("regions", "form", "spare", "born", "reach", "cycles", "speed"), ("grownet",)),
     "fan_in": ("mlp", "grownet"),
     "code": ("mlp",),
     "units": ("lru", "grownet"),
-    "blocks": ("revnet",),
+    "blocks": ("revnet", "conv_revnet"),
     "stages": ("orthogonal",),
     "dummies": ("orthogonal",),
 }
+# Kinds without dense hidden layers, and what says their size.
+UNLAYERED = {"grownet": "net.units", "conv_revnet": "net.channels and net.blocks"}
 NETWORKS: dict[str, Callable[..., Network]] = {
     "mlp": lambda task, hidden, options: mlp(task.input_shape, *hidden, task.outputs, **options),
     "rnn": lambda task, hidden, options: rnn(task.input_shape, *hidden, task.outputs, **options),
@@ -50,11 +53,14 @@ NETWORKS: dict[str, Callable[..., Network]] = {
     "revnet": lambda task, hidden, options: revnet(
         task.input_shape, *hidden, task.outputs, **options
     ),
+    "conv_revnet": lambda task, _, options: conv_revnet(
+        task.input_shape, options.pop("channels", CHANNELS), task.outputs, **options
+    ),
     "topdown": lambda task, hidden, options: topdown(
         task.input_shape, *hidden, task.outputs, **options
     ),
     "ode": lambda task, hidden, options: ode(task.input_shape, *hidden, task.outputs, **options),
-    "grownet": lambda task, hidden, options: grownet(
+    "grownet": lambda task, _, options: grownet(
         task.input_shape, options.pop("units", UNITS), task.outputs, **options
     ),
     "convnet": lambda task, hidden, options: convnet(
@@ -72,17 +78,16 @@ class NetSettings:
     """The network that every rule trains.
 
     Attributes:
-        kind: mlp, convnet, topdown (layers that project to both their neighbours), revnet
-            (residual, of two streams that can be gone back through), rnn, lru (linear recurrent
-            units), coupled (recurrent, with layers of two halves that can be gone back through),
-            orthogonal (recurrent, of rotations, which can be, too), ode (a neural ODE), or grownet
-            (units in space, wired by distance); by default rnn where samples are sequences, mlp
-            elsewhere.
+        kind: mlp, convnet, topdown (layers that project to both their neighbours), rnn, lru (linear
+            recurrent units), ode (a neural ODE), grownet (units in space, wired by distance); of
+            those that can be gone back through revnet (residual, of two streams), conv_revnet (of
+            convolutions), coupled (recurrent, of two halves), orthogonal (recurrent, of rotations);
+            by default rnn where samples are sequences, mlp elsewhere.
         hidden: sizes of the dense hidden layers; of a revnet, the units of both streams together;
             of an ode, its state and the layers of its right-hand side. The task's suggestion by
             default, none after convolutions.
-        channels: output channels of each convolution, for a convnet; 16 32 by default.
-        kernel: side of every kernel of a convnet [pixel]; 3 by default.
+        channels: of each convolution, or of each stage of a conv_revnet; 16 32 by default.
+        kernel: side of every kernel [pixel]; 3 by default.
         pool: side of the mean-pooling window after a convolution [pixel]; 2 by default.
         activation: of hidden layers: relu, long_relu, leaky_relu, tanh, sigmoid, hard_sigmoid,
             softplus, identity, quantised; in time also leaky, lif, alif, gru, lstm, rev_lstm,
@@ -102,14 +107,14 @@ class NetSettings:
             default, inf for wiring blind to distance.
         cycles: whether regions of a grownet read themselves and those beyond them too.
         speed: of conduction in a grownet [um a time step]; no delays by default.
-        blocks: how many blocks a revnet has, each of two hidden layers; 8 by default.
+        blocks: how many blocks of two hidden layers a revnet has, 8 by default, or each stage of a
+            conv_revnet, 2 by default.
         duration: how long an ode is integrated; 1 by default.
         steps: steps of its solver in that time; 16 by default.
         decay: rate at which its state decays by itself; 0 by default.
         method: of its solver: euler, midpoint or rk4, the default.
         stages: stages of rotations in an orthogonal layer; log2 of its units by default.
-        dummies: units more in each layer of an orthogonal network, which nothing but the layer
-            itself reads; none by default.
+        dummies: units more in an orthogonal layer, read by itself alone; none by default.
         norm: whether input and hidden layers send their activity divided by its root mean square;
             ff always does.
         bias: whether projections have a bias.
@@ -144,9 +149,12 @@ class NetSettings:
     def resolved(self, task: Task) -> "NetSettings":
         """The same network with what a task suggests written out."""
         kind = ("rnn" if task.in_time else "mlp") if self.kind is None else self.kind
+        suggested = tuple(task.suggests.hidden)
         # A revnet is as wide all the way.
-        few = {"convnet": 0, "revnet": 1}.get(kind)
-        hidden = tuple(task.suggests.hidden)[:few] if self.hidden is None else self.hidden
+        few = {"convnet": 0, "revnet": 1, **dict.fromkeys(UNLAYERED, 0)}.get(kind)
+        # Runs of version 0.1 have the suggestion written out for a grownet, too.
+        unset = self.hidden is None or (kind in UNLAYERED and self.hidden == suggested)
+        hidden = suggested[:few] if unset else self.hidden
         return dataclasses.replace(self, kind=kind, hidden=hidden)
 
     def __call__(self, task: Task, rule: Rule) -> Network:
@@ -159,6 +167,12 @@ class NetSettings:
         mine = self.resolved(task)
         kind = mine.kind or ""
         builder = look_up("network kind", kind, NETWORKS)
+        if mine.hidden and kind in UNLAYERED:
+            raise ConfigError(
+                f"net.hidden = {shown(mine.hidden)} for a network of the kind {kind}",
+                f"its size by {UNLAYERED[kind]}",
+                "leave net.hidden out",
+            )
         options = {
             name: value
             for name, value in vars(mine).items()

@@ -20,7 +20,7 @@ from typing_extensions import override
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import require, shown
 from byway.network.activations import ACTIVATIONS, Activation
-from byway.network.builders import Shape, as_shape, placed
+from byway.network.builders.assembly import Shape, as_shape, placed
 from byway.network.network import Network
 from byway.network.projections import Transposed
 

@@ -15,7 +15,8 @@ from scipy import spatial
 
 from byway.core.errors import ConfigError, ShapeError, look_up
 from byway.core.given import is_number, is_whole, require_whole, shown
-from byway.network.builders import Phi, Shape, as_shape, graph, placed
+from byway.network.builders import graph
+from byway.network.builders.assembly import Phi, Shape, as_shape, placed
 from byway.network.network import Network
 from byway.network.space import sheet
 from byway.network.sparse import DRAWN, FixedFanIn

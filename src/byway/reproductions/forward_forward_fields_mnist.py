@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from typing_extensions import override
 
-from byway.network.builders import graph, placed
+from byway.network.builders import graph
+from byway.network.builders.assembly import placed
 from byway.network.convolutions import LocallyConnected
 from byway.reproductions._claims import Measured, Reaches
 from byway.reproductions._forward_forward import ForwardForward

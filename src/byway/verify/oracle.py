@@ -73,20 +73,19 @@ def normalised(h: Array) -> Array:
     return h / (jnp.sqrt(jnp.sum(h**2, axes, keepdims=True) / h[0].size) + 1e-8)
 
 
-def current(h: Array, w: dict[str, Array]) -> Array:
-    """What a projection with the weights `w` makes of `h`: a convolution with mean pooling by 2, or
-    a product.
+def current(h: Array, w: dict[str, Array], pool: int = 2) -> Array:
+    """What a projection with the weights `w` makes of `h`: a convolution with mean pooling, or a
+    product.
     """
+    bias = w.get("bias", jnp.zeros(1))
     if w["weight"].ndim == 2:
-        return h.reshape(len(h), -1) @ w["weight"] + w.get("bias", jnp.zeros(1))[None, :]
+        return h.reshape(len(h), -1) @ w["weight"] + bias[None, :]
     u = jax.lax.conv_general_dilated(
         h, w["weight"], (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )
     batch, height, width, out = u.shape
-    return (
-        u.reshape(batch, height // 2, 2, width // 2, 2, out).mean((2, 4))
-        + w["bias"][None, None, None, :]
-    )
+    within = u.reshape(batch, height // pool, pool, width // pool, pool, out)
+    return within.mean((2, 4)) + bias[None, None, None, :]
 
 
 def activity(

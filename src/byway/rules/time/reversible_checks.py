@@ -9,7 +9,7 @@ import numpy as np
 
 from byway.core.check import Check
 from byway.core.signal import Signal, SquaredError
-from byway.network.builders import coupled, orthogonal, revnet
+from byway.network.builders import conv_revnet, coupled, orthogonal, revnet
 from byway.network.cells.integrator import Integrator
 from byway.verify.oracle import (
     Problem,
@@ -17,10 +17,10 @@ from byway.verify.oracle import (
     drawn,
     flat_memory,
     from_autodiff,
+    memory_of,
     normalised,
     samples,
     squared_error,
-    taught,
 )
 
 SOURCE, IN_DEPTH = "MacKay et al. 2018", "Gomez et al. 2017"
@@ -54,9 +54,24 @@ def checks(rule):
             IN_DEPTH,
         ),
         Check(
+            "2 stages of 2 blocks of images: update = autodiff of the streams",
+            lambda: from_autodiff(rule, images(2)),
+            1e-12,
+            IN_DEPTH,
+        ),
+        Check(
             "memory of a block more [bytes]",
-            lambda: (_held(rule, 5) - _held(rule, 2)) / 3,
+            lambda: _of_a_block(rule, partial(revnet, 3, 8, 2), (3,)),
             1.0,
+            IN_DEPTH,
+        ),
+        Check(
+            "memory of a block of images more, of what its units take",
+            lambda: (
+                _of_a_block(rule, partial(conv_revnet, (8, 8, 1), (4,), 2), (8, 8, 1))
+                / (64 * 4 * 4 * 8 * 8)
+            ),
+            0.01,
             IN_DEPTH,
         ),
     ]
@@ -136,23 +151,55 @@ def streams(blocks: int) -> Problem:
     x, target = (jnp.asarray(draw.normal(size=(4, n))) for n in (5, 2))
 
     def loss(theta):
-        through = lambda src, dst, h: current(h, theta[f"{src}-{dst}"])
-        one, two = through("input", "a0", x), through("input", "b0", x)
-        for i in range(1, blocks + 1):
-            f = jnp.tanh(through(f"b{i - 1}", f"f{i}", normalised(two)))
-            one = one + through(f"f{i}", f"a{i}", f)
-            g = jnp.tanh(through(f"a{i}", f"g{i}", normalised(one)))
-            two = two + through(f"g{i}", f"b{i}", g)
-        output = through(f"a{blocks}", "output", normalised(one))
-        output = output + through(f"b{blocks}", "output", normalised(two))
+        one, two = (current(x, theta[f"input-{own}0"]) for own in "ab")
+        one, two = through(theta, one, two, blocks)
+        output = current(normalised(one), theta[f"a{blocks}-output"])
+        output = output + current(normalised(two), theta[f"b{blocks}-output"])
         return jnp.mean(squared_error(output, target))
 
     return Problem(net, x, Signal(target, SquaredError()), loss)
 
 
-def _held(rule, blocks: int) -> float:
-    """What a compiled update needs besides its arguments and its results."""
-    net, (x, target) = revnet(3, 8, 2, blocks=blocks), samples((64, 3), 2)
-    program = jax.jit(lambda net, x, signal: taught(rule, net, x, signal))
-    memory = program.lower(net, x, Signal(target, SquaredError())).compile().memory_analysis()
-    return math.nan if memory is None else memory.temp_size_in_bytes
+def images(blocks: int) -> Problem:
+    """Two stages of convolutions, each with streams of its own."""
+    net = drawn(conv_revnet, (8, 8, 1), (2, 4), 2, blocks=blocks, activation="tanh")
+    draw = np.random.default_rng(0)
+    x, target = (jnp.asarray(draw.normal(size=(4, *s))) for s in ((8, 8, 1), (2,)))
+
+    def loss(theta):
+        sent = {"input": x}
+        for stage in "12":
+            begin = [
+                sum(current(h, theta[f"{src}-{own}{stage}_0"]) for src, h in sent.items())
+                for own in "ab"
+            ]
+            ends = through(theta, *begin, blocks, f"{stage}_", 1)
+            names = [f"{own}{stage}_{blocks}" for own in "ab"]
+            sent = {name: normalised(h) for name, h in zip(names, ends, strict=True)}
+        one, two = (current(h, theta[f"{src}-output"]) for src, h in sent.items())
+        output = one + two
+        return jnp.mean(squared_error(output, target))
+
+    return Problem(net, x, Signal(target, SquaredError()), loss)
+
+
+def through(theta, one, two, blocks, stage="", pool=2):
+    """Two streams after blocks of these weights."""
+
+    def added(src, function, dst, h):
+        inner = f"{function}{dst[1:]}"
+        hidden = jnp.tanh(current(normalised(h), theta[f"{src}-{inner}"], pool))
+        return current(hidden, theta[f"{inner}-{dst}"], pool)
+
+    for i in range(1, blocks + 1):
+        one = one + added(f"b{stage}{i - 1}", "f", f"a{stage}{i}", two)
+        two = two + added(f"a{stage}{i}", "g", f"b{stage}{i}", one)
+    return one, two
+
+
+def _of_a_block(rule, build, shape) -> float:
+    """What a compiled update needs for a block more."""
+    (x, target), held = samples((64, *shape), 2), []
+    for blocks in (2, 5):
+        held.append(memory_of(rule, build(blocks=blocks), x, Signal(target, SquaredError())))
+    return (held[1] - held[0]) / 3
