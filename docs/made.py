@@ -1,7 +1,8 @@
 """The pages that are made from the code each time the docs are built: rules, tasks, cells, growth
 policies, kinds of network, reproductions, the audit and what teaches.
 
-`python docs/made.py` makes that part of the figures anew that is made from the reproductions.
+`python docs/made.py` makes those parts of other pages anew that are made from the code: of the
+figures what the reproductions say, and the table of who trains networks in space.
 """
 
 import re
@@ -17,6 +18,7 @@ from byway.audit.page import AuditPart, audit_page, audit_part
 from byway.audit.verdict import audit
 from byway.growths import GROWTHS
 from byway.network.cells import CELLS
+from byway.pages import in_space
 from byway.pages.member import cell_page, cells_page, growth_page, growths_page
 from byway.pages.network import network_page, networks_page
 from byway.pages.reproduction import renewed, reproduction_page, reproductions_page
@@ -124,4 +126,7 @@ def _contents(addresses) -> str:
 if __name__ == "__main__":
     page = HERE / "figures.md"
     text = renewed(page.read_text(encoding="utf-8"), list(ours(REPRODUCTIONS)))
+    page.write_text(text, encoding="utf-8")
+    page = HERE / "how-to/in-space.md"
+    text = in_space.renewed(page.read_text(encoding="utf-8"), list(ours(RULES)))
     page.write_text(text, encoding="utf-8")

@@ -17,6 +17,7 @@ from byway.audit.verdict import audit
 from byway.core.check import Check
 from byway.growths import GROWTHS
 from byway.network.cells import CELLS
+from byway.pages import in_space
 from byway.pages.drawing import images_svg, network_svg, sequence_svg
 from byway.pages.member import cell_page, growth_page
 from byway.pages.network import ABOUT, network_page
@@ -303,3 +304,13 @@ def test_every_public_name_has_an_entry_in_the_page_of_the_interface():
     page = (DOCS / "api.md").read_text(encoding="utf-8")
     entries = re.findall(r"^\.\. auto\w+:: byway\.(\w+)$", page, flags=re.MULTILINE)
     assert sorted(entries) == sorted(byway.__all__)
+
+
+def test_who_trains_networks_in_space_is_what_the_rules_say():
+    page = (DOCS / "how-to/in-space.md").read_text(encoding="utf-8")
+    rules = [RULES.get(name)() for name in RULE_IDS]
+    assert in_space.renewed(page, rules) == page, "run 'python docs/made.py'"
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", in_space.who_trains(rules), re.MULTILINE))
+    assert rows["bp"] == "yes | · | · | ·"
+    assert rows["pc"] == "yes | yes | · | ·"
+    assert rows["eprop"] == "yes | · | yes | yes"

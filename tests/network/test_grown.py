@@ -179,6 +179,10 @@ def test_seeds_differ_in_wiring_and_not_in_places():
         ({"speed": -1.0}, ConfigError, "a length above 0"),
         ({"form": "cube"}, UnknownNameError, "volume"),
         ({"fan_in": 0}, ConfigError, "fan_in"),
+        ({"regions": 2, "readout_from": (2,)}, ConfigError, "regions, from 0 to 1"),
+        ({"regions": 2, "readout_from": (-1,)}, ConfigError, "regions, from 0 to 1"),
+        ({"regions": 2, "readout_from": (0, 0)}, ConfigError, "each once"),
+        ({"regions": 2, "readout_from": ()}, ConfigError, "each once"),
     ],
 )
 def test_what_cannot_be_is_refused(options, error, words):

@@ -100,7 +100,8 @@ def grownet(
         ShapeError: fewer units than regions, more synapses for a unit than there are others to
             read, or so few that no unit would read the input.
         UnknownNameError: a form that there is not.
-        ConfigError: a reach or a speed that is no length, or no unit at the start.
+        ConfigError: a reach or a speed that is no length, no unit at the start, or a region to read
+            that there is not.
     """
     require_whole("units", units, 1)
     require_whole("regions", regions, 1)
@@ -113,6 +114,17 @@ def grownet(
             )
     if not (is_number(born) and 0 < born <= 1):
         raise ConfigError(f"born = {shown(born)}", "a share, above 0 and up to 1", "leave born out")
+    read = tuple(range(regions) if readout_from is None else readout_from)
+    if (
+        not read
+        or len({*read}) < len(read)
+        or not all(is_whole(i) and 0 <= i < regions for i in read)
+    ):
+        raise ConfigError(
+            f"readout_from = {shown(read)}",
+            f"regions, from 0 to {regions - 1}, each once",
+            "leave it out for all of them",
+        )
     if units < regions:
         raise ShapeError(
             f"{units} units in {regions} regions", "one in each at least", "use fewer regions"
@@ -168,7 +180,6 @@ def grownet(
             "a share of a unit's synapses for the input",
             "raise fan_in or reach, or take fewer units",
         )
-    read = range(regions) if readout_from is None else readout_from
     edges += [(names[i], "output") for i in read]
     return graph(
         sizes,
