@@ -100,15 +100,3 @@ export interface Changed {
   /** Synapses that were there: from, to. */
   gone: [number, number][];
 }
-
-/** Slots as runs [first, count], where gaps of up to `gap` are bridged. */
-export function runs(slots: ArrayLike<number>, gap: number): [number, number][] {
-  const sorted = Uint32Array.from(slots).sort();
-  const found: [number, number][] = [];
-  for (const slot of sorted) {
-    const last = found.at(-1);
-    if (last !== undefined && slot <= last[0] + last[1] + gap) last[1] = slot - last[0] + 1;
-    else found.push([slot, 1]);
-  }
-  return found;
-}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Edges, runs } from "../src/edges";
+import { Edges } from "../src/edges";
 import { decode, FREE } from "../src/protocol";
 import { bundle, edges, frame } from "./bundles";
 
@@ -62,11 +62,4 @@ test("what is kept is a copy, not the bundle", () => {
   made.replace(f);
   f.arrays.src!.fill(77);
   expect([...made.src]).toEqual([0, 1, 5, 2]);
-});
-
-test("slots are joined to runs", () => {
-  expect(runs([7, 1, 2, 3, 30], 2)).toEqual([[1, 3], [7, 1], [30, 1]]);
-  expect(runs([7, 1, 2, 3, 30], 4)).toEqual([[1, 7], [30, 1]]);
-  expect(runs([5, 5], 0)).toEqual([[5, 1]]);
-  expect(runs([], 3)).toEqual([]);
 });

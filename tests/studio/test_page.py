@@ -466,6 +466,37 @@ def test_another_task_and_files(still, task):
     becomes(tab.locator(".saved li").last.inner_text, file)
 
 
+# Counts what is drawn in space.
+COUNTED = """() => {
+  const kind = WebGL2RenderingContext.prototype, { clear } = kind;
+  window.pictures = 0;
+  kind.clear = function (...given) {
+    window.pictures++;
+    return clear.apply(this, given);
+  };
+}"""
+
+
+def test_a_hundred_thousand_units_can_be_turned(browser, task, tmp_path):
+    """By a processor alone, too: as few lines as that takes, and all of them later."""
+    net = byway.mlp(task.input_shape, 99_926, task.outputs)
+    with (
+        trained(task, tmp_path, net=net, edges=200_000) as (_, address),
+        opened(browser, address) as tab,
+    ):
+        until(lambda: "200,000 of" in tab.locator(".counted").inner_text())
+        tab.evaluate(COUNTED)
+        pictures = lambda: tab.evaluate("window.pictures")
+        tab.locator("canvas.canvas").focus()
+        began = time.monotonic()
+        for number in range(10):
+            tab.keyboard.press("Shift+ArrowRight")
+            until(lambda number=number: pictures() > number)
+        assert time.monotonic() - began < WAIT / 2
+        # Nothing is drawn where nothing changes.
+        until(lambda: (time.sleep(3), pictures())[1] == (time.sleep(2), pictures())[1])
+
+
 def test_two_rules_side_by_side(browser, task, tmp_path):
     with (
         trained(task, tmp_path, "bp", "dfa") as (simulation, address),

@@ -177,6 +177,16 @@ def test_colour_edges_and_sample_are_chosen(started, data):
     until(lambda: told(one)["sample", 0].head["split"] == "validation")
 
 
+def test_what_is_asked_for_while_nobody_watches_is_seen_by_who_comes_next(started):
+    one = started()
+    until(lambda: ("units", 0) in told(one))
+    one.watchers = 0
+    ask(one, "edges", 100)
+    until(lambda: told(one)["state", 0].head["edges"] == 100)
+    one.watchers = 1
+    until(lambda: told(one)["edges", 0].head["limit"] == 100)
+
+
 def test_a_sequence_is_what_it_is_at_its_last_step_that_counts(tmp_path):
     task = byway.task("delayed_xor")
     net = byway.rnn(task.input_shape, 4, task.outputs)

@@ -259,7 +259,11 @@ class Simulation:
         """Hand over what is to be shown, unless what was handed over before still waits, or nothing
         was trained since.
         """
-        if not self._watched or (self._due.qsize() and not now):
+        if not self._watched:
+            if now:  # whoever comes next sees what was asked for meanwhile
+                self._shown.clear()
+            return
+        if self._due.qsize() and not now:
             return
         new = lambda what: now or self._shown.get(what) != self._update
         due = [

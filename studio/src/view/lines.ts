@@ -1,7 +1,14 @@
-import { BufferAttribute, GLSL3, InstancedBufferAttribute, InstancedBufferGeometry, Mesh, RawShaderMaterial, type Texture } from "three";
-import { type Edges, runs } from "../edges";
+import { BufferGeometry, DataTexture, GLSL3, Mesh, RawShaderMaterial, RGBAIntegerFormat, type Texture, UnsignedIntType } from "three";
+import type { Edges } from "../edges";
 import type { Ink } from "../look";
 import { COMMON, type Shared } from "./shared";
+
+/** Texels in a row. */
+const WIDTH = 1024;
+/** The corners of a line, as two triangles. */
+const CORNERS = 6;
+/** Lines are drawn so many slots apart, round and round, so that the first few are some of all: primes, of which one fits. */
+const STRIDES = [7919, 7907] as const;
 
 const NEVER = -1e6;
 const FLASH = 1.6;
@@ -10,22 +17,28 @@ const INKS: Record<Ink | "tone", number> = { sign: 0, age: 1, delay: 2, populati
 const VERTEX = /* glsl */ `${COMMON}
 uniform mat4 modelViewMatrix, projectionMatrix;
 uniform highp sampler2D places;
+uniform highp usampler2D lines;
 uniform sampler2D sequential;
 uniform vec2 view;
-uniform float ratio, width, alpha, slowest, share;
+uniform float ratio, width, alpha, slowest;
 uniform int dye;
+uniform uint count, stride;
 uniform vec3 positive, negative, born, kinds[8], tones[4];
-in vec3 position;
-in uint src, dst;
-in float weight, delay, age, projection, since;
 out vec4 colour;
 out vec3 place;
 out float across, along, edge;
 vec4 at(uint unit) { return texelFetch(places, ivec2(int(unit) & 1023, int(unit) >> 10), 0); }
 void main() {
   gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
-  if (dst == 4294967295u || float((uint(gl_InstanceID) * 2654435761u) >> 16) > share * 65536.0) return;
-  vec4 a = at(src), b = at(dst);
+  uint slot = uint(gl_VertexID) / 6u * stride % count;
+  uvec4 line = texelFetch(lines, ivec2(int(slot) & 1023, int(slot) >> 10), 0);
+  if (line.y == 4294967295u) return;
+  int corner = gl_VertexID % 6;
+  vec2 position = vec2(float(corner & 1), corner == 1 || corner == 2 || corner == 5 ? 1.0 : -1.0);
+  float weight = max(float(int(line.z << 24) >> 24) / 127.0, -1.0);
+  float delay = float(line.z >> 8 & 255u), age = float(line.z >> 16 & 255u), projection = float(line.z >> 24);
+  float since = uintBitsToFloat(line.w);
+  vec4 a = at(line.x), b = at(line.y);
   if (a.w == 0.0 || b.w == 0.0) return;
   vec4 from = modelViewMatrix * vec4(a.xyz, 1.0), to = modelViewMatrix * vec4(b.xyz, 1.0);
   const float near = -1e-3;
@@ -75,19 +88,16 @@ void main() {
   pixel = vec4(colour.rgb, a);
 }`;
 
-const LISTS = [
-  ["src", Uint32Array],
-  ["dst", Uint32Array],
-  ["weight", Int8Array],
-  ["delay", Uint8Array],
-  ["age", Uint8Array],
-  ["projection", Uint8Array],
-] as const;
+type Listed = Pick<Edges, "src" | "dst" | "weight" | "delay" | "age" | "projection">;
 
-/** Many synapses as thin strips of the screen, blended one over the other, in one call. */
+/** Many synapses as thin strips of the screen, blended one over the other, in one call. Where they are lies in a texture: a line in a
+ * texel, which the corners of its strip look up. (As instances, each would be a call of its own to a renderer in software.) */
 export class Lines {
-  readonly mesh: Mesh<InstancedBufferGeometry, RawShaderMaterial>;
-  private since = new Float32Array();
+  readonly mesh: Mesh<BufferGeometry, RawShaderMaterial>;
+  /** What is drawn now. */
+  shown: Uint32Array | null = null;
+  private held = texture(1);
+  private count = 0;
 
   constructor(uniforms: Shared, order: number) {
     const material = new RawShaderMaterial({
@@ -100,74 +110,68 @@ export class Lines {
       uniforms: {
         ...uniforms,
         places: { value: null },
+        lines: { value: this.held },
+        count: { value: 1 },
+        stride: { value: 1 },
         width: { value: 1 },
         alpha: { value: 1 },
         slowest: { value: 1 },
-        share: { value: 1 },
         dye: { value: 0 },
       },
     });
-    this.mesh = new Mesh(strips(), material);
+    this.mesh = new Mesh(new BufferGeometry(), material);
     this.mesh.frustumCulled = false;
     this.mesh.renderOrder = order;
     this.mesh.visible = false;
   }
 
   /** All of them anew. */
-  set(lists: Pick<Edges, "src" | "dst" | "weight" | "delay" | "age" | "projection">, since?: Float32Array): void {
-    const n = lists.dst.length;
-    const { geometry } = this.mesh;
-    const fresh = this.since.length !== n;
-    if (fresh) {
-      geometry.dispose();
-      this.mesh.geometry = strips();
-      this.since = new Float32Array(n);
+  set(edges: Listed, since?: Float32Array): void {
+    this.shown = edges.dst;
+    this.count = edges.dst.length;
+    this.mesh.visible = this.count > 0;
+    const rows = Math.max(1, Math.ceil(this.count / WIDTH));
+    if (rows > this.held.image.height) {
+      this.held.dispose();
+      this.held = texture(rows);
+      this.mesh.material.uniforms.lines!.value = this.held;
     }
-    if (since === undefined) this.since.fill(NEVER);
-    else this.since.set(since);
-    for (const [name] of LISTS) this.put(name, lists[name], fresh);
-    this.put("since", this.since, fresh);
-    this.mesh.geometry.instanceCount = n;
-    this.mesh.visible = n > 0;
+    for (let slot = 0; slot < this.count; slot++) this.put(edges, slot, since?.[slot] ?? NEVER);
+    this.held.needsUpdate = true;
   }
 
-  /** Some of those whose lists are already here changed; the born are lit for a moment. */
-  touch(slots: Uint32Array, born: number[], now: number): void {
-    for (const slot of slots) this.since[slot] = NEVER;
-    for (const slot of born) this.since[slot] = now;
-    const parts = runs(slots, 64);
-    for (const name of [...LISTS.map(([n]) => n), "since"]) {
-      const held = this.mesh.geometry.getAttribute(name) as BufferAttribute;
-      if (parts.length <= 128) parts.forEach(([first, n]) => held.addUpdateRange(first, n));
-      held.needsUpdate = true;
-    }
+  /** Some of those that are here changed; the born are lit for a moment. */
+  touch(edges: Listed, slots: Uint32Array, born: number[], now: number): void {
+    for (const slot of slots) this.put(edges, slot, NEVER);
+    for (const slot of born) this.put(edges, slot, now);
+    this.held.needsUpdate = true;
   }
 
   look(places: Texture, values: { ink: Ink | "tone"; width: number; alpha: number; slowest?: number; share?: number }): void {
     const { uniforms } = this.mesh.material;
+    const share = values.share ?? 1;
     uniforms.places!.value = places;
     uniforms.dye!.value = INKS[values.ink];
     uniforms.width!.value = values.width;
     uniforms.alpha!.value = values.alpha;
     uniforms.slowest!.value = Math.max(1, values.slowest ?? 1);
-    uniforms.share!.value = values.share ?? 1;
+    uniforms.count!.value = Math.max(1, this.count);
+    uniforms.stride!.value = share < 1 ? STRIDES.find((n) => this.count % n !== 0) : 1;
+    this.mesh.geometry.setDrawRange(0, CORNERS * Math.ceil(share * this.count));
   }
 
   dispose(): void {
+    this.held.dispose();
     this.mesh.geometry.dispose();
     this.mesh.material.dispose();
   }
 
-  private put(name: string, array: Edges["src"] | Edges["weight"] | Edges["age"] | Float32Array, fresh: boolean): void {
-    const { geometry } = this.mesh;
-    const held = fresh ? undefined : (geometry.getAttribute(name) as InstancedBufferAttribute);
-    if (held === undefined) {
-      geometry.setAttribute(name, new InstancedBufferAttribute(array, 1, name === "weight"));
-      return;
-    }
-    held.array = array;
-    held.clearUpdateRanges();
-    held.needsUpdate = true;
+  private put(edges: Listed, slot: number, since: number): void {
+    const data = this.held.image.data as Uint32Array;
+    data[4 * slot] = edges.src[slot]!;
+    data[4 * slot + 1] = edges.dst[slot]!;
+    data[4 * slot + 2] = (edges.weight[slot]! & 255) | (edges.delay[slot]! << 8) | (edges.age[slot]! << 16) | (edges.projection[slot]! << 24);
+    data[4 * slot + 3] = bits(since);
   }
 }
 
@@ -214,9 +218,17 @@ export class Ghosts {
 
 export const FLASHES = FLASH;
 
-function strips(): InstancedBufferGeometry {
-  const geometry = new InstancedBufferGeometry();
-  geometry.setAttribute("position", new BufferAttribute(new Float32Array([0, -1, 0, 0, 1, 0, 1, -1, 0, 1, 1, 0]), 3));
-  geometry.setIndex([0, 2, 1, 1, 2, 3]);
-  return geometry;
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
+
+function bits(x: number): number {
+  float[0] = x;
+  return word[0]!;
+}
+
+/** Of each line: from where, to where; weight, delay, age and projection, a byte each; since when, as a float. */
+function texture(rows: number): DataTexture {
+  const made = new DataTexture(new Uint32Array(4 * WIDTH * rows), WIDTH, rows, RGBAIntegerFormat, UnsignedIntType);
+  made.internalFormat = "RGBA32UI";
+  return made;
 }

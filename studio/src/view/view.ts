@@ -31,6 +31,7 @@ import { radii, Units } from "./units";
 const FIELD = 25;
 const CLICK = 4;
 const GLIDE = 420;
+const SLOW = 100;
 /** A picture of so many pixels is what the faintness of lines was chosen for. */
 const TYPICAL = 5e5;
 
@@ -88,7 +89,11 @@ export class View {
   private stale = new Set<"scene" | "units" | "edges" | "marks" | "look" | "theme">();
   private fitted = false;
   private dragged = false;
-  private readonly pace = new Pace(() => this.loop.request());
+  private readonly pace = new Pace(() => this.ask());
+  /** Whether the picture differs from what is drawn. */
+  private due = true;
+  /** Stands for the picture that is being drawn. */
+  private fence: WebGLSync | null = null;
   private readonly start = performance.now();
 
   constructor(
@@ -97,14 +102,13 @@ export class View {
     private readonly look: Look,
     private readonly loop: Loop,
   ) {
-    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: true, powerPreference: "high-performance" });
+    this.renderer = new WebGLRenderer({ canvas: this.canvas, antialias: false, powerPreference: "high-performance" });
     this.renderer.autoClear = false;
     this.labels = new Labels();
     host.append(this.canvas, this.labels.element);
     this.controls = new OrbitControls(this.camera, this.canvas);
-    this.controls.enableDamping = !calm();
     this.controls.dampingFactor = 0.14;
-    this.controls.addEventListener("change", () => loop.request());
+    this.controls.addEventListener("change", () => this.ask());
     this.controls.addEventListener("start", () => {
       this.glide = null;
       this.dragged = true;
@@ -122,6 +126,7 @@ export class View {
     this.listen();
     this.mark("theme");
     loop.add((now) => this.draw(now));
+    loop.busy = () => this.busy();
   }
 
   /** See it all. */
@@ -194,6 +199,7 @@ export class View {
     new ResizeObserver(() => {
       // Another size wipes the canvas: what was there is drawn again before anybody sees that.
       this.size();
+      this.due = true;
       if (this.draw(performance.now())) this.loop.request();
     }).observe(this.host);
     let down: { x: number; y: number } | null = null;
@@ -234,6 +240,11 @@ export class View {
 
   private mark(what: typeof this.stale extends Set<infer T> ? T : never): void {
     this.stale.add(what);
+    this.ask();
+  }
+
+  private ask(): void {
+    this.due = true;
     this.loop.request();
   }
 
@@ -299,9 +310,8 @@ export class View {
     const now = this.clock();
     show.slowest = edges.delay.reduce((a, b) => Math.max(a, b), 1);
     show.drawn = edges.drawn;
-    const held = show.synapses.mesh.geometry.getAttribute("dst");
-    if (held?.array === edges.dst) {
-      for (const { change } of changes) show.synapses.touch(change.slots, change.born, now);
+    if (show.synapses.shown === edges.dst) {
+      for (const { change } of changes) show.synapses.touch(edges, change.slots, change.born, now);
     } else {
       show.synapses.set(edges);
       show.ghosts.clear();
@@ -470,7 +480,7 @@ export class View {
       this.controls.target.copy(target);
       this.camera.position.copy(eye);
     }
-    this.loop.request();
+    this.ask();
   }
 
   private size(): void {
@@ -488,6 +498,7 @@ export class View {
     this.sync();
     if (this.shows.length !== before) this.size();
     let again = this.step(now);
+    if (!this.due && !again) return false;
     if (!filmed()) this.pace.begin(again || this.dragged, this.shows.reduce((n, show) => n + show.drawn, 0));
     const ratio = this.renderer.getPixelRatio();
     const rects = this.rects();
@@ -516,7 +527,23 @@ export class View {
       if (this.plane.visible || (this.ball.visible && i === this.store.side)) this.renderer.render(this.aids, this.camera);
     });
     this.labels.place(this.store, this.look, this.shows.map((s) => s.radii), this.camera, rects, this.uniforms.cut.value);
-    return again || this.clock() - this.lit < FLASHES;
+    this.due = again || this.clock() - this.lit < FLASHES;
+    const gl = this.renderer.getContext() as WebGL2RenderingContext;
+    gl.deleteSync(this.fence);
+    this.fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    return this.due;
+  }
+
+  /** Whether the last picture is still being drawn. */
+  private busy(): boolean {
+    if (this.fence === null) return false;
+    const gl = this.renderer.getContext() as WebGL2RenderingContext;
+    if (gl.getSyncParameter(this.fence, gl.SYNC_STATUS) === gl.UNSIGNALED) return true;
+    gl.deleteSync(this.fence);
+    this.fence = null;
+    this.pace.end();
+    return false;
   }
 
   /** How lines look: the more there are to a pixel, the fainter; the picked unit's stand out. */
@@ -540,6 +567,8 @@ export class View {
   }
 
   private step(now: number): boolean {
+    // What glides on by a share of its way a picture would do so for long where pictures are slow.
+    this.controls.enableDamping = !calm() && this.pace.took < SLOW;
     if (this.glide === null) return this.controls.update();
     const t = Math.min(1, (now - this.glide.start) / GLIDE);
     const k = t * t * (3 - 2 * t);
