@@ -24,3 +24,12 @@ export function mean(curves: number[][]): number[] {
     return some.length === 0 ? NaN : some.reduce((a, b) => a + b, 0) / some.length;
   });
 }
+
+export const known = (v: number | undefined): number | null => (v === undefined || Number.isNaN(v) ? null : v);
+
+/** Curves over one list of updates, each of them once; where a curve has no point there, null. */
+export function merged(curves: [number[], number[]][]): [number[], ...(number | null)[][]] {
+  const rows = curves.map(([x, y]) => new Map(x.flatMap((u, i): [number, number][] => (known(y[i]) === null ? [] : [[u, y[i]!]]))));
+  const all = [...new Set(curves.flatMap(([x]) => x))].sort((a, b) => a - b);
+  return [all, ...rows.map((row) => all.map((u) => row.get(u) ?? null))];
+}

@@ -19,7 +19,7 @@ import { unit } from "./panels/unit";
 import { scan } from "./recording";
 import { Replay } from "./replay";
 import { Store } from "./store";
-import { show } from "./theme";
+import { asked, show } from "./theme";
 import { View } from "./view/view";
 
 type Mode = { mode: "live" } | { mode: "replay"; file: string };
@@ -110,6 +110,10 @@ async function begin(): Promise<void> {
     played = replay;
     store.connect("replay", trouble);
     await replay.seek(0);
+    if (asked("lapse")) {
+      replay.speed = replay.lapse;
+      replay.play();
+    }
   }
   live?.open();
 }

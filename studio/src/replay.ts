@@ -5,6 +5,9 @@ import type { Store } from "./store";
 /** A slider rounds, and so do sums: a record is shown from this long before its time on [s]. */
 const SLACK = 1e-4;
 
+/** How long a time-lapse is [s]. */
+const LAPSE = 30;
+
 /** A recording that is played. */
 export class Replay {
   playing = false;
@@ -27,6 +30,11 @@ export class Replay {
 
   get duration(): number {
     return this.recording.entries.at(-1)!.time - this.start;
+  }
+
+  /** So fast all of it is seen in half a minute. */
+  get lapse(): number {
+    return Math.max(1, this.duration / LAPSE);
   }
 
   play(): void {
@@ -71,16 +79,17 @@ export class Replay {
     if (!this.playing) return;
     const time = this.at + (this.speed * Math.max(now - this.last, 0)) / 1000;
     this.last = now;
-    void this.seek(time);
-    if (this.at >= this.duration) this.pause();
+    if (time >= this.duration) this.pause();
     else requestAnimationFrame(this.tick);
+    void this.seek(time);
   };
 
   private async catchUp(): Promise<void> {
     while (this.shown !== this.wanted) {
-      const target = this.wanted;
       const { entries } = this.recording;
-      const key = keyBefore(entries, target);
+      const key = keyBefore(entries, this.wanted);
+      // What is played so fast that it passes a key on the way shows that.
+      const target = this.playing && key > this.shown ? key : this.wanted;
       const from = target > this.shown && key <= this.shown ? this.shown + 1 : key;
       try {
         for (let i = from; i <= target; i++) {

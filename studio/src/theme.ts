@@ -31,7 +31,10 @@ export function show(): void {
 }
 
 /** Whether pictures are taken of this page, which have all the time they need. */
-export const filmed = (): boolean => new URLSearchParams(window.location.hash.slice(1)).has("film");
+export const filmed = (): boolean => asked("film");
+
+/** Whether the address asks for something, behind its "#". */
+export const asked = (what: string): boolean => new URLSearchParams(window.location.hash.slice(1)).has(what);
 
 /** Whether movement is unwelcome. */
 export const calm = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { course } from "../src/course";
-import { crowded, mean } from "../src/curves";
+import { crowded, mean, merged } from "../src/curves";
 
 test("of many curves of one kind one picture is made, and of few each", () => {
   const angles = ["a", "b", "c", "d"].map((p) => `angle/${p}`);
@@ -17,4 +17,10 @@ test("a sequence runs from left to right, each number from its least to its most
   expect(two.shape).toEqual([2, 5, 1]);
   expect([...two.values]).toEqual([0, 0.25, 1, 0.5, 0.5, 0, 0, 0, 0, 0]);
   expect(course(new Float32Array(64), [8, 8])).toBeNull();
+});
+
+test("what is measured at one update in several turns is one point", () => {
+  const x = [1, 1, 7, 7, 7];
+  expect(merged([[x, [5, NaN, NaN, 3, NaN]]])).toEqual([[1, 7], [5, 3]]);
+  expect(merged([[x, [5, NaN, NaN, 3, NaN]], [[1, 4], [NaN, 0]]])).toEqual([[1, 4, 7], [5, null, 3], [null, 0, null]]);
 });

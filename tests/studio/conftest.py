@@ -13,6 +13,7 @@ class Live:
     def __init__(self):
         self.board, self.asked, self.deaf = Board(), [], False
         self.clients = self.watchers = 0
+        self.recorded = None
         self.limits = Limits([10], {"lr": (0.0, 1.0)}, ["activity"], ["a"], {"validation": 5}, 3)
         self.say("hello")
 

@@ -253,6 +253,29 @@ def test_where_the_door_stays_shut_it_is_said_why(net, task, data, built, tmp_pa
     assert answer(tmp_path / "nothing") is None
 
 
+def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(
+    net, task, data, unwatched, monkeypatch, tmp_path
+):
+    def broken(*given, **named):
+        raise ZeroDivisionError
+
+    seen = []
+    monkeypatch.setattr("byway.studio.watching.server", broken)
+    monkeypatch.setattr(threading, "excepthook", lambda problem: seen.append(problem.exc_type))
+    with let_in(tmp_path, **WANTED, out=str(tmp_path)) as file:
+        door = Door(tmp_path, "dfa")
+
+        def watch(loop, at, left):
+            most = door(loop, at, left)
+            return most if file.exists() else 0
+
+        given = {"data": data, "watch": watch, **OPTIONS}
+        assert_same(byway.fit(net, byway.rule("dfa"), task, **given), unwatched)
+        with pytest.raises(RunError, match="does not open"):
+            answer(file)
+    assert seen == [ZeroDivisionError]
+
+
 def test_one_of_two_who_ask_may_leave(tmp_path):
     with let_in(tmp_path, **WANTED):
         with let_in(tmp_path, **WANTED | {"port": 1}):

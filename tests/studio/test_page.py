@@ -17,6 +17,7 @@ import byway
 from byway.experiment.experiment import Experiment
 from byway.studio.commands import Command
 from byway.studio.frames import bundle, decode
+from byway.studio.recording import HEAD, MAGIC, VERSION, _packed
 from byway.studio.recording import read as records
 from byway.studio.steered import Steered
 from byway.studio.watching import server
@@ -616,6 +617,44 @@ def test_a_recording_is_played(browser, recording):
         for _ in range(5):
             tab.keyboard.press(",")
         until(lambda: update() < last)
+
+
+def test_an_hour_is_seen_in_half_a_minute(browser, recording, tmp_path):
+    """From the menu, all of it up to its end; keys stand for what lies between them."""
+    made, long = list(records(recording)), tmp_path / "long.bywayrec"
+    packed = [_packed(one._replace(time=1000 * one.time)) for one in made]
+    long.write_bytes(HEAD.pack(MAGIC, VERSION) + b"".join(packed))
+    last = [f.head["update"] for one in made for f in one.frames if f.head["topic"] == "state"][-1]
+    with played(browser, long) as tab:
+        until(lambda: tab.evaluate("window.studio ? window.studio.frames : 0") > 3)
+        assert tab.evaluate("studio.duration") > 3000
+        tab.get_by_label("How fast to play").select_option(label="all in 30 s")
+        began = time.monotonic()
+        click(tab, "Play")
+        until(lambda: state(tab)["update"] == last)
+        assert 20 < time.monotonic() - began < 45
+
+
+def test_the_time_lapse_of_a_run_that_goes_on(still):
+    """It is the recording, in a page of its own; the run is not touched."""
+    simulation, tab = still
+    link = tab.get_by_role("link", name="Time-lapse")
+    click(tab, "Record")
+    until(lambda: (said(simulation)["recording"] or {"seconds": 0})["seconds"] > 1)
+    click(tab, "Step")
+    until(lambda: state(tab)["update"] == said(simulation)["update"] > 0)
+    wanted = said(simulation)["update"]
+    time.sleep(1.0)
+    with tab.context.expect_page() as opening:
+        link.click()
+    other = opening.value
+    until(lambda: other.evaluate("window.studio ? window.studio.connection : ''") == "replay")
+    becomes(lambda: (state(other) or {}).get("update"), wanted)
+    assert other.get_by_label("Time in the recording").is_visible()
+    other.close()
+    assert said(simulation)["recording"] is not None and said(simulation)["update"] == wanted
+    click(tab, "Stop recording")
+    until(lambda: said(simulation)["recording"] is None and link.is_visible())
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,22 @@ def test_a_recording_is_played_without_anything_that_learns(page, monkeypatch, t
             client.recv(timeout=WAIT)
 
 
+def test_what_was_recorded_is_played_beside_what_goes_on(live, page, monkeypatch, tmp_path):
+    """A recording that goes on is sent as long as it is."""
+    monkeypatch.setattr(server_module, "page", lambda: page)
+    with served(live) as server:
+        mode = lambda more: json.loads(get(server, f"/studio.json?token={server.token}{more}")[2])
+        file = f"/recording?token={server.token}"
+        assert mode("&recorded=") == {"mode": "live"}
+        assert get(server, file)[0] == 404
+        live.recorded = tmp_path / "a.bywayrec"
+        live.recorded.write_bytes(bytes(range(256)) * 1000)
+        assert mode("") == {"mode": "live"}
+        assert mode("&recorded=") == {"mode": "replay", "file": file[1:]}
+        assert get(server, file)[2] == live.recorded.read_bytes()
+        assert get(server, "/recording")[0] == 403
+
+
 def test_an_address_has_to_be_named(live, page, monkeypatch):
     monkeypatch.setattr(server_module, "page", lambda: page)
     for host in ("0.0.0.0", "::"):  # noqa: S104

@@ -66,6 +66,12 @@ class Door:
         from byway.studio.attached import Attached
         from byway.studio.watching import server
 
+        # Who asked does not wait for ever, whatever goes wrong.
+        answer = {
+            "given": "a studio that does not open",
+            "wanted": "one that does",
+            "fix": "see what the process that trains has printed",
+        }
         try:
             wanted = json.loads(asked.read_text(encoding="utf-8"))
             inside = Attached(seen, Path(wanted["out"]), wanted["edges"], wanted["paused"])
@@ -78,7 +84,8 @@ class Door:
             answer = {"given": problem.given, "wanted": problem.wanted, "fix": problem.fix}
         except (OSError, ValueError, LookupError, TypeError) as problem:
             answer = {"given": str(problem), "wanted": f"a question in {asked}", "fix": "ask again"}
-        _write(self._place / ADDRESS, answer)
+        finally:
+            _write(self._place / ADDRESS, answer)
 
     def _close(self) -> None:
         if self._opening is None or self._opening.is_alive():

@@ -11,18 +11,26 @@ import contextlib
 import hmac
 import ipaddress
 import json
+import os
 import secrets
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -39,6 +47,8 @@ from byway.studio.page import HERE, page
 OURS = {HERE, "localhost", "::1"}
 # The largest message of a client [B]; the shortest time between two bundles [s]; clients at once.
 LARGEST, PAUSE, MOST_CLIENTS = 2**18, 0.05, 64
+# What of a file is read at once [B].
+PART = 2**16
 # How long a client may take to draw what it got before it counts as one that looks away [s].
 STALLED = 1.0
 # A notebook of this machine may frame the page.
@@ -64,6 +74,7 @@ class Live(Protocol):
     board: Board
     clients: int
     watchers: int
+    recorded: Path | None
 
     @property
     def limits(self) -> Limits:
@@ -171,15 +182,25 @@ class Server:
     def _mode(self, request: Request) -> Response:
         if not self._knows(request):
             return _FORBIDDEN
+        played = self._live is None or ("recorded" in request.query_params and self._played)
         file = f"recording?token={self.token}"
-        return JSONResponse({"mode": "live"} if self._live else {"mode": "replay", "file": file})
+        return JSONResponse({"mode": "replay", "file": file} if played else {"mode": "live"})
 
     def _file(self, request: Request) -> Response:
         if not self._knows(request):
             return _FORBIDDEN
-        if self._recording is None:
-            return PlainTextResponse("nothing is played", status_code=404)
-        return FileResponse(self._recording, media_type="application/octet-stream")
+        if self._played is None:
+            return PlainTextResponse("nothing is recorded", status_code=404)
+        # One that goes on is sent as long as it is now.
+        file = self._played.open("rb")
+        size = os.fstat(file.fileno()).st_size
+        headers = {"Content-Length": str(size)}
+        kind = "application/octet-stream"
+        return StreamingResponse(_parts(file, size), headers=headers, media_type=kind)
+
+    @property
+    def _played(self) -> Path | None:
+        return self._recording if self._live is None else self._live.recorded
 
     def _knows(self, connection: HTTPConnection) -> bool:
         given = connection.query_params.get("token", "")
@@ -289,6 +310,14 @@ class _Guard:
             await send(message)
 
         await self._app(scope, receive, sent)
+
+
+def _parts(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """So many bytes of a file, which is closed then."""
+    with file:
+        while size > 0 and (part := file.read(min(size, PART))):
+            size -= len(part)
+            yield part
 
 
 def _same_origin(connection: HTTPConnection) -> bool:

@@ -60,6 +60,7 @@ class Simulation:
         limits: what may be asked for.
         clients: how many are there; whoever serves them counts.
         watchers: how many of them draw what they get: nothing is computed for the others.
+        recorded: the recording that goes on, or was made last.
         saved: the files that were written.
 
     Raises:
@@ -112,6 +113,7 @@ class Simulation:
         self._finished, self._failed = False, ""
         self._notices: list[str] = []
         self.saved: list[str] = []
+        self.recorded: Path | None = None
         self._recorder: Recorder | None = None
         self._random = np.random.default_rng(0)
         self._sums: list[dict[str, list[np.ndarray]]] = [{} for _ in trained]
@@ -178,7 +180,7 @@ class Simulation:
         Raises:
             RunError: it cannot be written.
         """
-        self._recorder = Recorder(path, self.board)
+        self._recorder, self.recorded = Recorder(path, self.board), path
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

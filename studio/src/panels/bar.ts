@@ -15,7 +15,7 @@ export function bar(context: Context, help: () => void): HTMLElement {
   const bright = button("theme", "Light or dark", toggleTheme);
   const keys = button("help", "Keys and help", help, { title: "Keys and help (?)" });
   const middle = context.replay === null ? live(context) : replayed(context);
-  const record = context.ask === null ? null : recorder(context);
+  const record = context.ask === null ? [] : recorder(context);
   store.on("scene", () => {
     what.textContent = store.sides.map((s) => s.scene?.label ?? "").join(" and ");
     document.title = `${what.textContent} · Byway studio`;
@@ -56,7 +56,7 @@ export function bar(context: Context, help: () => void): HTMLElement {
   };
   store.on(["state", "connection"], tell);
   tell();
-  const header = h("header", { className: "bar" }, title, middle, facts, status, h("div", { className: "group end" }, record, bright, keys));
+  const header = h("header", { className: "bar" }, title, middle, facts, status, h("div", { className: "group end" }, ...record, bright, keys));
   bright.setAttribute("aria-pressed", String(theme() === "light"));
   bright.addEventListener("click", () => bright.setAttribute("aria-pressed", String(theme() === "light")));
   return header;
@@ -101,7 +101,8 @@ function replayed(context: Context): HTMLElement {
   slider.oninput = () => void replay.seek(Number(slider.value));
   const time = h("span", { className: "clock" });
   const speed = h("select", { attrs: { "aria-label": "How fast to play" } });
-  options(speed, [0.25, 0.5, 1, 2, 4, 8, 16, 32].map((n) => [String(n), `× ${n}`]), "1");
+  const speeds = [0.25, 0.5, 1, 2, 4, 8, 16, 32].map((n): [string, string] => [String(n), `× ${n}`]);
+  options(speed, replay.lapse > 1 ? [...speeds, [String(replay.lapse), "all in 30 s"]] : speeds, "1");
   speed.onchange = () => {
     replay.speed = Number(speed.value);
   };
@@ -118,8 +119,12 @@ function replayed(context: Context): HTMLElement {
   return h("div", { className: "group replay", id: "running", attrs: { role: "group", "aria-label": "Recording" } }, play, slider, time, speed);
 }
 
-function recorder(context: Context): HTMLElement {
+function recorder(context: Context): HTMLElement[] {
   const { store, want } = context;
+  const played = new URL(window.location.href);
+  played.searchParams.set("recorded", "");
+  played.hash = "lapse";
+  const lapse = h("a", { href: played.href, target: "_blank", rel: "noopener", hidden: true, className: "lapse", title: "All that was recorded, in half a minute" }, "Time-lapse");
   const record = button("record", "Record", () => want("record", store.state?.recording === null), { word: true, title: "Record (r)" });
   record.className = "record";
   record.setAttribute("aria-pressed", "false");
@@ -129,6 +134,7 @@ function recorder(context: Context): HTMLElement {
     relabel(record, recording === null ? "record" : "stop", recording === null ? "Record" : "Stop recording", "Record (r)");
     const word = record.querySelector(".word")!;
     word.textContent = recording === null ? "Record" : `${clock(recording.seconds)} · ${size(recording.bytes)}`;
+    lapse.hidden = recording === null && !store.state?.saved.some((file) => file.endsWith(".bywayrec"));
   });
-  return record;
+  return [record, lapse];
 }

@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import type { Context } from "../context";
-import { crowded, groupOf, mean } from "../curves";
+import { crowded, groupOf, known, mean, merged } from "../curves";
 import { h } from "../dom";
 import { number } from "../format";
 import { onTheme } from "../theme";
@@ -30,8 +30,9 @@ export function chart(width: number, height: number, series: uPlot.Series[]): uP
     cursor: { y: false, points: { size: 6 } },
     scales: { x: { time: false } },
     axes: [
-      { ...axis, size: 22, gap: 4, space: 60, values: (_, ticks) => ticks.map((t) => short(t)) },
-      { ...axis, size: 42, gap: 4, space: 26, values: (_, ticks) => ticks.map((t) => short(t)) },
+      // Of updates there are whole ones only.
+      { ...axis, size: 22, gap: 4, space: 60, values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) ? short(t) : "")) },
+      { ...axis, size: (_, texts) => Math.max(42, 12 + 6 * Math.max(0, ...(texts ?? []).map((text) => text.length))), gap: 4, space: 26, values: (_, ticks) => ticks.map((t) => short(t)) },
     ],
     series: [{}, ...series],
   };
@@ -162,17 +163,4 @@ export function plots(context: Context): HTMLElement {
 function last(values: ArrayLike<number | null | undefined>): number | null {
   for (let i = values.length - 1; i >= 0; i--) if (values[i] != null) return values[i]!;
   return null;
-}
-
-const known = (v: number | undefined): number | null => (v === undefined || Number.isNaN(v) ? null : v);
-
-/** Curves over one list of updates; where one has no point there, null. */
-function merged(curves: [number[], number[]][]): uPlot.AlignedData {
-  if (curves.length === 1) return [curves[0]![0], curves[0]![1].map(known)];
-  const all = [...new Set(curves.flatMap(([x]) => x))].sort((a, b) => a - b);
-  const rows = curves.map(([x, y]) => {
-    const at = new Map(x.map((u, i) => [u, known(y[i])]));
-    return all.map((u) => at.get(u) ?? null);
-  });
-  return [all, ...rows];
 }

@@ -181,31 +181,50 @@ export class Units {
 /** A radius for each unit: less than half the distance to its next neighbour, by population. */
 export function radii(side: Side): Float32Array {
   const found = new Float32Array(side.count);
-  const typical = (side.scene?.populations ?? []).map((p) => spacing(side, p.start, p.count));
+  const populations = side.scene?.populations ?? [];
+  const typical = populations.map((p) => spacing(side, p.start, p.count));
   const known = typical.filter((x) => x > 0).sort((a, b) => a - b);
   const middle = known[(known.length - 1) >> 1] ?? 1;
-  side.scene?.populations.forEach((p, i) => {
-    const own = typical[i]! > 0 ? typical[i]! : middle;
-    const radius = 0.4 * Math.min(own, 1.15 * middle);
-    found.fill(radius * Math.min(1, Math.sqrt(COVER / cover(side, p.start, p.count, radius))), p.start, p.start + p.count);
+  const sizes = populations.map((_, i) => 0.4 * Math.min(typical[i]! > 0 ? typical[i]! : middle, 1.15 * middle));
+  bodies(side, middle).forEach((body) => {
+    const area = body.members.reduce((sum, i) => sum + populations[i]!.count * Math.PI * sizes[i]! ** 2, 0);
+    const [wide, tall] = [0, 1, 2].map((k) => body.high[k]! - body.low[k]! + 2.5 * sizes[body.members[0]!]!).sort((a, b) => b - a);
+    const share = Math.min(1, Math.sqrt((COVER * wide! * tall!) / area));
+    for (const i of body.members) found.fill(share * sizes[i]!, populations[i]!.start, populations[i]!.start + populations[i]!.count);
   });
   return found;
 }
 
 const TRIED = 24;
-/** The share of the picture that a population may cover: one that fills a volume is drawn as smaller discs, so that one sees into it. */
+/** The share of the picture that a body may cover: one that fills a volume is drawn as smaller discs, so that one sees into it. */
 const COVER = 0.3;
 
-function cover(side: Side, start: number, count: number, radius: number): number {
-  const extents = [0, 1, 2].map((axis) => {
-    let [low, high] = [Infinity, -Infinity];
-    for (let i = start; i < start + count; i++) {
-      low = Math.min(low, side.position[3 * i + axis]!);
-      high = Math.max(high, side.position[3 * i + axis]!);
+interface Body {
+  members: number[];
+  low: number[];
+  high: number[];
+}
+
+/** Populations, those together that touch one another in space, as the regions of a volume do. */
+function bodies(side: Side, near: number): Body[] {
+  const found: Body[] = [];
+  side.scene?.populations.forEach((p, i) => {
+    const body: Body = { members: [i], low: [Infinity, Infinity, Infinity], high: [-Infinity, -Infinity, -Infinity] };
+    for (let at = 3 * p.start; at < 3 * (p.start + p.count); at++) {
+      body.low[at % 3] = Math.min(body.low[at % 3]!, side.position[at]!);
+      body.high[at % 3] = Math.max(body.high[at % 3]!, side.position[at]!);
     }
-    return high - low + 2.5 * radius;
-  }).sort((a, b) => b - a);
-  return (count * Math.PI * radius * radius) / (extents[0]! * extents[1]!);
+    const inner = p.role === "hidden";
+    const other = found.find((b) => inner && side.scene!.populations[b.members[0]!]!.role === "hidden" && [0, 1, 2].every((k) => b.low[k]! - near < body.high[k]! && body.low[k]! - near < b.high[k]!));
+    if (other === undefined) {
+      found.push(body);
+      return;
+    }
+    other.members.push(i);
+    other.low = other.low.map((x, k) => Math.min(x, body.low[k]!));
+    other.high = other.high.map((x, k) => Math.max(x, body.high[k]!));
+  });
+  return found;
 }
 
 function spacing(side: Side, start: number, count: number): number {
