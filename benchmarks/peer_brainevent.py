@@ -3,7 +3,6 @@ rates; the units are written in JAX, in a scan.
 """
 
 import math
-import time
 
 import brainevent
 import jax
@@ -55,13 +54,13 @@ def build(units: int, seconds: float, rate: bool, threads: int) -> dict:
         some = scale.steps(seconds)
         return jax.lax.scan(lambda s, t: step(s, t, matrix), start, None, some)[1]
 
-    _held.update(run=run, args=(start,), units=units, seconds=seconds)
+    _held.update(run=run, args=(start,), units=units, seconds=seconds, threads=threads)
     return {}
 
 
 def turn() -> dict:
     """Simulate from the start."""
-    began = time.perf_counter()
+    began = scale.clock(_held["threads"])
     spikes = jax.block_until_ready(_held["run"](*_held["args"]))
-    took = time.perf_counter() - began
+    took = scale.clock(_held["threads"]) - began
     return scale.ran(took, float(spikes.sum()), _held["units"], _held["seconds"])

@@ -5,16 +5,18 @@ The same network in each, wiring and first potentials included: N units, of whic
 excite, each of which reads 100 others; leaky integrate-and-fire units with exponential currents
 (CUBA-like, Brette et al. 2007, with one time constant for both kinds of synapses), steps of 0.1 ms,
 a delay of one step. All simulate the same time in turns, each in a process of its own, after one
-turn that does not count; what is built and compiled before does not count either. Mean rates have
-to agree. Memory is the most that a process ever held, building included, so wiring that is drawn in
-Python counts in all alike. `--rate` runs units without spikes, which only Byway and brainevent have
-for such wiring.
+turn that does not count; what is built and compiled before does not count either. With one thread
+each, seconds are those of the processor, which other work on the machine changes less than those of
+the clock. Mean rates have to agree. Memory is the most that a process ever held, building included,
+so wiring that is drawn in Python counts in all alike. `--rate` runs units without spikes, which
+only Byway and brainevent have for such wiring.
 """
 
 import argparse
 import resource
 import statistics
 import sys
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +57,11 @@ def steps(seconds: float) -> int:
     return round(1000 * seconds / DT)
 
 
+def clock(threads: int) -> float:
+    """Seconds: of the processor where there is one thread."""
+    return time.process_time() if threads == 1 else time.perf_counter()
+
+
 def ran(seconds: float, spikes: float, units: int, simulated: float) -> dict:
     """What a contestant answers of one turn."""
     peak = max(
@@ -82,7 +89,9 @@ def race(units: int, seconds: float, rounds: int, rate: bool, threads: int) -> N
         if python is None:
             print(f"{name:34} not installed")
             continue
-        worker = workers[name] = Worker(str(python), JAX_ENABLE_X64="0", NPROC=str(threads))
+        worker = workers[name] = Worker(
+            str(python), JAX_ENABLE_X64="0", NPROC=str(threads), NUMBA_NUM_THREADS=str(threads)
+        )
         worker.ask(f"{module}:build", units=units, seconds=seconds, rate=rate, threads=threads)
         worker.ask(f"{module}:turn")
         held[name] = []

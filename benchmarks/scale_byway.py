@@ -1,7 +1,6 @@
 """Byway's networks for `benchmarks.scale`."""
 
 import math
-import time
 from typing import ClassVar
 
 import jax
@@ -69,13 +68,15 @@ def build(units: int, seconds: float, rate: bool, threads: int) -> dict:
         state = state._replace(cell={"units": state.cell["units"] | {"v": start}})
     look = lambda phase: jnp.sum(phase.post["units"])
     x = jnp.zeros((1, scale.steps(seconds), 1))
-    _held.update(net=net.by_source(), args=(x, state, look), units=units, seconds=seconds)
+    _held.update(
+        net=net.by_source(), args=(x, state, look), units=units, seconds=seconds, threads=threads
+    )
     return {}
 
 
 def turn() -> dict:
     """Simulate from the start."""
-    began = time.perf_counter()
+    began = scale.clock(_held["threads"])
     _, spikes = jax.block_until_ready(byway.simulate(_held["net"], *_held["args"]))
-    took = time.perf_counter() - began
+    took = scale.clock(_held["threads"]) - began
     return scale.ran(took, float(spikes.sum()), _held["units"], _held["seconds"])

@@ -76,6 +76,7 @@ _HOME = {
     "Skip": "network.projections",
     "LocallyConnected": "network.convolutions",
     "FixedFanIn": "network.sparse",
+    "BlockFanIn": "network.blocks",
     "Population": "network.populations",
     "Rule": "learning.rule",
     "StepRule": "learning.time",

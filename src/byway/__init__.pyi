@@ -55,9 +55,10 @@ from byway.network.activations import Activation as Activation
 from byway.network.activations import leaky_relu as leaky_relu
 from byway.network.activations import quantised as quantised
 from byway.network.blackbox import host as host
-from byway.network.builders import conv_revnet as conv_revnet
 
 # Networks: built, brought from Equinox, and what they are made of.
+from byway.network.blocks import BlockFanIn as BlockFanIn
+from byway.network.builders import conv_revnet as conv_revnet
 from byway.network.builders import convnet as convnet
 from byway.network.builders import coupled as coupled
 from byway.network.builders import graph as graph

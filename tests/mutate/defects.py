@@ -595,6 +595,13 @@ RULES = [
         _of("rules/test_eprop", "the_update_is_autodiff_of_the_loop_cut_where_units_send"),
     ),
     Defect(
+        "eprop_gives_biases_no_slope",
+        "rules/time/_eligibility.py",
+        "worth * (d if _number(d) else at_drive(d)) * a",
+        "worth * a",
+        _of("rules/test_eprop", "the_update_is_autodiff_of_the_loop_cut_where_units_send"),
+    ),
+    Defect(
         "eprop_prices_what_a_readout_makes_of_a_spike",
         "rules/time/eprop.py",
         "sent = e.sent if more else []",
@@ -2096,4 +2103,11 @@ DEFECTS = [
     *AUDIT,
     *MEASURES,
     *STUDIO,
+    Defect(
+        "rows_of_blocks_take_each_others_errors_away",
+        "network/blocks.py",
+        ".at[self.index].add(back)",
+        ".at[self.index].set(back)",
+        _of("network/test_blocks", "all_that_a_rule_asks_is_that_of_the_dense_matrix"),
+    ),
 ]

@@ -151,5 +151,7 @@ print(say.arrived, say.units, "" if way is None else way.units)
 sequence = jax.random.normal(jax.random.key(0), (1, 4, 2))
 run, out = byway.simulate(byway.rnn(2, 3, 1), sequence)
 print(run.clock, byway.simulate(byway.rnn(2, 3, 1), sequence, run)[1], out)
-print(byway.FixedFanIn, byway.SequenceRule, byway.RoundTripRule, byway.BywayWarning)
+print(
+    byway.BlockFanIn, byway.FixedFanIn, byway.SequenceRule, byway.RoundTripRule, byway.BywayWarning
+)
 print(byway.Local({}, {}, {}, 1.0).slope, byway.Cell, byway.Learner, byway.Pair, byway.Phase)

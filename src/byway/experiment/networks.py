@@ -32,6 +32,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
     **dict.fromkeys(("regions", "form", "spare", "born", "reach", "cycles", "speed"), ("grownet",)),
     "fan_in": ("mlp", "grownet"),
+    "block": ("mlp",),
     "code": ("mlp",),
     "units": ("lru", "grownet"),
     "blocks": ("revnet", "conv_revnet"),
@@ -94,6 +95,8 @@ class NetSettings:
             integrator (the default of coupled), with numbers as lif:tau=20,hard=true.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
             default; how many each unit of a grownet reads, 32 by default.
+        block: how many units of an mlp with a fan-in read the same blocks of as many units, which
+            is faster; each its own by default.
         code: how many units a code has, in an mlp: the end of one subtask and the beginning of the
             next, a linear layer before the last hidden one, or before the output; 0 for one unit
             less than outputs. None by default; subtask always has one.
@@ -127,6 +130,7 @@ class NetSettings:
     pool: int | None = None
     activation: str | None = None
     fan_in: int | None = None
+    block: int | None = None
     code: int | None = None
     units: int | None = None
     regions: int | None = None

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from byway.core.errors import ConfigError
 from byway.core.hyper import hypers
 from byway.network.activations import ACTIVATIONS, Activation, Leak, Levels, leaky_relu, quantised
+from byway.network.blocks import BlockFanIn
 from byway.network.cell import Cell
 from byway.network.cells import CELLS
 from byway.network.convolutions import Conv, LocallyConnected
@@ -26,7 +27,7 @@ from byway.network.sparse import FixedFanIn
 # The projections that can be built again.
 KINDS: dict[str, type[Projection]] = {
     kind.__name__: kind
-    for kind in (Dense, Conv, LocallyConnected, FixedFanIn, Skip, Offset, Orthogonal)
+    for kind in (Dense, Conv, LocallyConnected, FixedFanIn, BlockFanIn, Skip, Offset, Orthogonal)
 }
 PLAIN = str | int | float | bool | None
 

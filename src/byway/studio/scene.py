@@ -160,6 +160,7 @@ KINDS: Mapping[str, str] = {
     "Dense": "dense",
     "FixedFanIn": "sparse",
     "FanOut": "sparse",
+    "BlockFanIn": "sparse",
     "Conv": "convolution",
     "LocallyConnected": "local",
     "Skip": "one to one",

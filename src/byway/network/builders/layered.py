@@ -13,6 +13,7 @@ from byway.core.given import (
     require_several,
     require_whole,
 )
+from byway.network.blocks import BlockFanIn
 from byway.network.builders.assembly import (
     Phi,
     Shape,
@@ -37,6 +38,7 @@ def mlp(
     bias: bool = True,
     readout_from: Sequence[int] = (-1,),
     fan_in: int | None = None,
+    block: int | None = None,
     code: int | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
@@ -53,6 +55,8 @@ def mlp(
             default.
         fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all
             by default. The output reads all.
+        block: with a fan-in, how many units read the same blocks of as many units, see
+            `BlockFanIn`; each its own by default.
         code: how many units a code has, which ends one subtask and begins the next: a linear layer
             before the last hidden layer, or before the output where there is but one; 0 for one
             unit less than outputs, None for no code. For several codes, see `graph`.
@@ -60,9 +64,12 @@ def mlp(
 
     Raises:
         ShapeError: fewer than two sizes, or a size below 1; or a code and no hidden layer.
-        ConfigError: `readout_from` names a layer that does not exist.
+        ConfigError: `readout_from` names a layer that does not exist, or there are blocks and no
+            fan-in.
     """
     check_sizes(sizes)
+    if block is not None and fan_in is None:
+        raise ConfigError(f"blocks of {block} units", "a fan_in too", "give it, or no block")
     shapes = [as_shape(s) for s in sizes]
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     cells: Phi | dict[str, Phi] = activation
@@ -86,8 +93,12 @@ def mlp(
     edges = list(pairwise(names[:-1]))
     if fan_in is not None:
         named = {p.name: p for p in populations}
+        ends = [(named[src], named[dst]) for src, dst in edges]
         edges = [
-            FixedFanIn.between(named[src], named[dst], fan_in, bias=bias) for src, dst in edges
+            FixedFanIn.between(*pair, fan_in, bias=bias)
+            if block is None
+            else BlockFanIn.between(*pair, fan_in, block, bias=bias)
+            for pair in ends
         ]
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
     return drawn(Network(populations, dense(populations, edges, bias), "input", "output"), key)

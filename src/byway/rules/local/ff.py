@@ -56,6 +56,7 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
+from byway.network.blocks import BlockFanIn
 from byway.network.sparse import FixedFanIn
 from byway.rules import able
 from byway.rules.local._goodness import (
@@ -193,7 +194,7 @@ def _few(net):
     """Whether some units that read the input read but a few of it: the first ones, where a label
     would stand, are seen by some units only.
     """
-    return any(isinstance(p, FixedFanIn) for p in net.outgoing(net.input))
+    return any(isinstance(p, FixedFanIn | BlockFanIn) for p in net.outgoing(net.input))
 
 
 def _label_outer(p, positive, negative, delta, classes):

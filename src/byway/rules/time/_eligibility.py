@@ -132,8 +132,9 @@ def step(
 
 def at_bias(e: Eligibility, worth: Array, at_drive: Callable[[Array], Array]) -> Array:
     """What a sample says of the bias of each drive, "batch *drive"."""
-    whole = _total(e, at_drive) if isinstance(e, list) else e
-    return worth * whole
+    if not isinstance(e, list):
+        return worth * e
+    return total([worth * (d if _number(d) else at_drive(d)) * a for d, a in e])
 
 
 def at_weight(

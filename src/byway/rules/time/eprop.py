@@ -240,7 +240,7 @@ class Eprop(StepRule):
                 if p.weight is not None
             }
             if biased(net, population):
-                traces[name][BIAS] = new(population.drive, population.drive)
+                traces[name][BIAS] = new(population.drive, (1,) * len(population.drive))
         if not self.price:
             return net.rest(batch), Memory(traces, {}, ())
         sent = {h.name: zeros(*h.sent) for h in net.hidden}
@@ -274,7 +274,8 @@ class Eprop(StepRule):
 
             biases = None
             if BIAS in held:  # the weight of an input that is always one
-                ones = jnp.ones_like(free.u[name])
+                u = free.u[name]
+                ones = jnp.ones((len(u), *[1] * (u.ndim - 1)), u.dtype)
                 e, now[BIAS] = step(local, sends, leak, ones, held[BIAS], lambda a: a, to_drive)
                 biases = learnt(e, functools.partial(at_bias, at_drive=to_drive))
             for p in net.incoming(name):
