@@ -597,7 +597,7 @@ RULES = [
     Defect(
         "eprop_gives_biases_no_slope",
         "rules/time/_eligibility.py",
-        "worth * (d if _number(d) else at_drive(d)) * a",
+        "worth * (d if isinstance(d, float | int) else at_drive(d)) * a",
         "worth * a",
         _of("rules/test_eprop", "the_update_is_autodiff_of_the_loop_cut_where_units_send"),
     ),

@@ -95,11 +95,10 @@ class NetSettings:
             integrator (the default of coupled), with numbers as lif:tau=20,hard=true.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
             default; how many each unit of a grownet reads, 32 by default.
-        block: how many units of an mlp with a fan-in read the same blocks of as many units, which
-            is faster; each its own by default.
-        code: how many units a code has, in an mlp: the end of one subtask and the beginning of the
-            next, a linear layer before the last hidden one, or before the output; 0 for one unit
-            less than outputs. None by default; subtask always has one.
+        block: units of an mlp with a fan-in that read the same blocks of units; 1 by default.
+        code: units of a code in an mlp, where one subtask ends and the next begins: a linear layer
+            before the last hidden one, or before the output; 0 for one less than outputs. None by
+            default; subtask always has one.
         units: how many units a grownet has, 500 by default; how many complex numbers each memory of
             an lru holds, as many as its hidden layer has units by default.
         regions: into how many regions a grownet is cut, from input to output; 4 by default.

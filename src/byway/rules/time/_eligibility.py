@@ -134,7 +134,7 @@ def at_bias(e: Eligibility, worth: Array, at_drive: Callable[[Array], Array]) ->
     """What a sample says of the bias of each drive, "batch *drive"."""
     if not isinstance(e, list):
         return worth * e
-    return total([worth * (d if _number(d) else at_drive(d)) * a for d, a in e])
+    return total([worth * (d if isinstance(d, float | int) else at_drive(d)) * a for d, a in e])
 
 
 def at_weight(
