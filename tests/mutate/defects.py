@@ -135,7 +135,7 @@ RULES = [
     Defect(
         "ff_writes_the_label_where_few_units_see_it",
         "rules/local/ff.py",
-        "any(isinstance(p, FixedFanIn) for p in net.outgoing(net.input))",
+        "any(isinstance(p, FixedFanIn | BlockFanIn) for p in net.outgoing(net.input))",
         "False",
         _of(
             "rules/test_ff",

@@ -117,8 +117,7 @@ class NetSettings:
         method: of its solver: euler, midpoint or rk4, the default.
         stages: stages of rotations in an orthogonal layer; log2 of its units by default.
         dummies: units more in an orthogonal layer, read by itself alone; none by default.
-        norm: whether input and hidden layers send their activity divided by its root mean square;
-            ff always does.
+        norm: whether layers send activity over its root mean square; ff always does.
         bias: whether projections have a bias.
     """
 
