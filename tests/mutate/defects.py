@@ -765,6 +765,27 @@ RULES = [
 
 NETWORK = [
     Defect(
+        "synapses_bring_back_a_step_too_far",
+        "network/chain.py",
+        "return [(step + 1, back[:, step])",
+        "return [(step + 2, back[:, step])",
+        _of("network/test_own_delays", "the_gradient_is_that_of_the_sums_written_out"),
+    ),
+    Defect(
+        "synapses_are_a_step_early",
+        "network/sparse.py",
+        "(self.late - 1) * self.sources",
+        "jnp.maximum(self.late - 2, 0) * self.sources",
+        _of("network/test_own_delays", "a_spike_arrives_at_exactly_its_delay"),
+    ),
+    Defect(
+        "rewired_synapses_keep_the_delay_of_another",
+        "network/network.py",
+        "self._timed(p.with_structure(structure[p.name]), structure[p.name])",
+        "p.with_structure(structure[p.name])",
+        _of("network/test_own_delays", "growth_gives_each_synapse_the_delay_of_its_length"),
+    ),
+    Defect(
         "a_lesion_leaves_what_others_read",
         "network/lesion.py",
         "post[:, None] | np.append(pre, True)[index]",

@@ -53,5 +53,6 @@ def sent(net: Network, name: str) -> Float[Array, " units"]:
     total = jnp.zeros(net[name].size, net.dtype)
     for p in net.outgoing(name):
         ones = p.reached.astype(net.dtype).reshape(1, *p.dst_shape)
-        total = total + p.backward(ones, jnp.abs(p.weight)).reshape(-1)
+        heard = p.backward(ones, jnp.abs(p.weight))  # at once, or over the steps of a window
+        total = total + jnp.sum(heard.reshape(-1, net[name].size), 0)
     return total

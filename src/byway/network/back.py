@@ -73,7 +73,7 @@ def step_back(net: Network, x: Float[Array, "batch *inputs"], after: State) -> t
         if (slope := population.local(before, u[name]).slope) is not None:
             slopes[name] = slope
     due = {name: {1: earlier[name]} for name in after.due}
-    return State(due, {}, cell, ()), Phase(pre, u, post, slopes, {}, cell)
+    return State(due, {}, cell, (), {}), Phase(pre, u, post, slopes, {}, cell)
 
 
 def require_reversible(net: Network, rule_id: str) -> None:

@@ -98,21 +98,19 @@ def deltas_in_time(
     due, rings = {}, {}
     for name in later.due:
         late = [p for p in outgoing(name) if p.name in net.recurrent and p.dst != net.input]
-        back = {p.name: _back(p, feedback, delta) for p in late}
+        back: dict[int, list[Array]] = {}
+        for p in late:
+            for delay, brought in _back_in_time(p, net.recurrent[p.name], feedback, delta):
+                back.setdefault(delay, []).append(brought)
         if name not in later.sent:
-            due[name] = _sum(list(back.values()))
+            due[name] = _sum(back[1])
             continue
         # What comes back along the longest delay takes the place of what is due now; only then is
         # read what is due next.
         ring = later.sent[name]
-        ring = pushed(
-            ring,
-            later.clock,
-            _sum([back[p.name] for p in late if net.recurrent[p.name] == len(ring)]),
-        )
-        for p in late:
-            if (delay := net.recurrent[p.name]) < len(ring):
-                ring = ring.at[(later.clock + delay) % len(ring)].add(back[p.name])
+        ring = pushed(ring, later.clock, _sum(back.pop(len(ring))))
+        for delay, some in back.items():
+            ring = ring.at[(later.clock + delay) % len(ring)].add(_sum(some))
         rings[name], due[name] = ring, at(ring, later.clock + 1)
     return delta, Later(due, rings, cell, later.clock + 1 if rings else ())
 
@@ -163,6 +161,18 @@ def _back(p: Projection, feedback: Feedback, delta: Mapping[str, Array]) -> Arra
         if isinstance(back, Projection)
         else p.backward(delta[p.dst], back)
     )
+
+
+def _back_in_time(
+    p: Projection, delay: int, feedback: Feedback, delta: Mapping[str, Array]
+) -> list[tuple[int, Array]]:
+    """The same of a projection with a delay, beside that; along the delay of each synapse where
+    they have their own.
+    """
+    back = _back(p, feedback, delta)
+    if p.window is None:
+        return [(delay, back)]
+    return [(step + 1, back[:, step]) for step in range(p.window)]
 
 
 def _sum(terms: list[Array]) -> Array:

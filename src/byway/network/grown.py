@@ -6,7 +6,7 @@ audit and to growth.
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -59,6 +59,7 @@ def grownet(
     reach: float = REACH,
     cycles: bool = False,
     speed: float | None = None,
+    own_delays: bool = False,
     readout_from: Sequence[int] | None = None,
     activation: Phi = "relu",
     norm: bool = False,
@@ -90,6 +91,9 @@ def grownet(
         cycles: whether regions read themselves and those beyond them too, not only those before.
         speed: of conduction [um a time step]: a projection is late by what its synapses take on
             average, a step at least. None for no delays but those of cycles.
+        own_delays: whether each synapse is late by what it takes itself, a step at least; then each
+            projection brings what was sent in all steps up to its longest delay, and memory and
+            time grow with that.
         readout_from: which regions the output reads, as indices from 0; all by default.
         activation: what units do, an activation or a cell; the output is linear.
         norm: whether input and units send their activity divided by its root mean square.
@@ -100,8 +104,8 @@ def grownet(
         ShapeError: fewer units than regions, more synapses for a unit than there are others to
             read, or so few that no unit would read the input.
         UnknownNameError: a form that there is not.
-        ConfigError: a reach or a speed that is no length, no unit at the start, or a region to read
-            that there is not.
+        ConfigError: a reach or a speed that is no length, delays without one, no unit at the start,
+            or a region to read that there is not.
     """
     require_whole("units", units, 1)
     require_whole("regions", regions, 1)
@@ -112,6 +116,12 @@ def grownet(
             raise ConfigError(
                 f"{name} = {shown(value)}", "a length above 0 [um]", f"leave {name} out"
             )
+    if own_delays and speed is None:
+        raise ConfigError(
+            "delays of each synapse's own and no speed",
+            "the speed of conduction too [um a time step]",
+            "give speed, or leave own_delays out",
+        )
     if not (is_number(born) and 0 < born <= 1):
         raise ConfigError(f"born = {shown(born)}", "a share, above 0 and up to 1", "leave born out")
     read = tuple(range(regions) if readout_from is None else readout_from)
@@ -170,7 +180,7 @@ def grownet(
                 spare=min(round(spare * count / fan_in), chance.most - count),
                 reach=reach,
                 among=fan_in,
-                delay=None if speed is None else max(1, math.ceil(chance.far / speed)),
+                **_late(speed, own_delays, chance),
             )
             for src, count, chance in into
         ]
@@ -205,6 +215,14 @@ def _surface(shape: tuple[int, ...], height: float) -> np.ndarray:
     return np.column_stack([SIDE / 2 + places * SIDE / width, np.full(len(places), height)])
 
 
+def _late(speed: float | None, own: bool, chance: "_Odds") -> dict[str, Any]:
+    """What makes a projection late, and its synapses by their own lengths."""
+    if speed is None:
+        return {}
+    steps = max(1, math.ceil((chance.longest if own else chance.far) / speed))
+    return {"delay": steps, "speed": speed} if own and steps > 1 else {"delay": steps}
+
+
 class _Odds(NamedTuple):
     """The odds exp(-d / reach) of all pairs of two populations.
 
@@ -212,11 +230,13 @@ class _Odds(NamedTuple):
         mass: the sum of them.
         most: how many units each has to read, at least.
         far: how far they are on average over their odds [um].
+        longest: how far the ends of a synapse may be, at most [um].
     """
 
     mass: float
     most: int
     far: float
+    longest: float
 
 
 def _odds(here: np.ndarray, there: np.ndarray, reach: float, same: bool, born: int | None) -> _Odds:
@@ -233,7 +253,10 @@ def _odds(here: np.ndarray, there: np.ndarray, reach: float, same: bool, born: i
     apart *= odds
     mass = odds.sum()
     far = apart.sum() / mass if mass else 0.0
-    return _Odds(mass * len(here) / len(rows), int(np.sum(odds > 0, 1).min()), far)
+    # Across the box around both.
+    both = np.concatenate([here, there])
+    longest = float(np.linalg.norm(np.ptp(both, axis=0)))
+    return _Odds(mass * len(here) / len(rows), int(np.sum(odds > 0, 1).min()), far, longest)
 
 
 def _shares(odds: list[_Odds], fan_in: int) -> list[int]:

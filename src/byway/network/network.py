@@ -37,12 +37,15 @@ class State(NamedTuple):
             ring as long as its longest delay.
         cell: by population whose cell has a state, that state.
         clock: how many steps were taken, where there is a ring; else nothing.
+        window: by population whose synapses have delays of their own, what it sent in the last
+            steps, newest first, "batch steps *units".
     """
 
     due: dict[str, dict[int, Array]]
     past: dict[str, Array]
     cell: dict[str, CellState]
     clock: Any
+    window: dict[str, Array]
 
 
 class Network(eqx.Module):
@@ -92,7 +95,7 @@ class Network(eqx.Module):
         _check_fed(named, projections, input)
         self.topology = Topology(
             list(named),
-            [Edge(p.name, p.src, p.dst, p.delay) for p in projections],
+            [Edge(p.name, p.src, p.dst, p.delay, p.window) for p in projections],
             [p.name for p in populations if p.cell.flows],
         )
         _check_potentials(named, projections, input, self.topology)
@@ -201,7 +204,11 @@ class Network(eqx.Module):
             if max(delays) > 1
         }
         cell = {p.name: p.cell.rest(zeros(p.shape)) for p in self.stateful if p.name != self.input}
-        return State(due, past, cell, jnp.int32(0) if past else ())
+        window = {
+            name: jnp.zeros((batch, steps, *self[name].sent), self.dtype)
+            for name, steps in self.topology.windows.items()
+        }
+        return State(due, past, cell, jnp.int32(0) if past else (), window)
 
     @property
     def theta(self) -> dict[str, dict[str, Array]]:
@@ -247,23 +254,37 @@ class Network(eqx.Module):
 
     def with_structure(self, structure: Mapping[str, Mapping[str, Array]]) -> "Network":
         """The same network with other wiring; projections that `structure` leaves out keep
-        theirs.
+        theirs. Delays of synapses follow their lengths, unless it says what they are.
         """
         projections = tuple(
-            p.with_structure(structure[p.name]) if p.name in structure else p
+            self._timed(p.with_structure(structure[p.name]), structure[p.name])
+            if p.name in structure
+            else p
             for p in self.projections
         )
         return eqx.tree_at(lambda n: n.projections, self, projections)
 
     def with_positions(self, positions: Mapping[str, Float[Array, "units 3"]]) -> "Network":
         """The same network with units elsewhere; populations that `positions` leaves out stay where
-        they are.
+        they are. Delays of synapses follow their lengths.
         """
         populations = tuple(
             eqx.tree_at(lambda p: p.position, p, positions[p.name]) if p.name in positions else p
             for p in self.populations
         )
-        return eqx.tree_at(lambda n: n.populations, self, populations)
+        moved = eqx.tree_at(lambda n: n.populations, self, populations)
+        if not self.topology.windows:
+            return moved
+        projections = tuple(moved._timed(p) for p in self.projections)
+        return eqx.tree_at(lambda n: n.projections, moved, projections)
+
+    def _timed(self, p: Projection, given: Collection[str] = ()) -> Projection:
+        """A projection whose synapses are as late as they are long, unless their delays were
+        given.
+        """
+        if not isinstance(p, FixedFanIn) or p.late is None or "late" in given:
+            return p
+        return p.timed(self[p.src], self[p.dst])
 
     def by_source(self) -> "Network":
         """The same network, to be run and not trained: the synapses of a fixed fan-in out of units
@@ -478,7 +499,9 @@ class Network(eqx.Module):
         pre, u, post, slopes, sent, cell = {}, {}, {}, {}, {}, {}
         recurrent, incoming, outgoing = self.recurrent, self.incoming, self.outgoing
         for p in self.projections:
-            if (delay := recurrent.get(p.name)) is not None:
+            if p.window is not None:
+                pre[p.name] = state.window[p.src][:, : p.window]
+            elif (delay := recurrent.get(p.name)) is not None:
                 pre[p.name] = state.due[p.src][delay]
         post[self.input] = self.place(x)
         for population in self.populations:
@@ -512,7 +535,11 @@ class Network(eqx.Module):
             }
             for name, delays in state.due.items()
         }
-        return State(due, past, cell, clock + 1 if past else ()), Phase(
+        window = {
+            name: jnp.concatenate([sent[name][:, None], held[:, :-1]], 1)
+            for name, held in state.window.items()
+        }
+        return State(due, past, cell, clock + 1 if past else (), window), Phase(
             pre, u, post, slopes, dict(inject), dict(state.cell)
         )
 

@@ -95,6 +95,18 @@ class Projection(eqx.Module):
         return self._with(theta)
 
     @property
+    def window(self) -> int | None:
+        """How many steps of what was sent arrive at once, where each synapse has a delay of its
+        own; None elsewhere.
+        """
+        return None
+
+    @property
+    def arriving(self) -> tuple[int, ...]:
+        """The shape of what arrives in one sample: of what is sent, or of a window of that."""
+        return self.src_shape if self.window is None else (self.window, *self.src_shape)
+
+    @property
     def reached(self) -> Bool[Array, " post"]:
         """Which units of `dst` read something through it, counted flat; all but where wiring is an
         array.

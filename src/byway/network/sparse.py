@@ -51,6 +51,10 @@ class FixedFanIn(Projection):
             lambda) and no unit reads itself [um]; None for the same odds everywhere.
         among: how many synapses a unit has in all, where other projections bring it some too, so
             that its weights are drawn smaller; None where there are no others.
+        speed: of conduction [um a time step], where each synapse has a delay of its own: its length
+            over the speed, rounded up to whole steps, from 1 to `delay`. None where all have the
+            same.
+        late: "post slots", the delay of each synapse then [steps]; else None.
     """
 
     src: str = eqx.field(static=True)
@@ -63,6 +67,8 @@ class FixedFanIn(Projection):
     spare: int = eqx.field(static=True, default=0, kw_only=True)
     reach: float | None = eqx.field(static=True, default=None, kw_only=True)
     among: int | None = eqx.field(static=True, default=None, kw_only=True)
+    speed: float | None = eqx.field(static=True, default=None, kw_only=True)
+    late: Int[Array, "post slots"] | None = eqx.field(default=None, kw_only=True)
 
     axes: ClassVar[tuple[str, ...]] = ("post", "pre")
 
@@ -76,6 +82,14 @@ class FixedFanIn(Projection):
                 f"a reach of {shown(self.reach)} for {self.name}",
                 "a length above 0 [um]",
                 "leave it out for the same odds at any distance",
+            )
+        if self.speed is not None and not (
+            is_number(self.speed) and 0 < self.speed < math.inf and self.delay is not None
+        ):
+            raise ConfigError(
+                f"a speed of {shown(self.speed)} for {self.name}, with a delay of {self.delay}",
+                "a speed above 0 [um a time step], and the longest delay [time steps]",
+                "leave the speed out for one delay of all synapses",
             )
 
     @classmethod
@@ -99,7 +113,7 @@ class FixedFanIn(Projection):
             bias: whether each unit has one.
             index: which ones, to begin with, "post fan".
             spare: how many slots more each unit has, free at first, into which it can grow.
-            more: reach, among, label and delay, see above and `Projection`.
+            more: reach, among, speed, label and delay, see above and `Projection`.
 
         Raises:
             ShapeError: more units to read than there are, or a table out of range.
@@ -148,13 +162,14 @@ class FixedFanIn(Projection):
             b,
             index,
             spare=spare,
+            late=None if more.get("speed") is None else jnp.ones(index.shape, jnp.int32),
             **more,
-        )
+        ).timed(src, dst)
 
     @property
     @override
     def structure(self):
-        return {"index": self.index}
+        return {"index": self.index} | ({} if self.late is None else {"late": self.late})
 
     @property
     @override
@@ -163,6 +178,11 @@ class FixedFanIn(Projection):
         return ", ".join(
             filter(None, [f"{self.fan_in} of {self.sources} each{room}", super().note])
         )
+
+    @property
+    @override
+    def window(self):
+        return None if self.late is None or self.delay == 1 else self.delay
 
     @property
     def slots(self) -> int:
@@ -210,12 +230,14 @@ class FixedFanIn(Projection):
     def by_entries(self):
         """The dense projection with zeros in it."""
         ends = self.src, self.dst, self.src_shape, self.dst_shape
-        held = self._dense(self.weight), self.bias
+        held = _scattered(self.weight, self.index, self.sources), self.bias
         return Dense(*ends, *held, label=self.label, delay=self.delay)
 
     @override
     def by_source(self):
-        """Its synapses, sorted by source."""
+        """Its synapses, sorted by source; where each has a delay of its own, itself."""
+        if self.late is not None:
+            return self
         ends = self.src, self.dst, self.src_shape, self.dst_shape
         held = by_source(self.index, self.weight, self.sources)
         bias = None if self.bias is None else self._heard(self.bias)
@@ -227,6 +249,20 @@ class FixedFanIn(Projection):
         likely.
         """
         return redrawn([self], key[None], [(src, dst)])[0]
+
+    def timed(self, src: Population, dst: Population) -> "FixedFanIn":
+        """The same with synapses as late as they are long, where each has a delay of its own.
+
+        Args:
+            src: the presynaptic population, for its positions.
+            dst: the postsynaptic population.
+        """
+        if self.late is None or self.speed is None:
+            return self
+        ends = src.position.at[self.index].get(mode="clip")
+        far = jnp.sqrt(jnp.sum((ends - dst.position[:, None]) ** 2, 2))
+        late = jnp.clip(jnp.ceil(far / self.speed), 1, self.delay).astype(self.late.dtype)
+        return self.with_structure({"late": late})
 
     def drawn(self, key: Key[Array, ""], dst: Population) -> Float[Array, "post slots"]:
         """Weights for all slots, as they are drawn at the start."""
@@ -326,14 +362,14 @@ class FixedFanIn(Projection):
             if self._by_matrix(len(flat))
             else self._spread(flat, weight)
         )
-        return back.reshape(len(delta), *self.src_shape)
+        return back.reshape(len(delta), *self.arriving)
 
     @override
     def outer(self, pre, delta):
         flat, post = pre.reshape(len(pre), -1), delta.reshape(len(delta), -1) / len(pre)
         if self._by_matrix(len(flat)):
             met = post.T @ flat
-            update = {"weight": met.at[self._rows, self.index].get(mode="fill", fill_value=0)}
+            update = {"weight": met.at[self._rows, self._places].get(mode="fill", fill_value=0)}
         else:
             update = {"weight": self._met(flat, post)}
         return update if self.bias is None else update | {"bias": self._heard(post.sum(0))}
@@ -341,7 +377,7 @@ class FixedFanIn(Projection):
     @override
     def at_pre(self, pre):
         """Of shape "batch post slots"; 0 where a slot is free."""
-        return pre.reshape(len(pre), -1).at[:, self.index].get(mode="fill", fill_value=0)
+        return pre.reshape(len(pre), -1).at[:, self._places].get(mode="fill", fill_value=0)
 
     @override
     def at_post(self, delta):
@@ -355,14 +391,27 @@ class FixedFanIn(Projection):
     def _rows(self) -> Int[Array, "post 1"]:
         return jnp.arange(len(self.weight))[:, None]
 
+    @property
+    def _arrivals(self) -> int:
+        """How many numbers arrive in one sample."""
+        return self.sources * (self.window or 1)
+
+    @property
+    def _places(self) -> Int[Array, "post slots"]:
+        """Which of these each synapse takes: that of its unit, of so many steps before."""
+        if self.late is None:
+            return self.index
+        there = (self.late - 1) * self.sources + self.index
+        return jnp.where(self.alive, there, self._arrivals)
+
     def _dense(self, weight: Float[Array, "post slots"]) -> Float[Array, "pre post"]:
-        bare = jnp.zeros((len(weight), self.sources), weight.dtype)
-        return bare.at[self._rows, self.index].add(weight, mode="drop").T
+        return _scattered(weight, self._places, self._arrivals)
 
     def _by_matrix(self, batch: int) -> bool:
-        synapse, built = WITHIN if self.sources * len(self.weight) <= CACHED else BEYOND
+        arrivals = self._arrivals
+        synapse, built = WITHIN if arrivals * len(self.weight) <= CACHED else BEYOND
         begun = 0 if batch == 1 else BEGUN
-        return self.sources * (batch + built) < synapse * self.slots * (batch + begun)
+        return arrivals * (batch + built) < synapse * self.slots * (batch + begun)
 
     # Synapse by synapse. On a CPU what a unit sends in all samples of a batch lies together, and a
     # loop goes from slot to slot or from unit to unit: nothing of "batch post slots" is ever held.
@@ -373,24 +422,33 @@ class FixedFanIn(Projection):
         sent = jnp.pad(pre.T, ((0, 1), (0, 0)))  # a free slot reads the zero at the end
         start = jnp.zeros((len(weight), len(pre)), pre.dtype)
         slot = lambda current, one: (current + one[0][:, None] * sent[one[1]], None)
-        return jax.lax.scan(slot, start, (weight.T, self.index.T))[0].T
+        return jax.lax.scan(slot, start, (weight.T, self._places.T))[0].T
 
     def _spread(self, delta: Float[Array, "batch post"], weight) -> Float[Array, "batch pre"]:
         if not _on_cpu():
-            bare = jnp.zeros((len(delta), self.sources), delta.dtype)
-            return bare.at[:, self.index].add(delta[:, :, None] * weight[None], mode="drop")
-        start = jnp.zeros((self.sources, len(delta)), delta.dtype)
+            bare = jnp.zeros((len(delta), self._arrivals), delta.dtype)
+            return bare.at[:, self._places].add(delta[:, :, None] * weight[None], mode="drop")
+        start = jnp.zeros((self._arrivals, len(delta)), delta.dtype)
         unit = lambda back, one: (
             back.at[one[1]].add(one[0][:, None] * one[2][None], mode="drop"),
             None,
         )
-        return jax.lax.scan(unit, start, (weight, self.index, delta.T))[0].T
+        return jax.lax.scan(unit, start, (weight, self._places, delta.T))[0].T
 
     def _met(self, pre: Float[Array, "batch pre"], post) -> Float[Array, "post slots"]:
         if not _on_cpu():
             return jnp.sum(self.at_pre(pre) * post[:, :, None], 0)
         sent, back = jnp.pad(pre.T, ((0, 1), (0, 0))), post.T
-        return jax.lax.map(lambda index: jnp.sum(sent[index] * back, 1), self.index.T).T
+        return jax.lax.map(lambda index: jnp.sum(sent[index] * back, 1), self._places.T).T
+
+
+def _scattered(
+    weight: Float[Array, "post slots"], index: Int[Array, "post slots"], size: int
+) -> Float[Array, "pre post"]:
+    """The dense matrix with zeros in it; `size` is how many rows it has."""
+    bare = jnp.zeros((len(weight), size), weight.dtype)
+    rows = jnp.arange(len(weight))[:, None]
+    return bare.at[rows, index].add(weight, mode="drop").T
 
 
 def redrawn(
@@ -420,7 +478,7 @@ def redrawn(
         # What is drawn of fewer numbers is the beginning of what is drawn of more.
         noise = jax.lax.map(lambda k, n=size, p=group[0]: _normal(k, n, p), weights)
         for i, p, index, own in zip(places, group, found, noise, strict=True):
-            drawn = p.with_structure({"index": index})
+            drawn = p.with_structure({"index": index}).timed(*ends[i])
             weight = p.weighed(own[: p.weight.size].reshape(p.weight.shape), ends[i][1])
             theta = {"weight": jnp.where(drawn.alive, weight, 0)}
             if p.bias is not None:

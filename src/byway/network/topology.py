@@ -19,12 +19,15 @@ class Edge(NamedTuple):
         dst: where it ends.
         delay: how many steps later what is sent arrives; None where the order of the populations
             says: 0 forwards, 1 backwards.
+        window: how many steps of it arrive at once, where synapses have delays of their own, up to
+            `delay`; else None.
     """
 
     name: str
     src: str
     dst: str
     delay: int | None
+    window: int | None = None
 
 
 class Topology:
@@ -86,13 +89,22 @@ class Topology:
     @functools.cached_property
     def horizon(self) -> dict[str, tuple[int, ...]]:
         """By population that a projection carries the past of, how many steps back it is needed:
-        all delays, shortest first.
+        all delays, shortest first. What arrives as a window is left out.
         """
         found: dict[str, set[int]] = {}
         for edge in self.edges:
-            if edge.name in self.delays:
+            if edge.name in self.delays and not edge.window:
                 found.setdefault(edge.src, set()).add(self.delays[edge.name])
         return {name: tuple(sorted(delays)) for name, delays in sorted(found.items())}
+
+    @functools.cached_property
+    def windows(self) -> dict[str, int]:
+        """By population of which windows arrive somewhere, the length of the longest."""
+        found: dict[str, int] = {}
+        for edge in self.edges:
+            if edge.window:
+                found[edge.src] = max(found.get(edge.src, 0), edge.window)
+        return dict(sorted(found.items()))
 
     def upstream(self, population: str, recurrent: bool = True) -> frozenset[str]:
         """The populations that reach this one, itself included; along projections that carry the

@@ -174,6 +174,8 @@ def wiring(net: Network) -> Wiring:
         source, target = first[p.src].start + pre, first[p.dst].start + post
         length = np.linalg.norm(position[target] - position[source], axis=1)
         late = np.full(len(post), net.topology.delays.get(p.name, 0))
+        if isinstance(p, FixedFanIn) and p.late is not None:
+            late = np.asarray(p.late)[np.asarray(p.alive)]
         parts.append((source, target, weight, length, late))
         pairs += net[p.src].size * net[p.dst].size
     source, target, weight, length, delay = map(np.concatenate, zip(*parts, strict=True))

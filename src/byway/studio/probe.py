@@ -461,7 +461,8 @@ def _outgoing(p: Projection) -> Float[Array, "*sent"]:
         each = jnp.eye(math.prod(p.src_shape), dtype=p.weight.dtype)
         made = p.forward(each.reshape(-1, *p.src_shape)) - p.offset
         return jnp.abs(made).reshape(len(each), -1).sum(1).reshape(p.src_shape)
-    return p.backward(ones.astype(p.weight.dtype), jnp.abs(p.weight))[0]
+    heard = p.backward(ones.astype(p.weight.dtype), jnp.abs(p.weight))[0]
+    return heard if p.window is None else heard.sum(0)
 
 
 def _angle(rule: Rule, learner: Learner, batch: Batch, key: Key[Array, ""]) -> dict[str, Array]:

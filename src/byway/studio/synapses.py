@@ -362,7 +362,10 @@ class Synapses:
         now["age"][slot] = np.where(same & near, old["age"][slot], age)
         now["src"][slot], now["dst"][slot] = src, dst
         now["weight"][slot] = np.clip(np.rint(byte), -FULL, FULL).astype(np.int8)
-        now["delay"][slot] = min(net.topology.delays.get(p.name, 0), BYTE)
+        delay = net.topology.delays.get(p.name, 0)
+        if isinstance(p, FixedFanIn) and p.late is not None:
+            delay = np.asarray(p.late).ravel()[bundle.entry]
+        now["delay"][slot] = np.minimum(delay, BYTE)
         now["projection"][slot] = min(number, BYTE)
 
     def _changed(self, now: dict[str, np.ndarray], rescaled: bool) -> Changed | None:

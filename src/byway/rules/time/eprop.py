@@ -235,7 +235,7 @@ class Eprop(StepRule):
             leak = output if output.cell.carries and name != net.output else None
             new = functools.partial(unowed, population, leak, zeros)
             traces[name] = {
-                p.name: new(p.weight.shape, p.src_shape)
+                p.name: new(p.weight.shape, p.arriving)
                 for p in net.incoming(name)
                 if p.weight is not None
             }

@@ -80,7 +80,7 @@ class OTTT(StepRule):
         """Rest, and traces of nothing."""
         memory = {
             population.name: {
-                p.name: jnp.zeros((batch, *p.src_shape), net.dtype)
+                p.name: jnp.zeros((batch, *p.arriving), net.dtype)
                 for p in net.incoming(population.name)
                 if p.weight is not None
             }

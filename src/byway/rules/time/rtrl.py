@@ -61,7 +61,7 @@ class RTRL(StepRule):
         wrong += [name for name, delay in net.recurrent.items() if delay > 1]
         if wrong:
             raise RuleError(
-                f"rtrl was given {', '.join(wrong)}",
+                f"rtrl was given {', '.join(dict.fromkeys(wrong))}",
                 "dense projections, no longer than a step, between populations without "
                 "normalisation",
                 "use bptt there",

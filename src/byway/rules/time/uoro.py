@@ -78,6 +78,12 @@ class UORO(StepRule):
                 "something to carry through time",
                 "use bp there",
             )
+        if own := [p.name for p in net.projections if p.window is not None]:
+            raise RuleError(
+                f"{self.id} was given synapses with delays of their own in {', '.join(own)}",
+                "one delay for all synapses of a projection",
+                "build it with one, or use bptt or eprop",
+            )
 
     @override
     def start(self, gamma, net, batch):
@@ -109,7 +115,7 @@ class UORO(StepRule):
 
         def step(state, inject):
             due, past, cell = state
-            now = State(due, past, cell, guess.clock)
+            now = State(due, past, cell, guess.clock, {})
             after, phase = net.step(free.post[net.input], now, inject)
             return after[:3], phase.post[net.output]
 
