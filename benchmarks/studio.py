@@ -143,7 +143,7 @@ def held() -> float:
     return pages * resource.getpagesize() / 1e6
 
 
-def measured(units: int, folder: Path) -> None:
+def measured(units: int, folder: Path, rounds: int) -> None:
     """Print what being watched costs a network of a size."""
     simulation = simulated(units, folder)
     server = Server(simulation)
@@ -157,13 +157,15 @@ def measured(units: int, folder: Path) -> None:
         after = held()
         turn.handed.clear()
         ratios: dict[str, list[Turn]] = {WATCHED: [], STALLED: []}
+        if not rounds:
+            turn(WATCHED, 2 * SECONDS)
         alone = turn(ALONE)
-        for _, kind in itertools.product(range(ROUNDS), (WATCHED, STALLED)):
+        for _, kind in itertools.product(range(rounds), (WATCHED, STALLED)):
             now, next_alone = turn(kind), turn(ALONE)
             both = zip(now, alone, next_alone, strict=True)
             ratios[kind].append(Turn(*(a / statistics.mean([b, c]) for a, b, c in both)))
             alone = next_alone
-        for kind, found in ratios.items():
+        for kind, found in ratios.items() if rounds > 1 else ():
             said = [
                 f"{statistics.mean(one):.3f} ± {statistics.stdev(one):.3f} {by}"
                 for one, by in zip(
@@ -265,12 +267,16 @@ def main() -> None:
     parser.add_argument("units", nargs="*", type=int, default=SIZES)
     parser.add_argument("--client")
     parser.add_argument("--page", action="store_true")
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
     asked = parser.parse_args()
     if asked.client:
         client(asked.client)
         return
     for units in asked.units:
-        (pictured if asked.page else measured)(units, Path("studio"))
+        if asked.page:
+            pictured(units, Path("studio"))
+        else:
+            measured(units, Path("studio"), asked.rounds)
 
 
 if __name__ == "__main__":

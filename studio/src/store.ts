@@ -70,6 +70,9 @@ export type Topic =
   | "selected"
   | "connection";
 
+/** What was picked here holds for so long against a server that has not heard of it yet [ms]. */
+const HELD = 600;
+
 export type Connection = "connecting" | "live" | "lost" | "replay" | "broken";
 
 /** What is known of the run. Whoever shows some of it is told when that changes. */
@@ -88,6 +91,7 @@ export class Store {
   bundles = 0;
   /** Of synapses, since they were drawn last. */
   changes: { side: number; change: Changed }[] = [];
+  private until = -Infinity;
   private readonly listeners = new Map<Topic, Set<() => void>>();
   private readonly pending = new Set<Topic>();
 
@@ -118,6 +122,7 @@ export class Store {
   select(units: number[], side: number): void {
     this.selected = units;
     this.side = side;
+    this.until = performance.now() + HELD;
     this.tell("selected");
   }
 
@@ -184,7 +189,8 @@ export class Store {
         this.state = stateOf(f);
         this.update = this.state.update;
         this.pending.add("state");
-        if (!this.pinned && (this.side !== this.state.side || String(this.selected) !== String(this.state.selected))) {
+        const free = !this.pinned && performance.now() >= this.until;
+        if (free && (this.side !== this.state.side || String(this.selected) !== String(this.state.selected))) {
           this.selected = this.state.selected;
           this.side = this.state.side;
           this.pending.add("selected");

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { decode } from "../src/protocol";
 import { Store } from "../src/store";
 import { bundle, edges, frame } from "./bundles";
@@ -52,13 +52,19 @@ test("each listener is told once a bundle", () => {
   expect(told).toBe(1);
 });
 
-test("what the server says is picked replaces what was asked for, unless it was pinned", () => {
+test("what the server says is picked replaces what was asked for, once it can have heard of that, and unless it was pinned", () => {
+  let now = 0;
+  vi.spyOn(performance, "now").mockImplementation(() => now);
   const store = seen(scene);
   store.select([1], 0);
+  store.apply(decode(bundle(frame("state", { selected: [2], side: 0 }))));
+  expect(store.selected).toEqual([1]);
+  now = 1000;
   store.apply(decode(bundle(frame("state", { selected: [2], side: 0 }))));
   expect(store.selected).toEqual([2]);
   store.pinned = true;
   store.select([0], 0);
+  now = 2000;
   store.apply(decode(bundle(frame("state", { selected: [2], side: 0 }))));
   expect(store.selected).toEqual([0]);
 });

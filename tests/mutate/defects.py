@@ -2105,6 +2105,27 @@ STUDIO = [
         _of("studio/test_probe", "units_of_a_map_share_what_their_map_learns"),
     ),
     Defect(
+        "units_that_say_nothing_count_as_alive",
+        "studio/probe.py",
+        "jnp.ptp(a, axis=0) <= SAME",
+        "jnp.ptp(a, axis=0) < 0",
+        _of("studio/test_probe", "units_that_always_say_the_same_are_dead"),
+    ),
+    Defect(
+        "a_film_without_a_browser_is_a_traceback",
+        "studio/video.py",
+        "except Error as problem:\n            raise ConfigError(",
+        "except ZeroDivisionError as problem:\n            raise ConfigError(",
+        _of("studio/test_video", "where_no_chromium_starts_it_is_said_how_to_get_one"),
+    ),
+    Defect(
+        "who_asked_at_the_door_waits_for_ever",
+        "studio/door.py",
+        "finally:\n            _write(self._place",
+        "else:\n            _write(self._place",
+        _of("studio/test_attached", "an_error_that_nobody_foresaw_leaves_nobody_waiting"),
+    ),
+    Defect(
         "a_way_counts_drives_and_not_shares",
         "studio/pick.py",
         "total[dst] += size.sum(0)",

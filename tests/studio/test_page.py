@@ -4,8 +4,10 @@ import contextlib
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from pathlib import Path
 
@@ -218,6 +220,12 @@ def said(simulation):
     return told(simulation)["state"].head
 
 
+def chosen(simulation):
+    """The units that the panel of the picked one tells of."""
+    one = told(simulation).get("selection")
+    return one and one.head["units"]
+
+
 def weights(simulation, side=0):
     return jax.tree.map(np.asarray, simulation.learner(side).net.theta)
 
@@ -327,7 +335,7 @@ def test_pick_silence_and_lesion(still):
     tab.mouse.click(*where)
     until(lambda: len(said(simulation)["selected"]) == 1)
     first = said(simulation)["selected"][0]
-    until(lambda: told(simulation)["selection"].head["units"] == [first])
+    until(lambda: chosen(simulation) == [first])
     until(lambda: tab.locator(".partners.in li").count() > 0)
     # A partner, with Shift.
     tab.locator(".partners.in button").first.click(modifiers=["Shift"])
@@ -359,6 +367,19 @@ def test_pick_silence_and_lesion(still):
     until(lambda: any(f"cut off {around} units" in text for text in said(simulation)["notices"]))
     until(lambda: differ(before, weights(simulation)))
     assert said(simulation)["silenced"] == []
+
+
+def test_a_second_unit_is_picked_by_the_keyboard(still):
+    simulation, tab = still
+    tab.keyboard.press("ArrowRight")
+    until(lambda: len(said(simulation)["selected"]) == 1)
+    first = said(simulation)["selected"]
+    until(lambda: chosen(simulation) == first and tab.locator(".partners button").count() > 0)
+    tab.locator(".partners button").first.focus()
+    tab.keyboard.press("Shift+Enter")
+    until(lambda: len(said(simulation)["selected"]) == 2)
+    assert said(simulation)["selected"][0] == first[0]
+    until(lambda: "way" in tab.locator(".way").inner_text())
 
 
 def test_samples_that_are_chosen_and_drawn(still):
@@ -685,6 +706,37 @@ def test_without_webgl_the_rest_works(launched, task, tmp_path):
             tab.keyboard.press("ArrowRight")
             until(lambda: len(said(simulation)["selected"]) == 1)
         blind.close()
+
+
+NOTEBOOK = f"""
+import byway
+task = byway.task("digits")
+net = byway.mlp(task.input_shape, {HIDDEN}, task.outputs)
+studio = byway.watch(net, byway.rule("dfa"), task, paused=True, out={{out!r}})
+studio
+"""
+
+
+def test_in_a_notebook_it_is_a_frame_that_works(browser, tmp_path):
+    """What the last line of a cell shows, on a page from elsewhere on this machine."""
+    nbformat, nbclient = map(pytest.importorskip, ("nbformat", "nbclient"))
+    cell = nbformat.v4.new_code_cell(NOTEBOOK.format(out=str(tmp_path / "out")))
+    book = nbformat.v4.new_notebook(cells=[cell])
+    client = nbclient.NotebookClient(book, timeout=3 * WAIT)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with client.setup_kernel(), ThreadingHTTPServer(("127.0.0.1", 0), handler) as elsewhere:
+        shown = client.execute_cell(book.cells[0], 0)["outputs"][-1]["data"]["text/html"]
+        (tmp_path / "index.html").write_text(f"<title>book</title>{shown}", encoding="utf-8")
+        threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+        tab = browser.new_page(viewport={"width": 1000, "height": 800})
+        tab.goto(f"http://localhost:{elsewhere.server_port}/")
+        frame = tab.frame_locator("iframe")
+        until(lambda: frame.locator(".status").inner_text() == "Paused")
+        frame.get_by_role("button", name="Step", exact=True).click()
+        becomes(frame.locator(".fact-update dd").inner_text, "1")
+        assert tab.locator("iframe").bounding_box()["width"] > 900
+        tab.close()
+        elsewhere.shutdown()
 
 
 def test_a_recording_is_filmed(recording, tmp_path):

@@ -76,6 +76,7 @@ class Scene:
     Attributes:
         populations: in the order of `net.populations`.
         size: how many units there are in all.
+        hidden: which of them are hidden ones.
     """
 
     def __init__(self, net: Network):
@@ -86,6 +87,8 @@ class Scene:
             at += p.size
         self.populations: tuple[Placed, ...] = tuple(made)
         self.size: int = at
+        roles = [np.full(p.count, p.role == "hidden") for p in made]
+        self.hidden: Bool[np.ndarray, " units"] = np.concatenate(roles)
         self._numbers = {p.name: i for i, p in enumerate(made)}
         self._projections = [self._said(net, p) for p in net.projections]
         self._laid = _laid_out(net)
@@ -138,11 +141,8 @@ class Scene:
             radius: of the ball [um].
         """
         places, exists = self.places(net)
-        inside = (np.linalg.norm(places - np.asarray(centre), axis=1) <= radius) & (exists > 0)
-        for p in self.populations:
-            if p.role != "hidden":
-                inside[self.units(p.name)] = False
-        return inside
+        away = np.linalg.norm(places - np.asarray(centre), axis=1)
+        return self.hidden & (exists > 0) & (away <= radius)
 
     def _said(self, net: Network, p: Projection) -> dict[str, Any]:
         return {

@@ -122,14 +122,10 @@ class Side:
 
     def hidden(self, region: dict[str, Any]) -> list[int]:
         """The hidden units among some, or in a ball."""
-        inner = np.zeros(self.scene.size, bool)
-        for one in self.scene.populations:
-            inner[self.scene.units(one.name)] = one.role == "hidden"
         if "units" in region:
-            return [unit for unit in region["units"] if inner[unit]]
-        position, exists = self._places
-        away = np.linalg.norm(position - np.array(region["centre"], np.float32), axis=1)
-        return np.flatnonzero(inner & (exists > 0) & (away <= region["radius"])).tolist()
+            return [unit for unit in region["units"] if self.scene.hidden[unit]]
+        net, centre = self._trainer.learner().net, np.array(region["centre"], np.float32)
+        return np.flatnonzero(self.scene.within(net, centre, region["radius"])).tolist()
 
     def mask(self, units: Sequence[int]) -> Bool[np.ndarray, " units"]:
         """Units as a mask over all."""

@@ -89,6 +89,12 @@ def _pictures(address: str, told: Callable[[int, int], None] | None) -> Iterator
                     yield picture.convert("RGB").quantize(COLOURS, how, dither=Image.Dither.NONE)
                 if told is not None:
                     told(number, many)
+        except Error as problem:
+            raise RunError(
+                f"the page was not drawn: {str(problem).splitlines()[0]}",
+                "a browser that draws it",
+                "try again, or another Chromium",
+            ) from problem
         finally:
             browser.close()
 

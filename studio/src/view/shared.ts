@@ -7,6 +7,8 @@ export interface Shared extends Record<string, IUniform> {
   scale: IUniform<number>;
   ratio: IUniform<number>;
   time: IUniform<number>;
+  /** Whether nothing moves by itself: a ring that stands for a birth stays as it is, until it goes. */
+  still: IUniform<boolean>;
   cut: IUniform<Vector4>;
   haze: IUniform<Vector2>;
   paper: IUniform<Vector3>;
@@ -31,6 +33,7 @@ export function shared(): Shared {
     scale: { value: 1 },
     ratio: { value: 1 },
     time: { value: 0 },
+    still: { value: false },
     cut: { value: NO_CUT.clone() },
     haze: { value: new Vector2(0, 1) },
     paper: colour(),

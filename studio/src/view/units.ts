@@ -14,7 +14,7 @@ const NEVER = -1e6;
 const VERTEX = /* glsl */ `${COMMON}
 uniform mat4 modelViewMatrix, projectionMatrix;
 uniform float scale, ratio;
-uniform bool grouped, diverges;
+uniform bool grouped, diverges, still;
 uniform vec3 quiet, kinds[8];
 uniform sampler2D sequential, diverging;
 in vec3 position;
@@ -39,6 +39,7 @@ void main() {
   colour = mix(colour, paper, fade(-seen.z));
   if ((marks & 16) != 0) colour = mix(colour, paper, 0.62);
   glow = clamp(1.0 - (time - since) / 1.6, 0.0, 1.0);
+  if (still) glow = ceil(glow);
   float disc = clamp(size * scale / -seen.z, 1.1 * ratio, 24.0 * ratio);
   if ((marks & 6) != 0) disc = max(disc, 4.5 * ratio);
   float room = (marks & 14) != 0 || glow > 0.0 ? disc + (4.0 + 6.0 * glow) * ratio : disc + ratio;

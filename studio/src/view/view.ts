@@ -510,6 +510,7 @@ export class View {
     this.camera.updateProjectionMatrix();
     this.camera.updateMatrixWorld();
     this.uniforms.time.value = this.clock();
+    this.uniforms.still.value = calm();
     this.uniforms.ratio.value = ratio;
     this.uniforms.view.value.set(rects[0]!.width * ratio, rects[0]!.height * ratio);
     this.uniforms.scale.value = (rects[0]!.height * ratio) / (2 * Math.tan((FIELD * Math.PI) / 360));
