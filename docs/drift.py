@@ -131,7 +131,8 @@ def draw(found: list[tuple[str, tuple[int, ...], dict[str, Line]]], path: Path) 
         below.axhline(LEAST, color="0.6", linewidth=0.8, linestyle=":")
         many = len(lines) > 4
         above.set_ylim(top=above.get_ylim()[1] * (100 if many else 5))
-        above.legend(frameon=False, fontsize="small", loc="upper left", ncols=1 + many)
+        small = {"fontsize": "x-small", "handlelength": 1.2, "columnspacing": 0.8}
+        above.legend(frameon=False, loc="upper left", ncols=1 + many, **small)
     axes[0, 0].set_ylabel("memory of an update [MB]")
     axes[1, 0].set_ylabel("drift, states = 1; dotted: to the bit")
     plt.savefig(path)

@@ -518,6 +518,16 @@ RULES = [
         ),
     ),
     Defect(
+        "going_back_restores_all_stages_at_once",
+        "network/back.py",
+        "u[name] = _after(u[name], later)",
+        "u[name] = u[name] + 0.0",
+        _of(
+            "verify/test_verify",
+            "it_holds[reversible: memory of a block more in each of two stages of images, of what its units take]",
+        ),
+    ),
+    Defect(
         "going_back_turns_what_came_beside",
         "network/back.py",
         "own.inverse(u[name] - beside)",

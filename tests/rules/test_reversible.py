@@ -14,7 +14,7 @@ from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, RuleError, ShapeError
 from byway.core.signal import Signal, SquaredError
 from byway.network.back import ends, pass_back, step_back
-from byway.network.builders import coupled, graph, mlp, revnet, rnn
+from byway.network.builders import conv_revnet, coupled, graph, mlp, revnet, rnn
 from byway.network.cells.integrator import Integrator
 from byway.network.projections import Skip
 from byway.rules.backprop.bp import BP
@@ -194,7 +194,8 @@ def test_it_is_backprop_on_every_graph_of_which_a_pass_can_be_had_again(net):
 
 def _samples(batch, inputs, outputs, dtype="float64"):
     draw = np.random.default_rng(0)
-    x, target = (jnp.asarray(draw.normal(size=(batch, n)), dtype) for n in (inputs, outputs))
+    shapes = (inputs if isinstance(inputs, tuple) else (inputs,), (outputs,))
+    x, target = (jnp.asarray(draw.normal(size=(batch, *s)), dtype) for s in shapes)
     return x, Signal(target, SquaredError())
 
 
@@ -204,16 +205,22 @@ def test_memory_does_not_grow_with_depth():
     does, by at least the activity of two streams and two hidden layers a block.
     """
 
-    def held(rule, blocks):
-        net, (x, signal) = revnet(2, 8, 1, blocks=blocks), _samples(64, 2, 1)
+    def held(rule, net):
+        x, signal = _samples(64, net[net.input].shape, 1)
         learner = new_learner(rule, net, STILL, x, signal, jax.random.key(0))
         score = lambda output, signal: {"loss": signal.loss(output)}
         step = lambda learner, x, signal: learn(rule, STILL, learner, x, signal, score)
         program = jax.jit(step, donate_argnums=0).lower(learner, x, signal).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    assert held(Reversible(), 4) == held(Reversible(), 16)
-    assert held(BP(), 16) - held(BP(), 4) >= 12 * 64 * 4 * 4 * 8
+    few, many = (revnet(2, 8, 1, blocks=n) for n in (4, 16))
+    assert held(Reversible(), few) == held(Reversible(), many)
+    assert held(BP(), many) - held(BP(), few) >= 12 * 64 * 4 * 4 * 8
+    # Of images; each stage waits for the one after it.
+    few, many = (conv_revnet((16, 16, 1), (4, 8), 1, blocks=n) for n in (2, 4))
+    activity = 64 * 4 * (8 * 8 * 2 + 4 * 4 * 4) * 8
+    assert held(Reversible(), many) - held(Reversible(), few) < 0.05 * 2 * activity
+    assert held(BP(), many) - held(BP(), few) >= 2 * activity
 
 
 def test_what_rounding_does_in_depth_is_measured():

@@ -144,11 +144,11 @@ def pass_back(net: Network, x: Float[Array, "batch *inputs"], kept: Mapping[str,
     Returns:
         Its phase, up to rounding.
     """
-    skips, u, slopes = _skips(net), dict(kept), {}
+    skips, needs, u, slopes = _skips(net), _needs(net), dict(kept), {}
     post = {net.input: net.place(x)}
     sent = {net.input: net[net.input].send(post[net.input])}
     arriving = lambda p: u[p.src] if p.carries == "u" else sent[p.src]
-    for name in _order_of_pass(net):
+    for name in graphlib.TopologicalSorter(needs).static_order():
         population = net[name]
         if name in skips:
             skip = skips[name]
@@ -157,6 +157,8 @@ def pass_back(net: Network, x: Float[Array, "batch *inputs"], kept: Mapping[str,
             u[name] = u[skip.dst] - net.potential(skip.dst, beside, nothing)
         elif name not in kept:
             u[name] = net.potential(name, {p.name: arriving(p) for p in net.incoming(name)})
+        elif later := [u[begun] for begun in sorted(needs[name])]:
+            u[name] = _after(u[name], later)
         post[name] = population.activate(u[name])
         sent[name] = population.send(post[name])
         if (slope := population.slope(u[name])) is not None:
@@ -179,7 +181,7 @@ def require_reversible_pass(net: Network, rule_id: str) -> None:
             RESIDUAL,
         )
     try:
-        _order_of_pass(net)
+        graphlib.TopologicalSorter(_needs(net)).prepare()
     except graphlib.CycleError as cycle:
         around = " -> ".join(cycle.args[1])
         raise RuleError(
@@ -198,11 +200,19 @@ def _skips(net: Network) -> dict[str, Skip]:
     return found
 
 
-def _order_of_pass(net: Network) -> tuple[str, ...]:
-    """The populations, but for the input, in an order in which their potentials can be had again.
+def _after(u: Array, done: list[Array]) -> Array:
+    """The same potentials, not to be had before `done` are. On a CPU, XLA takes its barriers out
+    before it puts a program in order; what may be NaN times zero it has to wait for.
+    """
+    nothing = sum((0.0 * a.reshape(len(a), -1)[:, 0] for a in done), jnp.zeros(len(u)))
+    return u + nothing.reshape(-1, *[1] * (u.ndim - 1))
 
-    Raises:
-        graphlib.CycleError: there is none.
+
+def _needs(net: Network) -> dict[str, set[str]]:
+    """By population, the input aside, those whose potentials have to be had again before its own.
+
+    Besides what it follows from, what a chain ends at waits for the chains of the pass after it: a
+    compiler that restored all stages at once would hold them all.
     """
     skips, needs = _skips(net), {}
     kept = {p.dst for p in skips.values()} - set(skips)
@@ -214,7 +224,16 @@ def _order_of_pass(net: Network) -> tuple[str, ...]:
             needed = {p.src for p in net.incoming(name)}
         if name != net.input:
             needs[name] = needed - {net.input}
-    return tuple(graphlib.TopologicalSorter(needs).static_order())
+
+    def follows(name, from_) -> bool:
+        return name == from_ or any(follows(before, from_) for before in needs[name])
+
+    names = [p.name for p in net.populations]
+    for end in (name for name in names if name in kept):
+        for begun in beginnings(net):
+            if names.index(begun) > names.index(end) and not follows(begun, end):
+                needs[end].add(begun)
+    return needs
 
 
 def _order(net: Network) -> tuple[str, ...]:
