@@ -127,7 +127,7 @@ export function plots(context: Context): HTMLElement {
       if (card.plot === null || card.names !== names) {
         card.plot?.destroy();
         card.names = names;
-        const drawn = shown.map(({ side, faint }): uPlot.Series => ({ stroke: style(COLOURS[side]!) + (faint ? "48" : ""), width: faint ? 1 : 1.6, spanGaps: true, points: { show: false } }));
+        const drawn = shown.map(({ side, faint }): uPlot.Series => ({ stroke: style(COLOURS[side]!) + (faint ? "48" : ""), width: faint ? 1 : 1.6, spanGaps: true, points: { show: (plot, i) => Array.from<unknown>(plot.data[i]!).filter((v) => v != null).length === 1 } }));
         card.plot = new uPlot(chart(card.box.clientWidth || 220, card.box.clientHeight || 110, drawn), data, card.box);
       } else card.plot.setData(data);
       card.named.title = [words, ...curves.filter(() => curves.length > sides.length).map(({ side, row }) => {
