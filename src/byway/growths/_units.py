@@ -1,9 +1,14 @@
 """Units that come and go: the populations whose places may be empty."""
 
+from typing import cast
+
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from byway.core.errors import RuleError
+from byway.core.record import Phase, Record
+from byway.core.signal import Signal
+from byway.network.cell import Derivative
 from byway.network.network import Network
 from byway.network.populations import Population
 from byway.network.sparse import FixedFanIn
@@ -28,6 +33,30 @@ def require_places(net: Network, policy: str) -> None:
             "places that may be empty",
             "build it with byway.grownet(..., born=0.5), for example",
         )
+
+
+def activity(record: Record, policy: str) -> Phase:
+    """The first phase of a call: what the units did.
+
+    Raises:
+        RuleError: the rule leaves none.
+    """
+    if not record.phases:
+        raise RuleError(
+            f"{policy} beside a rule whose record holds no activity",
+            "the activity of the units, by which it goes",
+            "use a policy that goes by weights, such as set, or another rule",
+        )
+    return next(iter(record.phases.values()))
+
+
+def at_output(
+    net: Network, record: Record, signal: Signal, phase: Phase
+) -> Float[Array, "batch *units"]:
+    """The error at the drive of the output. A rule that needs no slopes records none."""
+    held = phase.slope.get(net.output)
+    slope = net[net.output].slope(phase.u[net.output]) if held is None else held
+    return signal.error(record.output) * cast(Derivative, slope)
 
 
 def no_room(policy: str) -> str:

@@ -31,6 +31,7 @@ from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
+from byway.growths._units import activity
 from byway.learning.growth import Growth, Source
 from byway.network.projections import Dense
 
@@ -82,7 +83,7 @@ class ContinualBackprop(Growth):
         """Utility and mean activity, of the first phase of the record; every unit is an update
         older.
         """
-        phase, kept = next(iter(record.phases.values())), self.decay
+        phase, kept = activity(record, self.id), self.decay
         utility, mean, age = dict(memory["utility"]), dict(memory["mean"]), dict(memory["age"])
         for h in _growing(net):
             post = phase.post[h.name].reshape(-1, h.size)

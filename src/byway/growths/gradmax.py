@@ -37,7 +37,7 @@ from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
-from byway.growths._units import no_room, places, wired
+from byway.growths._units import activity, at_output, no_room, places, wired
 from byway.learning.growth import Growth, Source
 from byway.network.network import Network
 from byway.network.projections import Dense
@@ -80,8 +80,8 @@ class Gradmax(Growth):
 
     @override
     def heard(self, memory, net, record, signal):
-        phase = next(iter(record.phases.values()))
-        error = signal.error(record.output) * phase.slope[net.output]
+        phase = activity(record, self.id)
+        error = at_output(net, record, signal, phase)
         error = error.reshape(len(error), -1)
         met = {
             name: held + phase.pre[name].reshape(len(error), -1).T @ error / len(error)

@@ -36,7 +36,7 @@ from typing_extensions import override
 
 from byway.core.errors import RuleError
 from byway.core.hyper import hyper
-from byway.growths._units import no_room, places
+from byway.growths._units import activity, at_output, no_room, places
 from byway.learning.growth import Growth, Source
 from byway.network.cell import Derivative
 from byway.network.network import Network
@@ -102,8 +102,8 @@ class Splitting(Growth):
 
     @override
     def heard(self, memory, net, record, signal):
-        phase = next(iter(record.phases.values()))
-        error = signal.error(record.output) * phase.slope[net.output]
+        phase = activity(record, self.id)
+        error = at_output(net, record, signal, phase)
         ways, curves, sizes = dict(memory["way"]), {}, {}
         for h in _split(net):
             u, into = phase.u[h.name], _into(net, h)

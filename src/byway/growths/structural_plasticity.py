@@ -41,6 +41,7 @@ from typing_extensions import override
 
 from byway.core.errors import ConfigError, RuleError
 from byway.core.hyper import hyper
+from byway.growths._units import activity
 from byway.learning.growth import Growth, Source
 from byway.network.network import Network
 from byway.network.sparse import FixedFanIn
@@ -108,7 +109,7 @@ class StructuralPlasticity(Growth):
     @override
     def watch(self, memory, net, record, update):
         """Calcium, by the first phase of the record, and what grows by it."""
-        phase, calcium = next(iter(record.phases.values())), dict(memory["calcium"])
+        phase, calcium = activity(record, self.id), dict(memory["calcium"])
         for name, held in calcium.items():
             mean = jnp.mean(phase.post[name].reshape(-1, net[name].size), 0)
             calcium[name] = held + (mean - held) / self.tau

@@ -33,6 +33,7 @@ from typing_extensions import override
 
 from byway.core.hyper import hyper
 from byway.growths._synapses import moved, rank, require_room, roomy
+from byway.growths._units import activity
 from byway.learning.growth import Growth, Source
 
 
@@ -64,7 +65,7 @@ class Synaptogenesis(Growth):
 
     @override
     def watch(self, memory, net, record, update):
-        phase, after = next(iter(record.phases.values())), dict(memory)
+        phase, after = activity(record, self.id), dict(memory)
         for p in roomy(net):
             active = jnp.mean(jnp.abs(phase.pre[p.name].reshape(-1, p.sources)), 0)
             held = memory[p.name]

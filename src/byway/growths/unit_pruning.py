@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.growths._units import places, require_places, sent
+from byway.growths._units import activity, places, require_places, sent
 from byway.learning.growth import Growth, Source
 from byway.network.sparse import FixedFanIn
 
@@ -61,7 +61,7 @@ class UnitPruning(Growth):
     @override
     def watch(self, memory, net, record, update):
         """Utility, of the first phase of the record; every unit is an update older."""
-        phase, kept = next(iter(record.phases.values())), self.decay
+        phase, kept = activity(record, self.id), self.decay
         utility, age = dict(memory["utility"]), dict(memory["age"])
         for h in places(net):
             there = net.alive(h.name)

@@ -132,6 +132,8 @@ def learn(
         return _applied(rule, optimisers, learner, turn, update, scores)
 
     def watch(seen: PyTree, net: Network, record: Record, update: Update, signal: Signal) -> PyTree:
+        if not (record.phases or update.net or update.change):
+            return seen  # a turn that prepares the next one
         both = zip(growth, seen, strict=True)
         return tuple(
             policy.heard(policy.watch(one, net, record, update), net, record, signal)
