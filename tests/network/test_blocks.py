@@ -78,7 +78,7 @@ def test_a_row_reads_each_block_once_and_all_are_as_likely():
 
 @pytest.mark.parametrize("rule", ["bp", "dfa", "soft_hebb"])
 def test_a_network_of_blocks_learns_and_comes_back_from_a_file(rule, tmp_path):
-    net = byway.mlp(64, 32, 32, 10, fan_in=16, block=8)
+    net = byway.mlp(64, 32, 32, 10, fan_in=16, block_size=8)
     assert [type(p).__name__ for p in net.projections] == ["BlockFanIn", "BlockFanIn", "Dense"]
     task = byway.task("digits")
     trained = byway.fit(net, byway.rule(rule), task, epochs=1, progress=False)
@@ -98,4 +98,4 @@ def test_what_is_not_in_whole_blocks_is_refused():
     with pytest.raises(ShapeError, match="at most its 24 units"):
         BlockFanIn.between(src, dst, 36, 12)
     with pytest.raises(ConfigError, match="fan_in"):
-        byway.mlp(64, 32, 10, block=8)
+        byway.mlp(64, 32, 10, block_size=8)

@@ -32,7 +32,7 @@ ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
     **dict.fromkeys(("regions", "form", "spare", "born", "reach", "cycles", "speed"), ("grownet",)),
     "fan_in": ("mlp", "grownet"),
-    "block": ("mlp",),
+    "block_size": ("mlp",),
     "code": ("mlp",),
     "units": ("lru", "grownet"),
     "blocks": ("revnet", "conv_revnet"),
@@ -95,7 +95,7 @@ class NetSettings:
             integrator (the default of coupled), with numbers as lif:tau=20,hard=true.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
             default; how many each unit of a grownet reads, 32 by default.
-        block: units of an mlp with a fan-in that read the same blocks of units; 1 by default.
+        block_size: units of an mlp with a fan-in that read the same blocks of units; 1 by default.
         code: units of a code in an mlp, where one subtask ends and the next begins: a linear layer
             before the last hidden one, or before the output; 0 for one less than outputs. None by
             default; subtask always has one.
@@ -128,7 +128,7 @@ class NetSettings:
     pool: int | None = None
     activation: str | None = None
     fan_in: int | None = None
-    block: int | None = None
+    block_size: int | None = None
     code: int | None = None
     units: int | None = None
     regions: int | None = None

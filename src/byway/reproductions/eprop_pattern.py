@@ -22,7 +22,7 @@ from byway.core.task import Task
 from byway.named import cell, rule
 from byway.named import task as task_called
 from byway.network.builders import rnn
-from byway.reproductions._claims import Keeps, Quantity
+from byway.reproductions._claims import Keeps, Measured, Quantity
 from byway.reproductions._reproduction import Budget, Comparison
 
 UNITS, TAU, DAMPENING = 100, 30.0, 0.05
@@ -35,6 +35,17 @@ class EpropPattern(Comparison):
     claims = (Keeps("symmetric", up="bptt", within=0.05), Keeps("random", "bptt", within=0.05))
     budget = Budget(epochs=20, seeds=5)
     quick = Budget(epochs=1, seeds=1)
+    measured = Measured(
+        values={
+            "bptt": [0.0430, 0.0552, 0.0385, 0.1190, 0.0352],
+            "frozen": [0.6500, 0.7137, 0.6357, 0.5788, 0.4369],
+            "symmetric": [0.0656, 0.0459, 0.0433, 0.0479, 0.0498],
+            "random": [0.0596, 0.0564, 0.0545, 0.0869, 0.2721],
+        },
+        machine="2 cores",
+        when="2026-11",
+        minutes=3.6,
+    )
 
     @override
     def task(self) -> Task:

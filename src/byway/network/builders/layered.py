@@ -38,7 +38,7 @@ def mlp(
     bias: bool = True,
     readout_from: Sequence[int] = (-1,),
     fan_in: int | None = None,
-    block: int | None = None,
+    block_size: int | None = None,
     code: int | None = None,
     key: Key[Array, ""] | int = 0,
 ) -> Network:
@@ -55,7 +55,7 @@ def mlp(
             default.
         fan_in: how many units of the layer before each hidden unit reads, drawn for each seed; all
             by default. The output reads all.
-        block: with a fan-in, how many units read the same blocks of as many units, see
+        block_size: with a fan-in, how many units read the same blocks of as many units, see
             `BlockFanIn`; each its own by default.
         code: how many units a code has, which ends one subtask and begins the next: a linear layer
             before the last hidden layer, or before the output where there is but one; 0 for one
@@ -68,8 +68,10 @@ def mlp(
             fan-in.
     """
     check_sizes(sizes)
-    if block is not None and fan_in is None:
-        raise ConfigError(f"blocks of {block} units", "a fan_in too", "give it, or no block")
+    if block_size is not None and fan_in is None:
+        raise ConfigError(
+            f"blocks of {block_size} units", "a fan_in too", "give it, or no block_size"
+        )
     shapes = [as_shape(s) for s in sizes]
     names = ["input", *(f"hidden{i}" for i in range(1, len(sizes) - 1)), "output"]
     cells: Phi | dict[str, Phi] = activation
@@ -96,8 +98,8 @@ def mlp(
         ends = [(named[src], named[dst]) for src, dst in edges]
         edges = [
             FixedFanIn.between(*pair, fan_in, bias=bias)
-            if block is None
-            else BlockFanIn.between(*pair, fan_in, block, bias=bias)
+            if block_size is None
+            else BlockFanIn.between(*pair, fan_in, block_size, bias=bias)
             for pair in ends
         ]
     edges += [(name, "output") for name in _pick(names[:-1], readout_from)]
