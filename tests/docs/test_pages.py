@@ -306,6 +306,7 @@ def test_every_public_name_has_an_entry_in_the_page_of_the_interface():
     assert sorted(entries) == sorted(byway.__all__)
 
 
+@pytest.mark.slow  # it makes the whole table
 def test_who_trains_networks_in_space_is_what_the_rules_say():
     page = (DOCS / "how-to/in-space.md").read_text(encoding="utf-8")
     rules = [RULES.get(name)() for name in RULE_IDS]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.part import some
 
 import by_hand
 import byway
@@ -107,7 +108,7 @@ def test_a_run_is_what_the_synapses_say():
         np.testing.assert_allclose(np.moveaxis(made, 0, 1), expected[name], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("rule", "more"), [("bptt", {}), ("tbptt", {"k1": 9, "k2": 9})])
+@pytest.mark.parametrize(("rule", "more"), some([("bptt", {}), ("tbptt", {"k1": 9, "k2": 9})], 1))
 def test_the_gradient_is_that_of_the_sums_written_out(rule, more):
     net = by_hand.with_biases(_net())
     draw = np.random.default_rng(1)
@@ -170,7 +171,7 @@ def _as_long_as_late(net):
         np.testing.assert_array_equal(np.asarray(p.late)[p.alive], expected[p.alive])
 
 
-@pytest.mark.parametrize("name", ["set", "rigl", "deep_r", "migration"])
+@pytest.mark.parametrize("name", some(["set", "rigl", "deep_r", "migration"], 2))
 def test_growth_gives_each_synapse_the_delay_of_its_length(name):
     """Also where units have moved."""
     net, policy = _net(), byway.growth(name)

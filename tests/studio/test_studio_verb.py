@@ -46,7 +46,7 @@ def test_mistakes_are_said(argv, wanted, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(page_module, "files", lambda name: tmp_path)
     (tmp_path / "page" / "assets").mkdir(parents=True)
     (tmp_path / "page" / "index.html").touch()
-    small = ["--net.hidden", "3"] if argv[0] in ("--speed", "--edges", "--port", "--host") else []
+    small = ["--net.units", "40"] if argv[0] in ("--speed", "--edges", "--port", "--host") else []
     try:
         code = main(["studio", *argv, *small, "--no-browser"])
     except SystemExit as left:
