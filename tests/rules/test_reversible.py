@@ -4,6 +4,7 @@ grow, and where it breaks.
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -241,6 +242,12 @@ def _residual():
     """One stream, to which is added what follows from it: the usual residual network."""
     edges = [("input", "a"), ("a", "f"), ("f", "b"), _skip("a", "b"), ("b", "output")]
     return graph({"input": 3, "a": 4, "f": 5, "b": 4, "output": 2}, edges)
+
+
+def test_deep_stages_are_put_in_order_at_once():
+    """There are more ways through them than could be gone one by one."""
+    build = lambda: conv_revnet((2, 2, 1), (2, 2), 1, blocks=30, pool=1)
+    Reversible().accepts(eqx.filter_eval_shape(build))
 
 
 def test_one_stream_alone_cannot_be_had_again():

@@ -115,10 +115,12 @@ def jacobian(rule: Rule, net: Network, verdict: Verdict, batch: int = 6) -> Jaco
 def _added(
     one: dict[str, dict[str, Array]], other: dict[str, dict[str, Array]]
 ) -> dict[str, dict[str, Array]]:
-    return one | {
-        name: jax.tree.map(jnp.add, one[name], parts) if name in one else parts
-        for name, parts in other.items()
-    }
+    """The sum of two updates, of which either may leave out weights."""
+    total = dict(one)
+    for name, parts in other.items():
+        held = one.get(name, {})
+        total[name] = held | {k: held[k] + a if k in held else a for k, a in parts.items()}
+    return total
 
 
 def _changed(

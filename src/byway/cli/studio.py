@@ -109,10 +109,10 @@ def watch(
     if settings.record is not None:
         simulation.record(settings.record)
     serving = server(simulation, host=settings.host, port=settings.port)
-    with _serving(serving, settings.browser):
+    with interrupts() as asked, _serving(serving, settings.browser):
         simulation.start()
         try:
-            _until(lambda: simulation.wait(SECOND))
+            _until(lambda: simulation.wait(SECOND), asked)
         finally:
             simulation.stop()
             for path in simulation.saved:
@@ -130,11 +130,11 @@ def attach(run: Path, settings: Any) -> None:
             continue
         print(f"asking the training in {job} to let us in ...", flush=True)
         ended = partial(_ended, job / CHECKPOINTS)
-        with let_in(job, **wanted) as file:
-            _until(lambda file=file, ended=ended: answer(file) is not None or ended())
+        with interrupts() as asked, let_in(job, **wanted) as file:
+            _until(lambda file=file, ended=ended: answer(file) is not None or ended(), asked)
             if (address := answer(file)) is not None:
                 _say(address, settings.browser)
-                _until(ended)
+                _until(ended, asked)
     print(f"the training has ended; 'byway report {run}' shows what came of it")
 
 
@@ -175,8 +175,8 @@ def play(recording: Path, settings: Any) -> None:
     if settings.export is not None or settings.video is not None:
         return
     serving = server(None, recording, settings.host, settings.port)
-    with _serving(serving, settings.browser):
-        _until(lambda: time.sleep(SECOND) or False)
+    with interrupts() as asked, _serving(serving, settings.browser):
+        _until(lambda: time.sleep(SECOND) or False, asked)
 
 
 def _drawn(number: int, many: int) -> None:
@@ -224,12 +224,12 @@ def _start(one: Predictor, entry: Entry) -> Start:
     return start._replace(gamma=one.gamma)
 
 
-def _until(over: Callable[[], bool]) -> None:
-    """Wait; Ctrl-C and SIGTERM end it in order."""
-    with interrupts() as asked:
-        while not over():
-            if asked:
-                raise KeyboardInterrupt
+def _until(over: Callable[[], bool], asked: list[int]) -> None:
+    """Wait; Ctrl-C and SIGTERM, which are noted in `asked`, end it in order."""
+    while not asked and not over():
+        pass
+    if asked:
+        raise KeyboardInterrupt
 
 
 def _say(address: str, browser: bool) -> None:

@@ -226,7 +226,12 @@ def _needs(net: Network) -> dict[str, set[str]]:
             needs[name] = needed - {net.input}
 
     def follows(name, from_) -> bool:
-        return name == from_ or any(follows(before, from_) for before in needs[name])
+        found, left = set(), [name]
+        while left:
+            if (one := left.pop()) not in found:
+                found.add(one)
+                left += needs[one]
+        return from_ in found
 
     names = [p.name for p in net.populations]
     for end in (name for name in names if name in kept):
