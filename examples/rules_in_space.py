@@ -4,18 +4,26 @@ few units, to which a policy adds others.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 
 import byway
 
-# The units that a rule works with here, where not those that it asks for.
+# What a rule needs here beside its defaults, and the units that it works with, where not those
+# that it asks for.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "activity_forward_gradient": {"group": 4},
+    "node_perturbation": {"draws": 16},
+}
 UNITS = {"ep": "tanh"}
 
 
-def trained(task: byway.Task, net: byway.Network, rule: byway.Rule, growth: byway.Growth | None):
-    """Accuracy of each seed in percent, and how many units there are in the first region."""
-    result = byway.fit(
+def trained(
+    task: byway.Task, net: byway.Network, rule: byway.Rule, growth: byway.Growth | None
+) -> byway.Result:
+    """The same training for all of them."""
+    return byway.fit(
         net,
         rule,
         task,
@@ -27,13 +35,11 @@ def trained(task: byway.Task, net: byway.Network, rule: byway.Rule, growth: bywa
         looks=0,
         progress=False,
     )
-    alive = [int(result.learner(i).net.alive("region1").sum()) for i in range(3)]
-    return 100 * result.accuracy, alive
 
 
-def rewired(task: byway.Task, name: str) -> None:
-    """A line for a rule, beside the control."""
-    rule = byway.rule(name)
+def rewired(task: byway.Task, name: str) -> tuple[byway.Result, byway.Result]:
+    """What a rule learns while the network is rewired, and what the readout alone does."""
+    rule = byway.rule(name, **SETTINGS.get(name, {}))
     needs = {k: v for k, v in rule.network_options.items() if k in ("activation", "norm")}
     needs |= {"activation": UNITS[name]} if name in UNITS else {}
     net = byway.grownet(
@@ -46,13 +52,8 @@ def rewired(task: byway.Task, name: str) -> None:
         readout_from=(2,),
         **needs,
     )
-    learnt, frozen = (
-        trained(task, net, one, byway.growth("set", every=50))[0]
-        for one in (rule, byway.rule("frozen"))
-    )
-    print(
-        f"{name}: {said(learnt)} %, frozen {said(frozen)} %, gains {np.round(learnt - frozen, 1)}"
-    )
+    growth = byway.growth("set", every=50)
+    return trained(task, net, rule, growth), trained(task, net, byway.rule("frozen"), growth)
 
 
 def born(task: byway.Task, policy: str) -> None:
@@ -64,12 +65,14 @@ def born(task: byway.Task, policy: str) -> None:
                 task.input_shape, units, task.outputs, regions=1, fan_in=12, born=share
             )
             growth = byway.growth(policy, every=40, units=4) if share < 1 else None
-            accuracy, alive = trained(task, net, byway.rule(name), growth)
-            print(f"{name}, {what}: {said(accuracy)} %, {alive} in the end", flush=True)
+            result = trained(task, net, byway.rule(name), growth)
+            alive = [int(result.learner(i).net.alive("region1").sum()) for i in range(3)]
+            print(f"{name}, {what}: {said(result.accuracy)} %, {alive} in the end", flush=True)
 
 
-def said(values: np.ndarray) -> str:
-    """Mean and spread."""
+def said(accuracy: np.ndarray) -> str:
+    """Mean and spread, in percent."""
+    values = 100 * accuracy
     return f"{values.mean():.2f} +- {values.std(ddof=1):.2f}"
 
 
@@ -82,7 +85,9 @@ def main() -> None:
     byway.use_all_cores()
     task = byway.task("digits")
     for name in asked.rules:
-        rewired(task, name)
+        learnt, frozen = (result.accuracy for result in rewired(task, name))
+        gains = np.round(100 * (learnt - frozen), 1)
+        print(f"{name}: {said(learnt)} %, frozen {said(frozen)} %, gains {gains}", flush=True)
     for policy in asked.births:
         born(task, policy)
 

@@ -3,7 +3,8 @@ readout alone learns. The output reads the last of three small regions: features
 not enough.
 """
 
-import functools
+import importlib.util
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,47 +12,24 @@ import pytest
 import byway
 
 pytestmark = pytest.mark.slow
-SEEDS, EPOCHS, RATE = 3, 10, 1e-2
+PAGE = Path(__file__).parents[2] / "examples" / "rules_in_space.py"
 
 
-@functools.cache
-def _frozen(norm):
-    return _trained("frozen", norm)
-
-
-def _trained(name, norm):
-    task = byway.task("digits")
-    net = byway.grownet(
-        task.input_shape,
-        60,
-        task.outputs,
-        regions=3,
-        fan_in=12,
-        spare=4,
-        readout_from=(2,),
-        norm=norm,
-    )
-    return byway.fit(
-        net,
-        byway.rule(name),
-        task,
-        growth=byway.growth("set", every=50),
-        epochs=EPOCHS,
-        batch=32,
-        lr=RATE,
-        seeds=SEEDS,
-        looks=0,
-        progress=False,
-    )
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("rules_in_space", PAGE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize(
-    ("name", "norm"), [("fa", False), ("dfa", False), ("pc", False), ("ff", True)]
+    "name", ["fa", "dfa", "pc", "ff", "node_perturbation", "activity_forward_gradient"]
 )
-def test_rule_beats_frozen_regions_on_every_seed(name, norm):
+def test_rule_beats_frozen_regions_on_every_seed(example, name):
     """By more than two standard errors of the paired difference, too."""
-    result, frozen = _trained(name, norm), _frozen(norm)
+    result, frozen = example.rewired(byway.task("digits"), name)
     assert result.failures == {} == frozen.failures
     gain = result.accuracy - frozen.accuracy
     assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
-    assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(SEEDS)
+    assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))

@@ -15,6 +15,7 @@ import byway
 from byway.audit.verdict import audit
 from byway.core.errors import ConfigError, RuleError
 from byway.core.signal import Signal, SquaredError
+from byway.experiment.networks import NetSettings
 from byway.network.blueprint import blueprint, built
 from byway.network.sparse import FixedFanIn
 from byway.network.wiring import wiring
@@ -217,3 +218,18 @@ def test_delays_follow_units_that_move_and_need_a_speed():
             FixedFanIn.between(src, dst, 2, **more)
     with pytest.raises(ConfigError, match="a delay of 0"):
         FixedFanIn.between(src, dst, 2, speed=1.0, delay=0)
+
+
+def test_an_experiment_asks_for_them_by_name():
+    """And without a speed it is refused as in Python."""
+    task, rule = byway.task("mnist_rows"), byway.rule("bptt")
+    given = {"kind": "grownet", "units": 12, "fan_in": 6, "regions": 2, "cycles": True}
+    asked = lambda **more: NetSettings(**given, **more)(task, rule)
+    net = byway.grownet(
+        task.input_shape, 12, task.outputs, fan_in=6, regions=2, cycles=True, speed=SPEED,
+        own_delays=True,
+    )  # fmt: skip
+    assert asked(speed=SPEED, own_delays=True).topology == net.topology and _own(net)
+    assert not _own(asked(speed=SPEED))
+    with pytest.raises(ConfigError, match="no speed"):
+        asked(own_delays=True)

@@ -110,6 +110,7 @@ def test_beside_rules_whose_gamma_learns_the_others_have_no_rate_for_it(monkeypa
             "net.channels = (4,) for a network of the kind mlp",
         ),
         (["--rules", "bp,fa", "--net.kernel", "5"], "net.kernel = 5"),
+        (["--rules", "bp,fa", "--net.own-delays"], "net.own_delays = True for a network of"),
         (["--rules", "bp,fa", "--net.pool", "3", "--net.kind", "mlp"], "net.pool = 3"),
         (["--rules", "bp", "--tuned", "TUNED", "--lr", "0.1"], "lr = 0.1 beside what was tuned"),
     ],

@@ -30,7 +30,9 @@ CHANNELS, UNITS = (16, 32), 500
 ONLY: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("channels", "kernel", "pool"), ("convnet", "conv_revnet")),
     **dict.fromkeys(("duration", "steps", "decay", "method"), ("ode",)),
-    **dict.fromkeys(("regions", "form", "spare", "born", "reach", "cycles", "speed"), ("grownet",)),
+    **dict.fromkeys(
+        ("regions", "form", "spare", "born", "reach", "cycles", "speed", "own_delays"), ("grownet",)
+    ),
     "fan_in": ("mlp", "grownet"),
     "block_size": ("mlp",),
     "code": ("mlp",),
@@ -95,7 +97,7 @@ class NetSettings:
             integrator (the default of coupled), with numbers as lif:tau=20,hard=true.
         fan_in: how many units of the layer before each hidden unit reads, in an mlp, all by
             default; how many each unit of a grownet reads, 32 by default.
-        block_size: units of an mlp with a fan-in that read the same blocks of units; 1 by default.
+        block_size: units of an mlp with fan-in that read the same blocks of units; 1 by default.
         code: units of a code in an mlp, where one subtask ends and the next begins: a linear layer
             before the last hidden one, or before the output; 0 for one less than outputs. None by
             default; subtask always has one.
@@ -109,6 +111,7 @@ class NetSettings:
             default, inf for wiring blind to distance.
         cycles: whether regions of a grownet read themselves and those beyond them too.
         speed: of conduction in a grownet [um a time step]; no delays by default.
+        own_delays: whether each synapse is late by its own length, not all of two regions alike.
         blocks: how many blocks of two hidden layers a revnet has, 8 by default, or each stage of a
             conv_revnet, 2 by default.
         duration: how long an ode is integrated; 1 by default.
@@ -138,6 +141,7 @@ class NetSettings:
     reach: float | None = None
     cycles: bool = False
     speed: float | None = None
+    own_delays: bool = False
     blocks: int | None = None
     duration: float | None = None
     steps: int | None = None
@@ -179,7 +183,8 @@ class NetSettings:
             name: value
             for name, value in vars(mine).items()
             if value is not None and name not in ("kind", "hidden")
-            if (name, value) != ("cycles", False)
+            # What is off is off in every kind.
+            if not (value is False and name in ONLY)
         }
         needs = dict(rule.network_options)
         # The units that a rule works best with are a default: it refuses by itself those that it
