@@ -4,9 +4,9 @@ A network of one hidden layer learns digits by `dfa`, at full speed, in turns: a
 draws ten times a second, and while one has stalled. A client is a process of its own, which answers
 as a page does. The order of the turns goes round, and each counts against the mean of the two turns
 alone on either side: by the clock, and by the processor time that the process takes for an update,
-which whatever else the machine does changes less. Then how long the training stands still whenever
-something is handed over to be shown, the size of what is sent, how long making it takes, and
-memory: what the process holds beside what it held before anybody watched.
+which whatever else the machine does changes less. Medians and quartiles. Then how long the training
+stands still whenever something is handed over to be shown, the size of what is sent, how long
+making it takes, and memory: what the process holds beside what it held before anybody watched.
 
 With `--page`, how often Chromium draws the page of a network that is turned by hand, and how long
 it takes to draw all of it; the training waits meanwhile.
@@ -102,11 +102,12 @@ class Turns:
         self._client = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
         look = simulation._look
 
-        def timed(now: bool = False) -> None:
+        def timed(now: bool = False) -> bool:
             before, began = dict(simulation._shown), time.perf_counter()
-            look(now)
+            looked = look(now)
             if before != simulation._shown:
                 self.handed.append(time.perf_counter() - began)
+            return looked
 
         simulation._look = timed
 
@@ -167,9 +168,11 @@ def measured(units: int, folder: Path, rounds: int) -> None:
             alone = next_alone
         for kind, found in ratios.items() if rounds > 1 else ():
             said = [
-                f"{statistics.mean(one):.3f} ± {statistics.stdev(one):.3f} {by}"
-                for one, by in zip(
-                    zip(*found, strict=True), ("by the clock", "by processor time"), strict=True
+                f"{median:.3f} ({low:.3f} to {high:.3f}) {by}"
+                for (low, median, high), by in zip(
+                    (statistics.quantiles(one, n=4) for one in zip(*found, strict=True)),
+                    ("by the clock", "by processor time"),
+                    strict=True,
                 )
             ]
             print(f"{units:,} units, {kind}: {', '.join(said)}, of alone")

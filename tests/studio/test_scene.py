@@ -4,6 +4,7 @@ it is what the network says.
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -43,6 +44,25 @@ def test_every_kind_of_network_has_a_place_for_each_unit(kind):
     z = {p.name: places[scene.units(p.name), 2] for p in net.populations}
     assert all(z[net.input].max() < a.min() for n, a in z.items() if n != net.input)
     assert all(z[net.output].min() > a.max() for n, a in z.items() if n != net.output)
+
+
+def test_places_are_the_same_arrays_until_a_unit_moves_or_is_born():
+    net = byway.grownet((4, 4, 1), 30, 3, fan_in=4, regions=1, born=0.5)
+    scene = Scene(net)
+    first = scene.places(net)
+    again = jax.tree.map(lambda a: a + 0 if isinstance(a, jax.Array) else a, net)
+    assert scene.places(again) is first
+    name = net.hidden[0].name
+    moved = net.with_positions({name: net[name].position + 5.0})
+    np.testing.assert_allclose(
+        np.abs(scene.places(moved)[0] - first[0])[scene.units(name)], 5.0, rtol=1e-4
+    )
+    p = net.incoming(name)[0]
+    empty = np.asarray((p.index >= p.sources).all(1))
+    unit = int(np.flatnonzero(empty)[0])
+    born = net.with_structure({p.name: {"index": p.index.at[unit, 0].set(0)}})
+    exists = scene.places(born)[1]
+    assert np.flatnonzero(exists != first[1]).tolist() == [scene.flat(name, unit)]
 
 
 def test_an_image_is_the_right_way_up_laid_out_or_in_space():

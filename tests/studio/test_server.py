@@ -17,7 +17,7 @@ import byway.studio.page as page_module
 import byway.studio.server as server_module
 from byway.core.errors import ConfigError, RunError
 from byway.studio.commands import Command
-from byway.studio.frames import decode
+from byway.studio.frames import decode, encode
 from byway.studio.server import LARGEST, MOST_CLIENTS, Server
 
 WAIT = 5
@@ -139,6 +139,23 @@ def test_a_client_gets_what_is_new_once_it_has_drawn_the_last(server, live):
         assert state(client) == "d"
         assert live.watchers == 1
     until(lambda: live.watchers == 0)
+
+
+def test_nothing_is_deflated_for_a_browser_on_the_same_machine(server):
+    with joined(server) as client:
+        assert client.request.headers["Sec-WebSocket-Extensions"].startswith("permessage-deflate")
+        assert "Sec-WebSocket-Extensions" not in client.response.headers
+
+
+def test_what_comes_together_is_one_message(server, live):
+    with joined(server) as client:
+        assert state(client) == "hello"
+        ready(client)
+        time.sleep(0.2)
+        for topic in ("units", "sample", "state"):
+            live.board.post(topic, encode(topic, 0, 1, {"text": topic}))
+        heads = [frame.head["topic"] for frame in decode(client.recv(timeout=WAIT))]
+        assert sorted(heads) == ["sample", "state", "units"]
 
 
 def test_commands_reach_the_simulation_and_are_answered(server, live):

@@ -123,6 +123,15 @@ def test_who_watches_changes_nothing_in_what_is_learned(started):
     assert ("units", 0) not in told(alone)
 
 
+def test_what_takes_long_is_shown_less_often(started):
+    one, seconds = started(watched=False), []
+    # The first look compiles, a later one may: of the last two looks the shorter counts.
+    for took in (7.0, 0.009, 0.001, 5.0, 6.0):
+        one._took("units", took)
+        seconds.append(one._every["units"])
+    np.testing.assert_allclose(seconds, [0.1, 0.3, 0.1, 0.1, 0.5])
+
+
 def test_two_rules_run_in_step_from_the_same_weights(started):
     one = started("bp", "dfa")
     jax.tree.map(np.testing.assert_array_equal, weights(one, 0), weights(one, 1))

@@ -67,6 +67,9 @@ class _Laid:
     sign: np.ndarray
 
 
+Seen = tuple[Places, UInt8[np.ndarray, " units"]]
+
+
 class Scene:
     """The units of a network, counted over all populations in order.
 
@@ -92,6 +95,7 @@ class Scene:
         self._numbers = {p.name: i for i, p in enumerate(made)}
         self._projections = [self._said(net, p) for p in net.projections]
         self._laid = _laid_out(net)
+        self._drawn: tuple[list[np.ndarray], Seen] | None = None
 
     def head(self) -> dict[str, Any]:
         """Populations and projections in plain values, as the frame `scene` has them."""
@@ -116,19 +120,26 @@ class Scene:
         p = next(p for p in self.populations if unit < p.start + p.count)
         return p.name, unit - p.start
 
-    def places(self, net: Network) -> tuple[Float[np.ndarray, "units 3"], UInt8[np.ndarray, " u"]]:
+    def places(self, net: Network) -> Seen:
         """Where each unit is drawn [um], and whether it exists: a place may be empty. Units that
-        moved since the scene was made are drawn as far away.
+        moved since the scene was made are drawn as far away. As long as none moves, is born or
+        goes, the very same arrays.
 
         Args:
             net: the network as it is now.
         """
+        there = [alive(net, p.name) for p in net.populations]
+        given = [np.asarray(p.position) for p in net.populations] + there
+        if self._drawn is not None and all(map(np.array_equal, given, self._drawn[0])):
+            return self._drawn[1]
         drawn = []
         for p in net.populations:
             laid = self._laid[p.name]
             drawn.append(laid.places + laid.sign * (np.asarray(p.position) - laid.own))
-        exists = np.concatenate([alive(net, p.name) for p in net.populations])
-        return np.concatenate(drawn).astype(np.float32), exists.astype(np.uint8)
+        exists = np.concatenate(there).astype(np.uint8)
+        places = np.concatenate(drawn).astype(np.float32), exists
+        self._drawn = given, places
+        return places
 
     def within(
         self, net: Network, centre: Float[np.ndarray, "3"], radius: float

@@ -45,8 +45,11 @@ from byway.studio.page import HERE, page
 
 # These are this machine, whatever the address that it listens on.
 OURS = {HERE, "localhost", "::1"}
-# The largest message of a client [B]; the shortest time between two bundles [s]; clients at once.
-LARGEST, PAUSE, MOST_CLIENTS = 2**18, 0.05, 64
+# The largest message of a client [B]; clients at once.
+LARGEST, MOST_CLIENTS = 2**18, 64
+# The shortest time between two bundles; how long a bundle waits for what comes along with what is
+# new: state, units and sample are posted one after another [s].
+PAUSE, TOGETHER = 0.05, 0.02
 # What of a file is read at once [B].
 PART = 2**16
 # How long a client may take to draw what it got before it counts as one that looks away [s].
@@ -129,6 +132,7 @@ class Server:
             lifespan="off",
             ws="websockets-sansio",
             ws_max_size=LARGEST,
+            ws_per_message_deflate=False,  # mostly to this machine: it takes longer than it saves
             timeout_graceful_shutdown=1,
             server_header=False,
         )
@@ -166,9 +170,11 @@ class Server:
         asyncio.run(serve())
 
     def _posted(self) -> None:
-        """Something is new: from any thread."""
+        """Something is new: from any thread. Whoever was told before, and has not looked at the
+        board since, will see this too.
+        """
         loop = self._loop
-        if self._new and loop is not None:
+        if loop is not None and not all(event.is_set() for event in tuple(self._new)):
             with contextlib.suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(self._wake)
 
@@ -277,6 +283,7 @@ async def _send(socket: WebSocket, live: Live, credit: asyncio.Event, new: async
                 await asyncio.sleep(PAUSE)
             else:
                 await new.wait()
+                await asyncio.sleep(TOGETHER)
     finally:
         live.watchers -= 1
 

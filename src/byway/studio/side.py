@@ -5,12 +5,14 @@ What is shown is made of a learner that training has left alone, so it may be ma
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float, Key
 
 from byway.audit.page import COLUMNS, cells
 from byway.core.signal import Signal
@@ -59,6 +61,23 @@ class Sample:
     signal: Signal
     split: str
     index: int
+
+    @functools.cached_property
+    def input(self) -> np.ndarray:
+        """The input, of float32, without the axis of the batch."""
+        return np.asarray(self.x[0], np.float32)
+
+    @functools.cached_property
+    def wanted(self) -> Float[np.ndarray, " out"] | None:
+        """Its target, of a sequence that of the last step that counts; None where there is none."""
+        if not self.split or not self.signal.taught:
+            return None
+        target = np.asarray(self.signal.target[0])
+        if target.ndim == 1:
+            return target
+        weight = self.signal.weight
+        counts = np.ones(len(target)) if weight is None else np.asarray(weight[0])
+        return target[np.flatnonzero(counts > 0)[-1]]
 
 
 class Side:
@@ -112,9 +131,7 @@ class Side:
     def life(self) -> dict[str, float]:
         """How many of the hidden units say anything, and how often those that spike do."""
         learner = self._trainer.learner()
-        return self._probe.life(
-            learner, *self._credit, branch(learner.key, NOISE), self._trainer.rule
-        )
+        return self._probe.life(learner, *self._credit, _noise(learner.key), self._trainer.rule)
 
     def forget(self) -> None:
         """Begin the history of a unit anew."""
@@ -156,7 +173,7 @@ class Side:
             self._history = [*self._history, (float(update), float(now[picked[-1]]))][-HISTORY:]
         self._show_sample(update, sample, output)
         places = self.scene.places(learner.net)
-        if not all(map(np.array_equal, places, self._places)):
+        if places is not self._places:
             self._places = places
             position, exists = places
             moved = encode("places", self.number, update, position=position, exists=exists)
@@ -182,7 +199,7 @@ class Side:
         self, learner: Learner, sample: Sample, quantity: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """A quantity of each unit, and the output."""
-        key = branch(learner.key, NOISE)
+        key = _noise(learner.key)
         given = sample.x, sample.signal, *self._credit
         found, output = self._probe(
             learner, *given, key, quantity=quantity, rule=self._trainer.rule
@@ -191,16 +208,13 @@ class Side:
 
     def _show_sample(self, update: int, sample: Sample, output: np.ndarray) -> None:
         task = self._trainer.loop.task
-        labels, known = task.encoding.labels, sample.split != ""
-        answer = str(task.encoding.answers(output[None])[0]) if labels else ""
-        right = _wanted(sample.signal) if known and sample.signal.taught else None
-        label = str(task.encoding.answers(right[None])[0]) if labels and right is not None else None
-        x = np.asarray(sample.x[0], np.float32)
+        labels, x, wanted = task.encoding.labels, sample.input, sample.wanted
+        said = lambda output: str(task.encoding.answers(output[None])[0])
         head = {
             "split": sample.split or None,
-            "index": sample.index if known else None,
-            "label": label,
-            "answer": answer,
+            "index": sample.index if sample.split else None,
+            "label": said(wanted) if labels and wanted is not None else None,
+            "answer": said(output) if labels else "",
             "shape": list(x.shape),
         }
         frame = encode("sample", self.number, update, head, input=x, output=output)
@@ -241,13 +255,9 @@ class Side:
         return said | {"title": f"{said['title']}, {of}"}
 
 
-def _wanted(signal: Signal) -> np.ndarray:
-    """The target of the first of a batch; of a sequence that of its last step that counts."""
-    target = np.asarray(signal.target[0])
-    if target.ndim == 1:
-        return target
-    counts = np.ones(len(target)) if signal.weight is None else np.asarray(signal.weight[0])
-    return target[np.flatnonzero(counts > 0)[-1]]
+@jax.jit
+def _noise(key: Key[Array, ""]) -> Key[Array, ""]:
+    return branch(key, NOISE)
 
 
 def _range(values: np.ndarray, diverging: bool) -> tuple[float, float]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,11 +30,32 @@ from byway.studio.recording import SUFFIX, Recorder
 from byway.studio.side import COLOURS, DRAWN, Side
 from byway.studio.trained import Trained
 
-# How often at most units are shown, synapses looked at, a picked unit asked, the state told, and
-# what another thread trains taken over [s].
-OFTEN = {"units": 0.1, "edges": 0.5, "picked": 1.0, "state": 0.1, "taken": 0.1}
-# What is measured takes so small a share of the time, and comes so often at most, and at least [s].
-SHARE, MEASURED, RARE = 0.01, 1.0, 10.0
+
+class Often(NamedTuple):
+    """How often something is done.
+
+    Attributes:
+        least: the shortest time from one to the next [s].
+        share: how much of the time it may take; the next waits longer where one takes long.
+        most: the longest time that the next waits for that [s].
+    """
+
+    least: float
+    share: float
+    most: float
+
+
+# Units are shown, synapses looked at, a picked unit asked, and measures taken.
+OFTEN = {
+    "units": Often(0.1, 0.03, 0.5),
+    "edges": Often(0.5, 0.01, 2.0),
+    "picked": Often(1.0, 0.01, 5.0),
+    "scores": Often(1.0, 0.01, 10.0),
+    "angles": Often(1.0, 0.01, 10.0),
+    "life": Often(1.0, 0.01, 10.0),
+}
+# How often the state is told, and what another thread trains is taken over [s].
+TOLD = {"state": 0.1, "taken": 0.1}
 # How long after the first look what may be asked for next is compiled [s].
 SOON = 2.0
 # Commands that wait; words that are kept.
@@ -120,7 +141,8 @@ class Simulation:
         self._last: dict[str, float] = {}
         self._measured: dict[str, int] = {}
         self._shown: dict[str, int] = {}
-        self._every = OFTEN | dict.fromkeys(("scores", "angles", "life"), MEASURED)
+        self._every = TOLD | {what: often.least for what, often in OFTEN.items()}
+        self._costs: dict[str, float] = {}
         self._wanted: queue.Queue[Command] = queue.Queue(WAITING)
         self._due: queue.Queue[Callable[[], None]] = queue.Queue()
         self._first = np.inf
@@ -198,8 +220,8 @@ class Simulation:
         while not self._over.is_set():
             self._obey()
             self._turn()
-            self._look()
-            self._tell()
+            # What goes out together is one message.
+            self._tell(now=self._look())
             self._rest(self._pause_between())
 
     def _turn(self) -> None:
@@ -233,6 +255,14 @@ class Simulation:
             self._last[what] = time.monotonic()
         return due
 
+    def _took(self, what: str, seconds: float) -> None:
+        """Let it wait so long that it takes no more than its share. The first time compiles, as
+        may any: of the last two the shorter counts.
+        """
+        often, before = OFTEN[what], self._costs.get(what, 0.0)
+        self._costs[what] = seconds
+        self._every[what] = min(max(often.least, min(before, seconds) / often.share), often.most)
+
     def _measure(self, now: bool = False) -> None:
         for what, of, wanted in (
             ("scores", self._scored, True),
@@ -245,8 +275,7 @@ class Simulation:
                 for side, trainer in zip(self._sides, self._trained, strict=True):
                     if values := of(trainer):
                         side.plot(trainer.update, values)
-                took = time.perf_counter() - began
-                self._every[what] = min(max(MEASURED, took / SHARE), RARE)
+                self._took(what, time.perf_counter() - began)
 
     def _scored(self, trainer: Trained) -> dict[str, float]:
         sums = self._sums[self._trained.index(trainer)]
@@ -257,40 +286,50 @@ class Simulation:
     def _lived(self, trainer: Trained) -> dict[str, float]:
         return self._sides[self._trained.index(trainer)].life()
 
-    def _look(self, now: bool = False) -> None:
+    def _look(self, now: bool = False) -> bool:
         """Hand over what is to be shown, unless what was handed over before still waits, or nothing
-        was trained since.
+        was trained since; whether there was anything.
         """
         if not self._watched:
             if now:  # whoever comes next sees what was asked for meanwhile
                 self._shown.clear()
-            return
+            return False
         if self._due.qsize() and not now:
-            return
+            return False
         new = lambda what: now or self._shown.get(what) != self._update
         due = [
             what for what in ("units", "edges", "picked") if new(what) and self._is_due(what, now)
         ]
         if not due:
-            return
+            return False
         self._shown |= dict.fromkeys(due, self._update)
-        work: list[Callable[[], None]] = []
         if self._first == np.inf:
             self._first = time.monotonic()
             both = zip(self._sides, self._trained, strict=True)
             made = [side.compiled(one.learner()) for side, one in both]
             self._programs = itertools.chain(*made)
+        work: dict[str, list[Callable[[], None]]] = {what: [] for what in due}
+        began = time.perf_counter()
         for side, trainer in zip(self._sides, self._trained, strict=True):
             learner, update = trainer.learner(), trainer.update
             mine = self._picked if side.number == self._side else []
             if "units" in due:
-                work.append(partial(side.show_units, learner, update, self._colour, mine))
+                work["units"].append(partial(side.show_units, learner, update, self._colour, mine))
             if "edges" in due:
-                work.append(partial(side.show_edges, learner, update, self._drawn, mine))
+                work["edges"].append(partial(side.show_edges, learner, update, self._drawn, mine))
             if "picked" in due and mine:
-                work.append(partial(side.show_picked, learner, update, mine))
-        for one in work:
-            self._due.put(one)
+                work["picked"].append(partial(side.show_picked, learner, update, mine))
+        handed = time.perf_counter() - began
+        for what, parts in work.items():
+            self._due.put(partial(self._show_all, what, parts, handed))
+        return True
+
+    def _show_all(self, what: str, parts: Sequence[Callable[[], None]], handed: float) -> None:
+        """Show it of all sides; handing it over took so long [s]."""
+        began = time.perf_counter()
+        for part in parts:
+            part()
+        self._took(what, handed + time.perf_counter() - began)
 
     # What may be asked for.
 
@@ -431,7 +470,7 @@ class Simulation:
     def _show(self) -> None:
         while not self._over.is_set():
             with contextlib.suppress(queue.Empty):
-                self._due.get(timeout=OFTEN["units"])()
+                self._due.get(timeout=OFTEN["units"].least)()
             if time.monotonic() - self._first > SOON:
                 next(self._programs, None)
             if (recorder := self._recorder) is not None:

@@ -16,7 +16,7 @@ from byway.core.task import Split
 from byway.experiment.experiment import Experiment
 from byway.studio.pace import Pace
 from byway.studio.side import DRAWN
-from byway.studio.simulation import MEASURED, Simulation
+from byway.studio.simulation import OFTEN, Simulation
 from byway.studio.trainer import Trainer
 from byway.training.step import Start
 
@@ -150,7 +150,7 @@ class Steered(Simulation):
             trainer.loop.teach({name: self._tasks[value][name] for name in SHARED})
             # What was learned before is scored from here on, too: it may be forgotten.
             trainer.follow({name: splits["validation"] for name, splits in self._tasks.items()})
-        self._every["scores"] = MEASURED
+        self._every["scores"] = OFTEN["scores"].least
         self._notice(f"from update {self._update:,} on the task is {value}")
 
 
