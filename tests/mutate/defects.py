@@ -135,8 +135,8 @@ RULES = [
     Defect(
         "ff_writes_the_label_where_few_units_see_it",
         "rules/local/ff.py",
-        "any(isinstance(p, FixedFanIn | BlockFanIn) for p in net.outgoing(net.input))",
-        "False",
+        "return not all(isinstance(p, Dense) for p in net.outgoing(net.input))",
+        "return False",
         _of(
             "rules/test_ff",
             "where_units_read_few_inputs_a_label_is_a_pattern_that_all_of_them_see",

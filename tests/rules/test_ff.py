@@ -14,7 +14,8 @@ import byway
 from byway.audit.verdict import audit
 from byway.core.errors import RuleError
 from byway.core.signal import CrossEntropy, Signal
-from byway.network.builders import convnet, mlp
+from byway.network.builders import convnet, graph, mlp
+from byway.network.convolutions import LocallyConnected
 from byway.rules.local.ff import FF
 
 CLASSES = 3
@@ -434,6 +435,38 @@ def test_where_units_read_few_inputs_a_label_is_a_pattern_that_all_of_them_see()
         true = jax.jit(jax.grad(loss))(p.theta)
         assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: true}) < 1e-12
         positive, negative = (np.maximum(a @ _dense(p) + np.asarray(p.bias), 0) for a in received)
+
+
+def _fields():
+    """A hidden layer of local fields that share no weights."""
+    size = {"input": (4, 4, 1), "hidden1": (3, 3, 2), "output": CLASSES}
+    dense = graph(size, [("input", "hidden1"), ("hidden1", "output")], norm=True)
+    field = LocallyConnected.between(dense["input"], "hidden1", 2, 2)
+    return graph(size, [field, ("hidden1", "output")], norm=True)
+
+
+@pytest.mark.parametrize(
+    "net", [convnet((4, 4, 1), (2,), CLASSES, norm=True), _fields()], ids=["kernels", "fields"]
+)
+def test_kernels_and_fields_see_the_pattern_everywhere(net):
+    """And the update of the layer that sees it is the gradient of its own loss still."""
+    rule, (x, target) = FF(peer=0.7), by_hand.sample((4, 4, 1), CLASSES, batch=6)
+    patterns = np.asarray(rule.init(net, jax.random.key(7)))
+    memory = {h.name: jnp.full(h.shape, 0.3) for h in net.hidden}
+    _, update, record = by_hand.taught(rule, net, x, target, memory=memory)
+    positive, negative = (_inputs(record, name) for name in ("positive", "negative"))
+    plain = np.asarray(by_hand.rms_normalised(x))
+    shown = np.einsum("bc,cijk->bijk", np.asarray(target), patterns)
+    np.testing.assert_allclose(positive, plain + shown, rtol=1e-12)
+    assert np.all(np.any(positive != negative, axis=0))
+    p = net.projections[0]
+
+    def loss(theta):
+        layer = lambda z: p.with_theta(theta).forward(by_hand.rms_normalised(jnp.asarray(z)))
+        return _local_loss(rule, layer, positive, negative, memory[p.dst])
+
+    true = jax.grad(loss)(p.theta)
+    assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: true}) < 1e-12
 
 
 def test_a_pattern_writes_over_nothing():

@@ -5,8 +5,9 @@ with a wrong label. No error travels between layers. Wrong labels are hard ones:
 softmax head's own belief. A hidden layer may be a black box: the update takes the activity 2 h as
 it is. That is the slope of the goodness by u for relu units; for a black box it is a stand-in.
 
-    f:  z = x, whose first C inputs are set to the label; where units read but a few inputs (a fixed
-        fan-in) z = n(x) + P^T y, a pattern over all of them for each class, P ~ N(0, 1) (gamma)
+    f:  z = x, whose first C inputs are set to the label; where units read a part of the input (a
+        fixed fan-in, a kernel, a field) z = n(x) + P^T y, a pattern over all of it for each class,
+        P ~ N(0, 1) (gamma)
         h_l = relu(W_l n(h_{l-1}) + b_l),   n(h) = h / rms(h)
         three passes: "neutral" (1/C for each label), "positive" (the right label), "negative" (a
             wrong label, drawn from the softmax of the head in the neutral pass; not hard: each as
@@ -37,7 +38,8 @@ Limits   what the first C inputs held is lost: it trains on tasks that can spare
          negative depends on the head's answer for this sample, so the negative pass waits for the
          neutral one: the lock is through one sampled label, and no gradient flows through it. With
          labels that are not hard, and layers that judge alone, there is no lock. A
-         convolution sees the label only where its kernel covers the first inputs
+         kernel, the same everywhere, hardly tells patterns apart, which are noise to it:
+         convolutions do not get as far as `frozen`; fields with weights of their own do
 Source   Hinton, The forward-forward algorithm: some preliminary investigations, 2022, arXiv
          2212.13345; peer normalisation and head as in its published code; together: Lorberbom et
          al., Layer collaboration in the forward-forward algorithm, 2023, arXiv 2305.12393; patterns
@@ -56,8 +58,7 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
-from byway.network.blocks import BlockFanIn
-from byway.network.sparse import FixedFanIn
+from byway.network.projections import Dense
 from byway.rules import able
 from byway.rules.local._goodness import (
     LabelledPasses,
@@ -127,12 +128,12 @@ class FF(Rule):
     @override
     def overwritten(self, net):
         """One input for each class, or none where the label is a pattern."""
-        return 0 if _few(net) else net[net.output].size
+        return 0 if _in_parts(net) else net[net.output].size
 
     @override
     def init(self, net, key):
         """P, where the label is a pattern."""
-        return class_patterns(net, key) if _few(net) else {}
+        return class_patterns(net, key) if _in_parts(net) else {}
 
     @override
     def start(self, gamma, net, batch):
@@ -144,7 +145,7 @@ class FF(Rule):
         x, classes = net.place(x), net[net.output].size
         passes = (
             overlaid(net, x, gamma)
-            if _few(net)
+            if _in_parts(net)
             else LabelledPasses(net, x, _with_label, _labels(x, classes))
         )
         neutral = passes.forward()
@@ -177,7 +178,7 @@ class FF(Rule):
         for p in net.projections:
             if p.dst == net.output:
                 update[p.name] = p.outer(neutral.pre[p.name], signal.error(record.output))
-            elif p.src == net.input and not _few(net):
+            elif p.src == net.input and not _in_parts(net):
                 update[p.name] = _label_outer(
                     p,
                     positive.pre[p.name],
@@ -190,11 +191,11 @@ class FF(Rule):
         return means, Update(update)
 
 
-def _few(net):
-    """Whether some units that read the input read but a few of it: the first ones, where a label
+def _in_parts(net):
+    """Whether some units that read the input read but a part of it: the first ones, where a label
     would stand, are seen by some units only.
     """
-    return any(isinstance(p, FixedFanIn | BlockFanIn) for p in net.outgoing(net.input))
+    return not all(isinstance(p, Dense) for p in net.outgoing(net.input))
 
 
 def _label_outer(p, positive, negative, delta, classes):
