@@ -19,7 +19,7 @@ from byway.core.signal import Signal, SquaredError
 from byway.training.optimisers import optimiser
 from byway.training.step import Optimisers, learn, new_learner
 
-UNITS, REGIONS, FAN_IN, SPEED, INPUTS, OUTPUTS = (100, 1000), 3, 32, 80.0, 28, 10
+UNITS, REGIONS, FAN_IN, SPEED, INPUTS, OUTPUTS = (100,), 3, 32, 80.0, 28, 10
 BATCH, STEPS, ROUNDS = 16, 50, 7
 
 
@@ -59,7 +59,7 @@ def way(rule: byway.Rule, units: int, own: bool) -> Way:
     held = program.memory_analysis()
     if held is None:
         raise SystemExit("this JAX does not say how much memory a program takes")
-    late = max(p.delay for p in net.projections)
+    late = max(p.delay or 0 for p in net.projections)
     return Way(lambda: program(learner), held.temp_size_in_bytes, late)
 
 

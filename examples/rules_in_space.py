@@ -1,12 +1,16 @@
 """Small networks in space on digits. `python examples/rules_in_space.py fa ff`: each rule on one
 that is rewired meanwhile, beside the same with only the readout learnt. `... --births splitting`:
-few units, to which a policy adds others.
+few units, to which a policy adds others. `... --cycles ep pc`: rules that settle on a network with
+cycles, beside the same with only the readout learnt.
 """
 
 import argparse
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 
 import byway
 
@@ -17,6 +21,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "node_perturbation": {"draws": 16},
 }
 UNITS = {"ep": "tanh"}
+# With cycles, and the rate there.
+SETTLING: dict[str, dict[str, Any]] = {"pc": {"precision": 0.1, "steps": 50, "rate": 0.1}}
+RATE = 3e-3
 
 
 def trained(
@@ -70,6 +77,65 @@ def born(task: byway.Task, policy: str) -> None:
             print(f"{name}, {what}: {said(result.accuracy)} %, {alive} in the end", flush=True)
 
 
+def cyclic(name: str, calls: float | None, learns: bool) -> np.ndarray:
+    """Accuracy on each of three networks with cycles.
+
+    Args:
+        name: a rule that settles; `pc` by the squared error and with weight decay.
+        calls: how strongly units answer each other at first, see `calmed`; None for as drawn.
+        learns: whether all weights learn, or those of the readout alone.
+    """
+    pc = name == "pc"
+    task = byway.task("digits", loss="squared_error" if pc else "cross_entropy")
+    rate = optax.adamw(RATE, weight_decay=1.0) if pc else optax.adam(RATE)
+    kinds = {"learns": rate, "stays": optax.set_to_zero()}
+    kind = lambda name: "learns" if learns or name.endswith("-output") else "stays"
+    optimiser = optax.multi_transform(kinds, lambda theta: {name: kind(name) for name in theta})
+    net = byway.grownet(
+        task.input_shape,
+        60,
+        task.outputs,
+        regions=3,
+        fan_in=12,
+        cycles=True,
+        readout_from=(2,),
+        activation="tanh",
+    )
+    accuracy = []
+    for seed in range(3):
+        start = net.redraw(jax.random.key(seed))
+        result = byway.fit(
+            net,
+            byway.rule(name, **SETTLING.get(name, {})),
+            task,
+            start=start if calls is None else calmed(start, calls),
+            optimiser=optimiser,
+            epochs=10,
+            batch=32,
+            looks=0,
+            progress=False,
+        )
+        accuracy.append(result.accuracy[0])
+    return np.array(accuracy)
+
+
+def calmed(net: byway.Network, calls: float) -> byway.Network:
+    """The same network, the weights between its hidden units scaled until the largest eigenvalue of
+    W + W^T is `calls` in size: what a unit sends comes back to it both ways.
+    """
+    hidden = [p.name for p in net.hidden]
+    ends = np.cumsum([0, *(net[name].size for name in hidden)])
+    at = {name: slice(*ends[i : i + 2]) for i, name in enumerate(hidden)}
+    between = [p for p in net.projections if p.src in at and p.dst in at]
+    w = np.zeros((ends[-1], ends[-1]))
+    for p in between:
+        w[at[p.src], at[p.dst]] = p.forward(jnp.eye(net[p.src].size)) - p.offset
+    scale = calls / np.abs(np.linalg.eigvalsh(w + w.T)).max()
+    return net.with_theta(
+        {p.name: {**p.theta, "weight": scale * p.theta["weight"]} for p in between}
+    )
+
+
 def said(accuracy: np.ndarray) -> str:
     """Mean and spread, in percent."""
     values = 100 * accuracy
@@ -81,6 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rules", nargs="*")
     parser.add_argument("--births", nargs="*", default=[])
+    parser.add_argument("--cycles", nargs="*", default=[])
     asked = parser.parse_args()
     byway.use_all_cores()
     task = byway.task("digits")
@@ -90,6 +157,15 @@ def main() -> None:
         print(f"{name}: {said(learnt)} %, frozen {said(frozen)} %, gains {gains}", flush=True)
     for policy in asked.births:
         born(task, policy)
+    for name in asked.cycles:
+        for calls in (None, 0.8):
+            learnt, readout = (cyclic(name, calls, learns) for learns in (True, False))
+            gains = np.round(100 * (learnt - readout), 1)
+            print(
+                f"{name} with cycles, {calls or 'as drawn'}: {said(learnt)} %, readout alone "
+                f"{said(readout)} %, gains {gains}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -33,3 +33,24 @@ def test_rule_beats_frozen_regions_on_every_seed(example, name):
     gain = result.accuracy - frozen.accuracy
     assert np.all(gain > 0), f"{name}: {result.accuracy} against frozen: {frozen.accuracy}"
     assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
+
+
+def test_ep_beats_its_readout_alone_on_networks_with_cycles(example):
+    """On each, where the weights between units are drawn so small that one state is stable."""
+    learnt, readout = (example.cyclic("ep", 0.8, learns) for learns in (True, False))
+    assert np.all(learnt > readout + 0.1), f"{learnt} against the readout alone: {readout}"
+
+
+def test_units_call_each_other_as_strongly_as_asked(example):
+    """By the weights synapse by synapse."""
+    net = byway.grownet(6, 12, 3, regions=3, fan_in=6, cycles=True)
+    calm = example.calmed(net, 0.8)
+    start = {p.name: 4 * i for i, p in enumerate(net.hidden)}
+    w = np.zeros((12, 12))
+    for p, before in zip(calm.projections, net.projections, strict=True):
+        if p.src in start and p.dst in start:
+            for (i, k), j in np.ndenumerate(np.asarray(p.index)):
+                w[start[p.src] + j, start[p.dst] + i] += p.weight[i, k]
+        else:
+            np.testing.assert_array_equal(p.weight, before.weight)
+    assert abs(np.linalg.norm(w + w.T, 2) - 0.8) < 1e-6
