@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ramp, rgb, STEPS } from "../src/colours";
 import { clock, number, size } from "../src/format";
+import { flowing } from "../src/panels/rule";
 
 test.each([
   [0, "0"],
@@ -45,4 +46,10 @@ test.each(["dark", "light"] as const)("light alone tells low from high: %s", (th
     expect(out * (light(two, i) - light(two, i - 8))).toBeGreaterThan(0);
     expect(out * (light(two, STEPS - 1 - i) - light(two, STEPS - 1 - i + 8))).toBeGreaterThan(0);
   }
+});
+
+test("a paragraph flows, and what is indented stays as it is", () => {
+  expect(flowing("One line\nand the next.\n\n    f:  u = W x\n        y = u\nAnd so on\nto the end.")).toBe(
+    "One line and the next.\n\n    f:  u = W x\n        y = u\nAnd so on to the end.",
+  );
 });

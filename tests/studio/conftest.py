@@ -38,4 +38,5 @@ def page(tmp_path_factory):
     (folder / "assets").mkdir()
     (folder / "index.html").write_text("<!doctype html><title>studio</title>", encoding="utf-8")
     (folder / "assets" / "studio.js").write_text("0", encoding="utf-8")
+    (folder / "icon.svg").write_text("<svg/>", encoding="utf-8")
     return folder

@@ -175,6 +175,20 @@ def test_axe_finds_nothing_wrong(browser, task, tmp_path, size, scheme):
         ] == []
 
 
+def test_no_panel_is_beyond_a_wide_screen(browser, task, tmp_path):
+    """However much two rules have to say."""
+    with shown(browser, task, tmp_path, "dtp", "pc", size=(2560, 1000)) as tab:
+        tab.locator("#panel-rule pre").nth(1).wait_for()
+        wide, room = tab.evaluate(
+            "(side => [side.scrollWidth, side.clientWidth])(document.querySelector('.side'))"
+        )
+        assert wide == room
+        low = tab.locator("#panel-rule pre").nth(1)
+        low.scroll_into_view_if_needed()
+        box = low.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 2560
+
+
 def test_it_loads_nothing_from_elsewhere(browser, task, tmp_path):
     asked = []
     with shown(browser, task, tmp_path) as tab:

@@ -120,6 +120,7 @@ class Server:
         routes = [
             Route("/", self._index),
             Route("/studio.json", self._mode),
+            Route("/icon.svg", lambda request: FileResponse(page() / "icon.svg")),
             Route("/recording", self._file),
             WebSocketRoute("/live", self._socket),
             Mount("/assets", StaticFiles(directory=page() / "assets")),
