@@ -73,6 +73,7 @@ class Attached(Simulation):
         taken = not pace.most() or self._is_due("taken")
         if self._seen.update != at.step and (ended or (self._watched and taken)):
             self._seen.take(at.step)
+            self._every["taken"] = self._every["units"]
             self._measure(now=ended)
         if ended:
             self._finished = True
