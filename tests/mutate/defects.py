@@ -135,7 +135,7 @@ RULES = [
     Defect(
         "ff_writes_the_label_where_few_units_see_it",
         "rules/local/ff.py",
-        "return not all(isinstance(p, Dense) for p in net.outgoing(net.input))",
+        "return any(p.fan_in < net[net.input].size for p in net.outgoing(net.input))",
         "return False",
         _of(
             "rules/test_ff",

@@ -58,7 +58,6 @@ from byway.core.errors import RuleError
 from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
-from byway.network.projections import Dense
 from byway.rules import able
 from byway.rules.local._goodness import (
     LabelledPasses,
@@ -195,7 +194,7 @@ def _in_parts(net):
     """Whether some units that read the input read but a part of it: the first ones, where a label
     would stand, are seen by some units only.
     """
-    return not all(isinstance(p, Dense) for p in net.outgoing(net.input))
+    return any(p.fan_in < net[net.input].size for p in net.outgoing(net.input))
 
 
 def _label_outer(p, positive, negative, delta, classes):
