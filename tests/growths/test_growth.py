@@ -240,7 +240,7 @@ def _few(task, share=48):
 
 @pytest.mark.parametrize(
     "name",
-    some(["set", "deep_r", "rigl", "structural_plasticity", "migration", "spatial_cost"], 2),
+    some(["set", "deep_r", "rigl", "structural_plasticity", "migration", "spatial_cost"], 1),
 )
 def test_a_growing_run_that_was_stopped_is_the_same_bits(name, tmp_path):
     """Stopped after the first of three epochs, in mid-clock."""

@@ -93,7 +93,10 @@ def _half_empty():
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: byway.grownet(9, 20, 3, regions=2, fan_in=6, born=0.5, cycles=True, key=2),
+        pytest.param(
+            lambda: byway.grownet(9, 20, 3, regions=2, fan_in=6, born=0.5, cycles=True, key=2),
+            marks=pytest.mark.slow,
+        ),
         _half_empty,
     ],
 )

@@ -81,7 +81,10 @@ def test_the_way_back_and_the_update_are_those_by_target(batch):
     assert not np.any(update["weight"][alive:])
 
 
-@pytest.mark.parametrize("threshold", [0.6, 1e-6], ids=["few", "many"])
+@pytest.mark.parametrize(
+    "threshold",
+    [pytest.param(0.6, id="few", marks=pytest.mark.slow), pytest.param(1e-6, id="many")],
+)
 def test_a_network_runs_as_its_steps_one_after_another(threshold):
     cell = byway.cell("lif", threshold=threshold)
     net = byway.grownet(5, 120, 3, fan_in=12, cycles=True, speed=40.0, activation=cell)

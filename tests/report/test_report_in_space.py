@@ -21,7 +21,7 @@ from byway.runs.weights import sparse_network
 def run():
     """A network in space that two rules train, with cycles of no use to them left out."""
     task = byway.task("digits")
-    net = byway.grownet(64, 60, task.outputs, regions=3, fan_in=8)
+    net = byway.grownet(64, 60, task.outputs, regions=2, fan_in=8)
     return byway.compare(["bp", "dfa"], net=net, task=task, epochs=1, seeds=2, looks=0)
 
 
@@ -61,7 +61,7 @@ def test_all_units_and_the_strongest_synapses_are_drawn(run):
     picture = in_space(run, styles(run)).rules["dfa"].picture
     assert {name: path.count("M") for name, *_, path in picture.units} == {
         "input": 64,
-        **{f"region{i}": 20 for i in (1, 2, 3)},
+        **{f"region{i}": 30 for i in (1, 2)},
         "output": 10,
     }
     assert sum(path.count("M") for *_, path in picture.synapses) == 300
