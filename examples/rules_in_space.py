@@ -44,21 +44,18 @@ def trained(
     )
 
 
+def in_space(task: byway.Task, **more: Any) -> byway.Network:
+    """Three small regions, of which the output reads the last."""
+    options = {"regions": 3, "fan_in": 12, "readout_from": (2,), **more}
+    return byway.grownet(task.input_shape, 60, task.outputs, **options)
+
+
 def rewired(task: byway.Task, name: str) -> tuple[byway.Result, byway.Result]:
     """What a rule learns while the network is rewired, and what the readout alone does."""
     rule = byway.rule(name, **SETTINGS.get(name, {}))
     needs = {k: v for k, v in rule.network_options.items() if k in ("activation", "norm")}
     needs |= {"activation": UNITS[name]} if name in UNITS else {}
-    net = byway.grownet(
-        task.input_shape,
-        60,
-        task.outputs,
-        regions=3,
-        fan_in=12,
-        spare=4,
-        readout_from=(2,),
-        **needs,
-    )
+    net = in_space(task, spare=4, **needs)
     growth = byway.growth("set", every=50)
     return trained(task, net, rule, growth), trained(task, net, byway.rule("frozen"), growth)
 
@@ -91,16 +88,7 @@ def cyclic(name: str, calls: float | None, learns: bool) -> np.ndarray:
     kinds = {"learns": rate, "stays": optax.set_to_zero()}
     kind = lambda name: "learns" if learns or name.endswith("-output") else "stays"
     optimiser = optax.multi_transform(kinds, lambda theta: {name: kind(name) for name in theta})
-    net = byway.grownet(
-        task.input_shape,
-        60,
-        task.outputs,
-        regions=3,
-        fan_in=12,
-        cycles=True,
-        readout_from=(2,),
-        activation="tanh",
-    )
+    net = in_space(task, cycles=True, activation="tanh")
     accuracy = []
     for seed in range(3):
         start = net.redraw(jax.random.key(seed))

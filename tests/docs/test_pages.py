@@ -1,6 +1,5 @@
 """Pages and drawings that are made from the code: what they show, held to what can be counted."""
 
-import importlib.util
 import inspect
 import re
 import xml.etree.ElementTree as ET
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 from tests.part import some
+from tests.scripts import loaded
 
 import byway
 from byway.audit.networks import KINDS, learns_samples, tiny
@@ -258,10 +258,7 @@ def test_a_card_keeps_all_that_was_said():
 
 @pytest.fixture(scope="module")
 def drawings():
-    spec = importlib.util.spec_from_file_location("drawings", DOCS / "drawings.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("docs/drawings.py")
 
 
 def test_the_drawings_are_those_of_the_script(drawings):

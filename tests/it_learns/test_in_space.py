@@ -3,24 +3,18 @@ readout alone learns. The output reads the last of three small regions: features
 not enough.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from tests.scripts import loaded
 
 import byway
 
 pytestmark = pytest.mark.slow
-PAGE = Path(__file__).parents[2] / "examples" / "rules_in_space.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location("rules_in_space", PAGE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("examples/rules_in_space.py")
 
 
 @pytest.mark.parametrize(

@@ -2,22 +2,16 @@
 holds.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from tests.scripts import loaded
 
 pytestmark = pytest.mark.slow
-PAGE = Path(__file__).parents[2] / "examples" / "one_graph.py"
 
 
 @pytest.fixture(scope="module")
 def example():
-    spec = importlib.util.spec_from_file_location("one_graph", PAGE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded("examples/one_graph.py")
 
 
 @pytest.fixture(scope="module")

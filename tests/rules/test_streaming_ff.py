@@ -2,23 +2,17 @@
 bit.
 """
 
-import importlib.util
-from pathlib import Path
-
 import jax
 import numpy as np
+from tests.scripts import loaded
 
 import by_hand
 from byway.network.builders import mlp
 from byway.rules.local.ff_unsupervised import FFUnsupervised
 
-PAGE = Path(__file__).parents[2] / "examples" / "streaming_ff.py"
-
 
 def test_every_layer_busy_with_another_example_ends_where_one_after_another_does():
-    spec = importlib.util.spec_from_file_location("streaming_ff", PAGE)
-    page = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(page)
+    page = loaded("examples/streaming_ff.py")
     net, rule = by_hand.with_biases(mlp((5, 5, 1), 7, 6, 5, 3, norm=True)), FFUnsupervised()
     x, target = by_hand.sample((5, 5, 1), 3, batch=20)
     given = page.stream(rule, net, x, target)

@@ -172,7 +172,8 @@ class Plan:
             )
         x = _handed_out(task, data, self.batch)[0]
         updates = _updates_a_batch(rule, net, task, x, self.every)
-        if (classes := rule.overwritten(net)) > (spare := task.spare):
+        # What a task can spare is looked for in all its samples.
+        if (classes := rule.overwritten(net)) and classes > (spare := task.spare):
             raise RuleError(
                 f"{rule.id} writes the label over the first {classes} inputs, and the task "
                 f"{task.id} can spare {spare}",
