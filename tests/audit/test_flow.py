@@ -12,7 +12,7 @@ from byway.audit.reader import trace
 from byway.audit.watch import watched_network, watched_signal
 from byway.core.signal import Near, Signal, SquaredError
 from byway.network.builders import mlp
-from byway.network.convolutions import Conv
+from byway.network.convolutions import Conv, convolved
 
 
 def source(name, *shape):
@@ -485,14 +485,16 @@ def test_a_convolution_forwards_and_backwards(stride, padding, pool):
 
 def test_answers_to_fixed_patterns_are_weights_until_patterns_are_summed():
     """As forward-forward does with its labels: the kernel's answers to each, then their sum for a
-    sample.
+    sample. Where the kernel is written as products, its places might be units, which are not
+    summed.
     """
-    p = Conv(
-        src="a", dst="b", src_shape=(8, 8, 2), weight=jnp.ones((3, 3, 2, 5)), bias=None, pool=2
-    )
+    numbers = ("NHWC", "HWIO", "NHWC")
 
-    def answers(w, label):
-        table = p.with_theta({"weight": w}).forward(jnp.arange(6.0 * 8 * 8 * 2).reshape(6, 8, 8, 2))
+    def whole(w, x):
+        return jax.lax.conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=numbers)
+
+    def answers(w, label, run=whole):
+        table = run(w, jnp.arange(6.0 * 8 * 8 * 2).reshape(6, 8, 8, 2))
         return table if label is None else jnp.tensordot(label, table, 1)
 
     kernel = weights("net.p.weight", 3, 3, 2, 5)
@@ -500,6 +502,47 @@ def test_answers_to_fixed_patterns_are_weights_until_patterns_are_summed():
     assert (table.raw, table.axes) == ({"net.p.weight"}, (PRE, NEITHER, NEITHER, POST))
     answer = flow_of(answers, kernel, source("signal.target", 2, 6))
     assert answer.raw == answer.backwards == set()
+    products = lambda w, x: convolved(x, w, (1, 1), "SAME")
+    answer = flow_of(
+        lambda w, label: answers(w, label, products), kernel, source("signal.target", 2, 6)
+    )
+    assert answer.backwards == {"net.p.weight"}
+
+
+REST = jnp.zeros((2, 3))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stored"),
+    [
+        (lambda: jnp.pad(REST, 1), False),
+        (lambda: jnp.stack([REST[0]] * 4), False),
+        (lambda: jnp.concatenate([jnp.maximum(REST, 0), jnp.tanh(REST) + 0]), False),
+        (lambda: jnp.clip(jnp.pad(REST + 1, 1, constant_values=1), -1, 1), False),
+        (lambda: jnp.pad(REST + 1, 1), True),
+        (lambda: jnp.stack([REST[0], REST[0] + 1]), True),
+        (lambda: jnp.concatenate([REST, jnp.ones_like(REST)]), True),
+        (lambda: jnp.concatenate([jnp.exp(REST), jnp.exp(REST)]), True),
+        (lambda: jnp.pad(jnp.full((2, 3), 2**24 + 1), 1, constant_values=2**24), True),
+    ],
+)
+def test_arrays_of_one_number_joined_are_one_number_and_all_else_is_a_pattern(pattern, stored):
+    """What a network at rest sends is activity, in patches too; with a pattern a weight is read
+    out.
+    """
+    (flow,), _ = trace(lambda: [pattern()], [])
+    assert (flow.constant, flow.stored) == (not stored, stored)
+
+
+def test_a_weight_read_out_by_padded_ones_is_still_a_weight():
+    """Each entry by a row of zeros with a one in it, put together by padding."""
+
+    def rows(w, d):
+        one = [jnp.pad(jnp.ones((1, 1)), ((0, 0), (k, 2 - k))) for k in range(3)]
+        return d @ jnp.concatenate([row @ w for row in one]).T
+
+    made = flow_of(rows, weights("net.p.weight", 3, 3), source("signal.error", 2, 3))
+    assert made.backwards == {"net.p.weight"}
 
 
 @pytest.mark.parametrize(

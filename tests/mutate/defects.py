@@ -1097,6 +1097,20 @@ NETWORK = [
         _of("network/test_projections", "conv_forward_is_a_loop_over_windows"),
     ),
     Defect(
+        "places_see_one_column_twice",
+        "network/convolutions.py",
+        "band[:, :, j : j + across : strides[1]]",
+        "band[:, :, max(j, 1) : max(j, 1) + across : strides[1]]",
+        _of("network/test_projections", "conv_forward_is_a_loop_over_windows"),
+    ),
+    Defect(
+        "convolutions_of_equinox_lose_their_holes",
+        "network/equinox.py",
+        '(piece.groups, piece.dilation, piece.padding_mode) == (1, (1, 1), "ZEROS")',
+        '(piece.groups, piece.padding_mode) == (1, "ZEROS")',
+        _of("network/test_equinox", "it_computes_what_the_model_computes_also_with_other_weights"),
+    ),
+    Defect(
         "kernels_forget_channels_in_their_fan_in",
         "network/convolutions.py",
         "math.prod(self.weight.shape[:3])",
@@ -1707,6 +1721,13 @@ AUDIT = [
         "if over & {POST, BOTH}:\n        return Use(OTHERWISE, None, over)",
         "if over & {POST, BOTH}:\n        return Use(FORWARDS, None, over)",
         _of("audit/test_flow", "a_weight_used_backwards"),
+    ),
+    Defect(
+        "flow_takes_every_joint_of_constants_for_one_number",
+        "audit/reader.py",
+        "(site.name in JOINS and same)",
+        "site.name in JOINS",
+        _of("audit/test_flow", "a_weight_read_out_by_padded_ones_is_still_a_weight"),
     ),
     Defect(
         "flow_turns_a_loop_once",

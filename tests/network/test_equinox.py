@@ -68,6 +68,20 @@ MODELS = {
         ),
         (8, 8, 2),
     ),
+    "convolutions of all kinds": (
+        seq(
+            channels_first,
+            eqx.nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding="SAME", key=KEYS[0]),
+            eqx.nn.Conv2d(3, 3, 2, dilation=2, padding=1, key=KEYS[2]),
+            eqx.nn.Conv2d(3, 4, 2, padding=((0, 1), (2, 0)), use_bias=False, key=KEYS[1]),
+            eqx.nn.Conv2d(4, 2, 3, padding=1, padding_mode="CIRCULAR", key=KEYS[2]),
+            Lambda(jnp.tanh),
+            eqx.nn.Conv2d(2, 2, 3, stride=3, key=KEYS[0]),
+            Lambda(jnp.ravel),
+            Linear(4, 4, key=KEYS[1]),
+        ),
+        (8, 5, 2),
+    ),
     "a layer of one's own": (
         seq(
             Diagonal(jnp.arange(1.0, 7.0), jnp.full(1, 0.3)),

@@ -284,6 +284,14 @@ def test_what_shares_layers_is_not_resumed_in_jobs(tmp_path, capsys):
     assert "beside jobs" in capsys.readouterr().err
 
 
+@several
+def test_devices_that_would_do_nothing_are_told_of(blobs, monkeypatch):
+    monkeypatch.setattr(jax, "local_device_count", lambda: 5)
+    with pytest.warns(byway.BywayWarning, match="of 5 devices 3 do nothing, as only 2 parts"):
+        shared = _pair(blobs, "mono_forward", 6, epochs=1)[1]
+    assert len(shared.stages) == 2
+
+
 def test_one_device_is_refused(blobs, monkeypatch):
     monkeypatch.setattr(jax, "local_device_count", lambda: 1)
     with pytest.raises(ConfigError, match="one device"):

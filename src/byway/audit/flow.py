@@ -47,6 +47,7 @@ class Flow:
         wait: how many time steps something it was computed from had to be kept until all else was
             there.
         constant: whether it is one and the same number everywhere, known before the program runs.
+        number: that number, where it could be worked out.
         bent: whether it is out of proportion to the answers of the signal that it was computed
             from, or those are about nothing.
     """
@@ -59,6 +60,7 @@ class Flow:
     wait: int = 0
     constant: bool = False
     bent: bool = False
+    number: float | None = None
 
     def __or__(self, other: "Flow") -> "Flow":
         held = dict(self.held)
@@ -75,6 +77,7 @@ class Flow:
             max(self.wait, other.wait),
             self.constant and other.constant,
             self.bent or other.bent,
+            self.number if self.number == other.number else None,
         )
 
     @property
@@ -189,6 +192,9 @@ def parts(at: int, sizes: Sequence[int], flows: Sequence[Known]) -> Known:
     alike = all(
         isinstance(flow, Flow) and flow == flows[0] and set(flow.held) <= {FLAT} for flow in flows
     )
+    first = flows[0]
+    if alike and isinstance(first, Flow) and first.constant and first.number is not None:
+        return first
     return whole(made) if alike or len(flows) > PARTS else made
 
 

@@ -110,6 +110,11 @@ def warn_of_idle_cores(seeds: int) -> None:
         "byway.use_all_cores() at the top of the program, before JAX computes anything"
     )
     _TOLD.append(text)
+    warn(text)
+
+
+def warn(text: str) -> None:
+    """Say something that is no error, where the user's program called us."""
     warnings.warn(text, BywayWarning, stacklevel=_level_outside())
 
 

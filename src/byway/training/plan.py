@@ -39,6 +39,7 @@ from byway.learning.growth import policies
 from byway.learning.learner import Learner
 from byway.learning.rule import Rule
 from byway.network.network import Network
+from byway.system.process import warn
 from byway.system.together import alone
 from byway.training.optimisers import optimiser as optimiser_called
 from byway.training.optimisers import stepped
@@ -343,7 +344,14 @@ class Plan:
         learner = eqx.filter_eval_shape(make, x, signal)
         with unknown_to_python(rule):
             waits = waits_of(update, learner, x, signal)
-        return waits.shared(rule.id, devices)
+        stages = waits.shared(rule.id, devices)
+        if stages < devices:
+            warn(
+                f"{given} for {rule.id}: of {devices} devices {devices - stages} do nothing, as "
+                f"only {stages} parts of the network need not wait for each other. To use more, "
+                "build a deeper one"
+            )
+        return stages
 
     def rate(self, rule: Rule) -> float | None:
         """The learning rate of the weights; None where the optimiser was not given by name."""
