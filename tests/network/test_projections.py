@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from byway.core.errors import ConfigError, ShapeError
-from byway.network.builders.assembly import placed
-from byway.network.convolutions import Conv, LocallyConnected
+from byway.network.convolutions import Conv
 from byway.network.projections import Dense
 
 CONVS = [
@@ -200,25 +199,3 @@ def test_convolutions_that_make_no_sense_are_refused(change, error, said):
             bias=None,
             **settings,
         )
-
-
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="elsewhere convolutions are fast")
-@pytest.mark.parametrize(
-    "p",
-    [
-        _conv(2, "SAME", 2),
-        LocallyConnected.between(placed(["a"], [(6, 5, 2)], "tanh", False)[0], "b", 3, 2),
-    ],
-    ids=lambda p: type(p).__name__,
-)
-def test_no_convolution_is_left_in_a_loop_on_a_cpu(p):
-    """There XLA runs its transposes many times as slowly."""
-
-    def turn(x, _):
-        current = p.forward(x)
-        return p.backward(current), p.outer(x, current)["weight"]
-
-    x = jnp.zeros((2, *p.src_shape), p.weight.dtype)
-    text = jax.jit(lambda x: jax.lax.scan(turn, x, None, length=3)).lower(x).compile().as_text()
-    assert "while(" in text
-    assert " convolution(" not in text

@@ -17,7 +17,7 @@ import numpy as np
 
 from byway.audit.steps import leaves
 from byway.learning.rule import Rule
-from byway.network.equinox import Layers
+from byway.network.layers import Layers
 from byway.network.network import Network
 from byway.network.projections import Dense, Projection, Skip
 

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from byway.audit.axes import (
     ELEMENTWISE,
     KEEPS,
@@ -24,9 +22,9 @@ from byway.audit.axes import (
     plain,
     settled,
 )
+from byway.audit.constants import constant, made_of_constants
 from byway.audit.flow import (
     ASKED,
-    CONSTANT,
     FLAT,
     NOTHING,
     RAN,
@@ -40,7 +38,6 @@ from byway.audit.flow import (
     whole,
     with_axis,
 )
-from byway.audit.numbers import NUMPY
 from byway.audit.program import ASKS, Equation, Program, scanned
 from byway.audit.program import trace as trace_program
 from byway.audit.use import (
@@ -57,22 +54,6 @@ from byway.audit.use import (
 )
 from byway.audit.ways import Site, Way, arranged, resized, way
 
-# What makes the same number everywhere of operands that are.
-UNIFORM = frozenset(KEEPS) - {"pad", "stack"} | {"dot_general", "reduce_sum"}
-# What does so of operands that all are that number: what else it makes of constants is a pattern.
-JOINS = frozenset({"pad", "stack", "concatenate"})
-# What leaves a number what it is; what makes another of it, the same on every machine; and what
-# leaves only zero what it is.
-LEAVES = frozenset(
-    {
-        *("transpose", "broadcast_in_dim", "squeeze", "reshape", "rev", "slice", "row"),
-        *("convert_element_type", *JOINS),
-    }
-)
-EXACT = frozenset({"abs", "add", "add_any", "clamp", "max", "min", "mul", "neg", "sign", "sub"})
-ODD = frozenset({"dot_general", "reduce_sum", "reduce_window_sum", "erf", "sin", "tanh"})
-# Beyond it, whole numbers may be the same as floats and not be the same.
-LARGEST = 2.0**24
 Place = tuple[int, ...]
 # What stands for an array, and how often loops make it anew.
 Origin = tuple[Place, int]
@@ -213,7 +194,7 @@ class Reader:
         found: Mapping[int, Flow],
     ) -> list[Known]:
         known: dict[int, Known] = {
-            slot: _constant(value) for slot, value in program.constants.items()
+            slot: constant(value) for slot, value in program.constants.items()
         }
         known.update(zip(program.ins, flows, strict=True))
         for number, equation in enumerate(program.equations):
@@ -299,10 +280,8 @@ class Reader:
     def _combine(self, site: Site, flows: list[Flow]) -> Flow:
         if site.name in ASKS:
             return self._asked(site, flows)
-        if flows and all(flow.constant for flow in flows) and site.name != "name":
-            same = flows[0].number is not None and len({flow.number for flow in flows}) == 1
-            if site.name in UNIFORM or (site.name in JOINS and same):
-                return dataclasses.replace(CONSTANT, number=_number(site, flows))
+        if (constant := made_of_constants(site, flows)) is not None:
+            return constant
         reads = frozenset().union(*(flow.reads for flow in flows))
         crossed, answers = (
             frozenset().union(*(getattr(flow, of) for flow in flows))
@@ -528,37 +507,6 @@ def _besides(known: Known, found: Flow) -> Known:
     return dataclasses.replace(
         known, reads=reads | found.reads, held={**known.held, **found.held}, constant=False
     )
-
-
-def _number(site: Site, flows: Sequence[Flow]) -> float | None:
-    """The number that an equation makes of constants; None where it was not worked out."""
-    known = [flow.number for flow in flows]
-    whole = site.name == "convert_element_type" and np.dtype(site.params["new_dtype"]).kind != "f"
-    if site.name in LEAVES and not whole:
-        return known[0]
-    if site.name in ODD:
-        return 0.0 if 0.0 in known else None
-    if site.name not in EXACT or None in known:
-        return None
-    kinds = [np.dtype(site.program.dtypes[slot]) for slot in site.ins]
-    if any(kind.kind != "f" for kind in kinds):
-        return None
-    operands = (kind.type(number) for kind, number in zip(kinds, known, strict=True))
-    with np.errstate(over="ignore", invalid="ignore"):
-        made = NUMPY[site.name](site.params, *operands)
-    return float(made) if np.isfinite(made) else None
-
-
-def _constant(value: Any) -> Flow:
-    """The flow of a value that is known before the program runs."""
-    known = getattr(value, "dtype", None)
-    if known is None or known.kind not in "biuf":
-        return CONSTANT if np.size(value) <= 1 else NOTHING
-    entries = np.asarray(value).reshape(-1)
-    if len(entries) > 1 and np.any(entries != entries[0]):
-        return NOTHING
-    number = float(entries[0]) if len(entries) and abs(float(entries[0])) <= LARGEST else None
-    return dataclasses.replace(CONSTANT, number=number)
 
 
 def _grown(turn: Callable[[list[Flow]], list[Flow]], carry: list[Flow]) -> list[Flow]:

@@ -2,10 +2,8 @@
 share, or by its own.
 """
 
-import functools
+import itertools
 import math
-import operator
-from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import equinox as eqx
@@ -15,6 +13,7 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from byway.core.errors import ConfigError, ShapeError
+from byway.network.convolution import Convolution
 from byway.network.populations import Population
 from byway.network.projections import Transposed
 
@@ -102,13 +101,37 @@ class Conv(Transposed):
 
     @override
     def linear(self, weight, pre):
-        current = convolved(pre, weight, (self.stride, self.stride), self.padding)
+        return self._pooled(self._map.forward(pre, weight))
+
+    @override
+    def to_pre(self, weight, delta):
+        return self._map.backward(self._spread(delta), weight, self.src_shape[:2])
+
+    @override
+    def to_weight(self, pre, delta):
+        return self._map.outer(pre, self._spread(delta), self.weight.shape[:2])
+
+    @property
+    def _map(self) -> Convolution:
+        return Convolution((self.stride, self.stride), self.padding, (1, 1))
+
+    def _pooled(
+        self, current: Float[Array, "batch height width out"]
+    ) -> Float[Array, "batch row col out"]:
         if self.pool == 1:
             return current
         window = (1, self.pool, self.pool, 1)
         return (
             jax.lax.reduce_window(current, 0.0, jax.lax.add, window, window, "VALID") / self.pool**2
         )
+
+    def _spread(
+        self, delta: Float[Array, "batch row col out"]
+    ) -> Float[Array, "batch height width out"]:
+        """The transpose of pooling."""
+        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
+        current = jax.eval_shape(self._map.forward, pre, self.weight)
+        return jax.linear_transpose(self._pooled, current)(delta)[0]
 
 
 class LocallyConnected(Transposed):
@@ -246,54 +269,15 @@ def fields(shape: tuple[int, ...], kernel: int, stride: int, padding: str) -> tu
 def _patches(
     image: Float[Array, "batch height width channels"], kernel: int, stride: int, padding: str
 ) -> Float[Array, "batch row col fan"]:
-    rows = list(_seen(image, (kernel, kernel), (stride, stride), padding))
-    seen = jnp.moveaxis(jnp.stack(rows, 3), -1, 3)
-    return seen.reshape(*seen.shape[:3], -1)
-
-
-def convolved(
-    image: Float[Array, "batch height width in"],
-    kernel: Float[Array, "rows cols in out"],
-    strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-) -> Float[Array, "batch row col out"]:
-    """A convolution.
-
-    On a CPU it is made of products, one for each row of the kernel: where a loop runs it, XLA's own
-    has slow transposes (github.com/jax-ml/jax/issues/12868): that in the kernel takes 30 to 200
-    times as long as outside.
-
-    Args:
-        image: what is convolved.
-        kernel: by what.
-        strides: its steps down and across.
-        padding: "SAME", "VALID", or how many zeros come before and after, down and across.
-    """
-    if jax.default_backend() != "cpu":
-        numbers = ("NHWC", "HWIO", "NHWC")
-        return jax.lax.conv_general_dilated(
-            image, kernel, strides, padding, dimension_numbers=numbers
-        )
-    rows = _seen(image, kernel.shape[:2], strides, padding)
-    products = (jnp.einsum("brcki,kio->brco", row, w) for row, w in zip(rows, kernel, strict=True))
-    return functools.reduce(operator.add, products)
-
-
-def _seen(
-    image: Float[Array, "batch height width channels"],
-    sides: Sequence[int],
-    strides: Sequence[int],
-    padding: str | Sequence[tuple[int, int]],
-) -> Iterator[Float[Array, "batch row col cols channels"]]:
-    """What the places of an image see of it through each row of a kernel."""
-    if isinstance(padding, str):
-        padding = jax.lax.padtype_to_pads(image.shape[1:3], sides, strides, padding)
-    image = jnp.pad(image, ((0, 0), *padding, (0, 0)))
+    pads = jax.lax.padtype_to_pads(image.shape[1:3], (kernel, kernel), (stride, stride), padding)
+    image = jnp.pad(image, ((0, 0), *pads, (0, 0)))
     # From the first place to the last.
-    down, across = (max(0, n - side + 1) for n, side in zip(image.shape[1:3], sides, strict=True))
-    for i in range(sides[0]):
-        band = image[:, i : i + down : strides[0]]
-        yield jnp.stack([band[:, :, j : j + across : strides[1]] for j in range(sides[1])], 3)
+    down, across = (max(0, n - kernel + 1) for n in image.shape[1:3])
+    seen = [
+        image[:, i : i + down : stride, j : j + across : stride]
+        for i, j in itertools.product(range(kernel), repeat=2)
+    ]
+    return jnp.stack(seen, -1).reshape(*seen[0].shape[:3], -1)
 
 
 def _check_image(src: str, shape: tuple[int, ...], padding: str, *steps: int) -> None:

@@ -15,81 +15,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
-from typing_extensions import override
 
 from byway.core.errors import ConfigError, ShapeError
 from byway.core.given import require, shown
 from byway.network.activations import ACTIVATIONS, Activation
 from byway.network.builders.assembly import Shape, as_shape, placed
-from byway.network.convolutions import convolved
+from byway.network.layers import Layers, one_by_one, through, zero
 from byway.network.network import Network
-from byway.network.projections import Transposed
 
 Model = TypeVar("Model", bound=eqx.Module)
 ADVICE = "see 'Your own network' in the docs for what can be trained"
-
-
-class Layers(Transposed):
-    """Layers of Equinox of which one has weights, and which are linear in them and in the input.
-    Weight and bias have that layer's shapes.
-
-    Attributes:
-        src: the presynaptic population.
-        dst: the postsynaptic population.
-        src_shape: its shape.
-        dst_shape: its shape.
-        weight: that of the layer with weights.
-        bias: its bias, or None.
-        before: functions of one sample that come before that layer.
-        layer: that layer, without its weights.
-        after: functions of one sample that come after it.
-        fans: how many inputs one unit of that layer sums, and how many units one input of it
-            reaches.
-        axes: see `Projection`.
-    """
-
-    src: str = eqx.field(static=True)
-    dst: str = eqx.field(static=True)
-    src_shape: tuple[int, ...] = eqx.field(static=True)
-    dst_shape: tuple[int, ...] = eqx.field(static=True)
-    weight: Array
-    bias: Array | None
-    before: tuple[Callable, ...] = eqx.field(static=True)
-    layer: eqx.Module = eqx.field(static=True)
-    after: tuple[Callable, ...] = eqx.field(static=True)
-    fans: tuple[int, int] = eqx.field(static=True)
-    axes: tuple[str, ...] = eqx.field(static=True)
-
-    @property
-    @override
-    def fan_in(self) -> int:
-        return self.fans[0]
-
-    @property
-    @override
-    def fan_out(self) -> int:
-        return self.fans[1]
-
-    @property
-    @override
-    def offset(self):
-        return 0.0 if self.bias is None else self._from_bias(self.bias)
-
-    @override
-    def forward(self, pre):
-        return _through(self.before, self.layer, self.after, self.weight, self.bias, pre)
-
-    @override
-    def outer_bias(self, delta):
-        return jax.linear_transpose(self._from_bias, self.bias)(delta.sum(0, keepdims=True))[0]
-
-    @override
-    def linear(self, weight, pre):
-        return _through(self.before, self.layer, self.after, weight, _zero(self.bias), pre)
-
-    def _from_bias(self, bias):
-        nothing = jnp.zeros((1, *self.src_shape), bias.dtype)
-        return _through(self.before, self.layer, self.after, _zero(self.weight), bias, nothing)
 
 
 def from_equinox(model: eqx.Module, input_shape: Shape, *, norm: bool = False) -> Network:
@@ -291,19 +226,19 @@ def _projection(stage: _Stage, src: str, dst: str, shape: tuple[int, ...]) -> La
         )
 
     def current(weight, bias, pre):
-        return _through(stage.before, skeleton, stage.after, weight, bias, pre)
+        return through(stage.before, skeleton, stage.after, weight, bias, pre)
 
     draw = np.random.default_rng(0)
     some, other, x, y = (
         jnp.asarray(draw.normal(size=s), dtype)
         for s in (weight.shape, weight.shape, (2, *shape), (2, *shape))
     )
-    linear = _adds(lambda w: current(w, _zero(bias), x), some, other) and _adds(
-        lambda x: current(some, _zero(bias), x), x, y
+    linear = _adds(lambda w: current(w, zero(bias), x), some, other) and _adds(
+        lambda x: current(some, zero(bias), x), x, y
     )
     if bias is not None:
         linear &= _adds(
-            lambda b: current(some, b, x) - current(some, _zero(b), x), bias + 1, bias - 2
+            lambda b: current(some, b, x) - current(some, zero(b), x), bias + 1, bias - 2
         )
     if not linear:
         raise ConfigError(
@@ -313,12 +248,12 @@ def _projection(stage: _Stage, src: str, dst: str, shape: tuple[int, ...]) -> La
         )
     # With weights of one the layer counts what one unit sums, and its transpose what one unit
     # reaches.
-    count = lambda pre: _through((), skeleton, (), jnp.ones_like(weight), _zero(bias), pre)
-    arriving = jnp.ones_like(jax.vmap(lambda x: _one_by_one(stage.before, x))(x[:1]))
+    count = lambda pre: through((), skeleton, (), jnp.ones_like(weight), zero(bias), pre)
+    arriving = jnp.ones_like(jax.vmap(lambda x: one_by_one(stage.before, x))(x[:1]))
     sums = count(arriving)
     reached = jax.linear_transpose(count, arriving)(jnp.ones_like(sums))[0]
     fan_in, fan_out = (max(1, round(float(jnp.max(a)))) for a in (sums, reached))
-    through = lambda weight, pre: _through((), skeleton, (), weight, _zero(bias), pre)
+    alone = lambda weight, pre: through((), skeleton, (), weight, zero(bias), pre)
     return Layers(
         src=src,
         dst=dst,
@@ -330,7 +265,7 @@ def _projection(stage: _Stage, src: str, dst: str, shape: tuple[int, ...]) -> La
         layer=skeleton,
         after=stage.after,
         fans=(fan_in, fan_out),
-        axes=tuple(_role(through, weight, arriving, k) for k in range(weight.ndim)),
+        axes=tuple(_role(alone, weight, arriving, k) for k in range(weight.ndim)),
     )
 
 
@@ -352,39 +287,6 @@ def _role(through: Callable[[Array, Array], Array], weight: Array, pre: Array, a
         for w in (first, second)
     ]
     return "" if jnp.any(read[0] & read[1]) else "pre"
-
-
-def _through(before, layer, after, weight, bias, pre):
-    """What the layers of a stage make of a batch, with this weight and bias."""
-    parts = {"weight": weight} if bias is None else {"weight": weight, "bias": bias}
-    held = eqx.tree_at(
-        lambda m: [getattr(m, k) for k in parts],
-        layer,
-        list(parts.values()),
-        is_leaf=lambda a: a is None,
-    )
-
-    return jax.vmap(lambda sample: _one_by_one((*before, held, *after), sample))(pre)
-
-
-def _one_by_one(pieces, sample):
-    for piece in pieces:
-        sample = _convolved(piece, sample) if _is_convolution(piece) else piece(sample)
-    return sample
-
-
-def _is_convolution(piece: Any) -> bool:
-    """Whether it is one of images, without holes, groups and turns at the border."""
-    return type(piece) is eqx.nn.Conv2d and (
-        (piece.groups, piece.dilation, piece.padding_mode) == (1, (1, 1), "ZEROS")
-    )
-
-
-def _convolved(layer: eqx.nn.Conv2d, sample: Array) -> Array:
-    """What the layer makes of a sample "in height width", as fast as our own convolutions do."""
-    image, kernel = jnp.moveaxis(sample, 0, -1)[None], jnp.transpose(layer.weight, (2, 3, 1, 0))
-    made = jnp.moveaxis(convolved(image, kernel, layer.stride, layer.padding)[0], -1, 0)
-    return made if layer.bias is None else made + layer.bias
 
 
 def _is_linear(piece: Any, shape: tuple[int, ...]) -> bool:
@@ -432,10 +334,6 @@ def _activation(piece: Callable) -> Activation:
     return Activation(
         _name(piece), piece, slope, 1 / moment if np.isfinite(moment) and moment > 0 else 1.0
     )
-
-
-def _zero(a: Array | None) -> Array | None:
-    return None if a is None else jnp.zeros_like(a)
 
 
 def _name(piece: Any) -> str:

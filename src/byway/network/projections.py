@@ -443,7 +443,7 @@ class Skip(Projection):
 
 class Transposed(Projection):
     """A projection defined by its forward map: its other two operations are the transposes of that,
-    in its input and in its weight.
+    in its input and in its weight, which autodiff finds unless they are written out.
     """
 
     @abstractmethod
@@ -452,19 +452,28 @@ class Transposed(Projection):
 
     @override
     def backward(self, delta, weight=None):
-        weight = self.weight if weight is None else weight
-        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
-        return jax.linear_transpose(lambda pre: self.linear(weight, pre), pre)(delta)[0]
+        return self.to_pre(self.weight if weight is None else weight, delta)
 
     @override
     def outer(self, pre, delta):
         delta = delta / pre.shape[0]
-        update = {
-            "weight": jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]
-        }
+        update = {"weight": self.to_weight(pre, delta)}
         if self.bias is not None:
             update["bias"] = self.outer_bias(delta)
         return update
+
+    def to_pre(
+        self, weight: Array, delta: Float[Array, "batch *post"]
+    ) -> Float[Array, "batch *pre"]:
+        """The transpose of `linear` in its input."""
+        pre = jax.ShapeDtypeStruct((delta.shape[0], *self.src_shape), delta.dtype)
+        return jax.linear_transpose(lambda pre: self.linear(weight, pre), pre)(delta)[0]
+
+    def to_weight(
+        self, pre: Float[Array, "batch *pre"], delta: Float[Array, "batch *post"]
+    ) -> Array:
+        """The transpose of `linear` in its weight, summed over the batch."""
+        return jax.linear_transpose(lambda w: self.linear(w, pre), self.weight)(delta)[0]
 
     @abstractmethod
     def outer_bias(self, delta: Float[Array, "batch *post"]) -> Array:

@@ -3,7 +3,6 @@ how a layer moves its goodness, peer normalisation, and passes that differ in a 
 """
 
 import functools
-import math
 import operator
 from collections.abc import Callable, Iterable
 
@@ -178,29 +177,23 @@ class LabelledPasses:
         self.neutral = jnp.full((x.shape[0], classes), 1 / classes, x.dtype)
         z0 = write(x, self.neutral)
         self.parts = {
-            p.name: (p.offset, p.forward(z0) - p.offset, _through(p, patterns))
+            p.name: (p.offset, p.forward(z0) - p.offset, p.forward(patterns) - p.offset)
             for p in net.outgoing(net.input)
         }
 
-    def forward(
-        self, label: Float[Array, "rows classes"] | None = None, alike: bool = False
-    ) -> Phase:
+    def forward(self, label: Float[Array, "rows classes"] | None = None) -> Phase:
         """Run the network, once for each block of batch rows of `label` "passes*batch classes"; on
         the neutral label by default.
-
-        Args:
-            label: the labels.
-            alike: whether they are the same in each row.
         """
         passes = 1 if label is None else label.shape[0] // self.x.shape[0]
         z = self.write(jnp.concatenate([self.x] * passes), self.neutral if label is None else label)
         scale = self.net[self.net.input].scale(z)
         known = {}
-        for name, (offset, base, through) in self.parts.items():
+        for name, (offset, base, table) in self.parts.items():
             current = base
             if label is not None:
-                change = (label[:1] if alike else label) - self.neutral[:1]
-                current = jnp.concatenate([base] * passes) + through(change)
+                change = label - self.neutral[:1]
+                current = jnp.concatenate([base] * passes) + jnp.tensordot(change, table, 1)
             known[name] = current / scale.reshape(-1, *[1] * (current.ndim - 1)) + offset
         return self.net.forward(z, known=known)
 
@@ -211,21 +204,9 @@ class LabelledPasses:
         rows, classes = self.neutral.shape
 
         def one(label):
-            phase = self.forward(jnp.broadcast_to(label[None, :], (rows, classes)), alike=True)
+            phase = self.forward(jnp.broadcast_to(label[None, :], (rows, classes)))
             return {h.name: goodness(phase.post[h.name]) for h in self.net.hidden}
 
         made = jax.lax.map(one, jnp.eye(classes, dtype=self.x.dtype))
         alone = {name: good.T for name, good in made.items()}
         return functools.reduce(operator.add, [alone[name] for name in judges(self.net)]), alone
-
-
-def _through(
-    p: Projection, patterns: Float[Array, "classes *inputs"]
-) -> Callable[[Float[Array, "rows classes"]], Float[Array, "rows *post"]]:
-    """The current (y P) W that a change of labels brings."""
-    if p.weight.size < p.fan_in * math.prod(p.dst_shape):
-        # Weights that places share are run on patterns as on samples: who reads the program could
-        # not tell what they make of a pattern at every place from a copy of them.
-        return lambda change: p.forward(jnp.tensordot(change, patterns, 1)) - p.offset
-    table = p.forward(patterns) - p.offset
-    return lambda change: jnp.tensordot(change, table, 1)
