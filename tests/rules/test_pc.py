@@ -16,6 +16,7 @@ from byway.core.errors import ConfigError, RuleError, ShapeError, UnknownNameErr
 from byway.core.record import Record
 from byway.core.signal import Signal, SquaredError
 from byway.core.task import Split, Task
+from byway.network.topology import strong_parts
 from byway.rules.energy._predictive import Energy
 from byway.rules.energy.pc import PC
 from byway.tasks._images import ImageTask
@@ -636,6 +637,64 @@ def test_a_prediction_is_the_forward_pass_or_with_cycles_the_settled_one(both_wa
         np.testing.assert_allclose(
             by_hand.recorded(rule, both_ways, x, None).output, phase.u["output"], rtol=EXACT
         )
+
+
+def test_with_cycles_settling_starts_where_predictions_lead():
+    """Halfway to them at each step, from zero, with the input held alone, as a network without
+    cycles starts from its forward pass.
+    """
+    net = by_hand.with_biases(byway.graph(SIZES, CYCLES, activation="tanh"))
+    x, target = by_hand.sample(4, 3)
+    rule, w = PC(steps=7), jax.tree.map(np.asarray, net.theta)
+    v = {name: np.zeros((len(x), SIZES[name])) for name in ("a", "b")}
+    for _ in range(7):
+        h = {"input": np.asarray(x)} | {name: np.tanh(a) for name, a in v.items()}
+        mu = {
+            name: sum(
+                h[p.src] @ w[p.name]["weight"] + w[p.name].get("bias", np.zeros(1)) for p in into
+            )
+            for name in v
+            if (into := net.incoming(name))
+        }
+        v = {name: (v[name] + mu[name]) / 2 for name in v}
+    output = np.tanh(v["b"]) @ w["b-output"]["weight"] + w["b-output"]["bias"]
+    signal = Signal(target, by_hand.LOSSES["squared_error"][0])
+    record = by_hand.recorded(rule, net, x, signal)
+    np.testing.assert_allclose(record.output, output, rtol=1e-12)
+
+
+def test_where_the_input_is_predicted_too_settling_starts_from_zero(both_ways):
+    """Its error is left wherever predictions lead, so energy is least elsewhere."""
+    x, _ = by_hand.sample(4, 3)
+    start = PC()._start(both_ways, x)
+    assert start.keys() == {"a", "b"}
+    assert not any(np.any(v) for v in start.values())
+
+
+def test_parts_stand_in_order_and_those_that_call_each_other_together():
+    edges = [("x", "a"), ("a", "b"), ("b", "a"), ("b", "d"), ("d", "d"), ("d", "e"), ("c", "e")]
+    assert strong_parts("abcde", edges) == (("a", "b"), ("c",), ("d",), ("e",))
+
+
+def test_a_sample_whose_predictions_run_away_starts_from_zero():
+    """A unit that sends itself thrice what it does grows wherever it is above zero."""
+    net = byway.graph(
+        {"input": 1, "a": 1, "output": 1}, [("input", "a"), ("a", "a"), ("a", "output")]
+    )
+    ones = {
+        name: {part: jnp.zeros_like(a) for part, a in parts.items()}
+        for name, parts in net.theta.items()
+    }
+    ones = {
+        name: parts | {"weight": parts["weight"] + (3 if name == "a-a" else 1)}
+        for name, parts in ones.items()
+    }
+    net = net.with_theta(ones)
+    x = jnp.array([[1.0], [-1.0]])
+    signal = Signal(jnp.ones((2, 1)), by_hand.LOSSES["squared_error"][0])
+    start = PC(steps=60)._start(net, x)["a"]
+    np.testing.assert_allclose(start, [[0.0], [-1.0]], rtol=1e-12)
+    assert np.all(np.isfinite(by_hand.recorded(PC(steps=60), net, x, signal).output))
 
 
 def test_a_prediction_with_cycles_has_a_derivative_with_a_tolerance_too(both_ways):

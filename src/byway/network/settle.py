@@ -33,13 +33,15 @@ class Settled(NamedTuple):
     Attributes:
         first: the phase of the values given.
         last: the phase of the values reached.
-        measures: "settling_steps" taken; "residual", the force left as a share of the first;
-            "unsettled", 1.0 where that exceeds the tolerance (without one: where it grew) and 0.0
-            elsewhere. One number each, for the batch as a whole.
+        values: these values.
+        measures: "settling_steps" taken; "residual", the force left as a share of the first, or of
+            what was given in its place; "unsettled", 1.0 where that exceeds the tolerance (without
+            one: where it grew) and 0.0 elsewhere. One number each, for the batch as a whole.
     """
 
     first: Phase
     last: Phase
+    values: Values
     measures: dict[str, Array]
 
 
@@ -51,6 +53,7 @@ def settle(
     steps: int,
     tolerance: float = 0.0,
     differentiable: bool = False,
+    beside: Float[Array, ""] | None = None,
 ) -> Settled:
     """Move the free values along their force, value + rate * force, keeping nothing of the way.
 
@@ -62,14 +65,15 @@ def settle(
         tolerance: share of the first force at which to stop early; 0 takes every step.
         differentiable: whether autodiff must be able to go back through it, at the price of keeping
             all of the way.
+        beside: the size of a force that what is left is a share of; by default that of the first.
     """
     first = system.phase(values)
     force = system.force(first)
-    values, size = moved(values, force, rate), _norm(force)
+    values, size = moved(values, force, rate), norm(force) if beside is None else beside
 
     def descend(values):
         force = system.force(system.phase(values))
-        return moved(values, force, rate), _norm(force)
+        return moved(values, force, rate), norm(force)
 
     if tolerance == 0.0:
         taken = jnp.int32(steps)
@@ -98,14 +102,14 @@ def settle(
             some = jax.lax.while_loop(unsettled, step, start)
         values, _, taken = some
     last = system.phase(values)
-    residual = _norm(system.force(last)) / jnp.where(size > 0, size, 1.0)
+    residual = norm(system.force(last)) / jnp.where(size > 0, size, 1.0)
     good = residual <= (tolerance or 1.0)
     measures = {
         "settling_steps": taken.astype(size.dtype),
         "residual": residual,
         "unsettled": 1.0 - good.astype(size.dtype),
     }
-    return Settled(first, last, measures)
+    return Settled(first, last, values, measures)
 
 
 def silence(net: Network, batch: int) -> Values:
@@ -120,6 +124,7 @@ def moved(values: Values, force: Values, rate: float | Array) -> Values:
     return {name: value + rate * force[name] for name, value in values.items()}
 
 
-def _norm(force: Values) -> Float[Array, ""]:
+def norm(force: Values) -> Float[Array, ""]:
+    """The size of a force, over all units and samples."""
     # A root has no derivative at zero, and nothing that learns needs this one.
     return jax.lax.stop_gradient(jnp.sqrt(sum((jnp.sum(a**2) for a in force.values()), start=0.0)))

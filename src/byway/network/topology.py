@@ -4,7 +4,7 @@ network, in linear time.
 
 import functools
 import graphlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from typing_extensions import override
@@ -138,3 +138,24 @@ def _upstream_first(names: Sequence[str], edges: Sequence[Edge]) -> tuple[str, .
         return tuple(graphlib.TopologicalSorter(sources).static_order())
     except graphlib.CycleError:
         return None
+
+
+def strong_parts(
+    names: Sequence[str], edges: Iterable[tuple[str, str]]
+) -> tuple[tuple[str, ...], ...]:
+    """The names by cycle: those that lead to each other and back stand together, and what leads to
+    others stands before them.
+
+    Args:
+        names: what to sort.
+        edges: from and to; those from or to anything else do not count.
+    """
+    import networkx as nx  # noqa: PLC0415  takes a while
+
+    whole = nx.DiGraph()
+    whole.add_nodes_from(names)
+    whole.add_edges_from((src, dst) for src, dst in edges if src in whole and dst in whole)
+    parts = nx.condensation(whole)
+    members = {part: sorted(of, key=names.index) for part, of in parts.nodes(data="members")}
+    first = lambda part: names.index(members[part][0])
+    return tuple(tuple(members[n]) for n in nx.lexicographical_topological_sort(parts, key=first))

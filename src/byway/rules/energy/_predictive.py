@@ -3,7 +3,7 @@ weights descend.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import jax.numpy as jnp
 from jax.core import Tracer
@@ -17,9 +17,14 @@ from byway.core.signal import Signal, SquaredError
 from byway.network.network import NOTHING, Network
 from byway.network.populations import Population
 from byway.network.projections import Projection
-from byway.network.settle import Settled, System, Values, silence
+from byway.network.settle import Settled, System, Values, norm, settle, silence
+from byway.network.topology import strong_parts
 from byway.rules import able
 from byway.rules.energy._settling import Settling
+
+# How far towards what is predicted of it a value goes in a step: units that call each other with
+# weights of -1 swing at 1, and come to rest.
+HALF_WAY = 0.5
 
 
 class Predictive(Settling):
@@ -66,7 +71,7 @@ class Predictive(Settling):
                 to do.
         """
         _check(net, values, held)
-        _, settled, measures = self._complete(net, values, held)
+        _, settled, _, measures = self._complete(net, values, held)
         if not any(isinstance(m, Tracer) for m in measures.values()):
             told = self.advice({name: float(m) for name, m in measures.items()})
             if told is not None:
@@ -77,21 +82,35 @@ class Predictive(Settling):
         self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array]
     ) -> Settled:
         energy = Energy(net, values, self.precision, held)
-        return self._settle(
-            energy, unheld(net, next(iter(values.values())).shape[0], *energy.fixed)
-        )
+        start = unheld(net, next(iter(values.values())).shape[0], *energy.fixed)
+        return self._at_rest(energy, start)
 
-    def _predicted(
-        self, net: Network, x: Float[Array, "batch *inputs"], start: Values, differentiable: bool
-    ) -> Phase:
-        """What the network makes of an input: the forward pass; with cycles, where it settles from
-        `start` with the input held alone.
+    def _at_rest(self, energy: "Energy", start: Values, differentiable: bool = False) -> Settled:
+        """Where values settle that first did what is predicted of them."""
+        beside = norm(energy.force(energy.phase(start)))
+        relaxed = self._relaxed(energy, start, differentiable)
+        return self._settle(energy, relaxed, differentiable, beside)
+
+    def _relaxed(self, energy: "Energy", start: Values, differentiable: bool = False) -> Values:
+        """What the forward pass is to a network without cycles: values do what is predicted of
+        them, part by part. Where populations call each other they go half of the way, `steps`
+        times, and a sample whose errors did not fall stays at the start: where units call each
+        other too strongly, values only grow. All stays there where something that is held is
+        predicted: that error is left, so energy is least elsewhere.
         """
-        return (
-            self._settle(Energy(net, {net.input: x}, self.precision), start, differentiable).last
-            if net.cyclic
-            else net.forward(x)
-        )
+        if any(name in energy.values for name in energy.predicted):
+            return start
+        values = dict(start)
+        for names in energy.parts:
+            part = Part(energy, values, names)
+            rate, steps = (HALF_WAY, self.steps) if part.cyclic else (1.0, 1)
+            free = {name: values[name] for name in names}
+            done = settle(part, free, rate=rate, steps=steps, differentiable=differentiable)
+            lower = energy.of_samples(done.last) < energy.of_samples(done.first)
+            for name, v in done.values.items():
+                better = lower.reshape(-1, *[1] * (v.ndim - 1))
+                values[name] = jnp.where(better, v, start[name])
+        return values
 
     def energy(self, net: Network, x: Float[Array, "batch *inputs"], signal: Signal) -> "Energy":
         """The energy with the input and the target held."""
@@ -105,6 +124,32 @@ class Predictive(Settling):
             for name, eps in phase.injected.items()
         }
         return {p.name: p.outer(phase.pre[p.name], delta[p.dst]) for p in net.projections}
+
+
+class Part(System):
+    """A population, or some that call each other in cycles, whose values do what is predicted of
+    them and are not asked what they predict; all others are still.
+    """
+
+    def __init__(self, energy: "Energy", values: Values, names: Collection[str]):
+        self.energy, self.values, self.names = energy, values, names
+        net, sent = energy.net, energy.phase(values, ()).pre
+        into = [p for name in names for p in net.incoming(name)]
+        self.cyclic = any(p.src in names for p in into)
+        self.known = energy.known | {
+            p.name: p.forward(sent[p.name])
+            for p in into
+            if p.src not in names and p.name not in energy.known
+        }
+
+    @override
+    def phase(self, free: Values) -> Phase:
+        return self.energy.phase(self.values | free, self.names, self.known)
+
+    @override
+    def force(self, phase: Phase) -> Values:
+        """-eps of the free units."""
+        return self.energy.loose({name: -eps for name, eps in phase.injected.items()})
 
 
 class Energy(System):
@@ -135,6 +180,9 @@ class Energy(System):
             link,
         )
         self.fixed = {name for name in values if name not in held}
+        self.predicted = tuple(dict.fromkeys(p.dst for p in net.projections))
+        free = [name for name in self.predicted if name not in self.fixed]
+        self.parts = strong_parts(free, [(p.src, p.dst) for p in net.projections])
         # What a wholly held population sends never changes, so its current is computed once and not
         # at every step.
         self.known = {
@@ -144,8 +192,20 @@ class Energy(System):
         }
 
     @override
-    def phase(self, free: Values) -> Phase:
-        """Predictions and errors, given the values of the populations that are not wholly held."""
+    def phase(
+        self,
+        free: Values,
+        of: Collection[str] | None = None,
+        known: Mapping[str, Array] | None = None,
+    ) -> Phase:
+        """Predictions and errors, given the values of the populations that are not wholly held.
+
+        Args:
+            free: the values.
+            of: the populations whose predictions and errors are asked for; by default all.
+            known: currents by projection; by default those of what is wholly held.
+        """
+        known = self.known if known is None else known
         net, pre, u, post, slope, eps = self.net, {}, {}, {}, {}, {}
         v = dict(self.values)
         for name, value in free.items():
@@ -158,8 +218,8 @@ class Energy(System):
             name = population.name
             post[name], slope[name] = population.activate(v[name]), population.slope(v[name])
             pre |= {p.name: _sent(p, population, v[name]) for p in net.outgoing(name)}
-        for name in {p.dst: None for p in net.projections}:
-            u[name] = net.potential(name, pre, self.known)
+        for name in self.predicted if of is None else of:
+            u[name] = net.potential(name, pre, known)
             eps[name] = v[name] - (self.link(u[name]) if name == net.output else u[name])
         return Phase(pre, u, post, slope, eps)
 
@@ -167,10 +227,7 @@ class Energy(System):
     def force(self, phase: Phase) -> Values:
         """-dF/dv of the free units: -pi eps + phi'(v) * sum_k W_k^T pi_k eps_k."""
         net, force = self.net, {}
-        weighted = {
-            name: e * self.precision if name == net.output else e
-            for name, e in phase.injected.items()
-        }
+        weighted = {name: self._weight(name) * e for name, e in phase.injected.items()}
         for population in net.populations:
             name = population.name
             if name not in self.fixed:
@@ -184,11 +241,27 @@ class Energy(System):
                 pull = population.unsend(phase.post[name], by_post) * phase.slope[
                     name
                 ] - weighted.get(name, 0.0)
-                pull = sum(back["u"], start=pull)
-                force[name] = (
-                    jnp.where(self.held[name][None], 0.0, pull) if name in self.held else pull
-                )
-        return force
+                force[name] = sum(back["u"], start=pull)
+        return self.loose(force)
+
+    def of_samples(self, phase: Phase) -> Float[Array, " batch"]:
+        """The energy of the free units of each sample, that of the output by its square."""
+        parts = [
+            self._weight(name) * jnp.sum(eps**2, tuple(range(1, eps.ndim))) / 2
+            for name, eps in self.loose(phase.injected).items()
+        ]
+        return jnp.sum(jnp.stack(parts), 0)
+
+    def loose(self, force: Values) -> Values:
+        """A force on the units that are free, 0 on those that are held."""
+        return {
+            name: jnp.where(self.held[name][None], 0.0, f) if name in self.held else f
+            for name, f in force.items()
+            if name not in self.fixed
+        }
+
+    def _weight(self, name: str) -> float | Array:
+        return self.precision if name == self.net.output else 1.0
 
 
 def unheld(net: Network, batch: int, *held: str) -> Values:

@@ -5,6 +5,7 @@ end as it should.
 import math
 from typing import ClassVar
 
+from jaxtyping import Array, Float
 from typing_extensions import override
 
 from byway.core.hyper import hyper
@@ -48,7 +49,13 @@ class Settling(Rule):
             f"raise {self.id}.steps, now {self.steps}, or {self.id}.rate, now {self.rate:g}"
         )
 
-    def _settle(self, system: System, values: Values, differentiable: bool = False) -> Settled:
+    def _settle(
+        self,
+        system: System,
+        values: Values,
+        differentiable: bool = False,
+        beside: Float[Array, ""] | None = None,
+    ) -> Settled:
         return settle(
             system,
             values,
@@ -56,4 +63,5 @@ class Settling(Rule):
             steps=self.steps,
             tolerance=self.tolerance,
             differentiable=differentiable,
+            beside=beside,
         )

@@ -30,13 +30,15 @@ Source   Salvatori et al., A stable, fast, and fully automatic learning algorith
 
 from typing import ClassVar
 
+from jaxtyping import Array, Float
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.core.record import Record
+from byway.core.record import Phase, Record
 from byway.learning.rule import Claims, Pair, Update
-from byway.network.settle import moved
-from byway.rules.energy._predictive import Predictive, unheld
+from byway.network.network import Network
+from byway.network.settle import Values, moved
+from byway.rules.energy._predictive import Energy, Predictive, unheld
 
 
 class IPC(Predictive):
@@ -74,6 +76,17 @@ class IPC(Predictive):
         phase = self._predicted(net, net.place(x), state, differentiable=signal is None)
         values = {name: phase.u[name] + phase.injected.get(name, 0.0) for name in state}
         return values, Record({}, phase.u[net.output])
+
+    def _predicted(
+        self, net: Network, x: Float[Array, "batch *inputs"], start: Values, differentiable: bool
+    ) -> Phase:
+        """The forward pass; with cycles, where values settle from `start` with the input held
+        alone.
+        """
+        if not net.cyclic:
+            return net.forward(x)
+        energy = Energy(net, {net.input: x}, self.precision)
+        return self._settle(energy, start, differentiable).last
 
     @override
     def g(self, gamma, net, memory, record, signal):

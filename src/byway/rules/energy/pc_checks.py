@@ -72,6 +72,13 @@ def checks(rule):
             1.0,
         ),
         Check(
+            "with cycles: distance from autodiff through rest, slope by precision",
+            lambda: _precision_with_cycles(plain),
+            0.05,
+            "Almeida 1987; Pineda 1987",
+            1.0,
+        ),
+        Check(
             "precision 1: distance from autodiff",
             lambda: _from_backprop(plain, 1.0)[0],
             0.1,
@@ -89,6 +96,16 @@ def checks(rule):
 
 def _energy(v: dict[str, Array], theta: Theta, phi: str = "tanh", precision: float = 1.0) -> Array:
     """F, summed over the batch, of a network of dense projections with squared error."""
+    return sum(
+        (
+            jnp.sum((v[k] - m) ** 2) * (precision if k == "output" else 1.0) / 2
+            for k, m in _predictions(v, theta, phi).items()
+        ),
+        start=jnp.zeros(()),
+    )
+
+
+def _predictions(v: dict[str, Array], theta: Theta, phi: str = "tanh") -> dict[str, Array]:
     mu: dict[str, Array] = {}
     for name, w in theta.items():
         src, dst = name.split("-")
@@ -98,13 +115,7 @@ def _energy(v: dict[str, Array], theta: Theta, phi: str = "tanh", precision: flo
             + sent @ w["weight"]
             + w.get("bias", jnp.zeros(1))[None, :]
         )
-    return sum(
-        (
-            jnp.sum((v[k] - m) ** 2) * (precision if k == "output" else 1.0) / 2
-            for k, m in mu.items()
-        ),
-        start=jnp.zeros(()),
-    )
+    return mu
 
 
 def _values(phase: Phase, **held: Array) -> dict[str, Array]:
@@ -195,6 +206,28 @@ def _from_backprop(rule, *precisions: float) -> list[float]:
 def _precision(rule) -> float:
     sizes = (1e-1, 1e-2, 1e-3)
     return float(np.polyfit(np.log(sizes), np.log(_from_backprop(rule, *sizes)), 1)[0])
+
+
+def _precision_with_cycles(rule) -> float:
+    """The true gradient goes through every step on the way to rest."""
+    net = drawn(graph, SIZES, CYCLES, activation="tanh")
+    x, target = samples((5, 4), 3)
+
+    def loss(theta):
+        def step(v, _):
+            return {name: (v[name] + m) / 2 for name, m in _predictions(v, theta).items()}, None
+
+        start = {name: jnp.zeros((len(x), n)) for name, n in SIZES.items() if name != "input"}
+        v, _ = jax.lax.scan(lambda v, _: step(v | {"input": x}, None), start, None, length=300)
+        return jnp.sum((v["output"] - target) ** 2) / 2 / len(x)
+
+    true, _ = ravel(jax.jit(jax.grad(loss))(net.theta))
+    sizes, signal = (1e-1, 1e-2, 1e-3), Signal(target, LOSSES["squared_error"])
+    far = []
+    for size in sizes:
+        one = dataclasses.replace(rule, precision=size, rate=0.2, steps=2000)
+        far.append(apart(ravel(taught(one, net, x, signal))[0] / size, true))
+    return float(np.polyfit(np.log(sizes), np.log(far), 1)[0])
 
 
 def _closed_form(rule) -> float:
