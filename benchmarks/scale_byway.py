@@ -55,10 +55,10 @@ def build(units: int, seconds: float, rate: bool, threads: int) -> dict:
     ends = placed(["input", "units", "output"], sizes, cell, False)
     weight = jnp.asarray(sends[index] / (10.0 if rate else 1.0), jnp.float32)
     p = FixedFanIn.between(ends[1], ends[1], scale.FAN_IN, index=index, bias=False)
-    into = Dense("input", "units", (1,), (units,), jnp.zeros((1, units)), None)
-    out = Dense("units", "output", (units,), (1,), jnp.zeros((units, 1)), None)
+    # No other simulator has an input or an output: ours stand beside the units.
+    past = Dense("input", "output", (1,), (1,), jnp.zeros((1, 1)), None)
     # Not by `graph`, which would draw a wiring of its own.
-    net = Network(ends, [into, p.with_theta({"weight": weight}), out], "input", "output")
+    net = Network(ends, [past, p.with_theta({"weight": weight})], "input", "output")
     del index, weight, p
     state = net.rest(1)
     start = jnp.asarray(v if not rate else v + 55, jnp.float32)[None]

@@ -210,6 +210,20 @@ RULES = [
         _of("rules/test_pc", "force_and_update_are_the_slopes_of_the_energy"),
     ),
     Defect(
+        "pc_settles_from_zero_where_there_are_cycles",
+        "rules/energy/_predictive.py",
+        "(HALF_WAY, self.steps) if part.cyclic",
+        "(0.0, self.steps) if part.cyclic",
+        _of("rules/test_pc", "with_cycles_settling_starts_where_predictions_lead"),
+    ),
+    Defect(
+        "pc_starts_from_predictions_that_ran_away",
+        "rules/energy/_predictive.py",
+        "values[name] = jnp.where(better, v, start[name])",
+        "values[name] = v",
+        _of("rules/test_pc", "a_sample_whose_predictions_run_away_starts_from_zero"),
+    ),
+    Defect(
         "settling_takes_a_step_too_many",
         "network/settle.py",
         "values = jax.lax.fori_loop(1, steps, lambda _, values: descend(values)[0], values)",

@@ -81,6 +81,23 @@ def test_the_way_back_and_the_update_are_those_by_target(batch):
     assert not np.any(update["weight"][alive:])
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_weights_and_wiring_can_be_put_in_one_without_the_other(dtype):
+    """They lie in one array, the weights by their bits: all of these come back as they were."""
+    held = jax.tree.map(
+        lambda a: a.astype(dtype) if a.dtype == float else a, _pair(50, 30, 8)
+    ).by_source()
+    odd = jnp.asarray([-0.0, 5e-324, jnp.inf, jnp.nan, 1 / 3], dtype)
+    weight = jnp.resize(odd, held.weight.shape)
+    other = held.with_theta({"weight": weight})
+    assert other.weight.dtype == dtype
+    assert np.asarray(other.weight).tobytes() == np.asarray(weight).tobytes()
+    np.testing.assert_array_equal(other.target, held.target)
+    moved = other.with_structure({"target": held.target[::-1], "first": held.first})
+    np.testing.assert_array_equal(moved.target, held.target[::-1])
+    assert np.asarray(moved.weight).tobytes() == np.asarray(weight).tobytes()
+
+
 @pytest.mark.parametrize(
     "threshold",
     [pytest.param(0.6, id="few", marks=pytest.mark.slow), pytest.param(1e-6, id="many")],

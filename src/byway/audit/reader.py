@@ -280,8 +280,8 @@ class Reader:
     def _combine(self, site: Site, flows: list[Flow]) -> Flow:
         if site.name in ASKS:
             return self._asked(site, flows)
-        if (constant := made_of_constants(site, flows)) is not None:
-            return constant
+        if (made := made_of_constants(site, flows)) is not None:
+            return made
         reads = frozenset().union(*(flow.reads for flow in flows))
         crossed, answers = (
             frozenset().union(*(getattr(flow, of) for flow in flows))

@@ -19,7 +19,7 @@ from typing_extensions import override
 from byway.network.projections import Projection
 
 # How many units are gone through in a turn: one for so many that there are, at least and at most.
-RARE, FEWEST, MOST = 512, 8, 64
+RARE, FEWEST, MOST = 512, 8, 32
 BITS, FEW = 32, 128
 
 
@@ -35,9 +35,9 @@ class FanOut(Projection):
         dst: the postsynaptic population.
         src_shape: its shape.
         dst_shape: that of its drive.
-        weight: "synapses".
+        synapses: of each the unit of `dst` at which it ends, then the bits of its weight: they are
+            asked for together, and memory is slow.
         bias: "post", or None.
-        target: the unit of `dst` at which each ends.
         first: of each unit of `src`, which of its synapses comes first; at the end how many there
             are. What lies beyond are free slots.
     """
@@ -46,12 +46,27 @@ class FanOut(Projection):
     dst: str = eqx.field(static=True)
     src_shape: tuple[int, ...] = eqx.field(static=True)
     dst_shape: tuple[int, ...] = eqx.field(static=True)
-    weight: Float[Array, " synapses"]
+    synapses: Int[Array, " numbers"]
     bias: Float[Array, " post"] | None
-    target: Int[Array, " synapses"]
     first: Int[Array, " bounds"]
 
     axes: ClassVar[tuple[str, ...]] = ("",)
+
+    @property
+    @override
+    def weight(self) -> Float[Array, " synapses"]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _weight(self.synapses[1::2])
+
+    @property
+    def target(self) -> Int[Array, " synapses"]:
+        """The unit of `dst` at which each synapse ends."""
+        return self.synapses[::2].astype(jnp.int32)
+
+    @override
+    def _with(self, parts):
+        given = {"target": self.target, "weight": self.weight} | dict(parts)
+        synapses = _side_by_side(given.pop("target"), given.pop("weight"))
+        return super()._with(given | {"synapses": synapses})
 
     @property
     @override
@@ -72,13 +87,13 @@ class FanOut(Projection):
     @override
     def fan_in(self) -> int:
         """How many slots a unit has."""
-        return max(1, len(self.weight) // self.targets)
+        return max(1, len(self.synapses) // 2 // self.targets)
 
     @property
     @override
     def fan_out(self) -> int:
         """How many units one unit of `src` reaches on average."""
-        return max(1, len(self.weight) // self.sources)
+        return max(1, len(self.synapses) // 2 // self.sources)
 
     @property
     @override
@@ -90,7 +105,7 @@ class FanOut(Projection):
         """The unit of `src` that each synapse comes from; of a free slot how many units there
         are.
         """
-        synapse = jnp.arange(len(self.weight), dtype=self.first.dtype)
+        synapse = jnp.arange(len(self.synapses) // 2, dtype=self.first.dtype)
         return jnp.searchsorted(self.first, synapse, side="right").astype(jnp.int32) - 1
 
     @override
@@ -111,10 +126,12 @@ class FanOut(Projection):
             start = self.first[source] + begun
             left = jnp.where(rank < upto[-1], self.first[source + 1] - start, 0)
             place = jnp.arange(window, dtype=jnp.int32)[None]
-            synapse = start[:, None] + place
-            end = sample[:, None] * self.targets + self.target.at[synapse].get(mode="clip")
+            at = 2 * (start[:, None] + place)
+            end = self.synapses.at[at].get(mode="clip").astype(jnp.int32)
+            end = sample[:, None] * self.targets + end
             end = jnp.where(place < left[:, None], end, size)
-            brought = sent[unit][:, None] * self.weight.at[synapse].get(mode="clip")
+            weight = _weight(self.synapses.at[at + 1].get(mode="clip"))
+            brought = sent[unit][:, None] * weight
             current = current.at[end.reshape(-1)].add(brought.reshape(-1), mode="drop")
             more = jnp.any(left > window)
             return (
@@ -123,7 +140,7 @@ class FanOut(Projection):
                 jnp.where(more, begun + window, 0),
             )
 
-        start = jnp.zeros(size, self.weight.dtype), jnp.int32(0), jnp.int32(0)
+        start = jnp.zeros(size, pre.dtype), jnp.int32(0), jnp.int32(0)
         current = lax.while_loop(lambda held: held[1] < upto[-1], turn, start)[0]
         return current.reshape(len(pre), *self.dst_shape) + self.offset
 
@@ -155,7 +172,7 @@ class FanOut(Projection):
 def by_source(
     source: Int[Array, "post slots"], weight: Float[Array, "post slots"], sources: int
 ) -> dict[str, Array]:
-    """The weight, target and first of a `FanOut`.
+    """The synapses and first of a `FanOut`.
 
     Args:
         source: where each synapse comes from; `sources` where a slot is free.
@@ -167,7 +184,20 @@ def by_source(
     source, target, weight = lax.sort(flat, num_keys=1, is_stable=True)
     units = jnp.arange(sources + 1, dtype=source.dtype)
     first = jnp.searchsorted(source, units).astype(jnp.int32)
-    return {"weight": weight, "target": target, "first": first}
+    return {"synapses": _side_by_side(target, weight), "first": first}
+
+
+def _side_by_side(
+    target: Int[Array, " synapses"], weight: Float[Array, " synapses"]
+) -> Int[Array, " numbers"]:
+    size = max(4, weight.dtype.itemsize)
+    wide = weight.astype(f"float{8 * size}")
+    bits = lax.bitcast_convert_type(wide, jnp.dtype(f"int{8 * size}"))
+    return jnp.stack([target.astype(bits.dtype), bits], 1).reshape(-1)
+
+
+def _weight(bits: Int[Array, " *any"]) -> Float[Array, " *any"]:
+    return lax.bitcast_convert_type(bits, jnp.dtype(f"float{8 * bits.dtype.itemsize}"))
 
 
 def _packed(sends: Bool[Array, " units"]) -> UInt32[Array, " words"]:

@@ -101,7 +101,8 @@ class Predictive(Settling):
         if any(name in energy.values for name in energy.predicted):
             return start
         values = dict(start)
-        for names in energy.parts:
+        wires = [(p.src, p.dst) for p in energy.net.projections]
+        for names in strong_parts(energy.predicted, wires):
             part = Part(energy, values, names)
             rate, steps = (HALF_WAY, self.steps) if part.cyclic else (1.0, 1)
             free = {name: values[name] for name in names}
@@ -181,8 +182,6 @@ class Energy(System):
         )
         self.fixed = {name for name in values if name not in held}
         self.predicted = tuple(dict.fromkeys(p.dst for p in net.projections))
-        free = [name for name in self.predicted if name not in self.fixed]
-        self.parts = strong_parts(free, [(p.src, p.dst) for p in net.projections])
         # What a wholly held population sends never changes, so its current is computed once and not
         # at every step.
         self.known = {
