@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
+from tests.wait import until
 
 import byway
 from byway.core.errors import ConfigError, RunError, UnknownNameError
@@ -213,8 +214,7 @@ def waiting(folder, job, progress, say):
 
 def test_ctrl_c_stops_every_job_at_a_checkpoint_and_leaves_no_process(tmp_path):
     def interrupt():
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.05)
+        until(lambda: len(list(tmp_path.iterdir())) >= 2)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()

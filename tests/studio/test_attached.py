@@ -12,6 +12,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from tests.wait import WAIT, until
 from websockets.sync.client import connect
 
 import byway
@@ -22,7 +23,6 @@ from byway.studio.commands import Command
 from byway.studio.door import ADDRESS, ASKED, STUDIO, Door, answer, let_in
 from byway.studio.frames import bundle, decode
 
-WAIT = 60
 EPOCHS, BATCH, TRAINED = 3, 16, 160
 UPDATES = EPOCHS * TRAINED // BATCH
 OPTIONS = {"epochs": EPOCHS, "batch": BATCH, "seeds": 2, "looks": 2, "progress": False}
@@ -84,11 +84,18 @@ def told(one):
     return {frame.head["topic"]: frame for frame in frames}
 
 
-def until(wanted):
+def held(watch, wanted, since=0):
+    """A `watch` that from some update on allows no other until something is so; not for ever."""
     end = time.monotonic() + WAIT
-    while not wanted():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
+
+    def held(loop, at, left):
+        most = watch(loop, at, left)
+        if at.step < since or wanted():
+            return most
+        assert time.monotonic() < end, "held in vain"
+        return 0
+
+    return held
 
 
 def assert_same(result, other):
@@ -228,10 +235,11 @@ def test_the_door_lets_in_whoever_asks_at_the_folder_for_as_long_as_they_ask(
         most = door(loop, at, left)
         # An update at a time and no faster than this, until it was seen.
         time.sleep(0.01)
-        return min(most, 1) if at.step < UPDATES - 2 or seen[-1:] == ["left"] else 0
+        return min(most, 1)
 
     with Door(tmp_path, "dfa") as door:
-        given = {"data": data, "watch": watch, **OPTIONS}
+        until_left = held(watch, lambda: seen[-1:] == ["left"], since=UPDATES - 2)
+        given = {"data": data, "watch": until_left, **OPTIONS}
         assert_same(byway.fit(net, byway.rule("dfa"), task, **given), unwatched)
     asking.join()
     mode, heads = seen[0]
@@ -241,12 +249,7 @@ def test_the_door_lets_in_whoever_asks_at_the_folder_for_as_long_as_they_ask(
 
 def test_where_the_door_stays_shut_it_is_said_why(net, task, data, built, tmp_path):
     with let_in(tmp_path, **WANTED | {"port": 70_000}, out=str(tmp_path)) as file:
-        door = Door(tmp_path, "dfa")
-
-        def watch(loop, at, left):
-            most = door(loop, at, left)
-            return most if file.exists() else 0
-
+        watch = held(Door(tmp_path, "dfa"), file.exists)
         byway.fit(net, byway.rule("dfa"), task, data=data, watch=watch, **OPTIONS)
         with pytest.raises(RunError, match="port"):
             answer(file)
@@ -263,12 +266,7 @@ def test_an_error_that_nobody_foresaw_leaves_nobody_waiting(
     monkeypatch.setattr("byway.studio.watching.server", broken)
     monkeypatch.setattr(threading, "excepthook", lambda problem: seen.append(problem.exc_type))
     with let_in(tmp_path, **WANTED, out=str(tmp_path)) as file:
-        door = Door(tmp_path, "dfa")
-
-        def watch(loop, at, left):
-            most = door(loop, at, left)
-            return most if file.exists() else 0
-
+        watch = held(Door(tmp_path, "dfa"), file.exists)
         given = {"data": data, "watch": watch, **OPTIONS}
         assert_same(byway.fit(net, byway.rule("dfa"), task, **given), unwatched)
         with pytest.raises(RunError, match="does not open"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from tests.wait import WAIT, until
 
 import byway
 from byway.experiment.experiment import Experiment
@@ -39,7 +40,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WAIT = 60
 BUILT = (files("byway.studio") / "page" / "index.html").is_file()
 pytestmark = [
     pytest.mark.slow,
@@ -111,13 +111,6 @@ def shown(browser, task, tmp_path, *rules, size=(1366, 768), scheme="light"):
         opened(browser, address, size, scheme) as tab,
     ):
         yield tab
-
-
-def until(wanted):
-    end = time.monotonic() + WAIT
-    while not wanted():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def becomes(read, wanted):
@@ -434,6 +427,23 @@ def test_samples_that_are_chosen_and_drawn(still):
         pad.press(key)
     until(lambda: sample().arrays["input"].sum() > 0)
     click(tab, "Draw")
+
+
+def test_a_sample_that_is_chosen_part_by_part_is_not_taken_back_meanwhile(still, monkeypatch):
+    """What was chosen stays chosen while the run, which is slow, still shows another sample."""
+    simulation, tab = still
+    asked = []
+    monkeypatch.setattr(simulation, "ask", lambda command: bool(asked.append(command)) or True)
+    split, index = tab.get_by_label("Which samples"), tab.get_by_label("Number of the sample")
+    value = "train" if split.input_value() == "validation" else "validation"
+    split.select_option(value)
+    index.focus()
+    tab.emulate_media(color_scheme="dark")  # all is shown anew
+    becomes(lambda: tab.evaluate("document.documentElement.dataset.theme"), "dark")
+    assert split.input_value() == value
+    write(index, 9)
+    until(lambda: asked[-1] == Command("sample", {"split": value, "index": 9}))
+    tab.emulate_media(color_scheme="light")
 
 
 def test_what_is_seen(still):

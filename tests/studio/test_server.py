@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
+from tests.wait import until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -61,13 +62,6 @@ def state(client):
 
 def ready(client):
     client.send(json.dumps({"do": "ready"}))
-
-
-def until(wanted):
-    end = time.monotonic() + WAIT
-    while not wanted():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_it_listens_on_this_machine_alone_with_a_token_that_cannot_be_guessed(server, live, page):

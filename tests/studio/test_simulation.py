@@ -8,6 +8,7 @@ import time
 import jax
 import numpy as np
 import pytest
+from tests import wait
 
 import byway
 from byway.core.errors import ConfigError
@@ -17,7 +18,6 @@ from byway.studio.frames import bundle, decode
 from byway.studio.recording import read as records
 from byway.studio.steered import Steered
 
-WAIT = 20
 HIDDEN = 7
 FIRST = 64  # of the hidden units
 RUNNING = []
@@ -67,11 +67,11 @@ def state(one):
 
 
 def until(wanted):
-    end = time.monotonic() + WAIT
-    while not wanted():
-        assert time.monotonic() < end, "waited in vain"
+    def wanted_or_ended():
         assert not any(one.wait(0.0) and one._problem for one in RUNNING), "it has ended"
-        time.sleep(0.01)
+        return wanted()
+
+    wait.until(wanted_or_ended)
 
 
 def ask(one, do, value=None):

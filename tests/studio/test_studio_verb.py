@@ -5,10 +5,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
+from tests.wait import until
 
 import byway.studio.page as page_module
 from byway.cli.main import main
@@ -91,11 +91,8 @@ def test_it_serves_until_it_is_stopped_and_loses_nothing_that_was_recorded(end, 
         if (page_module.page() / "index.html").is_file():
             with urllib.request.urlopen(found[0], timeout=10) as answer:  # noqa: S310
                 assert answer.status == 200
-        wait = 0
-        while file.stat().st_size < 20_000 and wait < 600:
-            wait += 1
-            with pytest.raises(subprocess.TimeoutExpired):
-                program.wait(0.1)
+        until(lambda: file.stat().st_size >= 20_000 or program.poll() is not None)
+        assert program.poll() is None
         program.send_signal(end)
         _, err = program.communicate(timeout=60)
         assert program.returncode == (-9 if end == signal.SIGKILL else 130)
@@ -136,10 +133,3 @@ def test_it_attaches_to_a_run_that_another_process_trains(end, tmp_path):
         for program in (training, *studios):
             program.kill()
             program.communicate()
-
-
-def until(wanted):
-    end = time.monotonic() + 120
-    while not wanted():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from tests.part import some
+from tests.wait import until
 
 import byway
 from byway.audit.networks import accepted, tiny
@@ -527,11 +528,11 @@ def _started(*argv):
 
 
 def _wait_for(process, ready, pause=0.02):
-    deadline = time.monotonic() + 120
-    while not ready():
+    def goes_on():
         assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(pause)
+        return ready()
+
+    until(goes_on, most=120, every=pause)
 
 
 def _contents(folder):

@@ -22,10 +22,16 @@ export function sample(context: Context): HTMLElement {
   const index = h("input", { type: "number", min: "0", step: "1", value: "0", className: "short", attrs: { "aria-label": "Number of the sample" } });
   const split = h("select", { attrs: { "aria-label": "Which samples" } });
   for (const name of ["train", "validation"]) split.append(h("option", { value: name }, name));
-  const choose = (): void => want("sample", { split: split.value, index: Number(index.value) });
+  // What was chosen stays in the fields until the run shows it: until then it tells of the one before.
+  let chosen = "";
+  const choose = (): void => {
+    chosen = `${split.value} ${Number(index.value)}`;
+    want("sample", { split: split.value, index: Number(index.value) });
+  };
   index.onchange = choose;
-  split.onchange = choose; // at once: the next answer says again which sample is shown
+  split.onchange = choose;
   const other = button("dice", "Another", () => {
+    chosen = "";
     close();
     want("sample", { random: true });
   }, { word: true, title: "Another sample (n)" });
@@ -61,8 +67,11 @@ export function sample(context: Context): HTMLElement {
       pad.size(shape);
     } else bars(picture, first.input, style("--s0"));
     picture.classList.toggle("vector", shape === null && sequence === null);
-    if (first.index !== null && document.activeElement !== index) index.value = String(first.index);
-    if (["train", "validation"].includes(first.split) && document.activeElement !== split) split.value = first.split;
+    if (first.index !== null && chosen === `${first.split} ${first.index}`) chosen = "";
+    if (first.index !== null && chosen === "") {
+      if (document.activeElement !== index) index.value = String(first.index);
+      if (document.activeElement !== split) split.value = first.split;
+    }
     const labels = store.sides.find((s) => s.scene !== null)?.scene?.labels ?? [];
     const where = first.index === null ? "Drawn by hand" : `${first.split} ${first.index}`;
     const truth = first.label === "" ? "" : ` · is ${first.label}`;
