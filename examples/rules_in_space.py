@@ -1,7 +1,7 @@
 """Small networks in space on digits. `python examples/rules_in_space.py fa ff`: each rule on one
 that is rewired meanwhile, beside the same with only the readout learnt. `... --births splitting`:
-few units, to which a policy adds others. `... --cycles ep pc`: rules that settle on a network with
-cycles, beside the same with only the readout learnt.
+few units, to which a policy adds others. `... --cycles ep pc ipc`: rules that settle on a network
+with cycles, beside the same with only the readout learnt.
 """
 
 import argparse
@@ -21,9 +21,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "node_perturbation": {"draws": 16},
 }
 UNITS = {"ep": "tanh"}
-# With cycles, and the rate there.
+# With cycles; and the rate there, at which `ipc` takes many steps on each batch.
 SETTLING: dict[str, dict[str, Any]] = {"pc": {"precision": 0.01, "steps": 50, "rate": 0.1}}
-RATE = 3e-3
+RATE, RATES = 3e-3, {"ipc": 1e-3}
 
 
 def trained(
@@ -84,7 +84,7 @@ def cyclic(name: str, calls: float | None, learns: bool) -> np.ndarray:
     """
     pc = name == "pc"
     task = byway.task("digits", loss="squared_error" if pc else "cross_entropy")
-    kinds = {"learns": optax.adam(RATE), "stays": optax.set_to_zero()}
+    kinds = {"learns": optax.adam(RATES.get(name, RATE)), "stays": optax.set_to_zero()}
     kind = lambda name: "learns" if learns or name.endswith("-output") else "stays"
     optimiser = optax.multi_transform(kinds, lambda theta: {name: kind(name) for name in theta})
     net = in_space(task, cycles=True, activation="tanh")

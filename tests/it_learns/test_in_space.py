@@ -29,9 +29,10 @@ def test_rule_beats_frozen_regions_on_every_seed(example, name):
     assert gain.mean() > 2 * gain.std(ddof=1) / np.sqrt(len(gain))
 
 
-def test_ep_beats_its_readout_alone_on_networks_with_cycles(example):
-    """On each, where the weights between units are drawn so small that one state is stable."""
-    learnt, readout = (example.cyclic("ep", 0.8, learns) for learns in (True, False))
+@pytest.mark.parametrize(("name", "calls"), [("ep", 0.8), ("pc", None), ("ipc", None)])
+def test_rule_that_settles_beats_its_readout_alone_on_networks_with_cycles(example, name, calls):
+    """On each; `ep` where weights between units are drawn so small that one state is stable."""
+    learnt, readout = (example.cyclic(name, calls, learns) for learns in (True, False))
     assert np.all(learnt > readout + 0.1), f"{learnt} against the readout alone: {readout}"
 
 

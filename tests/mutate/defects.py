@@ -255,6 +255,13 @@ RULES = [
         _of("rules/test_dtp", "targets_and_update_are_those_of_the_equations"),
     ),
     Defect(
+        "with_cycles_nobody_predicts_before_settling",
+        "rules/energy/_predictive.py",
+        "return self._at_rest(energy, unheld(net, len(x), net.input), differentiable).last",
+        "return energy.followed(self._settle(energy, unheld(net, len(x), net.input), differentiable).last)",
+        _of("rules/test_ipc", "with_cycles_its_own_prediction_is_that_of_a_network_at_rest"),
+    ),
+    Defect(
         "ipc_learns_after_it_moved",
         "rules/energy/ipc.py",
         'Record({"moving": phase}',

@@ -198,3 +198,28 @@ def test_on_a_graph_with_cycles_it_starts_from_its_own_prediction():
         "output": -eps["output"],
     }
     assert max(float(np.max(np.abs(a))) for a in pull.values()) < 1e-6
+
+
+def test_with_cycles_its_own_prediction_is_that_of_a_network_at_rest():
+    """Where v = mu, found here by going there over and over."""
+    net = by_hand.with_biases(byway.graph(SIZES, CYCLES, activation="tanh"))
+    x, target = by_hand.sample(4, 3)
+    v = {name: np.zeros((len(x), SIZES[name])) for name in ("a", "b", "output")}
+    for _ in range(200):
+        h = {"input": np.asarray(x)} | {name: np.tanh(a) for name, a in v.items()}
+        mu = {
+            name: sum(
+                h[p.src] @ np.asarray(p.weight) + np.asarray(p.theta.get("bias", np.zeros(1)))
+                for p in net.incoming(name)
+            )
+            for name in v
+        }
+        v = {name: (v[name] + mu[name]) / 2 for name in v}
+    rule = IPC(steps=100)
+    signal = Signal(target, by_hand.LOSSES["squared_error"][0])
+    values, record = jax.jit(
+        lambda net: rule.f({}, net, rule.start({}, net, len(x))[0], x, signal, jax.random.key(0))
+    )(net)
+    np.testing.assert_allclose(record.output, v["output"], atol=1e-6)
+    for name, value in v.items():
+        np.testing.assert_allclose(values[name], value, atol=1e-6)

@@ -2,6 +2,7 @@
 weights descend.
 """
 
+import dataclasses
 import warnings
 from collections.abc import Callable, Collection, Mapping
 
@@ -78,6 +79,15 @@ class Predictive(Settling):
                 warnings.warn(told, RuntimeWarning, stacklevel=2)
         return settled
 
+    def _predicted(
+        self, net: Network, x: Float[Array, "batch *inputs"], differentiable: bool
+    ) -> Phase:
+        """The forward pass; with cycles, where values settle with the input held alone."""
+        if not net.cyclic:
+            return net.forward(x)
+        energy = Energy(net, {net.input: x}, self.precision)
+        return self._at_rest(energy, unheld(net, len(x), net.input), differentiable).last
+
     def _complete(
         self, net: Network, values: Mapping[str, Array], held: Mapping[str, Array]
     ) -> Settled:
@@ -86,10 +96,14 @@ class Predictive(Settling):
         return self._at_rest(energy, start)
 
     def _at_rest(self, energy: "Energy", start: Values, differentiable: bool = False) -> Settled:
-        """Where values settle that first did what is predicted of them."""
-        beside = norm(energy.force(energy.phase(start)))
-        relaxed = self._relaxed(energy, start, differentiable)
-        return self._settle(energy, relaxed, differentiable, beside)
+        """Where values settle that first did what is predicted of them. The values of units that
+        only follow are not among those that settle.
+        """
+        free = {name: v for name, v in start.items() if name not in energy.followers}
+        beside = norm(energy.force(energy.phase(free)))
+        relaxed = self._relaxed(energy, free, differentiable)
+        settled = self._settle(energy, relaxed, differentiable, beside)
+        return settled._replace(last=energy.followed(settled.last))
 
     def _relaxed(self, energy: "Energy", start: Values, differentiable: bool = False) -> Values:
         """What the forward pass is to a network without cycles: values do what is predicted of
@@ -181,7 +195,12 @@ class Energy(System):
             link,
         )
         self.fixed = {name for name in values if name not in held}
-        self.predicted = tuple(dict.fromkeys(p.dst for p in net.projections))
+        predicted = tuple(dict.fromkeys(p.dst for p in net.projections))
+        # Who is free and sends nothing does what is predicted of it, and pulls at nobody.
+        self.followers = tuple(
+            name for name in predicted if name not in values and not net.outgoing(name)
+        )
+        self.predicted = tuple(name for name in predicted if name not in self.followers)
         # What a wholly held population sends never changes, so its current is computed once and not
         # at every step.
         self.known = {
@@ -197,7 +216,8 @@ class Energy(System):
         of: Collection[str] | None = None,
         known: Mapping[str, Array] | None = None,
     ) -> Phase:
-        """Predictions and errors, given the values of the populations that are not wholly held.
+        """Predictions and errors, given the values of the populations that are not wholly held;
+        without those that only follow.
 
         Args:
             free: the values.
@@ -215,12 +235,25 @@ class Energy(System):
             )
         for population in net.populations:
             name = population.name
+            if name in self.followers:
+                continue
             post[name], slope[name] = population.activate(v[name]), population.slope(v[name])
             pre |= {p.name: _sent(p, population, v[name]) for p in net.outgoing(name)}
         for name in self.predicted if of is None else of:
             u[name] = net.potential(name, pre, known)
             eps[name] = v[name] - (self.link(u[name]) if name == net.output else u[name])
         return Phase(pre, u, post, slope, eps)
+
+    def followed(self, phase: Phase) -> Phase:
+        """The same, with the units that only follow."""
+        u = {name: self.net.potential(name, phase.pre, self.known) for name in self.followers}
+        return dataclasses.replace(
+            phase,
+            u=phase.u | u,
+            post=phase.post | {name: self.net[name].activate(mu) for name, mu in u.items()},
+            slope=phase.slope | {name: self.net[name].slope(mu) for name, mu in u.items()},
+            injected=phase.injected | {name: jnp.zeros_like(mu) for name, mu in u.items()},
+        )
 
     @override
     def force(self, phase: Phase) -> Values:
@@ -229,10 +262,12 @@ class Energy(System):
         weighted = {name: self._weight(name) * e for name, e in phase.injected.items()}
         for population in net.populations:
             name = population.name
-            if name not in self.fixed:
+            if name not in self.fixed and name not in self.followers:
                 back = {
                     kind: [
-                        p.backward(weighted[p.dst]) for p in net.outgoing(name) if p.carries == kind
+                        p.backward(weighted[p.dst])
+                        for p in net.outgoing(name)
+                        if p.carries == kind and p.dst in weighted
                     ]
                     for kind in ("post", "u")
                 }

@@ -5,7 +5,7 @@ first predicts; then, many times in a row, every value and every weight moves a 
 energy at the same moment, each by what lies at its own place.
 
     f:  once, mu_i = sum_j W_ij phi(v_j) + b_i with v = mu, the feed-forward pass (with cycles, v
-        settled with the input held alone);
+        settled with the input held alone, as `pc` does it);
         then `steps` times, with input and target held: eps_i = v_i - mu_i,
         F = sum_i |eps_i|^2 / 2 + pi C(target, mu) of the output,
         v_i <- v_i + rate * (-pi_i eps_i + phi'(v_i) * sum_k W_ki^T pi_k eps_k). At the output eps =
@@ -30,15 +30,13 @@ Source   Salvatori et al., A stable, fast, and fully automatic learning algorith
 
 from typing import ClassVar
 
-from jaxtyping import Array, Float
 from typing_extensions import override
 
 from byway.core.hyper import hyper
-from byway.core.record import Phase, Record
+from byway.core.record import Record
 from byway.learning.rule import Claims, Pair, Update
-from byway.network.network import Network
-from byway.network.settle import Values, moved
-from byway.rules.energy._predictive import Energy, Predictive, unheld
+from byway.network.settle import moved
+from byway.rules.energy._predictive import Predictive, unheld
 
 
 class IPC(Predictive):
@@ -73,20 +71,9 @@ class IPC(Predictive):
 
     @override
     def f(self, gamma, net, state, x, signal, key):
-        phase = self._predicted(net, net.place(x), state, differentiable=signal is None)
+        phase = self._predicted(net, net.place(x), differentiable=signal is None)
         values = {name: phase.u[name] + phase.injected.get(name, 0.0) for name in state}
         return values, Record({}, phase.u[net.output])
-
-    def _predicted(
-        self, net: Network, x: Float[Array, "batch *inputs"], start: Values, differentiable: bool
-    ) -> Phase:
-        """The forward pass; with cycles, where values settle from `start` with the input held
-        alone.
-        """
-        if not net.cyclic:
-            return net.forward(x)
-        energy = Energy(net, {net.input: x}, self.precision)
-        return self._settle(energy, start, differentiable).last
 
     @override
     def g(self, gamma, net, memory, record, signal):

@@ -39,7 +39,7 @@ from typing import ClassVar
 from jaxtyping import Array, Float
 from typing_extensions import override
 
-from byway.core.record import Phase, Record
+from byway.core.record import Record
 from byway.learning.rule import Claims, Update
 from byway.network.network import Network
 from byway.network.settle import Values
@@ -57,7 +57,7 @@ class PC(Predictive):
         if signal is None:
             # What compares a rule with the true gradient takes the derivative of a prediction,
             # settling and all.
-            settled = self._predicted(net, x)
+            settled = self._predicted(net, x, differentiable=True)
             return state, Record({"settled": settled}, settled.u[net.output])
         done = self._settle(self.energy(net, x, signal), self._start(net, x))
         told = done.last if net.cyclic and net.incoming(net.input) else done.first
@@ -66,12 +66,6 @@ class PC(Predictive):
     @override
     def g(self, gamma, net, memory, record, signal):
         return memory, Update(self.slopes(net, record["settled"]))
-
-    def _predicted(self, net: Network, x: Float[Array, "batch *inputs"]) -> Phase:
-        if not net.cyclic:
-            return net.forward(x)
-        energy = Energy(net, {net.input: x}, self.precision)
-        return self._at_rest(energy, unheld(net, len(x), net.input), differentiable=True).last
 
     def _start(self, net: Network, x: Float[Array, "batch *inputs"]) -> Values:
         """The values settling starts from: those that do what is predicted of them, as far as the
