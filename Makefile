@@ -19,6 +19,9 @@ PART ?= 1/1
 PAGE := src/byway/studio/page/index.html
 EXACT := $(addprefix tests/,rules network tasks core metrics growths conformance training/test_step.py training/test_turns.py training/test_checkpoint.py)
 
+# Tests start many processes, each of which would compile all modules again where none may be kept.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-lowest test-newest slow coverage check format bench bench-peers docs package studio studio-demo test-studio mutate security clean
 
 demo: $(READY)
