@@ -444,7 +444,7 @@ class _CopiedPredictive(_Settling):
         return {p.name: p.weight * 0.5 for p in net.projections}
 
 
-@pytest.mark.parametrize("kind", NETWORKS)
+@pytest.mark.parametrize("kind", some(list(NETWORKS), 1))
 @pytest.mark.parametrize("settle", [scanned, while_it_moves])
 @pytest.mark.parametrize(
     ("base", "transport"), [(_Predictive, "yes"), (_CopiedPredictive, "yes"), (_Settling, "no")]

@@ -136,7 +136,7 @@ def each(of):
 
 # Every so many pairs of a rule and a network all laws, which share what they compile; halfway
 # between those that compile nothing; the others in `make slow`.
-APART = max(1, round(len(PAIRS) / 8))
+APART = max(1, round(len(PAIRS) / 5))
 LAWS = [
     pytest.param(
         *pair,

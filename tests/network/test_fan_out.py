@@ -33,7 +33,7 @@ def _pair(n_pre, n_post, fan, spare=0, seed=0):
 
 
 # None, one, few, more than one turn takes, nearly all, all.
-@pytest.mark.parametrize("share", some([0.0, 0.001, 0.02, 0.3, 0.9, 1.0], 3))
+@pytest.mark.parametrize("share", some([0.001, 0.0, 0.02, 1.0, 0.3, 0.9], 2))
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (7, 300, 3), (1000, 40, 30), (999, 600, 20)])
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_current_by_source_is_that_by_target_to_the_bit(share, sizes, batch):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.part import some
 
 import byway
 from byway.core.errors import RunError
@@ -275,7 +276,7 @@ OPTIONAL = {
 KEYS = [(file, key) for file, keys in OPTIONAL.items() for key in keys]
 
 
-@pytest.mark.parametrize(("file", "key"), KEYS, ids=lambda part: part)
+@pytest.mark.parametrize(("file", "key"), some(KEYS, 7, "-".join))
 def test_what_an_earlier_byway_did_not_write_is_missing(folder, edit, file, key):
     """Of every rule; the page, the table and the list of runs are made without it."""
     for path in folder.rglob(file):

@@ -238,7 +238,7 @@ class LocallyConnected(Transposed):
 
     @override
     def linear(self, weight, pre):
-        return jnp.einsum("brcf,rcfo->brco", self._fields(pre), weight)
+        return jnp.moveaxis(jnp.einsum("rcfb,rcfo->rcbo", self._fields(pre), weight), 2, 0)
 
     @override
     def outer_bias(self, delta):
@@ -247,7 +247,7 @@ class LocallyConnected(Transposed):
     @override
     def at_pre(self, pre):
         """Of shape "batch row col fan 1"."""
-        return self._fields(pre)[..., None]
+        return jnp.moveaxis(self._fields(pre), -1, 0)[..., None]
 
     @override
     def at_post(self, delta):
@@ -256,28 +256,30 @@ class LocallyConnected(Transposed):
 
     def _fields(
         self, pre: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch row col fan"]:
+    ) -> Float[Array, "row col fan batch"]:
         return _patches(pre, self.kernel, self.stride, self.padding)
 
 
 def fields(shape: tuple[int, ...], kernel: int, stride: int, padding: str) -> tuple[int, ...]:
     """How many rows and columns of fields an image has, and how many units a field."""
     image = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    return jax.eval_shape(lambda image: _patches(image, kernel, stride, padding), image).shape[1:]
+    return jax.eval_shape(lambda image: _patches(image, kernel, stride, padding), image).shape[:-1]
 
 
 def _patches(
     image: Float[Array, "batch height width channels"], kernel: int, stride: int, padding: str
-) -> Float[Array, "batch row col fan"]:
+) -> Float[Array, "row col fan batch"]:
+    """What each field sees. Samples come last: what is copied to another place is a run of them."""
     pads = jax.lax.padtype_to_pads(image.shape[1:3], (kernel, kernel), (stride, stride), padding)
-    image = jnp.pad(image, ((0, 0), *pads, (0, 0)))
+    image = jnp.pad(jnp.moveaxis(image, 0, -1), (*pads, (0, 0), (0, 0)))
     # From the first place to the last.
-    down, across = (max(0, n - kernel + 1) for n in image.shape[1:3])
+    down, across = (max(0, n - kernel + 1) for n in image.shape[:2])
     seen = [
-        image[:, i : i + down : stride, j : j + across : stride]
+        image[i : i + down : stride, j : j + across : stride]
         for i, j in itertools.product(range(kernel), repeat=2)
     ]
-    return jnp.stack(seen, -1).reshape(*seen[0].shape[:3], -1)
+    row, col, channels, batch = seen[0].shape
+    return jnp.stack(seen, 3).reshape(row, col, channels * kernel**2, batch)
 
 
 def _check_image(src: str, shape: tuple[int, ...], padding: str, *steps: int) -> None:
