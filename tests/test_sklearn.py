@@ -131,6 +131,7 @@ def test_its_answers_are_those_of_the_network(fitted):
     assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
 
 
+@pytest.mark.slow
 def test_a_rule_that_writes_the_label_gets_inputs_for_it():
     """Forward-forward answers with the goodness of each label, written before the four columns and
     not over them.

@@ -119,6 +119,7 @@ def test_a_rule_that_there_is_not_is_said_where_help_is_asked_for(capsys):
     assert "'dfa'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_only_the_rule_that_is_asked_for_is_imported():
     program = """
 import json, sys

@@ -125,6 +125,7 @@ def test_what_an_encoding_has_not_is_written_in_another_way(encoding, wanted, mo
         codecs.decode(b"\xff", "ascii", "byway")
 
 
+@pytest.mark.slow
 def test_a_command_whose_output_is_in_ascii(tmp_path, monkeypatch, capfdbinary):
     argv = [
         "compare",
@@ -154,6 +155,7 @@ def test_a_reader_that_leaves_ends_a_command_quietly():
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.slow
 def test_an_output_without_room_is_said():
     with open("/dev/full", "w", encoding="utf-8") as full:
         environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}

@@ -151,6 +151,7 @@ def test_a_run_that_was_moved_is_reported_as_before(finished, tmp_path, capsys):
     assert (elsewhere / "report.html").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_rate_of_one_rule_alone(tmp_path, capsys):
     """By a flag and by a file: of that rule, and of no other."""
     folder = tmp_path / "run"
@@ -296,6 +297,7 @@ def test_overwrite_replaces_a_run(tmp_path, capsys):
     assert [p.name for p in (tmp_path / "run" / "jobs").iterdir()] == ["frozen"]
 
 
+@pytest.mark.slow
 def test_a_mistake_with_overwrite_leaves_the_old_run(tmp_path, capsys):
     folder = tmp_path / "run"
     assert main(["train", "--rule", "bp", "--out", str(folder), *SMALL]) == 0

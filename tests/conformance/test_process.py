@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 # Everything of other people's that ours imports, each of which may do as it likes with the process.
 OTHERS = """
 import equinox, jax, jax.experimental, jax.extend.core, jaxtyping, numpy, optax, orbax.checkpoint
@@ -71,6 +73,7 @@ def test_every_core_has_a_device_once_that_was_asked_for():
     assert run(twice) == f"3\n3\n{cpus}"
 
 
+@pytest.mark.slow
 def test_a_number_of_devices_that_was_chosen_is_left():
     ask = f"{THREE_CORES}import byway; print(byway.use_all_cores())"
     assert run(ask, JAX_NUM_CPU_DEVICES="2") == "2"
@@ -106,6 +109,7 @@ except byway.BywayError as error:
     assert "at the top of the program" in said and "restart the kernel" in said
 
 
+@pytest.mark.slow
 def test_fit_says_once_that_cores_stay_idle_and_changes_nothing():
     program = f"""{THREE_CORES}
 import byway, jax, warnings
@@ -133,6 +137,7 @@ print(dict(jax.config.values) == before)
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_said_where_devices_were_chosen():
     ask = "from byway.system.process import warn_of_idle_cores as warn\nwarn(2)"
     program = f"{THREE_CORES}import warnings; warnings.simplefilter('error')\n"

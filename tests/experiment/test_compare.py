@@ -52,6 +52,7 @@ def test_which_projection_is_hidden_is_the_networks_to_say(data, names):
     np.testing.assert_allclose(frame["angle"], history[f"angle/{hidden}"].values[:, -1])
 
 
+@pytest.mark.slow
 def test_the_angle_of_populations_called_in_and_out(data):
     """105.7 degrees of the hidden projection and 0.1 of the output one: not their mean, 52.9."""
     net = byway.graph({"in": 64, "h": 5, "out": 10}, [("in", "h"), ("h", "out")], input="in",
@@ -121,6 +122,7 @@ def test_what_was_added_is_no_rule_that_was_asked_for(compared, tmp_path):
     assert there.report().is_file()
 
 
+@pytest.mark.slow
 def test_nothing_is_added_where_nobody_asked_for_a_control(data):
     run = byway.compare(["ff"], NetSettings(hidden=(5,)), data=data, looks=0, **QUICK)
     assert [*run] == ["ff"] and run["ff"].control is None

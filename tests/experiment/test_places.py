@@ -69,6 +69,7 @@ def test_data_that_differ_in_one_number_are_others(tmp_path):
     assert other_data({}, other) is None, "a run that says nothing of its data can be read"
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_where_it_and_its_data_are_now(tmp_path, monkeypatch, capsys):
     """Given by a path that meant something in another folder; and never on other data."""
     old = tmp_path / "old"

@@ -26,6 +26,7 @@ def _filter():
     return net.with_theta({name: {"weight": jnp.ones((1, 1))} for name in net.theta})
 
 
+@pytest.mark.slow
 def test_credit_in_a_filter_is_what_is_left_of_each_input():
     """The update of its weight is the error times sum over k of alpha^k x_{T-k}."""
     from byway.training.reach import _example
@@ -87,6 +88,7 @@ def test_what_cuts_is_told_apart_from_what_does_not():
     assert json.loads(json.dumps(found.to_json()))["lags"] == [1, 2, 4, 8, 16]
 
 
+@pytest.mark.slow
 def test_on_the_command_line(capsys, tmp_path):
     few = ["--steps", "4", "--lengths", "4", "8"]
     few += ["--kind", "coupled", "--hidden", "4"]

@@ -46,6 +46,7 @@ def test_a_policy_that_goes_by_activity_says_so_where_a_rule_leaves_none(name):
         policy.heard(policy.watch(policy.start(net), net, bare, Update({})), net, bare, signal)
 
 
+@pytest.mark.slow
 def test_a_turn_that_only_prepares_the_next_is_no_activity():
     """The first of incremental predictive coding, which sets values and teaches nothing."""
     task = byway.task("digits")

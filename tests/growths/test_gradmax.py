@@ -66,6 +66,7 @@ def test_birth_leaves_the_answers_as_they_were(activation, regions):
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.slow
 def test_no_other_weights_out_of_the_unit_of_that_norm_have_a_larger_gradient(activation):
     """One unit is born; a thousand others are drawn at random, of the same norm."""
     net = _net(activation=activation)

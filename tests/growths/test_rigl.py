@@ -93,6 +93,7 @@ def test_what_grows_is_what_the_dense_gradient_says():
         assert gone == np.argmin(np.where(was[i], weights, np.inf))
 
 
+@pytest.mark.slow
 def test_where_a_rule_teaches_nothing_synapses_stay():
     growth = byway.growth("rigl", share=1.0)
     learner, optimisers, _, _ = _learner(_net(), growth)
@@ -102,6 +103,7 @@ def test_where_a_rule_teaches_nothing_synapses_stay():
     assert eqx.tree_equal(learner.net, start)
 
 
+@pytest.mark.slow
 def test_scouts_change_nothing_and_learn_nothing():
     """With a share of 0 what is learnt is what it would be without growth, to the bit."""
     growth = byway.growth("rigl", share=0.0)

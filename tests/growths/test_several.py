@@ -100,6 +100,7 @@ def test_updates_go_through_all_of_them():
     np.testing.assert_allclose(moved[0], 4 * moved[1], rtol=1e-9, atol=1e-15)
 
 
+@pytest.mark.slow
 def test_a_synapse_that_another_policy_drew_is_no_scout():
     net, growth = _net(), (byway.growth("rigl"), byway.growth("set", share=1.0))
     task, optimisers = byway.task("digits"), Optimisers(optax.sgd(0.1), optax.sgd(0.1))
@@ -149,6 +150,7 @@ def test_structural_plasticity_grows_where_rigl_only_tries():
     assert min(more) > 0 and more[0] >= 0.8 * more[1]
 
 
+@pytest.mark.slow
 def test_as_many_synapses_learn_where_set_rewires_beside_rigl():
     growth = [byway.growth("rigl", every=3, until=1.0), byway.growth("set", every=4, until=1.0)]
     first = {p.name: len(p.weight) * p.fan_in for p in _net().projections if hasattr(p, "index")}

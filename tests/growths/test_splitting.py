@@ -69,6 +69,7 @@ def test_the_direction_sought_is_that_of_the_least_eigenvalue():
         np.testing.assert_allclose(memory["curve"]["region1"][unit], values[0], rtol=1e-2)
 
 
+@pytest.mark.slow
 def test_moving_the_halves_apart_changes_the_loss_by_half_the_curvature_and_nothing_is_better():
     """L(eps) - L(0) = eps^2 / 2 v^T S v, of the halves themselves; beside 1,000 other ways."""
     net, eps = _net(), 1e-3

@@ -146,6 +146,7 @@ def test_what_is_vacant_decays_and_calcium_follows_activity():
     assert np.all(memory["full"]["hidden"]), "three slots hold three synapses"
 
 
+@pytest.mark.slow
 def test_where_there_is_no_room_growth_stops_training_goes_on_and_says_so():
     task = byway.task("digits")
     data = {name: Split(s.x[:48], s.y[:48]) for name, s in task.load().items()}

@@ -72,6 +72,7 @@ def test_pairs_are_drawn_by_distance_activity_and_teaching_signal(reach):
     assert stats.chisquare(seen, due).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_the_weakest_go_but_no_unit_loses_its_strongest():
     net = byway.grownet(9, 12, 3, regions=1, fan_in=4, spare=3, key=2).redraw(jax.random.key(1))
     weight = net.projections[0].weight.at[0].multiply(1e-6)  # all of one unit's are weak
@@ -97,6 +98,7 @@ def test_the_weakest_go_but_no_unit_loses_its_strongest():
         assert 0 < len(read) == len({*read.tolist()})
 
 
+@pytest.mark.slow
 def test_where_nothing_is_taught_nothing_is_rewired():
     net = _net(30.0)
     growth = byway.growth("synaptogenesis", share=0.5)

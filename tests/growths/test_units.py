@@ -91,6 +91,7 @@ def test_a_graph_can_have_empty_places_too():
     assert np.array_equal(net.alive("hidden"), [1, 1, 1, 1, 0, 0])
 
 
+@pytest.mark.slow
 def test_rewiring_leaves_empty_places_empty():
     for name in ("set", "rigl", "deep_r"):
         net, growth = _net(), byway.growth(name)
@@ -161,6 +162,7 @@ def test_a_unit_that_was_born_has_weights_like_those_of_the_start():
     assert stats.kstest(drawn, "norm", (0, 0.5)).pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_where_no_place_is_empty_learning_goes_on():
     task = byway.task("digits")
     net = byway.grownet(task.input_shape, 8, task.outputs, regions=1, fan_in=6, born=0.5)

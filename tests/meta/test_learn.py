@@ -80,6 +80,7 @@ def test_classes_of_a_task_in_time_are_refused():
         SomeClasses(byway.task("mnist_rows"), (0, 1))
 
 
+@pytest.mark.slow
 def test_meta_learning_lowers_the_loss_and_starts_small():
     net = byway.mlp(SOME.input_shape, 6, 3, activation="tanh")
     found = meta_learn(
@@ -122,6 +123,7 @@ def _one_step(lr=1e-6, sparsity=100.0, rate=0.1):
     )
 
 
+@pytest.mark.slow
 def test_episodes_are_asked_what_they_did_not_see_and_short_rules_are_preferred():
     """The first loss is log 3, and each coefficient goes lr * sparsity towards zero, give or take
     a slope of norm one.

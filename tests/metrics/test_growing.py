@@ -57,6 +57,7 @@ def result():
     return byway.fit(_net(spare=4), byway.rule("bp"), byway.task("digits"), growth=policy, **BRIEF)
 
 
+@pytest.mark.slow
 def test_scouts_are_no_synapses_until_they_are_taken(result):
     history = result.history
     np.testing.assert_array_equal(history[f"{SYNAPSES.name}/{WHOLE}"].values, 40 * 6.0)
@@ -109,6 +110,7 @@ def test_a_resumed_run_measures_the_same(result, tmp_path):
         np.testing.assert_array_equal(history[name].values, result.history[name].values)
 
 
+@pytest.mark.slow
 def test_nothing_is_measured_of_what_does_not_grow():
     task = byway.task("digits")
     for net, growth in (

@@ -269,6 +269,7 @@ def test_weights_go_back_into_the_model_they_came_from_and_no_other():
         to_equinox(net, MODELS["one layer"][0])
 
 
+@pytest.mark.slow
 def test_an_image_is_never_taken_for_one_with_its_axes_in_another_order():
     net = from_equinox(
         seq(eqx.nn.Conv2d(2, 2, 3, key=KEYS[0]), Lambda(jnp.ravel), Linear(72, 4, key=KEYS[1])),

@@ -59,6 +59,7 @@ def test_a_unit_that_many_read_takes_more_than_one_window():
 
 
 @pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.slow
 def test_the_way_back_and_the_update_are_those_by_target(batch):
     p, draw = _pair(50, 30, 8, spare=3), np.random.default_rng(2)
     held = p.by_source()
@@ -131,6 +132,7 @@ def test_a_run_in_pieces_is_the_run():
     jax.tree.map(np.testing.assert_array_equal, last, state)
 
 
+@pytest.mark.slow
 def test_only_what_mostly_says_nothing_lies_by_source():
     net = byway.grownet(40, 40, 3, fan_in=12, cycles=True, reach=400.0, activation="lif")
     kinds = {p.src: type(p).__name__ for p in net.by_source().projections if p.dst == "region2"}

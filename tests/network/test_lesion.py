@@ -44,6 +44,7 @@ def test_the_units_of_the_ball_go_and_all_their_synapses():
 
 
 @pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.slow
 def test_what_is_left_computes_as_if_they_sent_nothing(activation):
     """Against NumPy, with their activity set to zero."""
     net = byway.grownet(9, 40, 3, regions=2, fan_in=5, activation=activation, key=2)
@@ -136,6 +137,7 @@ def test_a_whole_population_may_go():
     assert byway.wiring(hurt.net).synapses == 0
 
 
+@pytest.mark.slow
 def test_balls_that_are_none():
     net = _net()
     for centre, radius in (((1.0, 2.0), 5.0), ((0.0, 0.0, np.nan), 5.0), (MIDDLE, 0.0)):

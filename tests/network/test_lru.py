@@ -83,6 +83,7 @@ def test_in_one_layer_traces_of_synapses_are_exact_for_all_five_kinds_of_paramet
     assert max(_gaps(rule, net, x, signal, gradient).values()) < 1e-12
 
 
+@pytest.mark.slow
 def test_below_the_last_layer_they_are_not_but_learn_from_a_loss_at_the_end():
     net = _layers(5, 4)
     x, signal, _, gradient = _problem(net, slice(-1, None))

@@ -157,6 +157,7 @@ def test_rules_that_cannot_say_so(name):
 
 
 @pytest.mark.parametrize("name", ["bptt", "eprop"])
+@pytest.mark.slow
 def test_the_audit_finds_what_the_rules_claim(name):
     assert not audit(byway.rule(name), _net("leaky")).disagreements
 

@@ -71,6 +71,7 @@ def whole():
     return byway.reproduce(Tiny(), progress=False)
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_a_comparison(whole):
     """The same rules by `compare`; an error is 100 less the accuracy in percent."""
     run = byway.compare(

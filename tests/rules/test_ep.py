@@ -334,6 +334,7 @@ def test_with_fewer_nudged_steps_than_layers_above_the_first_does_not_learn():
         assert silent == set(["input-hidden1", "hidden1-hidden2", "hidden2-hidden3"][:still])
 
 
+@pytest.mark.slow
 def test_a_prediction_is_the_free_phase_and_has_a_derivative():
     for kind in ("mlp", "cycles"):
         net = network(kind)
@@ -364,6 +365,7 @@ def test_a_prediction_is_the_free_phase_and_has_a_derivative():
         assert by_hand.largest_gap(gradient(EP(steps=300)), true) < 1e-10
 
 
+@pytest.mark.slow
 def test_a_free_phase_stops_at_its_tolerance():
     net = network("cycles")
     x, target = sample(net)

@@ -181,6 +181,7 @@ def test_weights_come_to_align_with_the_feedback_in_a_linear_net():
     assert np.all(angle_and_overlap(net)[1] > 0)
 
 
+@pytest.mark.slow
 def test_feedback_with_a_wiring_of_its_own_goes_its_own_way():
     """Against NumPy, by dense matrices; as many synapses as W, between other units."""
     net = by_hand.with_biases(grownet(9, 24, 2, regions=3, fan_in=6, activation="tanh"))

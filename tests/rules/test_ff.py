@@ -348,6 +348,7 @@ def test_running_means_start_at_a_half_and_follow_the_positives():
             np.testing.assert_allclose(memory[h.name], expected[h.name], rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_real_features_are_not_written_over():
     """The class shows in the first three columns alone, where the label would stand: without them
     36 % were right.
@@ -448,6 +449,7 @@ def _fields():
 @pytest.mark.parametrize(
     "net", [convnet((4, 4, 1), (2,), CLASSES, norm=True), _fields()], ids=["kernels", "fields"]
 )
+@pytest.mark.slow
 def test_kernels_and_fields_see_the_pattern_everywhere(net):
     """And the update of the layer that sees it is the gradient of its own loss still."""
     rule, (x, target) = FF(peer=0.7), by_hand.sample((4, 4, 1), CLASSES, batch=6)
@@ -469,6 +471,7 @@ def test_kernels_and_fields_see_the_pattern_everywhere(net):
     assert by_hand.largest_gap({p.name: update.net[p.name]}, {p.name: true}) < 1e-12
 
 
+@pytest.mark.slow
 def test_a_pattern_writes_over_nothing():
     """Four features of which each shows the class, in a task that can spare none."""
     draw, labels = np.random.default_rng(0), np.arange(600) % 2

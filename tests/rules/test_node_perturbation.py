@@ -107,6 +107,7 @@ def test_layers_of_one_size_have_noise_of_their_own():
 
 
 @pytest.mark.parametrize("criterion", [CrossEntropy(), SquaredError()])
+@pytest.mark.slow
 def test_the_mean_over_draws_tends_to_the_gradient_at_rate_one_half(criterion):
     """The error over K draws falls as K^(-1/2): the fitted slope tells an unbiased estimate from a
     biased one.

@@ -453,6 +453,7 @@ def _agrees(result, seed, names):
     assert all(name in said for name in names)
 
 
+@pytest.mark.slow
 def test_too_large_a_rate_is_said_of_the_seeds_that_it_is_too_large_for(digits):
     """At a rate between, whether settling diverges hangs on the weights that a seed drew."""
     result = _fit(digits, PC(rate=0.41, steps=60), seeds=6)
@@ -464,6 +465,7 @@ def test_too_large_a_rate_is_said_of_the_seeds_that_it_is_too_large_for(digits):
         _agrees(result, seed, ["lower pc.rate, now 0.41"])
 
 
+@pytest.mark.slow
 def test_a_tolerance_out_of_reach_asks_for_steps(digits):
     result = _fit(digits, PC(tolerance=1e-3, steps=10))
     for seed in (0, 1):

@@ -65,6 +65,7 @@ def test_it_is_bptt_on_every_graph_that_can_be_gone_back_through():
     assert 0 < float(scores["drift"]) < 1e-13
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_length_of_a_sequence():
     """The compiled step, scores and all; that of `bptt` does."""
 
@@ -244,6 +245,7 @@ def _residual():
     return graph({"input": 3, "a": 4, "f": 5, "b": 4, "output": 2}, edges)
 
 
+@pytest.mark.slow
 def test_deep_stages_are_put_in_order_at_once():
     """There are more ways through them than could be gone one by one."""
     build = lambda: conv_revnet((2, 2, 1), (2, 2), 1, blocks=30, pool=1)

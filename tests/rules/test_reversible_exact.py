@@ -103,6 +103,7 @@ def test_memory_grows_by_a_tenth_of_what_bptt_stores():
     assert mine < slope(BPTT()) / 10
 
 
+@pytest.mark.slow
 def test_a_state_too_large_for_its_fixed_point_is_no_number():
     """A forget gate of one under a lasting drive: c would be 200 after as many steps."""
     step, (learner, x, signal) = _step(ReversibleExact(), RevLSTM(), 200)

@@ -73,6 +73,7 @@ def _taught_whole(rule, net, x, signal):
     return rule.teach(rule, {}, net, carry, x, signal, jax.random.key(0))[1].net
 
 
+@pytest.mark.slow
 def test_with_every_state_kept_it_is_bptt_whatever_the_inverse(mixed):
     found, true = mixed
     assert gap(found["kept"][0], true) < 1e-12

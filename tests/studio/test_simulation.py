@@ -196,6 +196,7 @@ def test_what_is_asked_for_while_nobody_watches_is_seen_by_who_comes_next(starte
     until(lambda: told(one)["edges", 0].head["limit"] == 100)
 
 
+@pytest.mark.slow
 def test_a_sequence_is_what_it_is_at_its_last_step_that_counts(tmp_path):
     task = byway.task("delayed_xor")
     net = byway.rnn(task.input_shape, 4, task.outputs)

@@ -117,7 +117,7 @@ def test_it_attaches_to_a_run_that_another_process_trains(end, tmp_path):
     training = begun("train", "--epochs", "100000", "--out", "run", *net)
     studios = []
     try:
-        until(lambda: any(tmp_path.glob("run/jobs/dfa/*/checkpoints/.lock")))
+        until(lambda: any(tmp_path.glob("run/jobs/dfa/*/checkpoints/.lock")), most=120)
         for _ in range(2):
             studios.append(begun("studio", "run", "--no-browser"))
             assert any("http://127.0.0.1" in line for line in studios[-1].stdout)

@@ -447,6 +447,7 @@ def parent(tmp_path_factory):
     return run
 
 
+@pytest.mark.slow
 def test_a_branch_goes_on_with_a_change_and_leaves_the_run_as_it_was(parent, tmp_path):
     before = _contents(parent)
     assert (

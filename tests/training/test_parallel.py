@@ -81,12 +81,14 @@ def test_forward_forward_is_shared_where_wrong_labels_do_not_wait_for_the_head(b
 
 @several
 @pytest.mark.parametrize("case", some(list(OPTIONS), 1))
+@pytest.mark.slow
 def test_moments_and_options_go_with_their_layers(blobs, case):
     _assert_same(*_pair(blobs, "symba", **OPTIONS[case]))
 
 
 @several
 @pytest.mark.parametrize("calls", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_however_many_updates_a_call_makes_the_result_is_one(blobs, monkeypatch, calls):
     monkeypatch.setattr("byway.training.pipeline.CALLS", calls)
     monkeypatch.setattr("byway.training.course.STRETCH", 1e9)  # all the rest of an epoch
@@ -104,12 +106,14 @@ def test_each_stage_trains_its_own_projections(blobs):
 
 
 @several
+@pytest.mark.slow
 def test_a_failure_is_of_the_same_update(blobs):
     one, shared = _pair(blobs, "mono_forward", optimiser=optax.sgd(1e200))
     assert one.failures and one.failures == shared.failures
 
 
 @several
+@pytest.mark.slow
 def test_what_was_stopped_ends_as_if_it_never_had_been(blobs, tmp_path):
     rule = byway.rule("predsim")
     net, task = blobs.beside(rule, 6, 5)
@@ -256,6 +260,7 @@ def test_nothing_to_share_is_refused(blobs):
 
 
 @several
+@pytest.mark.slow
 def test_in_a_comparison_what_cannot_share_its_layers_is_on_one_device(blobs):
     """With the results that it has without, and the word why; where nothing can, it is refused."""
     rule = byway.rule("predsim")

@@ -64,6 +64,7 @@ def _standardised(trained, x):
     return (x - parts.mean(0)) / parts.std(0)
 
 
+@pytest.mark.slow
 def test_what_was_saved_answers_in_the_terms_of_the_task(trained, file):
     """From raw samples to labels, with nothing but NumPy and the arrays in the file."""
     assert [p.name for p in file.parent.iterdir()] == ["net.byway"]
@@ -224,6 +225,7 @@ def _saved(result, folder):
     return folder / "net.byway"
 
 
+@pytest.mark.slow
 def test_a_readout_that_is_solved_at_the_end_and_sequences_of_any_length(tmp_path):
     """An echo state network learns nothing before its readout is solved: what is saved has it. The
     answer of a sequence is that of its last step, whatever fills it up.

@@ -402,6 +402,7 @@ def test_what_the_verb_keeps_of_a_trial_is_what_fit_makes_of_its_values(tmp_path
     np.testing.assert_allclose(last, results[1].history["validation/loss"].last, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_comparison_takes_what_was_found_and_keeps_a_copy(tmp_path, capsys):
     file = tmp_path / "tuned.json"
     file.write_text(
