@@ -10,7 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import byway
 
@@ -84,10 +83,8 @@ def cyclic(name: str, calls: float | None, learns: bool) -> np.ndarray:
     """
     pc = name == "pc"
     task = byway.task("digits", loss="squared_error" if pc else "cross_entropy")
-    kinds = {"learns": optax.adam(RATES.get(name, RATE)), "stays": optax.set_to_zero()}
-    kind = lambda name: "learns" if learns or name.endswith("-output") else "stays"
-    optimiser = optax.multi_transform(kinds, lambda theta: {name: kind(name) for name in theta})
     net = in_space(task, cycles=True, activation="tanh")
+    hidden = {p.name: 0.0 for p in net.projections if p.dst != net.output}
     accuracy = []
     for seed in range(3):
         start = net.redraw(jax.random.key(seed))
@@ -96,7 +93,10 @@ def cyclic(name: str, calls: float | None, learns: bool) -> np.ndarray:
             byway.rule(name, **SETTLING.get(name, {})),
             task,
             start=start if calls is None else calmed(start, calls),
-            optimiser=optimiser,
+            optimiser="adam",
+            lr=RATES.get(name, RATE),
+            schedule="constant",
+            scales=None if learns else hidden,
             epochs=10,
             batch=32,
             looks=0,

@@ -65,7 +65,8 @@ def test_all_static_rules_are_candidates():
 @pytest.mark.slow
 def test_what_was_tried_is_what_the_audit_says():
     rules, boxes = ("bp", "node_perturbation"), ("known", "quantised")
-    found = dict(blackbox(rules, TASK, boxes, hidden=(6, 5, 4), epochs=2, batch=30, seeds=2))
+    options = {"hidden": (6, 5, 4), "epochs": 2, "batch": 30, "seeds": 2}
+    found = dict(blackbox(rules, TASK, boxes, lr=1e-3, **options))
     assert tuple(found) == rules
     bp, noisy = found.values()
     assert (bp.derivative, noisy.derivative) == ("yes", "no")
@@ -74,6 +75,10 @@ def test_what_was_tried_is_what_the_audit_says():
     reached = noisy.trials["quantised"].reached
     assert reached is not None and reached.shape == (2,)
     np.testing.assert_array_equal(bp.trials["known"].control, noisy.trials["known"].control)
+    own = dict(blackbox(rules[1:], TASK, boxes[:1], **options))["node_perturbation"]
+    at = blackbox(rules[:1], TASK, boxes[:1], lr=byway.rule(rules[1]).learning_rate, **options)
+    control = dict(at)["bp"].trials["known"].control
+    np.testing.assert_array_equal(own.trials["known"].control, control)
 
 
 @pytest.mark.slow

@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import jax
 import numpy as np
+import optax
 import pytest
 
 import byway
-from byway.core.errors import ConfigError, RunError
+from byway.core.errors import ConfigError, RuleError, RunError
 from byway.core.task import Split
 from byway.experiment.networks import NetSettings
 from byway.report.table import Table
@@ -68,6 +70,83 @@ def test_the_angle_of_populations_called_in_and_out(data):
     (angle,) = Table(run).rows["dfa"].means.values()
     assert angle == pytest.approx(105.7)
     assert Table(run).cell("dfa", "angle to the true gradient") == "106"
+
+
+@pytest.fixture(scope="module")
+def cyclic():
+    """Two hidden populations that send to each other."""
+    sizes = {"in": (8, 8, 1), "a": 6, "b": 5, "out": 10}
+    edges = [("in", "a"), ("a", "b"), ("b", "a"), ("b", "out")]
+    return byway.graph(sizes, edges, input="in", output="out", activation="tanh")
+
+
+def test_where_activity_settles_the_control_is_the_rule_itself_its_readout_alone(data, cyclic):
+    """`frozen` does not settle, so it is not there itself. Hidden weights are those that the seed
+    drew; the readout is that of optax, of which hidden layers have no share.
+    """
+    rules = {"pc": byway.rule("pc"), "frozen": byway.rule("frozen")}
+    options = QUICK | {"lr": 0.01, "schedule": "constant", "looks": 0}
+    run = byway.compare(rules, cyclic, "digits", data=data, **options)
+    assert {label: one.control for label, one in run.items()} == {
+        "pc": "frozen@pc",
+        "frozen@pc": None,
+    }
+    table = Table(run)
+    assert table.cell("frozen@pc", "beats frozen") == "control" and table.rows["pc"].wins.of == 2
+    said = " ".join(reading(table))
+    assert "pc against frozen@pc." in said and "frozen@pc by" not in said
+    kind = lambda theta: {name: "out" if name == "b-out" else "hidden" for name in theta}
+    apart = optax.multi_transform({"out": optax.adam(0.01), "hidden": optax.set_to_zero()}, kind)
+    one = byway.fit(
+        cyclic, rules["pc"], byway.task("digits"), data=data, optimiser=apart, looks=0, **QUICK
+    )
+    drawn = cyclic.redraw(byway.training.step.branch(jax.random.key(0), 0)).theta
+    for name in ("in-a", "a-b", "b-a", "b-out"):
+        weight = lambda result, name=name: np.asarray(result.learner(0).net.theta[name]["weight"])
+        got, start = weight(run["frozen@pc"]), np.asarray(drawn[name]["weight"])
+        np.testing.assert_allclose(got, weight(one), rtol=1e-6, atol=1e-7)
+        assert np.allclose(got, start, rtol=1e-12, atol=0.0) == (name != "b-out")
+        assert np.any(weight(run["pc"]) != start)
+
+
+def test_a_control_that_nothing_can_run_is_said_to_be_none(data, cyclic):
+    """By itself `frozen` is asked for in vain. An optax transformation has its rates within. Of
+    `ff_recurrent` the readout is not what answers.
+    """
+    for rules, net, more in (
+        (["frozen"], cyclic, {}),
+        (["pc", "frozen"], cyclic, {"optimiser": optax.sgd(0.1)}),
+        (["ff_recurrent", "frozen"], NetSettings(kind="topdown", hidden=(6, 6)), {}),
+    ):
+        with pytest.raises(RuleError, match="frozen was given a network with a cycle"):
+            byway.compare(rules, net, "digits", data=data, looks=0, **QUICK, **more)
+
+
+def test_a_control_does_not_learn_more_slowly_than_its_rule(data):
+    """Beside rules at 0.0001, 0.005 and 0.01, frozen layers at their own 0.001 and at the higher
+    two, whoever else is there; where somebody chose the rate of `frozen`, at that, and beside
+    another optimiser at their own.
+    """
+    net = NetSettings(hidden=(6,))
+    rates, options = {"slow": 1e-4, "fast": 0.01, "middle": 5e-3}, QUICK | {"looks": 0}
+    rules = {name: byway.rule("dfa") for name in rates} | {"frozen": byway.rule("frozen")}
+    run = byway.compare(rules, net, data=data, rates=rates, **options)
+    held = {label: one.control for label, one in run.items()}
+    assert held == {
+        "slow": "frozen",
+        "fast": "frozen@fast",
+        "middle": "frozen@middle",
+        **dict.fromkeys(["frozen", "frozen@fast", "frozen@middle"]),
+    }
+    one = byway.fit(run["fast"].learner().net.as_learnt(False), rules["frozen"],
+                    byway.task("digits"), data=data, lr=0.01, **options)  # fmt: skip
+    np.testing.assert_allclose(run["frozen@fast"].test["accuracy"], one.test["accuracy"])
+    assert run["frozen@fast"].settings["lr"] == 0.01 and run["frozen"].settings["lr"] == 1e-3
+    chosen = byway.compare(rules, net, data=data, rates=rates | {"frozen": 2e-3}, **options)
+    assert chosen["fast"].control == "frozen" and "frozen@fast" not in chosen
+    other = byway.compare(["pepita", "frozen"], net, data=data, **options)
+    assert other["pepita"].settings["lr"] > other["frozen"].settings["lr"]
+    assert other["pepita"].control == "frozen"
 
 
 @pytest.mark.slow

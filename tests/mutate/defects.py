@@ -1976,10 +1976,37 @@ MEASURES = [
     ),
     Defect(
         "no_network_is_the_same_as_another",
-        "experiment/experiment.py",
+        "experiment/controls.py",
         "jax.tree.structure(one) == jax.tree.structure(other) and shapes(one) == shapes(other)",
         "shapes(one) == shapes(other)",
         _of("experiment/test_compare", "a_rule_with_a_network_of_its_own_has_a_control_of_its_own"),
+    ),
+    Defect(
+        "hidden_layers_of_a_control_that_settles_learn",
+        "experiment/controls.py",
+        "hidden = {p.name: 0.0 for p",
+        "hidden = {p.name: 1.0 for p",
+        _of(
+            "experiment/test_compare",
+            "where_activity_settles_the_control_is_the_rule_itself_its_readout_alone",
+        ),
+    ),
+    Defect(
+        "the_rate_falls_with_every_update_of_a_turn",
+        "training/optimisers.py",
+        "(self.steps * times)",
+        "(self.steps)",
+        _of(
+            "training/test_turns",
+            "the_rate_falls_over_all_batches_however_often_a_turn_updates_on_each",
+        ),
+    ),
+    Defect(
+        "a_control_may_learn_more_slowly_than_its_rule",
+        "experiment/controls.py",
+        "and rate > least else None",
+        "and rate < least else None",
+        _of("experiment/test_compare", "a_control_does_not_learn_more_slowly_than_its_rule"),
     ),
     Defect(
         "the_output_is_told_by_its_name",

@@ -212,6 +212,26 @@ def test_a_rule_without_a_turn_of_its_own_is_refused():
         byway.fit(mlp(task.input_shape, 4, 10), Absent(), task, epochs=1, progress=False)
 
 
+def test_the_rate_falls_over_all_batches_however_often_a_turn_updates_on_each(blobs):
+    """`ipc` moves weights three times on each batch. By optax: a warm-up of six moves and a cosine
+    over three times as many moves as there are batches, ending where the last move is made.
+    """
+    net = mlp(blobs.input_shape, 5, blobs.outputs, activation="tanh")
+    data, rule = blobs.load(), byway.rule("ipc", steps=3)
+    batches = 4 * (data["train"].size // 10)
+    falls = optax.cosine_decay_schedule(0.01, 3 * batches)
+    course = lambda count: falls(count) * jnp.minimum((count + 1) / 6, 1.0)
+    options = {"data": data, "epochs": 4, "batch": 10, "looks": 0, "progress": False}
+    told = byway.fit(net, rule, blobs, lr=0.01, schedule="cosine", warmup=2, **options)
+    want = byway.fit(net, rule, blobs, optimiser=optax.adam(course), **options)
+    for one, other in zip(
+        jax.tree.leaves(told.learners.net.theta),
+        jax.tree.leaves(want.learners.net.theta),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
 def test_a_rule_may_name_its_optimiser_and_schedule():
     class Plain(BP):
         optimiser: ClassVar[str] = "sgd"

@@ -15,7 +15,8 @@ from byway.cli.resume import restored
 from byway.cli.settings import Verb
 from byway.core.errors import ConfigError
 from byway.core.given import shown
-from byway.experiment.experiment import Entry, Experiment
+from byway.experiment.controls import Entry
+from byway.experiment.experiment import Experiment
 from byway.named import task as task_called
 from byway.runs.folder import CHECKPOINTS, JOBS, RunFolder, read
 from byway.runs.predictors import load, predictor_of

@@ -15,6 +15,7 @@ from byway.core.errors import ConfigError, RuleError, look_up
 from byway.core.given import require_several, require_whole
 from byway.core.hyper import hypers
 from byway.core.task import Split, Task
+from byway.experiment.controls import matched_rate
 from byway.learning.rule import Rule
 from byway.network.activations import quantised
 from byway.network.blackbox import device, host
@@ -22,9 +23,9 @@ from byway.network.builders import graph
 from byway.network.builders.assembly import Phi
 from byway.network.network import Network
 from byway.rules import RULES
+from byway.runs.outcomes import CONTROL
 from byway.training.fit import fit
 
-CONTROL = "frozen"
 # What a rule may ask of a network that is given a box; others train one of a kind of their own.
 PLAIN = {"activation", "norm", "bias"}
 # Ahead of the control on every seed, and by so many standard errors of the paired difference.
@@ -206,24 +207,27 @@ def _tried(
 ) -> Iterator[tuple[str, Boxed]]:
     splits = task.load() if data is None else dict(data)
     higher = task.scores[0].higher
-    controls: dict[tuple[str, str], np.ndarray] = {}
+    frozen = RULES.get(CONTROL)()
+    controls: dict[tuple[str, str, float | None], np.ndarray] = {}
 
-    def trained(rule: Rule, like: Rule, box: str) -> np.ndarray:
-        net = with_box(task, like, made[box](), hidden)
-        return fit(net, rule, task, data=splits, progress=False, looks=0, **options).main
+    def trained(rule: Rule, like: Rule, box: str, **more: Any) -> np.ndarray:
+        net, given = with_box(task, like, made[box](), hidden), {**options, **more}
+        return fit(net, rule, task, data=splits, progress=False, looks=0, **given).main
 
     for name, kind in kinds.items():
         rule, trials = kind(**({"sigma": sigma} if _tries(kind) else {})), {}
+        rate = matched_rate(task, rule, options, frozen, options)
         for box, units in made.items():
             try:
                 rule.accepts(with_box(task, rule, units(), hidden))
             except RuleError:
                 trials[box] = Trial(None, None, higher)
                 continue
-            network = (box, repr(sorted(rule.network_options.items())))
-            if network not in controls:
-                controls[network] = trained(RULES.get(CONTROL)(), rule, box)
-            trials[box] = Trial(trained(rule, rule, box), controls[network], higher)
+            control = (box, repr(sorted(rule.network_options.items())), rate)
+            if control not in controls:
+                faster = {} if rate is None else {"lr": rate}
+                controls[control] = trained(frozen, rule, box, **faster)
+            trials[box] = Trial(trained(rule, rule, box), controls[control], higher)
         yield name, Boxed(audit(rule, tiny("mlp", rule)).found.derivative, trials)
 
 

@@ -98,7 +98,8 @@ def compare(
         rules: names or rules; or rules by labels of your own, to compare two of one kind.
         net: the network that every rule trains; or what makes one from the task and the rule; by
             default what the task suggests, with what each rule cannot do without. Where `frozen` is
-            among the rules, each rule is held against frozen layers in its own network.
+            among the rules, each rule is held against frozen layers in its own network, at no lower
+            a rate; where that has to settle, against the same rule, its readout alone learning.
         task: its name, or a task.
         data: what `task.load()` gave.
         progress: whether to draw a progress bar; by default where a person is watching.

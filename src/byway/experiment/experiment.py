@@ -14,13 +14,13 @@ import jax
 from byway.audit.verdict import audit
 from byway.core.errors import (
     BlackBoxError,
-    BywayError,
     ConfigError,
     RuleError,
     RunError,
     unknown_name,
 )
 from byway.core.task import Split, Task
+from byway.experiment.controls import Entry, controlled
 from byway.experiment.engines import HERE
 from byway.experiment.jobs import Engine, Job, Say, Tell, dealt
 from byway.experiment.places import DATA, noted, require_same_data
@@ -51,33 +51,14 @@ Door = Callable[[Path, str], contextlib.AbstractContextManager[Watch]]
 FREE = [name for name, (_, about) in declared(Options).items() if about.default is None]
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One rule of an experiment.
-
-    Attributes:
-        label: what it is called.
-        rule: the rule.
-        net: the network that it trains.
-        options: options of `fit`.
-        control: the label of the frozen network that it is held against, if there is one.
-        added: whether nobody asked for it, but for a rule that it is the control of.
-    """
-
-    label: str
-    rule: Rule
-    net: Network
-    options: dict[str, Any]
-    control: str | None = None
-    added: bool = False
-
-
 class Experiment:
     """Every rule on the same task with the same seeds, order of data and budget.
 
     Everything that can be wrong is found here, before the first rule trains. Where a rule trains a
-    network of its own (forward-forward's is normalised) and `frozen` is among the rules, frozen
-    layers in that very network are trained too, and the rule is held against those.
+    network of its own (forward-forward's is normalised), or at a higher rate, and `frozen` is among
+    the rules, frozen layers in that very network are trained too, at that rate, and the rule is
+    held against those. `frozen` does not settle: where a network has to, the rule itself is trained
+    once more, its readout alone.
 
     Args:
         rules: by label.
@@ -123,7 +104,7 @@ class Experiment:
         self._with_gamma(rules, nets, given)
         self.apart = self._with_layers(rules, nets, given)
         made = [Entry(label, rule, nets[label], given[label]) for label, rule in rules.items()]
-        self.entries = _controlled(made)
+        self.entries = controlled(task, made)
         for entry in self.entries:
             self.plan(entry).prepare(entry.net, entry.rule, task, self.data)
         for name in track:
@@ -331,7 +312,7 @@ class Experiment:
                 checkpoint=None if held is None else held.checkpoints,
                 **options,
             )
-        own = {name: expected[name] for name in ("label", "control", "audit")}
+        own = {name: expected[name] for name in ("label", "control", "audit", "rule_id")}
         result = dataclasses.replace(result, **own)
         if held is not None:
             told(lambda: _kept(held, result))
@@ -346,7 +327,11 @@ class Experiment:
         """What is known of an outcome before training begins, as arguments of `Outcome`."""
         plan = Plan(self.task, entry.options | _seeds_of(job))
         made = announced(entry.net, entry.rule, self.task, self.data, plan)
-        return made | {"label": entry.label, "control": entry.control}
+        return made | {
+            "label": entry.label,
+            "control": entry.control,
+            "rule_id": CONTROL if entry.added else entry.rule.id,
+        }
 
     def _given(self, rule: Rule, rules: Any) -> dict[str, Any]:
         """The options of one rule, without those that are meant for others beside it, on which they
@@ -427,38 +412,6 @@ def labelled(rules: Sequence[Rule]) -> dict[str, Rule]:
             )
         found[rule.id] = rule
     return found
-
-
-def _controlled(entries: Sequence[Entry]) -> list[Entry]:
-    """The entries, each with its matched control; controls that are missing are added behind."""
-    frozen = next((entry for entry in entries if entry.rule.id == CONTROL), None)
-    if frozen is None:
-        return list(entries)
-    controls, made = [frozen], []
-    for entry in entries:
-        control = next((one for one in controls if _same(one.net, entry.net)), None)
-        if control is None:
-            control = _frozen_in(entry, frozen)
-            controls += [] if control is None else [control]
-        own = entry.rule.id == CONTROL
-        label = None if control is None or own else control.label
-        made.append(dataclasses.replace(entry, control=label))
-    return made + controls[1:]
-
-
-def _frozen_in(entry: Entry, frozen: Entry) -> Entry | None:
-    """Frozen layers in the network of a rule; None where that cannot be."""
-    try:
-        frozen.rule.accepts(entry.net)
-    except BywayError:
-        return None
-    return Entry(f"{CONTROL}@{entry.label}", frozen.rule, entry.net, frozen.options, added=True)
-
-
-def _same(one: Network, other: Network) -> bool:
-    """Whether two networks differ in nothing but their weights."""
-    shapes = lambda net: [(a.shape, a.dtype) for a in jax.tree.leaves(net)]
-    return jax.tree.structure(one) == jax.tree.structure(other) and shapes(one) == shapes(other)
 
 
 def _audited(entry: Entry) -> dict[str, Any]:

@@ -27,14 +27,14 @@ def reading(table: Table) -> list[str]:
 
 
 def _matched(rows: Sequence[Row]) -> list[str]:
-    """Which rules are held against frozen layers in a network of their own."""
+    """Which rules are held against frozen layers in a network, or at a rate, of their own."""
     own = [row for row in rows if row.control not in (None, CONTROL)]
     if not own:
         return []
     said = join([f"{row.label} against {row.control}" for row in own])
-    return [
-        f"Each is held against frozen layers in its own network: {said}, others against frozen."
-    ]
+    rest = ", others against frozen" if any(row.control == CONTROL for row in rows) else ""
+    how = "frozen layers in its own network, at no lower a rate"
+    return [f"Each is held against {how}: {said}{rest}."]
 
 
 def _sampled(rows: Sequence[Row]) -> list[str]:

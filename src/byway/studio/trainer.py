@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from byway.core.hyper import hypers
 from byway.core.task import Split
-from byway.experiment.experiment import Entry, Experiment
+from byway.experiment.controls import Entry
+from byway.experiment.experiment import Experiment
 from byway.learning.growth import Growth
 from byway.network.network import Network
 from byway.network.sparse import FixedFanIn

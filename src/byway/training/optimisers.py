@@ -93,7 +93,7 @@ class Optimiser(eqx.Module):
     Attributes:
         name: which one, a key of `OPTIMISERS`.
         schedule: the course of the rate, a key of `SCHEDULES`.
-        steps: updates over which that course runs.
+        steps: updates over which that course runs, one of each batch.
         rate: the rate that it starts from.
         clip: the largest norm of all updates together, before the optimiser sees them.
         decay: how much of a weight is taken away, beside the rate (decoupled weight decay,
@@ -116,18 +116,21 @@ class Optimiser(eqx.Module):
         return Moments(jnp.asarray(self.rate, float), jnp.int32(0), self._inner.init(params))
 
     def update(
-        self, updates: PyTree, state: Moments, params: PyTree | None = None
+        self, updates: PyTree, state: Moments, params: PyTree | None = None, times: int = 1
     ) -> tuple[PyTree, Moments]:
-        """What to add to the parameters, and the state after it."""
+        """What to add to the parameters, and the state after it. With so many updates on each batch
+        course and warm-up still take as many batches.
+        """
         if self.clip is not None:
             clip = optax.clip_by_global_norm(self.clip)
             updates, _ = clip.update(updates, clip.init(updates))
         updates, inner = self._inner.update(updates, state.inner, params)
         if self.decay is not None and params is not None:
             updates = jax.tree_util.tree_map_with_path(self._decayed, updates, params)
-        rate = state.rate * SCHEDULES[self.schedule](self.steps)(state.count)
+        rate = state.rate * SCHEDULES[self.schedule](self.steps * times)(state.count)
         if self.warmup:
-            rate = rate * jnp.minimum((state.count + 1).astype(rate.dtype) / self.warmup, 1.0)
+            done = (state.count + 1).astype(rate.dtype) / (self.warmup * times)
+            rate = rate * jnp.minimum(done, 1.0)
         updates = jax.tree.map(lambda a: a * rate.astype(a.dtype), updates)
         for name, part, scale in self.scales:
             if part in updates.get(name, ()):
@@ -166,13 +169,22 @@ def stepped(
     updates: PyTree,
     state: PyTree,
     params: PyTree,
+    times: int = 1,
+    /,
     **more: Array,
 ) -> tuple[PyTree, PyTree]:
-    """What an optimiser adds to the parameters, and its state after it; `more` goes to the
-    transformations of optax that ask for it.
+    """What an optimiser adds to the parameters, and its state after it.
+
+    Args:
+        one: the optimiser.
+        updates: the update.
+        state: its state.
+        params: the parameters.
+        times: how often it updates on each batch; a transformation of optax counts for itself.
+        more: what goes to the transformations of optax that ask for it.
     """
     if isinstance(one, Optimiser):
-        return one.update(updates, state, params)
+        return one.update(updates, state, params, times)
     return optax.with_extra_args_support(one).update(updates, state, params, **more)
 
 

@@ -31,7 +31,7 @@ class Outcome:
     Attributes:
         label: what it is called among the outcomes of a run: the rule's name, or with what sets it
             apart.
-        rule_id: the rule's name.
+        rule_id: the rule's name; frozen for a control, whichever rule runs its network.
         task_id: the task's name.
         seeds: the seeds, in the order of every array.
         scores: what the task declares, the main one first.

@@ -275,15 +275,18 @@ def _applied(
     more = {"value": scores["loss"]} if "loss" in scores else {}
     theta = {name: net.theta[name] for name in update.net}
     theta_moments, gamma_moments = learner.moments[turn]
+    times = rule.turns[turn][1]
     # optax mixes its whole-number counts with floats, which strict promotion would refuse.
     with jax.numpy_dtype_promotion("standard"):
-        change, theta_moments = stepped(optimisers.theta, update.net, theta_moments, theta, **more)
+        change, theta_moments = stepped(
+            optimisers.theta, update.net, theta_moments, theta, times, **more
+        )
         moved: PyTree = optax.apply_updates(theta, change)
         net = net.with_theta(moved)
         if update.gamma is not None:
             held = _some(gamma, _named(update.gamma))
             change, gamma_moments = stepped(
-                optimisers.gamma, update.gamma, gamma_moments, held, **more
+                optimisers.gamma, update.gamma, gamma_moments, held, times, **more
             )
             held: PyTree = optax.apply_updates(held, change)
             gamma = gamma | held if isinstance(gamma, dict) else held

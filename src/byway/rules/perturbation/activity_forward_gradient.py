@@ -44,6 +44,7 @@ class ActivityForwardGradient(FeedForward):
     """Noise on units, and for each group of them the slope of its layer's own loss."""
 
     claims: ClassVar[Claims] = Claims("no", "no", "yes", frozenset({"error"}), 1, "none")
+    learning_rate: ClassVar[float] = 8e-3
 
     group: int = hyper(
         16, "units of a group at most, of one place where there are places", low=1, search=(4, 64)

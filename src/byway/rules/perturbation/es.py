@@ -43,6 +43,7 @@ class ES(Rule):
     """Evolution strategies with antithetic pairs and centred ranks."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 17, "none")
+    learning_rate: ClassVar[float] = 8e-3
 
     sigma: float = hyper(
         0.01, "how far each weight is moved, in standard deviations", low=1e-6, search=(1e-3, 0.1)

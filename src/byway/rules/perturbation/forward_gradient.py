@@ -42,6 +42,7 @@ class ForwardGradient(Rule):
     """The slope of the loss along random directions of all weights, by forward mode."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "yes", frozenset({"error"}), 2, "none")
+    learning_rate: ClassVar[float] = 4e-3
 
     draws: int = hyper(
         1, "directions for each batch, whose estimates are averaged", low=1, high=100_000

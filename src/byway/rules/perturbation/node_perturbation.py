@@ -38,6 +38,7 @@ class NodePerturbation(Rule):
     """Node perturbation, with noise of its own for each unit and sample."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 2, "none")
+    learning_rate: ClassVar[float] = 4e-3
 
     sigma: float = hyper(
         0.01, "standard deviation of the noise on each potential", low=1e-6, search=(1e-3, 1.0)

@@ -49,6 +49,7 @@ class Reinforce(Rule):
     """What a unit did by chance, times how much worse that was than the mean."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss", "error"}), 2, "none")
+    learning_rate: ClassVar[float] = 0.016
     network_options: ClassVar[dict[str, str]] = {"activation": "sigmoid"}
 
     sigma: float = hyper(

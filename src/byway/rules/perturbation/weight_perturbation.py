@@ -47,6 +47,7 @@ class WeightPerturbation(Rule):
     """Central differences of the loss along random directions of all weights."""
 
     claims: ClassVar[Claims] = Claims("no", "yes", "no", frozenset({"loss"}), 3, "none")
+    learning_rate: ClassVar[float] = 4e-3
 
     sigma: float = hyper(
         0.01, "how far each weight is moved, in standard deviations", low=1e-6, search=(1e-3, 0.1)
