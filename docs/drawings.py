@@ -474,6 +474,26 @@ def unlocked_dni() -> Drawing:
     return d.text(172, 233, "what is dashed corrects them, and may be late", "small t-back")
 
 
+def block_local() -> Drawing:
+    """Blocks that agree with messages."""
+    d = chain(
+        "Block-local learning: a block learns from how far what it sends and a message agree",
+        "block_local: agree with what the target says",
+        height=236,
+    )
+    d.arrow((X[2], TOP), (X[1], TOP), "W₂ᵀ", "back", bend=-26, side=-10)
+    d.box(X[2], LOW, 66, 30, "m = V t", "here").node(X[3], LOW, "t", "here")
+    d.arrow((X[3], LOW), (X[2], LOW), "", "here", gap=(R, 34))
+    d.arrow((X[2] - 8, TOP), (X[2] - 8, LOW), "", "ink", gap=(R, 15)).arrow(
+        (X[2] + 8, LOW), (X[2] + 8, TOP), "h ≈ m ?", "back", gap=(15, R), side=28
+    )
+    d.arrow((X[3], LOW), (X[3], TOP), "−t", "back", side=14)
+    d.text(172, 204, "inside a block errors go back, outside they do not;", "small t-back")
+    return d.text(
+        172, 221, "a message knows nothing but the target, and learns too", "small t-here"
+    )
+
+
 def mono_forward() -> Drawing:
     """Scores in place of goodness."""
     d = chain(
@@ -1110,6 +1130,7 @@ DRAWN = (
     pepita,
     dni,
     unlocked_dni,
+    block_local,
     bptt,
     reversible,
     reversible_exact,

@@ -37,7 +37,7 @@ def evolved(strategy: Any, task: byway.Task, net: byway.Network, key: Any) -> by
     def generation(state: Any, now: tuple[Any, Any]) -> tuple[Any, None]:
         samples, key = now
         ask, tell = jax.random.split(key)
-        x, signal = task.batch(train, samples, key)
+        x, signal = task.batch(train, samples, jax.random.fold_in(key, 0))
         theta, state = strategy.ask(ask, state, settings)
         output = lambda theta: net.with_theta(theta).forward(x).post[net.output]
         losses = jax.vmap(lambda theta: jnp.mean(signal.loss(output(theta))))(theta)

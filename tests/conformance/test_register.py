@@ -12,6 +12,7 @@ from byway.network.cells import CELLS
 from byway.network.cells.lif import LIF
 from byway.rules import RULES
 from byway.rules.feedback.fa import FA
+from byway.rules.feedback.pepita import Pepita
 from byway.tasks import TASKS
 from byway.tasks.digits import Digits
 
@@ -142,3 +143,19 @@ def test_only_the_rule_that_is_asked_for_is_imported():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)  # noqa: PLW1510
     assert done.stdout.strip() == "['byway.rules.feedback.dfa', 'byway.tasks.digits']", done.stderr
+
+
+@pytest.mark.parametrize("name", ["start", "claimed", "learning_rate"])
+def test_a_hyper_parameter_may_not_hide_what_a_rule_has(name):
+    """Such a rule would fail later, in the audit, and not say why."""
+    with pytest.raises(
+        byway.BywayError, match=f"called '{name}'.*[\\s\\S]*a name that Rule does not use"
+    ):
+        type("Mine", (FA,), {"__annotations__": {name: float}, name: hyper(1.0, "anything")})
+
+
+def test_a_hyper_parameter_may_have_another_default_in_a_rule_made_of_a_rule():
+    class Wider(Pepita):
+        size: float = hyper(0.5, "size of F", low=0.0)
+
+    assert Wider().size == 0.5

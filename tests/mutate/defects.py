@@ -501,6 +501,37 @@ RULES = [
         _of("rules/test_unlocked_dni", "a_guess_of_inputs_is_corrected_by_what_is_sent"),
     ),
     Defect(
+        "pepita_leaves_the_rest_as_loud_as_it_was",
+        "network/thinned.py",
+        "left[p.name] / (1 - dropout)",
+        "left[p.name]",
+        _of(
+            "rules/test_pepita",
+            "with_dropout_both_passes_lack_the_same_units_and_predictions_lack_none",
+        ),
+    ),
+    Defect(
+        "block_local_sends_the_whole_noise",
+        "rules/synthetic/block_local.py",
+        "self.sigma * (1 - self.gain) ** 0.5",
+        "self.sigma",
+        _of("rules/test_block_local", "what_is_sent_lies_between_activity_and_message"),
+    ),
+    Defect(
+        "block_local_lets_errors_pass_between_blocks",
+        "rules/synthetic/block_local.py",
+        "inside = (1 - self.gain) * inside + apart",
+        "inside = (1 - self.gain) * inside + apart + above",
+        _of("rules/test_block_local", "a_block_learns_by_its_own_loss_alone"),
+    ),
+    Defect(
+        "block_local_passes_normalisation_as_if_it_were_none",
+        "rules/synthetic/block_local.py",
+        "h.unsend(sent, p.backward(delta[p.dst]))",
+        "p.backward(delta[p.dst])",
+        _of("rules/test_block_local", "a_block_learns_by_its_own_loss_alone"),
+    ),
+    Defect(
         "mono_forward_adds_up_hidden_scores_alone",
         "rules/local/mono_forward.py",
         "sum(scores, start=output)",

@@ -64,3 +64,20 @@ def test_f_is_uniform_within_its_size():
     bound = 0.5 * np.sqrt(6 / 300)
     assert f.shape == (40, 300) and np.abs(f).max() <= bound
     assert abs(f.std() / (bound / np.sqrt(3)) - 1) < 4 / np.sqrt(f.size)
+
+
+def test_with_dropout_both_passes_lack_the_same_units_and_predictions_lack_none():
+    net = by_hand.with_biases(mlp(6, 50, 40, 3, activation="tanh"))
+    x, target = by_hand.sample(6, 3)
+    rule, f = Pepita(dropout=0.3), jnp.ones((3, 6))
+    _, _, record = by_hand.taught(rule, net, x, target, gamma={"F": f})
+    free, modulated = record["free"], record["modulated"]
+    for name in ("hidden1", "hidden2"):
+        silent = np.asarray(free.post[name]) == 0
+        assert 0.1 < silent.mean() < 0.5
+        np.testing.assert_array_equal(np.asarray(modulated.post[name]) == 0, silent)
+        np.testing.assert_allclose(
+            modulated.post[name], np.where(silent, 0, np.tanh(modulated.u[name]) / 0.7), rtol=1e-12
+        )
+    predicted = rule.predict({"F": f}, net, x, jax.random.key(0)).output
+    np.testing.assert_allclose(predicted, by_hand.mlp_output(net.theta, x, "tanh"), rtol=1e-12)

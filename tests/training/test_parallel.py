@@ -28,7 +28,7 @@ UNLOCKED = (
     *("predsim", "mono_forward", "symba", "scff", "distance_forward", "soft_hebb", "cafo"),
     "activity_forward_gradient",
 )
-LOCKED = ("bp", "dfa", "fa", "ff", "dni", "dtp", "node_perturbation")
+LOCKED = ("bp", "dfa", "fa", "ff", "dni", "block_local", "dtp", "node_perturbation")
 SMALL = {"epochs": 2, "batch": 5, "seeds": 2, "looks": 3, "probe": 4, "progress": False}
 
 several = pytest.mark.skipif(jax.local_device_count() < 2, reason="needs two devices, or cores")
@@ -77,6 +77,17 @@ def test_forward_forward_is_shared_where_wrong_labels_do_not_wait_for_the_head(b
     net = byway.mlp(4, 6, 5, 4, 3, **rule.network_options)
     fitted = [byway.fit(net, rule, blobs, **SMALL, parallel=how) for how in (None, "layers")]
     _assert_same(*fitted)
+
+
+@pytest.mark.slow
+@several
+def test_blocks_are_shared_where_messages_stay_as_drawn(blobs):
+    """The layers of a block are a stage; each draws the noise that one device draws."""
+    rule = byway.rule("block_local", fixed=True)
+    net = byway.mlp(4, 6, 5, 4, 7, 3)
+    one, shared = (byway.fit(net, rule, blobs, **SMALL, parallel=how) for how in (None, "layers"))
+    _assert_same(one, shared)
+    assert [len(stage) for stage in shared.stages] in ([2, 3], [4, 1])
 
 
 @several

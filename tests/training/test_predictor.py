@@ -415,9 +415,11 @@ def test_files_that_cannot_be_read_or_written(trained, file):
     whole = file.read_bytes()
     for name, held in (("cut", whole[:-8]), ("text", b"hello"), ("nothing", b"")):
         (file.parent / name).write_bytes(held)
-    for name in ("none", "cut", "text", "nothing", "."):
+    for name in ("none", "cut", "text", "nothing"):
         with pytest.raises(RunError, match="cannot be read"):
             byway.load(file.parent / name)
+    with pytest.raises(RunError, match=r"is a folder\n.*\n.*weights\.safetensors"):
+        byway.load(file.parent)
     save_file({"input-hidden1.weight": np.ones((1, 4, 6))}, file.parent / "plain")
     with pytest.raises(RunError, match="weights and nothing else"):
         byway.load(file.parent / "plain")

@@ -62,12 +62,28 @@ def hyper(
     )
 
 
-def make_live(cls: type) -> None:
+def make_live(cls: type, package: str) -> None:
     """Make leaves of the live hyper-parameters of a class that is being made: its fields are still
     to be read.
+
+    Args:
+        cls: the class.
+        package: where its bases are from whose names are taken.
+
+    Raises:
+        RuleError: a hyper-parameter has the name of something else in such a base.
     """
     for name, field in list(vars(cls).items()):
-        if isinstance(field, dataclasses.Field) and field.metadata.get("live"):
+        if not isinstance(field, dataclasses.Field) or "doc" not in field.metadata:
+            continue
+        for base in cls.__mro__[1:]:
+            if base.__module__.startswith(f"{package}.") and name in vars(base):
+                raise RuleError(
+                    f"{cls.__name__} has a hyper-parameter called {name!r}",
+                    f"a name that {base.__name__} does not use",
+                    "call it something else",
+                )
+        if field.metadata["live"]:
             about = {key: value for key, value in field.metadata.items() if key != "static"}
             setattr(cls, name, dataclasses.field(default=field.default, metadata=about))
 

@@ -45,7 +45,7 @@ class Growth(eqx.Module):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        make_live(cls)
+        make_live(cls, __name__.rpartition(".")[0])
 
     def __check_init__(self) -> None:
         check_ranges(self)

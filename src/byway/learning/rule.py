@@ -90,7 +90,7 @@ class Pair(eqx.Module):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        make_live(cls)
+        make_live(cls, __name__.rpartition(".")[0])
 
     @abstractmethod
     def f(
@@ -103,7 +103,7 @@ class Pair(eqx.Module):
         key: Key[Array, ""],
     ) -> tuple[PyTree, Record]:
         """Run the network. `signal` is None when predicting; `record.output` is the prediction
-        either way.
+        either way, with a signal perhaps that of a network which was told the target.
         """
 
     @abstractmethod

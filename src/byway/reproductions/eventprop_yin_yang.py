@@ -9,13 +9,15 @@ Source   Wunderlich and Pehle, Event-based backpropagation can compute exact gra
 Verified no: the number is from memory, and the table was not at hand
 Differs  the readout adds up what spikes leave, in place of the first spike; weights are not raised
          where a layer falls silent; Adam at 0.01, falling to zero
+Miss     by 0.13 points on average: one seed of three is above it, and one sample of the test split
+         is 0.1. More seeds were not tried; all are ahead of frozen layers, by 2.2 to 3.9
 """
 
 from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
 from byway.named import task as task_called
-from byway.reproductions._claims import TEST_ACCURACY, Attains
+from byway.reproductions._claims import TEST_ACCURACY, Attains, Measured
 from byway.reproductions._reproduction import Budget, Comparison
 
 
@@ -24,8 +26,14 @@ class EventpropYinYang(Comparison):
 
     quantity = TEST_ACCURACY
     claims = (Attains("eventprop", 98.1),)
-    budget = Budget(epochs=300, seeds=3)
+    budget = Budget(epochs=300, seeds=3, minutes=8)
     quick = Budget(epochs=1, seeds=1)
+    measured = Measured(
+        values={"eventprop": [98.0, 98.2, 97.7], "frozen": [94.1, 95.9, 95.5]},
+        machine="1 core of an AMD EPYC",
+        when="2026-11",
+        minutes=7.9,
+    )
 
     @override
     def task(self):

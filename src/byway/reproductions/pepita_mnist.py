@@ -8,18 +8,16 @@ Source   Dellaferrera and Kreiman, Error-driven input modulation: solving the cr
          accuracies: fully connected networks on MNIST, PEPITA 98.01 ± 0.09 and BP 98.63 ± 0.03 %
 Verified the numbers in a parsed copy of the paper's table; all settings in the authors' program
          (GiorgiaD/PEPITA, README.md and functions.py)
-Differs  no dropout, which Byway does not have, where theirs drops a tenth of the hidden units, by
-         the same mask in both passes; weights are drawn from normal distributions of the same
-         variance; 59,999 training images
-Miss     by 0.33 points, 0.30 being allowed, and on all seeds alike (97.62 to 97.72), 1.7 above
-         frozen layers. Why was not looked into; the largest difference known is the dropout
+Differs  pepita alone has dropout, of a tenth of the hidden units, the same in both passes (it had
+         97.68 ± 0.04 % without), bp and frozen layers have none; weights are drawn from normal
+         distributions of the same variance; 59,999 training images
 """
 
 import optax
 from typing_extensions import override
 
 from byway.experiment.networks import NetSettings
-from byway.named import task
+from byway.named import rule, task
 from byway.reproductions._claims import TEST_ACCURACY, Measured, Reaches
 from byway.reproductions._reproduction import Budget, Comparison
 from byway.reproductions._staircase import staircase
@@ -32,17 +30,17 @@ class PepitaMnist(Comparison):
 
     quantity = TEST_ACCURACY
     claims = (Reaches("pepita", 98.01, within=0.3), Reaches("bp", 98.63, within=0.3))
-    budget = Budget(epochs=100, seeds=5, minutes=60)
+    budget = Budget(epochs=100, seeds=5, minutes=75)
     quick = Budget(epochs=1, seeds=1, minutes=0.6)
     measured = Measured(
         values={
             "bp": [98.50, 98.54, 98.59, 98.49, 98.61],
             "frozen": [96.00, 96.29, 95.95, 95.93, 95.92],
-            "pepita": [97.72, 97.71, 97.66, 97.62, 97.71],
+            "pepita": [97.93, 98.0, 98.03, 98.17, 98.01],
         },
         machine="1 core of an AMD EPYC, busy",
         when="2026-11",
-        minutes=70.9,
+        minutes=76.9,
     )
 
     @override
@@ -51,7 +49,7 @@ class PepitaMnist(Comparison):
 
     @override
     def rules(self):
-        return ("bp", "frozen", "pepita")
+        return {"bp": rule("bp"), "frozen": rule("frozen"), "pepita": rule("pepita", dropout=0.1)}
 
     @override
     def net(self):

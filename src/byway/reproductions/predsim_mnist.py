@@ -7,8 +7,8 @@ Source   Nøkland and Eidnes, Training neural networks with local error signals,
          1901.06656), the table of MNIST with jitter of two pixels, mlp: predsim 0.62, backprop
          0.75 %
 Verified in the authors' repository (anokland/local-loss, README.md), with the command that made it
-Differs  no batch normalisation and no dropout, which Byway does not have; the output learns alone,
-         where theirs learns together with the last hidden layer; 59,999 training images
+Differs  no batch normalisation and no dropout, which the rule does not have; the output learns
+         alone, where theirs learns together with the last hidden layer; 59,999 training images
 """
 
 import optax

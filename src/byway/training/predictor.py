@@ -278,6 +278,12 @@ def read(
     """
     from safetensors import SafetensorError, safe_open
 
+    if Path(path).is_dir():
+        raise RunError(
+            f"{path} is a folder",
+            "a file that save() wrote, or the weights of a run",
+            "name a file in it: of a run's folder jobs/RULE/SEEDS/weights.safetensors",
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             header = _held(path, (file.metadata() or {}).get(HEADER))

@@ -6,7 +6,8 @@ that is `dfa` whose feedback B_l = -J_l F follows the weights below a layer, J_l
 weights come to turn an error that is put in into one that comes out with the other sign.
 
     f:  "free": u_l = W_l h_{l-1} + b_l,   h_l = phi(u_l),   h_0 = x;   e the error of h_L
-        "modulated": the same with x + F e in place of x; what it leaves is marked by a stroke
+        "modulated": the same with x + F e in place of x; what it leaves is marked by a stroke;
+            with dropout the same units are silent in both
     g:  delta_l = h_l - h'_l,   delta_L = e' * phi'(u'_L) with the error e' of h'_L,
         dW_l = <delta_l h'_{l-1}^T>
 
@@ -18,11 +19,12 @@ Units    activity dimensionless
 Claims   transport no | locking yes | derivative no | signal error | phases 2 | memory none
 Limits   a layer hears the error only through what lies below it, so three layers and more learn
          worse. F too large is another input altogether, F too small drowns in rounding: updates
-         shrink with F. An input that is normalised takes out a part of what was added
+         shrink with F. An input that is normalised takes out a part of what was added. With dropout
+         training scores are those of the units that are left
 Source   Dellaferrera and Kreiman, Error-driven input modulation: solving the credit assignment
          problem without a backward pass, ICML 2022, arXiv 2201.11665; second-pass error and
          second-pass presynaptic activity as in its published code; differs in: weights are drawn as
-         the network says, no dropout, any optimiser
+         the network says, any optimiser
 """
 
 from collections.abc import Mapping
@@ -38,6 +40,7 @@ from byway.core.hyper import hyper
 from byway.core.record import Record
 from byway.learning.rule import Claims, Rule, Update
 from byway.network.network import Network
+from byway.network.thinned import thinned
 from byway.rules import able
 
 # Keeps F apart from the weights, even where a caller draws both from one key.
@@ -56,6 +59,13 @@ class Pepita(Rule):
         "size of F, whose entries are uniform within size * sqrt(6 / inputs)",
         low=0.0,
         search=(0.005, 1.0),
+    )
+    dropout: float = hyper(
+        0.0,
+        "share of the hidden units that are silent while learning, the same ones in both passes",
+        low=0.0,
+        high=0.9,
+        live=False,
     )
 
     @override
@@ -77,6 +87,8 @@ class Pepita(Rule):
     @override
     def f(self, gamma, net, state, x, signal, key):
         x = net.place(x)
+        if signal is not None and self.dropout > 0:
+            net = thinned(net, self.dropout, len(x), key)
         free = net.forward(x)
         output = free.post[net.output]
         if signal is None:
